@@ -1,0 +1,17 @@
+// The project's own checks: lint and format, the import floors, the package as others will see it.
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const checks = [
+  ["lint and format", "node_modules/@biomejs/biome/bin/biome", ["check", "--error-on-warnings", "."]],
+  ["import floors", "scripts/floors.mjs", []],
+  ["package", "node_modules/publint/src/cli.js", ["--strict"]],
+];
+let failed = 0;
+for (const [name, script, args] of checks) {
+  const { status } = spawnSync(process.execPath, [script, ...args], { cwd: root, stdio: "inherit" });
+  console.log(`${status === 0 ? "ok  " : "FAIL"} ${name}`);
+  if (status !== 0) failed += 1;
+}
+process.exit(failed === 0 ? 0 : 1);
