@@ -1,0 +1,242 @@
+import type { BypassHost } from "../bypass/bypass-host.js";
+import { announceChange } from "../bypass/changes.js";
+import type { Kind } from "../bypass/kind.js";
+import { Manager } from "../bypass/manager.js";
+import { type Path, pathOf, pathOfConsumer, reasonOfConsumer, reasonOfProducer } from "../bypass/path.js";
+import { irqfdOps, refresh, requires } from "../bypass/remapping.js";
+import { IrqBypassError } from "../host/errors.js";
+import { Consumer, Eventfd, Header, Producer, Vm as V, Vcpu } from "../host/layout.js";
+import { type HostHandle, HostMemory, type MemoryOptions, memoryFor } from "../host/memory.js";
+import type { SpawnedThread } from "../host/platform.js";
+import type { Reason } from "../posting/reason.js";
+import { deassign } from "./assignment.js";
+import { RelayState, vmMutex } from "./relay.js";
+
+/** Options of a new host. */
+export interface HostOptions extends MemoryOptions {
+  /** Kinds of producers and consumers beside the built-in one. Fixed from now on, the same in every thread. */
+  readonly kinds?: readonly Kind[];
+}
+
+/** Options of a thread that joins a host. */
+export interface AttachOptions extends Pick<HostOptions, "kinds" | "platform" | "words"> {}
+
+/** One eventfd with its two ends, as `host.interrupts()` lists it. */
+export interface Interrupt {
+  /** The eventfd's id. */
+  readonly eventfd: number;
+  readonly path: Path;
+  /** Why it is not bypassed; undefined while it is. */
+  readonly reason: Reason | undefined;
+  /** The irqfd, if one is registered. */
+  readonly consumer: { readonly vm: number; readonly gsi: number } | undefined;
+  /** The device interrupt, if one is registered. */
+  readonly producer: { readonly irq: number } | undefined;
+  /** Milliseconds since the connection last changed, to a tenth of a second. */
+  readonly sinceMs: number;
+}
+
+const TICK_MS = 100;
+
+/** The kind that is always there: irqfds of software VMs. */
+const irqfdKind: Kind = {
+  name: "irqfd",
+  consumer: irqfdOps,
+  hangup(memory, consumer) {
+    deassign(memory as Host, vmMutex(memory, memory.words.get(consumer + Consumer.vm)), consumer);
+  },
+};
+
+/**
+ * A host: one shared memory with everything in it, as the calling thread sees it. `Host.create` makes one, and
+ * `Host.attach` joins it in another thread. One thread has one of these for a host.
+ */
+export class Host extends HostMemory implements BypassHost, Disposable {
+  override readonly kinds: readonly Kind[];
+  readonly manager: Manager;
+  private relay: SpawnedThread | undefined;
+  private stopTicks: (() => void) | undefined;
+  private disposed = false;
+
+  private constructor(handle: HostHandle, options: MemoryOptions, kinds: readonly Kind[], create: boolean) {
+    super(handle, options, kinds, create);
+    this.kinds = kinds;
+    this.manager = new Manager(this, kinds);
+    if (create) this.supervise();
+  }
+
+  /**
+   * A new host in memory of its own, or in the caller's at `byteOffset`. Throws EINVAL, ENOMEM, EEXIST (there is a
+   * host at this place), and EOPNOTSUPP in a page without shared memory, naming the headers that it lacks.
+   */
+  static create(options: HostOptions = {}): Host {
+    return new Host(memoryFor(options), options, [irqfdKind, ...(options.kinds ?? [])], true);
+  }
+
+  /**
+   * Joins a host in another thread. Throws EINVAL for what is no host, for another layout version, and for a thread
+   * that lacks one of the host's kinds.
+   */
+  static attach(handle: HostHandle, options: AttachOptions = {}): Host {
+    if (typeof handle !== "object" || handle === null || !("memory" in handle)) {
+      throw new IrqBypassError("EINVAL", "Host.attach takes the handle of a host: pass on host.handle");
+    }
+    return new Host(handle, options, [irqfdKind, ...(options.kinds ?? [])], false);
+  }
+
+  /** The host-wide switch: while it is off, nothing is bypassed (enable_device_posted_irqs). */
+  get bypass(): boolean {
+    return this.words.load(Header.bypass) === 1;
+  }
+
+  /**
+   * Turns bypass on or off for every interrupt of the host. Throws EOPNOTSUPP, with nothing changed, where a connected
+   * irqfd requires bypass. Blocks for signals that are under way; O(interrupts), the host mutex is held for one at a time.
+   */
+  set bypass(on: boolean) {
+    const { words, pools, mutex } = this;
+    const consumers: number[] = [];
+    mutex.guard(() => {
+      if (!on) this.refuseIfRequired();
+      words.store(Header.bypass, on ? 1 : 0);
+    });
+    mutex.guard(() => pools.consumer.forEach((consumer) => consumers.push(consumer)));
+    for (const consumer of consumers) {
+      let owner = 0;
+      const producer = mutex.guard(() => {
+        const changed = pools.consumer.lives(consumer) ? refresh(this, consumer) : 0;
+        if (changed !== 0) owner = words.get(changed + Producer.owner);
+        return changed;
+      });
+      if (producer !== 0) this.manager.fence(producer, owner);
+    }
+    announceChange(words);
+  }
+
+  /**
+   * Every eventfd that has a producer or an irqfd, with both ends, its path and, where it is not bypassed, the reason.
+   * Those with one end only say "no-producer" or "no-consumer".
+   */
+  interrupts(): Interrupt[] {
+    const { words, pools, mutex, manager } = this;
+    const eventfds: number[] = [];
+    mutex.guard(() => pools.eventfd.forEach((eventfd) => eventfds.push(eventfd)));
+    const now = words.load(Header.ticks);
+    const found: Interrupt[] = [];
+    for (const eventfd of eventfds) {
+      // One at a time under the mutex: each line is true of one moment, and nobody waits for the whole list.
+      const interrupt = mutex.guard(() => {
+        if (!pools.eventfd.lives(eventfd)) return undefined;
+        return this.interruptOf(eventfd, manager.producerAt(eventfd), manager.consumerAt(eventfd), now);
+      });
+      if (interrupt !== undefined) found.push(interrupt);
+    }
+    return found;
+  }
+
+  /**
+   * Leaves the host; in the thread that created it, ends the relay too. Throws EBUSY while this thread has producers
+   * registered or runs vCPUs, and in the creator while VMs are left, naming them. Doing it again does nothing.
+   */
+  dispose(): void {
+    if (this.disposed) return;
+    this.refuseIfBusy();
+    this.disposed = true;
+    if (this.stopTicks !== undefined) {
+      this.stopTicks();
+      this.words.store(Header.relay, RelayState.stopping);
+      this.words.notify(Header.relay);
+      this.pending.ring();
+    }
+    this.thread.detach();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  private interruptOf(
+    eventfd: number,
+    producer: number,
+    consumer: number,
+    now: number,
+  ): Interrupt | undefined {
+    const { words, pools } = this;
+    const irqfd = consumer === 0 ? words.load(eventfd + Eventfd.irqfd) : consumer;
+    if (producer === 0 && irqfd === 0) return undefined;
+    const since = words.get(producer === 0 ? irqfd + Consumer.since : producer + Producer.since);
+    return {
+      eventfd: pools.eventfd.slot(eventfd),
+      path: irqfd === 0 ? pathOf(this, producer) : pathOfConsumer(this, irqfd),
+      reason: irqfd === 0 ? reasonOfProducer(this, producer) : reasonOfConsumer(this, irqfd),
+      consumer:
+        irqfd === 0
+          ? undefined
+          : {
+              vm: pools.vm.slot(words.get(irqfd + Consumer.vm)),
+              gsi: words.get(irqfd + Consumer.gsi) >>> 0,
+            },
+      producer: producer === 0 ? undefined : { irq: words.get(producer + Producer.irq) },
+      sinceMs: Math.max(0, (now - since) | 0),
+    };
+  }
+
+  /** Under the host mutex. */
+  private refuseIfRequired(): void {
+    this.pools.consumer.forEach((consumer) => {
+      if (!requires(this, consumer) || this.words.get(consumer + Consumer.producer) === 0) return;
+      const gsi = this.words.get(consumer + Consumer.gsi) >>> 0;
+      throw new IrqBypassError("EOPNOTSUPP", `GSI ${gsi} requires bypass: it stays on`, {
+        subject: `GSI ${gsi}`,
+        reason: "switched-off",
+      });
+    });
+  }
+
+  private refuseIfBusy(): void {
+    const { words, pools, mutex, thread } = this;
+    const left: string[] = [];
+    mutex.guard(() => {
+      pools.producer.forEach((producer) => {
+        const mine = words.get(producer + Producer.owner) === thread.record;
+        if (mine && words.get(producer + Producer.eventfd) !== 0)
+          left.push(`producer ${pools.producer.slot(producer)}`);
+      });
+      pools.vcpu.forEach((vcpu) => {
+        if (words.load(vcpu + Vcpu.runner) === thread.record)
+          left.push(`vCPU ${words.get(vcpu + Vcpu.index)}`);
+      });
+      if (this.stopTicks === undefined) return;
+      pools.vm.forEach((vm) => left.push(`VM ${pools.vm.slot(vm)} (${words.get(vm + V.vcpus)} vCPUs)`));
+    });
+    if (left.length === 0) return;
+    const few = left.slice(0, 8).join(", ");
+    throw new IrqBypassError(
+      "EBUSY",
+      `${few}${left.length > 8 ? " and more" : ""} must be disposed or put first`,
+    );
+  }
+
+  /** The creator's part: the coarse clock, and a relay thread when somebody asks for one. */
+  private supervise(): void {
+    const { words, platform } = this;
+    const started = words.clock();
+    this.stopTicks = platform.every(TICK_MS, () => words.store(Header.ticks, (words.clock() - started) | 0));
+    void words.waitAsync(Header.relay, RelayState.none, Infinity).then(() => {
+      if (words.compareExchange(Header.relay, RelayState.wanted, RelayState.running) === RelayState.wanted)
+        this.startRelay();
+    });
+  }
+
+  private startRelay(): void {
+    const kinds = this.kinds.map((kind) => kind.name);
+    this.relay = this.platform.spawn(new URL("./relay-worker.js", import.meta.url), {
+      host: this.handle,
+      kinds,
+    });
+    this.relay.onExit((error) => {
+      this.relay = undefined;
+      if (error !== undefined && !this.disposed) throw error;
+    });
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * The relay: the path that bypass avoids. One thread of the host waits for irqfds that have an injection due and
+ * injects them; connected irqfds too, since anybody else may still write to their eventfd.
+ */
+import { Consumer, Header, Vcpu, Vm } from "../host/layout.js";
+import type { HostMemory } from "../host/memory.js";
+import { Mutex } from "../host/mutex.js";
+import { post } from "../posting/descriptor.js";
+import { Mode, modeOf, targetOf, vectorOf } from "../posting/irte.js";
+import { inject } from "./routing.js";
+
+/** States of {@link Header.relay}. */
+export const enum RelayState {
+  none = 0,
+  wanted = 1,
+  running = 2,
+  stopping = 3,
+}
+
+const NAP_MS = 1000;
+
+/** Asks for the relay thread; whoever created the host starts it. Costs one load once it is there. */
+export function askForRelay({ words }: HostMemory): void {
+  if (words.load(Header.relay) !== RelayState.none) return;
+  if (words.compareExchange(Header.relay, RelayState.none, RelayState.wanted) === RelayState.none) {
+    words.notify(Header.relay);
+  }
+}
+
+/** Runs the relay in the calling thread until it is asked to stop. Blocks. */
+export function runRelay(memory: HostMemory): void {
+  const { words, thread, pending } = memory;
+  const injectOne = (irqfd: number) => relayOne(memory, irqfd);
+  const park = thread.park.bind(thread);
+  while (words.load(Header.relay) === RelayState.running) {
+    pending.takeAll(injectOne);
+    pending.sleep(NAP_MS, park);
+  }
+}
+
+/**
+ * Injects one irqfd that was claimed. The in-flight word is there from before the irqfd is looked at until nothing of
+ * it is used any more: deassign and routing updates fence on it, and they hold no mutex while they do.
+ */
+export function relayOne(memory: HostMemory, irqfd: number): void {
+  const { words, thread, pools } = memory;
+  words.store(thread.writing, irqfd);
+  try {
+    if (words.load(irqfd + Consumer.source) === 0) return; // deassigned meanwhile
+    const target = words.load(irqfd + Consumer.target);
+    if (modeOf(target) === Mode.posted) {
+      post(words, pools.vcpu.base + targetOf(target) * Vcpu.words, vectorOf(target));
+    } else {
+      // No plain MSI to one vCPU: by the live table.
+      const vm = words.get(irqfd + Consumer.vm);
+      vmMutex(memory, vm).guard(() => inject(memory, vm, words.get(irqfd + Consumer.gsi)));
+    }
+  } finally {
+    thread.leave(thread.writing);
+  }
+}
+
+/** The mutex of a VM: its routing, its list of irqfds, its lines. Taken before the host mutex, never after it. */
+export function vmMutex(memory: HostMemory, vm: number): Mutex {
+  return new Mutex(memory.words, vm + Vm.mutex, memory.thread, `the mutex of VM ${memory.pools.vm.slot(vm)}`);
+}
