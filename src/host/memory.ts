@@ -90,6 +90,22 @@ export class HostMemory {
     });
   }
 
+  /**
+   * Calls `visit` with each live record of a pool, holding the host mutex for one at a time: each visit sees one
+   * moment, and nobody waits for the whole walk.
+   */
+  forEachLive(pool: Pool, visit: (record: number) => void): void {
+    for (let slot = 0; ; slot++) {
+      const more = this.mutex.guard(() => {
+        if (slot >= pool.used) return false;
+        const record = pool.at(slot);
+        if (pool.lives(record)) visit(record);
+        return true;
+      });
+      if (!more) return;
+    }
+  }
+
   /** Bytes of shared memory that a host of this capacity takes. */
   static bytes(capacity?: Partial<Capacity>): number {
     return hostWords(checkCapacity(capacity)) * BYTES;

@@ -91,10 +91,9 @@ export class Pool {
     return this.words.get(this.state + State.live);
   }
 
-  /** Calls `visit` with each live record, in memory order. */
-  forEach(visit: (record: number) => void): void {
-    const end = this.base + this.words.get(this.state + State.fresh) * this.stride;
-    for (let record = this.base; record < end; record += this.stride) if (this.lives(record)) visit(record);
+  /** Records handed out at least once: none above this number lives. */
+  get used(): number {
+    return this.words.get(this.state + State.fresh);
   }
 
   /** Number of a record within its pool, from 0, dense. */

@@ -90,27 +90,22 @@ export class Host extends HostMemory implements BypassHost, Disposable {
   }
 
   /**
-   * Turns bypass on or off for every interrupt of the host. Throws EOPNOTSUPP, with nothing changed, where a connected
-   * irqfd requires bypass. Blocks for signals that are under way; O(interrupts), the host mutex is held for one at a time.
+   * Turns bypass on or off for every interrupt of the host. Throws EOPNOTSUPP where a connected irqfd requires bypass;
+   * then it is on again, after a moment in which others may have been relayed. Blocks for signals that are under way; O(interrupts), the host mutex is held for one at a time.
    */
   set bypass(on: boolean) {
-    const { words, pools, mutex } = this;
-    const consumers: number[] = [];
-    mutex.guard(() => {
-      if (!on) this.refuseIfRequired();
-      words.store(Header.bypass, on ? 1 : 0);
-    });
-    mutex.guard(() => pools.consumer.forEach((consumer) => consumers.push(consumer)));
-    for (const consumer of consumers) {
-      let owner = 0;
-      const producer = mutex.guard(() => {
-        const changed = pools.consumer.lives(consumer) ? refresh(this, consumer) : 0;
-        if (changed !== 0) owner = words.get(changed + Producer.owner);
-        return changed;
+    const { words } = this;
+    // Off first, then looked at: a connect from here on sees the switch, so none can slip in behind the check.
+    words.store(Header.bypass, on ? 1 : 0);
+    const required = on ? undefined : this.firstRequired();
+    if (required !== undefined) words.store(Header.bypass, 1);
+    this.refreshAll();
+    if (required !== undefined) {
+      throw new IrqBypassError("EOPNOTSUPP", `GSI ${required} requires bypass: it stays on`, {
+        subject: `GSI ${required}`,
+        reason: "switched-off",
       });
-      if (producer !== 0) this.manager.fence(producer, owner);
     }
-    announceChange(words);
   }
 
   /**
@@ -118,19 +113,18 @@ export class Host extends HostMemory implements BypassHost, Disposable {
    * Those with one end only say "no-producer" or "no-consumer".
    */
   interrupts(): Interrupt[] {
-    const { words, pools, mutex, manager } = this;
-    const eventfds: number[] = [];
-    mutex.guard(() => pools.eventfd.forEach((eventfd) => eventfds.push(eventfd)));
+    const { words, pools, manager } = this;
     const now = words.load(Header.ticks);
     const found: Interrupt[] = [];
-    for (const eventfd of eventfds) {
-      // One at a time under the mutex: each line is true of one moment, and nobody waits for the whole list.
-      const interrupt = mutex.guard(() => {
-        if (!pools.eventfd.lives(eventfd)) return undefined;
-        return this.interruptOf(eventfd, manager.producerAt(eventfd), manager.consumerAt(eventfd), now);
-      });
+    this.forEachLive(pools.eventfd, (eventfd) => {
+      const interrupt = this.interruptOf(
+        eventfd,
+        manager.producerAt(eventfd),
+        manager.consumerAt(eventfd),
+        now,
+      );
       if (interrupt !== undefined) found.push(interrupt);
-    }
+    });
     return found;
   }
 
@@ -181,34 +175,45 @@ export class Host extends HostMemory implements BypassHost, Disposable {
     };
   }
 
-  /** Under the host mutex. */
-  private refuseIfRequired(): void {
-    this.pools.consumer.forEach((consumer) => {
-      if (!requires(this, consumer) || this.words.get(consumer + Consumer.producer) === 0) return;
-      const gsi = this.words.get(consumer + Consumer.gsi) >>> 0;
-      throw new IrqBypassError("EOPNOTSUPP", `GSI ${gsi} requires bypass: it stays on`, {
-        subject: `GSI ${gsi}`,
-        reason: "switched-off",
-      });
+  /** GSI of a connected irqfd that requires bypass, if there is one. */
+  private firstRequired(): number | undefined {
+    const { words, pools } = this;
+    let gsi: number | undefined;
+    this.forEachLive(pools.consumer, (consumer) => {
+      if (requires(this, consumer) && words.get(consumer + Consumer.producer) !== 0) {
+        gsi ??= words.get(consumer + Consumer.gsi) >>> 0;
+      }
     });
+    return gsi;
+  }
+
+  private refreshAll(): void {
+    const { words, pools, manager } = this;
+    const changed: { producer: number; owner: number }[] = [];
+    this.forEachLive(pools.consumer, (consumer) => {
+      const producer = refresh(this, consumer);
+      if (producer !== 0) changed.push({ producer, owner: words.get(producer + Producer.owner) });
+    });
+    for (const { producer, owner } of changed) manager.fence(producer, owner);
+    announceChange(words);
   }
 
   private refuseIfBusy(): void {
-    const { words, pools, mutex, thread } = this;
+    const { words, pools, thread } = this;
     const left: string[] = [];
-    mutex.guard(() => {
-      pools.producer.forEach((producer) => {
-        const mine = words.get(producer + Producer.owner) === thread.record;
-        if (mine && words.get(producer + Producer.eventfd) !== 0)
-          left.push(`producer ${pools.producer.slot(producer)}`);
-      });
-      pools.vcpu.forEach((vcpu) => {
-        if (words.load(vcpu + Vcpu.runner) === thread.record)
-          left.push(`vCPU ${words.get(vcpu + Vcpu.index)}`);
-      });
-      if (this.stopTicks === undefined) return;
-      pools.vm.forEach((vm) => left.push(`VM ${pools.vm.slot(vm)} (${words.get(vm + V.vcpus)} vCPUs)`));
+    this.forEachLive(pools.producer, (producer) => {
+      const mine = words.get(producer + Producer.owner) === thread.record;
+      if (mine && words.get(producer + Producer.eventfd) !== 0)
+        left.push(`producer ${pools.producer.slot(producer)}`);
     });
+    this.forEachLive(pools.vcpu, (vcpu) => {
+      if (words.load(vcpu + Vcpu.runner) === thread.record) left.push(`vCPU ${words.get(vcpu + Vcpu.index)}`);
+    });
+    if (this.stopTicks !== undefined) {
+      this.forEachLive(pools.vm, (vm) => {
+        left.push(`VM ${pools.vm.slot(vm)} (${words.get(vm + V.vcpus)} vCPUs)`);
+      });
+    }
     if (left.length === 0) return;
     const few = left.slice(0, 8).join(", ");
     throw new IrqBypassError(
