@@ -42,4 +42,9 @@ export interface Relay {
   readonly module: URL;
   /** Ends its wait, so that it looks at its state word. */
   readonly wake: (memory: HostMemory) => void;
+  /**
+   * The relay has started, told in the thread that started it. A relay that sleeps in a system call arranges here that
+   * `stop` is called before the process ends, which would wait for it otherwise.
+   */
+  readonly started?: (stop: () => void) => void;
 }

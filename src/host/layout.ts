@@ -192,7 +192,7 @@ export const enum Consumer {
 export const enum Vm {
   /** The VM's mutex: routing, irqfds, lines. A */
   mutex = 2,
-  /** {@link VmFlag}. C */
+  /** {@link VmFlag}. V */
   flags = 3,
   vcpus = 4, // C
   /** The GSI routing table, 0 while nothing is routed. V */
@@ -215,6 +215,8 @@ export const enum VmFlag {
   bare = 1,
   /** A real KVM guest. */
   kvm = 2,
+  /** Being disposed: takes no irqfd any more. */
+  dying = 4,
 }
 export const MAX_VCPUS = 256;
 

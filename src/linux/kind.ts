@@ -11,6 +11,7 @@ import { askForRelay } from "../vm/relay.js";
 import { checked } from "./checked.js";
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, epollEvent, relayEpoll, wakeRelay } from "./epoll.js";
 import { eventfdInfo } from "./eventfd-file.js";
+import { beforeExit } from "./exit.js";
 import type { Ffi } from "./ffi.js";
 import { loadFfi } from "./koffi.js";
 
@@ -70,6 +71,7 @@ export function linux(): LinuxKind {
     relay: {
       module: new URL("./relay-worker.js", import.meta.url),
       wake: (memory) => wakeRelay(memory, ffi()),
+      started: (stop) => void beforeExit(stop),
     },
   };
 }

@@ -8,7 +8,7 @@ import { POLICIES, type Policy } from "../bypass/remapping.js";
 import { dropContext, EventfdContext, holdContext } from "../eventfd/context.js";
 import { listenOf } from "../eventfd/listen.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Eventfd, Thread, Vm } from "../host/layout.js";
+import { Consumer, Eventfd, Thread, Vm, VmFlag } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
 import { Mode, modeOf, relayed, targetOf } from "../posting/irte.js";
 import { reasonCode } from "../posting/reason.js";
@@ -61,6 +61,8 @@ export function assign(host: BypassHost, wanted: Assignment): number {
   words.set(irqfd + Consumer.policy, POLICIES.indexOf(policy));
   words.set(irqfd + Consumer.vm, vm);
   words.set(irqfd + Consumer.gsi, gsi);
+  // Before the binding: a writer that sees the binding raises the irqfd, and the relay drops what has no source.
+  words.store(irqfd + Consumer.source, eventfd);
   if (words.compareExchange(eventfd + Eventfd.irqfd, 0, irqfd) !== 0) {
     release(host, irqfd, eventfd);
     const name = `eventfd ${pools.eventfd.slot(eventfd)}`;
@@ -72,12 +74,22 @@ export function assign(host: BypassHost, wanted: Assignment): number {
       },
     );
   }
-  words.store(irqfd + Consumer.source, eventfd);
-  vmMutex.guard(() => {
-    // Linked and resolved in one section: a routing update either sees it in the list or was before it.
-    words.store(irqfd + Consumer.target, wanted.resolve());
-    link(host, vm, irqfd);
-  });
+  try {
+    vmMutex.guard(() => {
+      if (words.get(vm + Vm.flags) & VmFlag.dying) {
+        throw new IrqBypassError(
+          "ESTALE",
+          `VM ${pools.vm.slot(vm)} is being disposed: assign the irqfd to another one`,
+        );
+      }
+      // Linked and resolved in one section: a routing update either sees it in the list or was before it.
+      words.store(irqfd + Consumer.target, wanted.resolve());
+      link(host, vm, irqfd);
+    });
+  } catch (error) {
+    unbind(host, irqfd, eventfd);
+    throw error;
+  }
   const due = startListening(host, vmMutex, irqfd, eventfd);
   if (policy !== "off") {
     try {
@@ -127,13 +139,22 @@ function startListening(host: BypassHost, vmMutex: Mutex, irqfd: number, eventfd
   try {
     return listenOf(host, irqfd, eventfd).start(host, irqfd, eventfd);
   } catch (error) {
-    words.store(irqfd + Consumer.source, 0);
     vmMutex.guard(() => unlink(host, words.get(irqfd + Consumer.vm), irqfd));
-    words.store(eventfd + Eventfd.irqfd, 0);
-    forgetTarget(host, words.load(irqfd + Consumer.target));
-    release(host, irqfd, eventfd);
+    unbind(host, irqfd, eventfd);
     throw error;
   }
+}
+
+/** Undoes an assign that did not come to listen. */
+function unbind(host: BypassHost, irqfd: number, eventfd: number): void {
+  const { words, thread } = host;
+  words.store(irqfd + Consumer.source, 0);
+  words.store(eventfd + Eventfd.irqfd, 0);
+  thread.fenceAll(Thread.writing, eventfd);
+  thread.fenceAll(Thread.writing, irqfd);
+  words.store(irqfd + Consumer.pending, 0);
+  forgetTarget(host, words.load(irqfd + Consumer.target));
+  release(host, irqfd, eventfd);
 }
 
 function release(host: BypassHost, irqfd: number, eventfd: number): void {
