@@ -44,7 +44,7 @@ export interface Relay {
   readonly wake: (memory: HostMemory) => void;
   /**
    * The relay has started, told in the thread that started it. A relay that sleeps in a system call arranges here that
-   * `stop` is called before the process ends, which would wait for it otherwise.
+   * `stop` is called before the process ends, which would wait for it otherwise; what it returns takes that back.
    */
-  readonly started?: (stop: () => void) => void;
+  readonly started?: (stop: () => void) => () => void;
 }

@@ -71,7 +71,7 @@ export function linux(): LinuxKind {
     relay: {
       module: new URL("./relay-worker.js", import.meta.url),
       wake: (memory) => wakeRelay(memory, ffi()),
-      started: (stop) => void beforeExit(stop),
+      started: beforeExit,
     },
   };
 }

@@ -247,9 +247,10 @@ export class Host extends HostMemory implements BypassHost, Disposable {
     const start: RelayStart = { host: this.handle, kinds: this.kinds.map(({ name }) => name), kind };
     const relay = platform.spawn(module, start);
     this.relays.set(kind, relay);
-    started?.(() => this.stopRelay(kind));
+    const forget = started?.(() => this.stopRelay(kind));
     relay.onExit((error) => {
       this.relays.delete(kind);
+      forget?.();
       if (error !== undefined && !this.disposed) throw error;
     });
   }
