@@ -110,7 +110,7 @@ export class Vm implements Disposable {
         old = words.get(record + V.routing);
         words.set(record + V.routing, table);
         try {
-          for (const irqfd of this.irqfds()) this.checkRequired(irqfd);
+          retargeted.push(...this.retargetRequired());
         } catch (error) {
           words.set(record + V.routing, old);
           throw error;
@@ -240,18 +240,35 @@ export class Vm implements Disposable {
       yield irqfd;
   }
 
-  /** Refuses the new table if it would leave a connected irqfd relayed that requires bypass. Under the VM's mutex. */
-  private checkRequired(irqfd: number): void {
+  /**
+   * First the irqfds that require bypass and could not have it with the new table. A connected one refuses the table, and
+   * those before it get their targets back; one that waits for its producer gets the new target, so that a producer that
+   * arrives from here on is refused. Returns those it changed. Under the VM's mutex.
+   */
+  private retargetRequired(): number[] {
     const { host, record } = this;
-    const gsi = host.words.get(irqfd + Consumer.gsi);
-    const reason = reasonOf(resolve(host, record, gsi));
-    if (reason === undefined || !requires(host, irqfd)) return;
-    if (host.mutex.guard(() => host.words.get(irqfd + Consumer.producer)) === 0) return;
-    throw new IrqBypassError(
-      "EOPNOTSUPP",
-      `GSI ${gsi} of VM ${this.id} requires bypass, and with this route it could not be (${reason}): the old routes stay`,
-      { subject: `GSI ${gsi}`, reason },
-    );
+    const { words } = host;
+    const changed: { irqfd: number; old: number }[] = [];
+    for (const irqfd of this.irqfds()) {
+      if (!requires(host, irqfd)) continue;
+      const gsi = words.get(irqfd + Consumer.gsi);
+      const target = resolve(host, record, gsi);
+      const reason = reasonOf(target);
+      if (reason === undefined) continue;
+      const connected = host.mutex.guard(() => {
+        if (words.get(irqfd + Consumer.producer) !== 0) return true;
+        changed.push({ irqfd, old: words.exchange(irqfd + Consumer.target, target) });
+        return false;
+      });
+      if (!connected) continue;
+      for (const { irqfd: one, old } of changed) words.store(one + Consumer.target, old);
+      throw new IrqBypassError(
+        "EOPNOTSUPP",
+        `GSI ${gsi} of VM ${this.id} requires bypass, and with this route it could not be (${reason}): the old routes stay`,
+        { subject: `GSI ${gsi}`, reason },
+      );
+    }
+    return changed.map(({ irqfd }) => irqfd);
   }
 
   /** Gives an irqfd what its GSI comes to now; returns whether that changed. Under the VM's mutex. */
