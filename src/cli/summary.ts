@@ -102,12 +102,12 @@ const COMPARED: readonly { way: keyof Compare; title: string; includes: string }
   {
     way: "posted",
     title: "posted",
-    includes: "signal, post, wake the vCPU, acknowledge, handler, the device sees it",
+    includes: "signal, post, the waiting vCPU takes it, handler, the device sees it",
   },
   {
     way: "relayed",
     title: "relayed",
-    includes: "the same, but eventfd and relay thread instead of the post",
+    includes: "the same, with eventfd and relay thread in place of the device's post",
   },
   {
     way: "postMessage",

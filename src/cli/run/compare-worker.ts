@@ -1,0 +1,108 @@
+/**
+ * The device's side of the comparison: sends one interrupt, waits until the guest has noted it, sends the next.
+ *
+ * Each way ends in the same handler and is noticed the same way, so that only the way differs. The ways take
+ * turns, so that whatever else the machine does meets all of them; the figure is the median of the turns.
+ */
+import { parentPort } from "node:worker_threads";
+import { Host, VfioPciDevice } from "../../index.js";
+import type { Compare } from "../result.js";
+import { Ledger, type Mailbox } from "./ledger.js";
+import type { MessageWorkerData } from "./message-worker.js";
+import { planRun } from "./plan.js";
+import { SoftwareGuest } from "./software-guest.js";
+import { RunThread } from "./thread.js";
+
+const MESSAGE_WORKER = new URL("./message-worker.js", import.meta.url);
+const WARM_UP_TURNS = 5;
+const TURNS = 35;
+const TURN_MS = 8;
+/** Between two looks at the clock. */
+const ROUNDS = 16;
+/** How often to look for the answer before the thread sleeps: some tens of microseconds. */
+const LOOKS = 2000;
+const LOST_AFTER_MS = 2000;
+
+async function measure(): Promise<Compare> {
+  const plan = planRun({
+    seconds: 1,
+    vms: [{ name: "guest", kind: "software", vcpus: 1 }],
+    devices: [
+      { name: "device", kind: "nic", vm: "guest", burst: 1, rate: "max", bypass: ["require", "off"] },
+    ],
+  });
+  const ledger = Ledger.create({ devices: 1, vcpus: 1, interrupts: 3 });
+  const host = Host.create({ capacity: { thread: 4, eventfd: 2, producer: 2, consumer: 2 } });
+  const guest = new SoftwareGuest(host, ledger, plan.vms[0]!, 0);
+  const data: MessageWorkerData = { ledger: ledger.handle, interrupt: 2, device: 0 };
+  const listener = new RunThread(MESSAGE_WORKER, "message guest", data);
+  const device = new VfioPciDevice(host, { msix: 2 });
+  guest.interrupts.forEach(({ eventfd }, i) => {
+    device.setTrigger("msix", i, eventfd);
+  });
+  await Promise.all([guest.ready, listener.ready]);
+  const [first, second] = [device.vector("msix", 0), device.vector("msix", 1)];
+  const posted = new Way(ledger, 0, () => first.signal());
+  const relayed = new Way(ledger, 1, () => second.signal());
+  const postMessage = new Way(ledger, 2, () => listener.send("interrupt"));
+  for (let turn = 0; turn < WARM_UP_TURNS + TURNS; turn++) {
+    for (const way of [posted, relayed, postMessage]) way.takeTurn(turn >= WARM_UP_TURNS);
+  }
+  device.dispose();
+  await guest.close();
+  await listener.terminate();
+  host.dispose();
+  return { posted: posted.cost, relayed: relayed.cost, postMessage: postMessage.cost };
+}
+
+/** One way for an interrupt, in lock-step. */
+class Way {
+  readonly #ledger: Ledger;
+  readonly #mailbox: Mailbox;
+  readonly #send: () => void;
+  readonly #costs: number[] = [];
+  #index = 0;
+
+  constructor(ledger: Ledger, interrupt: number, send: () => void) {
+    this.#ledger = ledger;
+    this.#mailbox = ledger.mailbox(interrupt);
+    this.#send = send;
+  }
+
+  /** Nanoseconds for one interrupt: the median of the turns that counted. */
+  get cost(): number {
+    const sorted = this.#costs.toSorted((a, b) => a - b);
+    return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+  }
+
+  takeTurn(counts: boolean): void {
+    const startedAt = performance.now();
+    let took = 0;
+    let sent = 0;
+    while (took < TURN_MS) {
+      for (let i = 0; i < ROUNDS; i++) this.#lockStep();
+      sent += ROUNDS;
+      took = performance.now() - startedAt;
+    }
+    if (counts) this.#costs.push((took * 1e6) / sent);
+  }
+
+  #lockStep(): void {
+    const { words, used } = this.#mailbox;
+    this.#index = (this.#index + 1) | 0;
+    Atomics.store(words, used, this.#index);
+    this.#send();
+    for (let look = 0; look < LOOKS; look++) if (this.#isNoted()) return;
+    const lostAt = performance.now() + LOST_AFTER_MS;
+    while (!this.#isNoted()) {
+      if (performance.now() > lostAt) throw new Error("the comparison lost an interrupt");
+      this.#ledger.park(0, LOST_AFTER_MS, () => this.#isNoted());
+    }
+  }
+
+  #isNoted(): boolean {
+    return Atomics.load(this.#mailbox.words, this.#mailbox.seen) === this.#index;
+  }
+}
+
+parentPort?.postMessage(await measure());
