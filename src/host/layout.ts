@@ -55,15 +55,16 @@ export const enum Header {
 
   /** Rung by whoever makes an irqfd pending; the relay sleeps on it. Bit 0: it sleeps. A */
   doorbell = 48,
-  /** 0 no relay, 1 wanted, 2 running. A */
-  relay = 49,
-  /** epoll descriptor and control eventfd of the relay for Linux eventfds, plus one; 0 while there is none. A */
-  epoll = 50,
-  epollControl = 51,
+  /** Linux: epoll descriptor and control eventfd of the relay, plus one; 0 while there is none. A */
+  epoll = 49,
+  epollControl = 50,
   /** Changes with every change of a connection while somebody watches. A */
   changes = 52,
   /** Threads that watch for changes. A */
   watchers = 53,
+
+  /** State of the relay of each kind: 0 none, 1 wanted, 2 running, 3 to stop. A */
+  relays = 96,
 
   /** Pool states: free list head, first never used record, live records; three words a pool. H */
   pools = 64,
@@ -128,6 +129,8 @@ export const enum Eventfd {
 export const enum EventfdFlag {
   semaphore = 1,
   linux = 2,
+  /** Linux: made without EFD_NONBLOCK. */
+  blocking = 4,
   kindShift = 8,
 }
 
@@ -189,7 +192,7 @@ export const enum Consumer {
 export const enum Vm {
   /** The VM's mutex: routing, irqfds, lines. A */
   mutex = 2,
-  /** {@link VmFlag}. C */
+  /** {@link VmFlag}. V */
   flags = 3,
   vcpus = 4, // C
   /** The GSI routing table, 0 while nothing is routed. V */
@@ -212,6 +215,8 @@ export const enum VmFlag {
   bare = 1,
   /** A real KVM guest. */
   kvm = 2,
+  /** Being disposed: takes no irqfd any more. */
+  dying = 4,
 }
 export const MAX_VCPUS = 256;
 

@@ -5,14 +5,13 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
 import { POLICIES, type Policy } from "../bypass/remapping.js";
-import { dropContext, holdContext } from "../eventfd/context.js";
+import { dropContext, EventfdContext, holdContext } from "../eventfd/context.js";
 import { listenOf } from "../eventfd/listen.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Eventfd, Thread, Vm } from "../host/layout.js";
+import { Consumer, Eventfd, Thread, Vm, VmFlag } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
-import { relayed } from "../posting/irte.js";
+import { Mode, modeOf, relayed, targetOf } from "../posting/irte.js";
 import { reasonCode } from "../posting/reason.js";
-import { resolve } from "./routing.js";
 
 /** What an irqfd is assigned with. */
 export interface Assignment {
@@ -23,6 +22,25 @@ export interface Assignment {
   readonly policy: Policy;
   /** Number of the consumer's kind. */
   readonly kind: number;
+  /** What the GSI's interrupts come to, as a remapping entry. Called under the VM's mutex. */
+  readonly resolve: () => number;
+}
+
+/** Checks what a caller asks for. Throws EBADF for a closed eventfd, EINVAL for the rest. */
+export function checkIrqfd(host: BypassHost, eventfd: EventfdContext, gsi: number, policy: Policy): void {
+  if (!(eventfd instanceof EventfdContext) || eventfd.memory !== host) {
+    throw new IrqBypassError(
+      "EINVAL",
+      "an irqfd listens to an eventfd that was opened with the VM's own Host object",
+    );
+  }
+  if (!Number.isInteger(gsi) || gsi < 0 || gsi >= 2 ** 32) {
+    throw new IrqBypassError("EINVAL", `gsi is ${String(gsi)}: it must be a whole number from 0 to 2^32-1`);
+  }
+  if (!POLICIES.includes(policy)) {
+    throw new IrqBypassError("EINVAL", `bypass is ${String(policy)}: use ${POLICIES.join(", ")}`);
+  }
+  eventfd.handle; // EBADF for a closed one
 }
 
 /**
@@ -43,6 +61,8 @@ export function assign(host: BypassHost, wanted: Assignment): number {
   words.set(irqfd + Consumer.policy, POLICIES.indexOf(policy));
   words.set(irqfd + Consumer.vm, vm);
   words.set(irqfd + Consumer.gsi, gsi);
+  // Before the binding: a writer that sees the binding raises the irqfd, and the relay drops what has no source.
+  words.store(irqfd + Consumer.source, eventfd);
   if (words.compareExchange(eventfd + Eventfd.irqfd, 0, irqfd) !== 0) {
     release(host, irqfd, eventfd);
     const name = `eventfd ${pools.eventfd.slot(eventfd)}`;
@@ -54,13 +74,23 @@ export function assign(host: BypassHost, wanted: Assignment): number {
       },
     );
   }
-  words.store(irqfd + Consumer.source, eventfd);
-  vmMutex.guard(() => {
-    // Linked and resolved in one section: a routing update either sees it in the list or was before it.
-    words.store(irqfd + Consumer.target, resolve(host, vm, gsi));
-    link(host, vm, irqfd);
-  });
-  const leftover = listenOf(host, eventfd).start(host, irqfd, eventfd);
+  try {
+    vmMutex.guard(() => {
+      if (words.get(vm + Vm.flags) & VmFlag.dying) {
+        throw new IrqBypassError(
+          "ESTALE",
+          `VM ${pools.vm.slot(vm)} is being disposed: assign the irqfd to another one`,
+        );
+      }
+      // Linked and resolved in one section: a routing update either sees it in the list or was before it.
+      words.store(irqfd + Consumer.target, wanted.resolve());
+      link(host, vm, irqfd);
+    });
+  } catch (error) {
+    unbind(host, irqfd, eventfd);
+    throw error;
+  }
+  const due = startListening(host, vmMutex, irqfd, eventfd);
   if (policy !== "off") {
     try {
       manager.registerConsumer(irqfd, eventfd);
@@ -73,7 +103,7 @@ export function assign(host: BypassHost, wanted: Assignment): number {
       mutex.guard(() => words.set(irqfd + Consumer.refusal, reasonCode("refused")));
     }
   }
-  if (leftover) host.pending.raise(irqfd);
+  if (due) host.pending.raise(irqfd);
   return irqfd;
 }
 
@@ -87,22 +117,49 @@ export function deassign(host: BypassHost, vmMutex: Mutex, irqfd: number): boole
   if (eventfd === 0) return false;
   vmMutex.guard(() => unlink(host, words.get(irqfd + Consumer.vm), irqfd));
   words.store(eventfd + Eventfd.irqfd, 0);
-  listenOf(host, eventfd).stop(host, irqfd, eventfd);
+  listenOf(host, irqfd, eventfd).stop(host, irqfd, eventfd);
   // The relay announces an irqfd before it looks at its source, so from here on it has either finished or stops there.
   thread.fenceAll(Thread.writing, irqfd);
   words.store(irqfd + Consumer.pending, 0);
   manager.unregisterConsumer(irqfd);
-  words.store(irqfd + Consumer.target, relayed("none"));
+  forgetTarget(host, words.exchange(irqfd + Consumer.target, relayed("none")));
   release(host, irqfd, eventfd);
   announceChange(words);
   return true;
 }
 
+/** Gives back what a target points to. Nobody uses the target any more. */
+export function forgetTarget({ mutex, pools }: BypassHost, target: number): void {
+  if (modeOf(target) === Mode.injected)
+    mutex.guard(() => pools.injection.release(pools.injection.at(targetOf(target))));
+}
+
+function startListening(host: BypassHost, vmMutex: Mutex, irqfd: number, eventfd: number): boolean {
+  const { words } = host;
+  try {
+    return listenOf(host, irqfd, eventfd).start(host, irqfd, eventfd);
+  } catch (error) {
+    vmMutex.guard(() => unlink(host, words.get(irqfd + Consumer.vm), irqfd));
+    unbind(host, irqfd, eventfd);
+    throw error;
+  }
+}
+
+/** Undoes an assign that did not come to listen. */
+function unbind(host: BypassHost, irqfd: number, eventfd: number): void {
+  const { words, thread } = host;
+  words.store(irqfd + Consumer.source, 0);
+  words.store(eventfd + Eventfd.irqfd, 0);
+  thread.fenceAll(Thread.writing, eventfd);
+  thread.fenceAll(Thread.writing, irqfd);
+  words.store(irqfd + Consumer.pending, 0);
+  forgetTarget(host, words.load(irqfd + Consumer.target));
+  release(host, irqfd, eventfd);
+}
+
 function release(host: BypassHost, irqfd: number, eventfd: number): void {
-  host.mutex.guard(() => {
-    dropContext(host, eventfd);
-    host.pools.consumer.release(irqfd);
-  });
+  host.mutex.guard(() => host.pools.consumer.release(irqfd));
+  dropContext(host, eventfd);
 }
 
 /** The VM's irqfds are a doubly linked list: out of it in constant time, where the kernel searches. */

@@ -3,13 +3,13 @@
  * injects them; connected irqfds too, since anybody else may still write to their eventfd.
  */
 import { Consumer, Header, Vcpu, Vm } from "../host/layout.js";
-import type { HostMemory } from "../host/memory.js";
+import type { HostHandle, HostMemory } from "../host/memory.js";
 import { Mutex } from "../host/mutex.js";
 import { post } from "../posting/descriptor.js";
 import { Mode, modeOf, targetOf, vectorOf } from "../posting/irte.js";
 import { inject } from "./routing.js";
 
-/** States of {@link Header.relay}. */
+/** States of {@link Header.relays}. */
 export const enum RelayState {
   none = 0,
   wanted = 1,
@@ -19,20 +19,34 @@ export const enum RelayState {
 
 const NAP_MS = 1000;
 
-/** Asks for the relay thread; whoever created the host starts it. Costs one load once it is there. */
-export function askForRelay({ words }: HostMemory): void {
-  if (words.load(Header.relay) !== RelayState.none) return;
-  if (words.compareExchange(Header.relay, RelayState.none, RelayState.wanted) === RelayState.none) {
-    words.notify(Header.relay);
-  }
+/** Asks for the relay thread of a kind; whoever created the host starts it. Costs one load once it is there. */
+export function askForRelay({ words }: HostMemory, kind: number): void {
+  const state = Header.relays + kind;
+  if (words.load(state) !== RelayState.none) return;
+  if (words.compareExchange(state, RelayState.none, RelayState.wanted) === RelayState.none)
+    words.notify(state);
+}
+
+/** Is the relay of a kind to go on? */
+export function relayRuns({ words }: HostMemory, kind: number): boolean {
+  return words.load(Header.relays + kind) === RelayState.running;
+}
+
+/** What the thread of a relay is told. */
+export interface RelayStart {
+  readonly host: HostHandle;
+  /** Names of the host's kinds, in order. */
+  readonly kinds: readonly string[];
+  /** Number of the kind that it serves. */
+  readonly kind: number;
 }
 
 /** Runs the relay in the calling thread until it is asked to stop. Blocks. */
 export function runRelay(memory: HostMemory): void {
-  const { words, thread, pending } = memory;
+  const { thread, pending } = memory;
   const injectOne = (irqfd: number) => relayOne(memory, irqfd);
   const park = thread.park.bind(thread);
-  while (words.load(Header.relay) === RelayState.running) {
+  while (relayRuns(memory, 0)) {
     pending.takeAll(injectOne);
     pending.sleep(NAP_MS, park);
   }

@@ -1,7 +1,7 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
-import { POLICIES, type Policy, refresh, requires } from "../bypass/remapping.js";
-import { Eventfd } from "../eventfd/eventfd.js";
+import { type Policy, refresh, requires } from "../bypass/remapping.js";
+import type { EventfdContext } from "../eventfd/context.js";
 import { IrqBypassError } from "../host/errors.js";
 import {
   Consumer,
@@ -16,7 +16,7 @@ import {
 import type { Mutex } from "../host/mutex.js";
 import { initialise } from "../posting/descriptor.js";
 import { reasonOf } from "../posting/irte.js";
-import { assign, deassign } from "./assignment.js";
+import { assign, checkIrqfd, deassign } from "./assignment.js";
 import { Irqfd } from "./irqfd.js";
 import { askForRelay, vmMutex } from "./relay.js";
 import { checkRoutes, type GsiRoute } from "./route.js";
@@ -52,7 +52,7 @@ export class Vm implements Disposable {
     this.host = host;
     this.record = "opened" in from ? from.opened : createRecord(host, from);
     this.mutex = vmMutex(host, this.record);
-    if (!("opened" in from)) askForRelay(host);
+    if (!("opened" in from)) askForRelay(host, 0);
   }
 
   /** A handle in this thread to a VM made in another. Throws ESTALE when it is gone. */
@@ -125,19 +125,19 @@ export class Vm implements Disposable {
    * eventfd has an irqfd already, in whichever VM; EBADF for a closed eventfd; EINVAL; ENOMEM; EOPNOTSUPP with the
    * reason where `bypass` is "require" and a waiting producer cannot be bypassed.
    */
-  irqfd(eventfd: Eventfd, gsi: number, { bypass = "prefer" }: IrqfdOptions = {}): Irqfd {
+  irqfd(eventfd: EventfdContext, gsi: number, { bypass = "prefer" }: IrqfdOptions = {}): Irqfd {
     this.check();
-    if (!(eventfd instanceof Eventfd))
-      throw new IrqBypassError("EINVAL", "an irqfd listens to an Eventfd of this host");
-    if (!Number.isInteger(gsi) || gsi < 0 || gsi >= 2 ** 32) {
-      throw new IrqBypassError("EINVAL", `gsi is ${String(gsi)}: it must be a whole number from 0 to 2^32-1`);
-    }
-    if (!POLICIES.includes(bypass)) {
-      throw new IrqBypassError("EINVAL", `bypass is ${String(bypass)}: use ${POLICIES.join(", ")}`);
-    }
-    eventfd.handle; // EBADF for a closed one
+    checkIrqfd(this.host, eventfd, gsi, bypass);
     const { host, mutex: vmMutex, record: vm } = this;
-    const record = assign(host, { vm, vmMutex, eventfd: eventfd.record, gsi, policy: bypass, kind: 0 });
+    const record = assign(host, {
+      vm,
+      vmMutex,
+      eventfd: eventfd.record,
+      gsi,
+      policy: bypass,
+      kind: 0,
+      resolve: () => resolve(host, vm, gsi),
+    });
     return new Irqfd(host, vmMutex, record);
   }
 
@@ -145,7 +145,7 @@ export class Vm implements Disposable {
    * Deassigns the irqfd that matches both `eventfd` and `gsi`; returns whether there was one. Throws nothing where
    * nothing matches, as KVM_IRQFD_FLAG_DEASSIGN.
    */
-  deassign(eventfd: Eventfd, gsi: number): boolean {
+  deassign(eventfd: EventfdContext, gsi: number): boolean {
     this.check();
     eventfd.handle;
     const { words } = this.host;
@@ -172,6 +172,7 @@ export class Vm implements Disposable {
       });
     }
     this.disposed = true;
+    this.mutex.guard(() => words.set(record + V.flags, words.get(record + V.flags) | VmFlag.dying));
     for (;;) {
       const irqfd = this.mutex.guard(() => words.get(record + V.irqfds));
       if (irqfd === 0) break;
