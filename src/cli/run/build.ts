@@ -5,26 +5,38 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Consumer } from "../../host/layout.js";
 import { type Capacity, Host } from "../../index.js";
+import { whyNoKvm } from "../../kvm/index.js";
+import { LinuxEventfd } from "../../linux/index.js";
 import { type Compare, interruptName, type OneSided } from "../result.js";
 import type { Workload } from "../workload.js";
 import { compareWays } from "./compare.js";
 import type { DeviceThreadData } from "./device-thread.js";
 import type { Guest, GuestInterrupt } from "./guest.js";
+import { KvmGuest } from "./kvm-guest.js";
 import { Ledger } from "./ledger.js";
 import type { BuildMachine, Machine, MachineOptions, Wiring } from "./machine.js";
 import { type Plan, type PlannedDevice, planRun, withoutKind } from "./plan.js";
+import { kindsOf, type Seat } from "./seat.js";
 import { SoftwareGuest } from "./software-guest.js";
 import { endThreads, RunThread } from "./thread.js";
 
 const DEVICE_WORKER = new URL("./device-worker.js", import.meta.url);
 
-/** @param deviceWorker the module that a device's thread runs; a test has one that loses interrupts on purpose. */
-export function machineBuilder(deviceWorker = DEVICE_WORKER): BuildMachine {
+/** What a run may find different. */
+export interface Surroundings {
+  /** The module that a device's thread runs; a test has one that loses interrupts on purpose. */
+  readonly deviceWorker?: URL;
+  /** Default "/dev/kvm". */
+  readonly kvmPath?: string;
+}
+
+/** How `irqbypass run` builds its machine. */
+export function machineBuilder(surroundings: Surroundings = {}): BuildMachine {
   return async (workload, options) => {
-    const { runnable, leftOut } = whatRuns(workload, options);
+    const { runnable, leftOut } = whatRuns(workload, options, surroundings.kvmPath);
     const machine = new ThreadedMachine(planRun(runnable), leftOut);
     try {
-      await machine.open(deviceWorker, options.signal);
+      await machine.open(surroundings.deviceWorker ?? DEVICE_WORKER, options.signal);
       return machine;
     } catch (error) {
       await machine.close();
@@ -34,10 +46,17 @@ export function machineBuilder(deviceWorker = DEVICE_WORKER): BuildMachine {
 }
 
 /** The part of the workload that can run here, and why the rest is left out. */
-function whatRuns(workload: Workload, options: MachineOptions): { runnable: Workload; leftOut: string[] } {
+function whatRuns(
+  workload: Workload,
+  options: MachineOptions,
+  kvmPath: string | undefined,
+): { runnable: Workload; leftOut: string[] } {
   const guests = workload.vms.filter((vm) => vm.kind === "kvm");
   if (guests.length === 0) return { runnable: workload, leftOut: [] };
-  const why = options.kvm ? "KVM guests cannot be part of a run yet" : "--no-kvm was given";
+  const why = options.kvm
+    ? whyNoKvm(kvmPath === undefined ? {} : { path: kvmPath })?.message
+    : "--no-kvm was given";
+  if (why === undefined) return { runnable: workload, leftOut: [] };
   const runnable = withoutKind(workload, "kvm");
   if (runnable.devices.length === 0) throw new Error(`nothing is left to run: ${why}`);
   return { runnable, leftOut: guests.map((vm) => `${vm.name} is left out: ${why}`) };
@@ -52,6 +71,7 @@ class ThreadedMachine implements Machine {
   readonly failure: Promise<never>;
   readonly #plan: Plan;
   readonly #host: Host;
+  readonly #seat: Seat;
   readonly #guests: Guest[] = [];
   readonly #devices: RunThread[] = [];
   /** By their numbers in the ledger. */
@@ -71,13 +91,18 @@ class ThreadedMachine implements Machine {
       this.#fail = reject;
     });
     this.failure.catch(() => {});
-    this.#host = Host.create({ capacity: capacityFor(plan) });
+    const kvm = plan.vms.some((vm) => vm.kind === "kvm");
+    this.#host = Host.create({ capacity: capacityFor(plan), kinds: kindsOf({ kvm }) });
+    this.#seat = { handle: this.#host.handle, kvm };
   }
 
   /** Builds and connects everything; the devices then wait for the ledger's start. */
   async open(deviceWorker: URL, signal: AbortSignal): Promise<void> {
     for (const vm of this.#plan.vms) {
-      const guest = new SoftwareGuest(this.#host, this.ledger, vm, vm.firstVcpu ?? 0);
+      const guest =
+        vm.kind === "kvm"
+          ? new KvmGuest(this.#host, vm)
+          : new SoftwareGuest(this.#host, this.#seat, this.ledger, vm);
       guest.ended.catch(this.#fail);
       this.#guests.push(guest);
     }
@@ -138,12 +163,13 @@ class ThreadedMachine implements Machine {
 
   #deviceData(device: number, { burst, rate, interrupts }: PlannedDevice): DeviceThreadData {
     return {
-      host: this.#host.handle,
+      seat: this.#seat,
       ledger: this.ledger.handle,
       job: { device, burst, rate },
       interrupts: interrupts.map(({ number }) => {
         const { eventfd, mailbox, vcpu } = this.#interrupts[number]!;
-        return { interrupt: number, eventfd: eventfd.handle, mailbox, vcpu };
+        const linux = eventfd instanceof LinuxEventfd;
+        return { interrupt: number, eventfd: eventfd.handle, linux, mailbox, vcpu };
       }),
     };
   }

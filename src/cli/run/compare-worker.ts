@@ -32,8 +32,8 @@ async function measure(): Promise<Compare> {
     ],
   });
   const ledger = Ledger.create({ devices: 1, vcpus: 1, interrupts: 3 });
-  const host = Host.create({ capacity: { thread: 4, eventfd: 2, producer: 2, consumer: 2 } });
-  const guest = new SoftwareGuest(host, ledger, plan.vms[0]!, 0);
+  const host = Host.create();
+  const guest = new SoftwareGuest(host, { handle: host.handle, kvm: false }, ledger, plan.vms[0]!);
   const data: MessageWorkerData = { ledger: ledger.handle, interrupt: 2, device: 0 };
   const listener = new RunThread(MESSAGE_WORKER, "message guest", data);
   const device = new VfioPciDevice(host, { msix: 2 });

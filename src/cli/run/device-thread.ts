@@ -2,13 +2,15 @@
  * What the thread of a device does: it makes its interrupts producers, works, and unregisters them when released.
  */
 import { parentPort } from "node:worker_threads";
-import { Eventfd, Host, type HostHandle, VfioPciDevice } from "../../index.js";
+import { Eventfd, VfioPciDevice } from "../../index.js";
+import { LinuxEventfd } from "../../linux/index.js";
 import { type DeviceJob, runDevice, type Signaller } from "./device.js";
 import { Ledger, type LedgerHandle } from "./ledger.js";
+import { join, type Seat } from "./seat.js";
 import type { Progress } from "./thread.js";
 
 export interface DeviceThreadData {
-  readonly host: HostHandle;
+  readonly seat: Seat;
   readonly ledger: LedgerHandle;
   readonly job: DeviceJob;
   readonly interrupts: readonly DeviceInterrupt[];
@@ -18,6 +20,8 @@ export interface DeviceThreadData {
 export interface DeviceInterrupt extends Omit<Signaller, "signal"> {
   /** The eventfd's handle. */
   readonly eventfd: number;
+  /** Is it one of the kernel's? */
+  readonly linux: boolean;
 }
 
 /**
@@ -25,9 +29,11 @@ export interface DeviceInterrupt extends Omit<Signaller, "signal"> {
  * @param alter stands between the device and its interrupts; for a twin that loses some.
  */
 export function deviceThread(data: DeviceThreadData, alter = (signal: () => void) => signal): void {
-  const host = Host.attach(data.host);
+  const host = join(data.seat);
   const ledger = new Ledger(data.ledger);
-  const eventfds = data.interrupts.map(({ eventfd }) => Eventfd.open(host, eventfd));
+  const eventfds = data.interrupts.map(({ eventfd, linux }) =>
+    linux ? LinuxEventfd.open(host, eventfd) : Eventfd.open(host, eventfd),
+  );
   const device = new VfioPciDevice(host, { msix: eventfds.length });
   eventfds.forEach((eventfd, i) => {
     device.setTrigger("msix", i, eventfd);

@@ -20,8 +20,8 @@ export interface Plan {
 }
 
 export interface PlannedVm extends WorkloadVm {
-  /** Number of its first vCPU in the ledger; `null` for a VM whose vCPUs the ledger cannot see. */
-  readonly firstVcpu: number | null;
+  /** Number of its first vCPU in the ledger; without meaning where the ledger cannot see them. */
+  readonly firstVcpu: number;
   readonly interrupts: readonly PlannedInterrupt[];
 }
 
@@ -71,9 +71,9 @@ export function planRun(workload: Workload): Plan {
   let ledgerVcpus = 0;
   const vms = workload.vms.map((vm): PlannedVm => {
     const own = interrupts.filter((one) => one.vm === vm.name);
-    if (vm.kind === "kvm") return { ...vm, firstVcpu: null, interrupts: own };
-    ledgerVcpus += vm.vcpus;
-    return { ...vm, firstVcpu: ledgerVcpus - vm.vcpus, interrupts: own };
+    const planned = { ...vm, firstVcpu: ledgerVcpus, interrupts: own };
+    if (vm.kind === "software") ledgerVcpus += vm.vcpus;
+    return planned;
   });
   return { vms, devices, interrupts, ledgerVcpus };
 }

@@ -5,6 +5,7 @@ import { Eventfd, type Host, Vm } from "../../index.js";
 import type { Guest, GuestInterrupt } from "./guest.js";
 import type { Ledger } from "./ledger.js";
 import type { PlannedVm } from "./plan.js";
+import type { Seat } from "./seat.js";
 import { endThreads, RunThread } from "./thread.js";
 import type { VcpuWorkerData } from "./vcpu-worker.js";
 
@@ -18,7 +19,8 @@ export class SoftwareGuest implements Guest {
   readonly #threads: readonly RunThread[];
 
   /** Makes the VM with its irqfds and starts its vCPUs. Throws what those refuse; nothing is left behind then. */
-  constructor(host: Host, ledger: Ledger, plan: PlannedVm, firstVcpu: number) {
+  constructor(host: Host, seat: Seat, ledger: Ledger, plan: PlannedVm) {
+    const { firstVcpu } = plan;
     this.#vm = new Vm(host, { vcpus: plan.vcpus });
     const eventfds: Eventfd[] = [];
     try {
@@ -39,7 +41,7 @@ export class SoftwareGuest implements Guest {
     }
     this.#threads = Array.from({ length: plan.vcpus }, (_, index) => {
       const data: VcpuWorkerData = {
-        host: host.handle,
+        seat,
         ledger: ledger.handle,
         vcpu: this.#vm.vcpu(index).handle,
         number: firstVcpu + index,

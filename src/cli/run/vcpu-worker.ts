@@ -3,12 +3,13 @@
  * which it notices only when everything posted before is handled.
  */
 import { parentPort, workerData } from "node:worker_threads";
-import { Host, type HostHandle, Vcpu } from "../../index.js";
+import { Vcpu } from "../../index.js";
 import { Ledger, type LedgerHandle } from "./ledger.js";
+import { join, type Seat } from "./seat.js";
 import type { Progress } from "./thread.js";
 
 export interface VcpuWorkerData {
-  readonly host: HostHandle;
+  readonly seat: Seat;
   readonly ledger: LedgerHandle;
   /** The vCPU's handle. */
   readonly vcpu: number;
@@ -26,7 +27,7 @@ export interface VcpuHandler {
 }
 
 function runVcpu(data: VcpuWorkerData): void {
-  const host = Host.attach(data.host);
+  const host = join(data.seat);
   const ledger = new Ledger(data.ledger);
   const vcpu = Vcpu.open(host, data.vcpu);
   const handlers = new Map(data.handlers.map((handler) => [handler.vector, handler]));
