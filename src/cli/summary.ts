@@ -127,7 +127,11 @@ function compare(costs: Compare): Line[] {
       span(includes, "dim"),
     );
   });
-  return [line(span("One interrupt in lock-step, each way in this run", "bold")), ...lines, []];
+  return [
+    line(span("One interrupt in lock-step, each way in this run: the best of many turns", "bold")),
+    ...lines,
+    [],
+  ];
 }
 
 function times(ratio: number): string {
