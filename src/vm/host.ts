@@ -11,7 +11,8 @@ import { type HostHandle, HostMemory, type MemoryOptions, memoryFor } from "../h
 import type { SpawnedThread } from "../host/platform.js";
 import type { Reason } from "../posting/reason.js";
 import { deassign } from "./assignment.js";
-import { type RelayStart, RelayState, vmMutex } from "./relay.js";
+import { type RelayStart, RelayState } from "./relay.js";
+import { vmMutex } from "./vm-mutex.js";
 
 /** Options of a new host. */
 export interface HostOptions extends MemoryOptions {
@@ -247,9 +248,10 @@ export class Host extends HostMemory implements BypassHost, Disposable {
     const start: RelayStart = { host: this.handle, kinds: this.kinds.map(({ name }) => name), kind };
     const relay = platform.spawn(module, start);
     this.relays.set(kind, relay);
-    started?.(() => this.stopRelay(kind));
+    const forget = started?.(() => this.stopRelay(kind));
     relay.onExit((error) => {
       this.relays.delete(kind);
+      forget?.();
       if (error !== undefined && !this.disposed) throw error;
     });
   }
