@@ -160,7 +160,7 @@ test("the live view leaves notes and the summary, and the cursor", () => {
   assert.match(terminal.text, /^begin\nirqbypass {2}1\.0 of 5 s/);
   view.note(line("a note"));
   view.end(result(SMALL));
-  assert.match(terminal.text, /^begin\na note\n {2}VM {5}INTERRUPT/);
+  assert.match(terminal.text, /^begin\na note\n\n {2}VM {5}INTERRUPT/);
   assert.match(terminal.text, /Nothing lost of [\d,]+ signals in 5 s\n/);
   assert.equal(terminal.cursorShown, true);
 });
