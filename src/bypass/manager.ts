@@ -199,12 +199,15 @@ export class Manager {
       throw refuse("EBUSY", "producer", producer, `cannot move: eventfd ${index} has a producer already`);
     }
     const before = words.get(producer + Producer.consumer);
+    const entry = words.load(producer + Producer.irte);
     if (before !== 0) this.disconnect(producer, before);
+    words.store(producer + Producer.irte, relayed("no-consumer")); // not what an end at the old place said
     const after = this.consumers.load(index);
     const failed = after === 0 ? undefined : this.connect(producer, after);
     if (failed !== undefined) {
       this.erase(this.producers, index, producer);
       this.refused(producer, after, failed);
+      words.store(producer + Producer.irte, before === 0 ? entry : relayed("no-consumer"));
       const again = before === 0 ? undefined : this.connect(producer, before);
       if (again !== undefined) this.refused(producer, before, again);
       throw failedConnect("producer", producer, failed);
