@@ -31,6 +31,12 @@ export const REASONS = [
   "refused",
   /** The thread that owned the other end died. */
   "thread-died",
+  /** Another device interrupt signals the eventfd already, and an eventfd has one producer. */
+  "another-producer",
+  /** The virtqueue's driver has not set DRIVER_OK. */
+  "no-driver-ok",
+  /** The virtqueue has no interrupt of its own. */
+  "no-irq",
 ] as const;
 
 export type Reason = Exclude<(typeof REASONS)[number], "none">;
