@@ -16,8 +16,12 @@ if (files.length === 0) {
   console.error(`test: no test file matches ${wanted.join(", ")}`);
   process.exit(2);
 }
-const { status } = spawnSync(process.execPath, ["--enable-source-maps", "--test", "--test-timeout=120000", ...files], {
-  cwd: root,
-  stdio: "inherit",
-});
+const { status } = spawnSync(
+  process.execPath,
+  ["--enable-source-maps", "--test", "--test-timeout=120000", ...files],
+  {
+    cwd: root,
+    stdio: "inherit",
+  },
+);
 process.exit(status ?? 1);

@@ -1,1 +1,27 @@
-export {};
+/**
+ * irqbypass: the Linux irqbypass subsystem for TypeScript, across threads in shared memory.
+ *
+ * A device signals an eventfd; a virtual machine listens to it. Once both ends are registered the interrupt goes
+ * straight from the device's thread into the virtual CPU. Start with {@link Host.create}, then {@link Vm},
+ * {@link Eventfd} and `vm.irqfd`; a device in another thread joins with {@link Host.attach}.
+ */
+
+export type { ChangeWait } from "./bypass/changes.js";
+export type { AddCallback, Callback, ConsumerOps, Kind, ProducerOps, Refusal } from "./bypass/kind.js";
+export type { Path } from "./bypass/path.js";
+export { Producer } from "./bypass/producer.js";
+export { POLICIES, type Policy } from "./bypass/remapping.js";
+export { DeviceVector, type IrqIndex, VfioPciDevice, type VfioPciOptions } from "./device/vfio-pci.js";
+export { EventfdContext, MAX_COUNT } from "./eventfd/context.js";
+export { Eventfd, type EventfdOptions } from "./eventfd/eventfd.js";
+export { type ErrorCode, type ErrorDetails, IrqBypassError } from "./host/errors.js";
+export type { Capacity, HostHandle } from "./host/memory.js";
+export type { OsThread, Platform, SpawnedThread } from "./host/platform.js";
+export type { WasmMemory } from "./host/wasm.js";
+export type { Words } from "./host/words.js";
+export { REASONS, type Reason } from "./posting/reason.js";
+export { type AttachOptions, Host, type HostOptions, type Interrupt } from "./vm/host.js";
+export type { Irqfd } from "./vm/irqfd.js";
+export type { GsiRoute, Msi } from "./vm/route.js";
+export { Vcpu, VcpuRef, type Wake } from "./vm/vcpu.js";
+export { type IrqfdOptions, Vm, type VmOptions } from "./vm/vm.js";

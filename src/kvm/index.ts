@@ -3,6 +3,7 @@
  */
 export { whyNoKvm } from "./available.js";
 export { bootGuest, FIRST_VECTOR, type GuestTables, guestPages, guestTables } from "./guest.js";
+export { kvm } from "./kind.js";
 export { Kvm, type KvmOptions } from "./kvm.js";
 export { KvmMachine, type KvmMachineOptions, signalMsi } from "./machine.js";
 export {
@@ -17,3 +18,4 @@ export {
 } from "./structs.js";
 export type { KvmVcpu } from "./vcpu.js";
 export type { KvmVcpuThread } from "./vcpu-thread.js";
+export { KvmVm, type KvmVmOptions } from "./vm.js";

@@ -35,6 +35,8 @@ export interface Ffi {
   epollControl(fd: number, operation: number, target: number, event: ArrayBufferView | null): number;
   /** epoll_wait(2); `events` holds `count` structs epoll_event. Blocks up to `timeoutMs`, -1 without end. */
   epollWait(fd: number, events: ArrayBufferView, count: number, timeoutMs: number): number;
+  /** Calls `readable` on the event loop whenever `fd` becomes readable, until the returned function is called. */
+  watch(fd: number, readable: () => void): () => void;
   /** mmap(2) at an address that the kernel chooses; returns that address. */
   mmap(length: number, protection: number, flags: number, fd: number, offset: number): number;
   /** munmap(2). */

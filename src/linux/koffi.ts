@@ -12,6 +12,7 @@ interface Koffi {
   load(library: null): { func(prototype: string): (...args: Argument[]) => number };
   errno(): number;
   address(view: ArrayBufferView): bigint;
+  readonly node: { poll(fd: number, callback: () => void): { stop(): void; close(): void } };
 }
 
 /** Where {@link loadFfi} looks; a test replaces it to see the refusals. */
@@ -95,6 +96,13 @@ function bind(koffi: Koffi): Ffi {
     epollCreate: (flags) => result(epollCreate(flags)),
     epollControl: (fd, operation, target, event) => result(epollControl(fd, operation, target, event)),
     epollWait: (fd, events, count, timeoutMs) => result(epollWait(fd, events, count, timeoutMs)),
+    watch(fd, readable) {
+      const handle = koffi.node.poll(fd, readable);
+      return () => {
+        handle.stop();
+        handle.close();
+      };
+    },
     mmap: (length, protection, flags, fd, offset) => result(mmap(0, length, protection, flags, fd, offset)),
     munmap: (address, length) => result(munmap(address, length)),
     signalMask: (how, set, old) => result(sigprocmask(how, set, old)),

@@ -1,0 +1,68 @@
+import { errorCode, IrqBypassError } from "../host/errors.js";
+import { Consumer, Producer } from "../host/layout.js";
+import type { HostMemory } from "../host/memory.js";
+import type { AddCallback, Callback, ConsumerOps, Kind, ProducerOps, Refusal } from "./kind.js";
+
+/** An error that a callback threw where nothing could be refused any more. */
+export interface CallbackFault {
+  readonly callback: string;
+  readonly error: unknown;
+}
+
+/** A connection that one of the two ends refused. */
+export interface FailedConnect {
+  readonly side: "producer" | "consumer";
+  readonly refusal: Refusal;
+  /** What the callback threw, if it did not return its refusal. */
+  readonly error?: unknown;
+}
+
+const FAULTS_KEPT = 64;
+const NO_OPS = {};
+
+/** Finds the operations of a record's kind, and runs them so that a throw cannot leave a change half done. */
+export class Callbacks {
+  /** The last errors thrown by callbacks in this thread where nothing could be refused, oldest first. */
+  readonly faults: CallbackFault[] = [];
+
+  constructor(
+    private readonly memory: HostMemory,
+    private readonly kinds: readonly Kind[],
+  ) {}
+
+  producer(producer: number): ProducerOps {
+    return this.kinds[this.memory.words.get(producer + Producer.kind)]?.producer ?? NO_OPS;
+  }
+
+  consumer(consumer: number): ConsumerOps {
+    return this.kinds[this.memory.words.get(consumer + Consumer.kind)]?.consumer ?? NO_OPS;
+  }
+
+  /** Runs an add callback; a throw refuses the connection. */
+  attempt(
+    callback: AddCallback | undefined,
+    side: "producer" | "consumer",
+    producer: number,
+    consumer: number,
+  ): FailedConnect | undefined {
+    if (callback === undefined) return undefined;
+    try {
+      const refusal = callback(this.memory, producer, consumer);
+      return refusal === undefined ? undefined : { side, refusal };
+    } catch (error) {
+      const code = error instanceof IrqBypassError ? errorCode(error.errno) : "EIO";
+      return { side, refusal: { code }, error };
+    }
+  }
+
+  /** Runs a callback that cannot refuse; a throw is kept and the change goes on. */
+  run(callback: Callback | undefined, name: string, producer: number, consumer: number): void {
+    if (callback === undefined) return;
+    try {
+      callback(this.memory, producer, consumer);
+    } catch (error) {
+      this.faults.push({ callback: name, error });
+      if (this.faults.length > FAULTS_KEPT) this.faults.shift();
+    }
+  }
+}

@@ -1,0 +1,43 @@
+import { IrqBypassError } from "../host/errors.js";
+import { Header } from "../host/layout.js";
+import type { HostMemory } from "../host/memory.js";
+import type { Words } from "../host/words.js";
+
+/** Says that a path may have changed. Costs one load while nobody watches. */
+export function announceChange(words: Words): void {
+  if (words.load(Header.watchers) === 0) return;
+  words.add(Header.changes, 1);
+  words.notify(Header.changes);
+}
+
+/** Options of the waits for a change of path. */
+export interface ChangeWait {
+  readonly signal?: AbortSignal;
+  readonly timeoutMs?: number;
+}
+
+/**
+ * Resolves when `settled` says so, which is asked again after each change of a connection in this host. Rejects with
+ * the reason of `signal`, or with ETIMEDOUT. Keeps the event loop alive and does not block.
+ */
+export async function untilChange(
+  memory: HostMemory,
+  what: string,
+  settled: () => boolean,
+  { signal, timeoutMs = Infinity }: ChangeWait = {},
+): Promise<void> {
+  const { words, thread } = memory;
+  const deadline = words.clock() + timeoutMs;
+  words.add(Header.watchers, 1);
+  try {
+    for (;;) {
+      const seen = words.load(Header.changes); // before asking: a change from here on is not missed
+      if (settled()) return;
+      const left = deadline - words.clock();
+      if (left <= 0) throw new IrqBypassError("ETIMEDOUT", `${what} within ${timeoutMs} ms`);
+      await thread.parkAsync(Header.changes, seen, left, signal);
+    }
+  } finally {
+    words.add(Header.watchers, -1);
+  }
+}

@@ -1,0 +1,49 @@
+import type { ErrorCode } from "../host/errors.js";
+import type { Kind as HostKind } from "../host/kind.js";
+import type { HostMemory } from "../host/memory.js";
+import type { Reason } from "../posting/reason.js";
+
+/** What an add callback returns to refuse a connection; returning nothing accepts it. */
+export interface Refusal {
+  readonly code: ErrorCode;
+  readonly reason?: Reason;
+}
+
+/**
+ * Callbacks get the two records (references into the host's memory). They run under the host mutex, in the thread
+ * whose register or unregister caused them, so they must not block and must not call the manager: that is EDEADLK.
+ * What they need to remember they keep in shared words.
+ */
+export type AddCallback = (memory: HostMemory, producer: number, consumer: number) => Refusal | undefined;
+export type Callback = (memory: HostMemory, producer: number, consumer: number) => void;
+
+/** The operations of a producer kind (struct irq_bypass_producer). All optional: most devices need none. */
+export interface ProducerOps {
+  /** First of the two add callbacks: may refuse. */
+  readonly addConsumer?: AddCallback;
+  /** Undoes it, after the consumer's side is undone. */
+  readonly delConsumer?: Callback;
+  /** Quiesces the device around every change of the connection; always followed by one `start`. */
+  readonly stop?: Callback;
+  readonly start?: Callback;
+}
+
+/** The operations of a consumer kind (struct irq_bypass_consumer). Adding and deleting are mandatory. */
+export interface ConsumerOps {
+  /** Does the bypass: writes the producer's remapping entry. May refuse. */
+  readonly addProducer?: AddCallback;
+  /** Undoes the bypass. */
+  readonly delProducer?: Callback;
+  readonly stop?: Callback;
+  readonly start?: Callback;
+}
+
+/** A kind of producer or consumer with its operations. Fixed when the host is created. */
+export interface Kind extends HostKind {
+  readonly producer?: ProducerOps;
+  readonly consumer?: ConsumerOps;
+  /** Delivers an interrupt of mode `injected` from the calling thread; gets the injection record. */
+  readonly inject?: (memory: HostMemory, injection: number) => void;
+  /** What the path of this kind's interrupts is called while they are not bypassed; "relayed" if absent. */
+  readonly unbypassed?: "irqfd";
+}

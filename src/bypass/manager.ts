@@ -1,0 +1,306 @@
+/**
+ * The irqbypass manager: lets a producer (a device interrupt that signals an eventfd) and a consumer (an irqfd
+ * that listens to one) find each other, so that the interrupt can go straight into the virtual CPU.
+ *
+ * Theory of operation. Both ends register with the manager under the eventfd they use, in either order. There is
+ * at most one producer and one consumer for an eventfd; a second one of either is refused with EBUSY. When the
+ * second end arrives, the two are connected by their callbacks:
+ *
+ *     connect       prod.stop, cons.stop, prod.addConsumer, cons.addProducer, cons.start, prod.start
+ *     disconnect    prod.stop, cons.stop, cons.delProducer, prod.delConsumer, cons.start, prod.start
+ *
+ * Either add callback may refuse. If the second does, the first is undone; both are started again in any case, and
+ * the end that arrived last is not registered. Deleting cannot fail. The partner is recorded in both ends after a
+ * connect that succeeded, and unregistering disconnects from *that* partner, without a look at the index.
+ *
+ * What registered means: the record's eventfd is not 0. It is set last and cleared last.
+ *
+ * As virt/lib/irqbypass.c (v6.17), with these differences, on purpose: an absent eventfd is EINVAL; a failed
+ * connect says which side refused and why; calling the manager from a callback is EDEADLK, not a deadlock; a
+ * callback may throw, which refuses the connection in an add callback and is kept in `callbacks.faults` in the others.
+ */
+import { broken, IrqBypassError } from "../host/errors.js";
+import { Consumer, Header, Producer, Rec, Thread } from "../host/layout.js";
+import type { HostMemory } from "../host/memory.js";
+import { XArray } from "../host/xarray.js";
+import { relayed } from "../posting/irte.js";
+import { reasonCode } from "../posting/reason.js";
+import { Callbacks, type FailedConnect } from "./callbacks.js";
+import { announceChange } from "./changes.js";
+import type { Kind } from "./kind.js";
+
+export class Manager {
+  readonly callbacks: Callbacks;
+  private readonly producers: XArray;
+  private readonly consumers: XArray;
+
+  constructor(
+    private readonly memory: HostMemory,
+    kinds: readonly Kind[],
+  ) {
+    this.callbacks = new Callbacks(memory, kinds);
+    this.producers = new XArray(memory.words, Header.producers, memory.pools.node);
+    this.consumers = new XArray(memory.words, Header.consumers, memory.pools.node);
+  }
+
+  /**
+   * Registers a producer record under an eventfd record, which the caller keeps alive until after unregister, and
+   * connects it if a consumer waits there. `irq` is the device's own number for it. The calling thread becomes the
+   * one that may signal it.
+   *
+   * Throws EINVAL (registered already, no eventfd), EBUSY (the eventfd has a producer), ENOMEM, EDEADLK (called from a
+   * callback), or what the refusing callback said, with `side`; nothing stays registered then. Blocks for the host mutex only.
+   */
+  registerProducer(producer: number, eventfd: number, irq: number): void {
+    this.memory.mutex.guard(() => this.addProducer(producer, eventfd, irq));
+  }
+
+  /** The mirror image for a consumer. EINVAL also where its kind lacks addProducer or delProducer. */
+  registerConsumer(consumer: number, eventfd: number): void {
+    this.memory.mutex.guard(() => this.addConsumer(consumer, eventfd));
+  }
+
+  /**
+   * Disconnects and unregisters a producer; does nothing if it is not registered. When it has returned, no signal
+   * of this producer, not even one in flight, sets anything in the old target any more.
+   */
+  unregisterProducer(producer: number): void {
+    const owner = this.memory.mutex.guard(() => this.removeProducer(producer));
+    if (owner !== 0) this.fence(producer, owner);
+  }
+
+  /** The mirror image for a consumer. */
+  unregisterConsumer(consumer: number): void {
+    const { words, mutex } = this.memory;
+    let producer = 0;
+    const owner = mutex.guard(() => {
+      producer = words.get(consumer + Consumer.producer);
+      this.removeConsumer(consumer);
+      return producer === 0 ? 0 : words.get(producer + Producer.owner);
+    });
+    if (owner !== 0) this.fence(producer, owner);
+  }
+
+  /**
+   * Moves a registered producer to another eventfd in one operation. If the new place refuses it, it is back at the
+   * old one before anybody else can see it gone, and the refusal is thrown.
+   */
+  moveProducer(producer: number, eventfd: number): void {
+    const owner = this.memory.mutex.guard(() => this.replaceEventfd(producer, eventfd));
+    this.fence(producer, owner);
+  }
+
+  /** The producer registered under an eventfd, or 0. Under the host mutex. */
+  producerAt(eventfd: number): number {
+    return this.producers.load(this.index(eventfd));
+  }
+
+  /** The consumer registered under an eventfd, or 0. Under the host mutex. */
+  consumerAt(eventfd: number): number {
+    return this.consumers.load(this.index(eventfd));
+  }
+
+  /** Waits until no signal of `producer` that began before is under way. Not under the host mutex. */
+  fence(producer: number, owner: number): void {
+    const { thread } = this.memory;
+    if (owner !== thread.record) thread.fence(owner + Thread.signalling, producer);
+  }
+
+  private addProducer(producer: number, eventfd: number, irq: number): void {
+    const { words, thread } = this.memory;
+    if (words.get(producer + Producer.eventfd) !== 0) throw refuse("EINVAL", "producer", producer, ALREADY);
+    this.checkEventfd(eventfd, "producer", producer);
+    const index = this.index(eventfd);
+    words.set(producer + Producer.irq, irq);
+    words.set(producer + Producer.owner, thread.record);
+    words.set(producer + Producer.intent, eventfd); // before the index: repair finds a half-done insert by it
+    if (this.producers.insert(index, producer) !== 0) {
+      throw refuse("EBUSY", "producer", producer, `cannot register: eventfd ${index} has a producer already`);
+    }
+    words.store(producer + Producer.irte, relayed("no-consumer"));
+    const consumer = this.consumers.load(index);
+    if (consumer !== 0) {
+      const failed = this.connect(producer, consumer);
+      if (failed !== undefined) {
+        this.erase(this.producers, index, producer);
+        this.refused(producer, consumer, failed);
+        throw failedConnect("producer", producer, failed);
+      }
+    }
+    words.set(producer + Producer.since, words.load(Header.ticks));
+    words.set(producer + Producer.eventfd, eventfd);
+  }
+
+  private addConsumer(consumer: number, eventfd: number): void {
+    const { words } = this.memory;
+    if (words.get(consumer + Consumer.eventfd) !== 0) throw refuse("EINVAL", "consumer", consumer, ALREADY);
+    this.checkEventfd(eventfd, "consumer", consumer);
+    const { addProducer, delProducer } = this.callbacks.consumer(consumer);
+    if (addProducer === undefined || delProducer === undefined) {
+      throw refuse(
+        "EINVAL",
+        "consumer",
+        consumer,
+        "cannot register: its kind lacks addProducer or delProducer",
+      );
+    }
+    const index = this.index(eventfd);
+    words.set(consumer + Consumer.intent, eventfd); // as above
+    if (this.consumers.insert(index, consumer) !== 0) {
+      throw refuse("EBUSY", "consumer", consumer, `cannot register: eventfd ${index} has a consumer already`);
+    }
+    words.set(consumer + Consumer.refusal, 0);
+    const producer = this.producers.load(index);
+    if (producer !== 0) {
+      const failed = this.connect(producer, consumer);
+      if (failed !== undefined) {
+        this.erase(this.consumers, index, consumer);
+        this.refused(producer, consumer, failed);
+        throw failedConnect("consumer", consumer, failed);
+      }
+    }
+    words.set(consumer + Consumer.since, words.load(Header.ticks));
+    words.set(consumer + Consumer.eventfd, eventfd);
+  }
+
+  /** Returns the thread to fence, 0 if the producer was not registered. */
+  private removeProducer(producer: number): number {
+    const { words } = this.memory;
+    const eventfd = words.get(producer + Producer.eventfd);
+    if (eventfd === 0) return 0;
+    const consumer = words.get(producer + Producer.consumer);
+    if (consumer !== 0) this.disconnect(producer, consumer);
+    this.erase(this.producers, this.index(eventfd), producer);
+    words.set(producer + Producer.eventfd, 0);
+    return words.get(producer + Producer.owner);
+  }
+
+  private removeConsumer(consumer: number): void {
+    const { words } = this.memory;
+    const eventfd = words.get(consumer + Consumer.eventfd);
+    if (eventfd === 0) return;
+    const producer = words.get(consumer + Consumer.producer);
+    if (producer !== 0) this.disconnect(producer, consumer);
+    this.erase(this.consumers, this.index(eventfd), consumer);
+    words.set(consumer + Consumer.eventfd, 0);
+  }
+
+  /** Returns the thread to fence. */
+  private replaceEventfd(producer: number, eventfd: number): number {
+    const { words } = this.memory;
+    const old = words.get(producer + Producer.eventfd);
+    const owner = words.get(producer + Producer.owner);
+    if (old === 0) throw refuse("EINVAL", "producer", producer, "is not registered: register it first");
+    this.checkEventfd(eventfd, "producer", producer);
+    if (eventfd === old) return owner;
+    const index = this.index(eventfd);
+    words.set(producer + Producer.intent, eventfd);
+    if (this.producers.insert(index, producer) !== 0) {
+      throw refuse("EBUSY", "producer", producer, `cannot move: eventfd ${index} has a producer already`);
+    }
+    const before = words.get(producer + Producer.consumer);
+    if (before !== 0) this.disconnect(producer, before);
+    const after = this.consumers.load(index);
+    const failed = after === 0 ? undefined : this.connect(producer, after);
+    if (failed !== undefined) {
+      this.erase(this.producers, index, producer);
+      this.refused(producer, after, failed);
+      const again = before === 0 ? undefined : this.connect(producer, before);
+      if (again !== undefined) this.refused(producer, before, again);
+      throw failedConnect("producer", producer, failed);
+    }
+    this.erase(this.producers, this.index(old), producer);
+    words.set(producer + Producer.eventfd, eventfd);
+    return owner;
+  }
+
+  /** Connects the two, or says who refused; a refused attempt leaves both as they were. */
+  private connect(producer: number, consumer: number): FailedConnect | undefined {
+    const { callbacks } = this;
+    const prod = callbacks.producer(producer);
+    const cons = callbacks.consumer(consumer);
+    callbacks.run(prod.stop, "producer stop", producer, consumer);
+    callbacks.run(cons.stop, "consumer stop", producer, consumer);
+    let failed = callbacks.attempt(prod.addConsumer, "producer", producer, consumer);
+    if (failed === undefined) {
+      failed = callbacks.attempt(cons.addProducer, "consumer", producer, consumer);
+      if (failed !== undefined) callbacks.run(prod.delConsumer, "producer delConsumer", producer, consumer);
+    }
+    callbacks.run(cons.start, "consumer start", producer, consumer);
+    callbacks.run(prod.start, "producer start", producer, consumer);
+    if (failed === undefined) this.bind(producer, consumer, consumer, producer);
+    return failed;
+  }
+
+  private disconnect(producer: number, consumer: number): void {
+    const { callbacks } = this;
+    const prod = callbacks.producer(producer);
+    const cons = callbacks.consumer(consumer);
+    callbacks.run(prod.stop, "producer stop", producer, consumer);
+    callbacks.run(cons.stop, "consumer stop", producer, consumer);
+    callbacks.run(cons.delProducer, "consumer delProducer", producer, consumer);
+    callbacks.run(prod.delConsumer, "producer delConsumer", producer, consumer);
+    callbacks.run(cons.start, "consumer start", producer, consumer);
+    callbacks.run(prod.start, "producer start", producer, consumer);
+    this.bind(producer, consumer, 0, 0);
+  }
+
+  /** Records the partners, or that there are none, and when. */
+  private bind(producer: number, consumer: number, itsConsumer: number, itsProducer: number): void {
+    const { words } = this.memory;
+    const now = words.load(Header.ticks);
+    words.set(producer + Producer.consumer, itsConsumer);
+    words.set(consumer + Consumer.producer, itsProducer);
+    words.set(producer + Producer.since, now);
+    words.set(consumer + Consumer.since, now);
+    announceChange(words);
+  }
+
+  /** A connection was refused that leaves both ends registered: both say why. */
+  private refused(producer: number, consumer: number, { refusal }: FailedConnect): void {
+    const reason = refusal.reason ?? "refused";
+    this.memory.words.store(producer + Producer.irte, relayed(reason));
+    this.memory.words.set(consumer + Consumer.refusal, reasonCode(reason));
+  }
+
+  private erase(array: XArray, index: number, expected: number): void {
+    if (array.erase(index) !== expected)
+      broken(`the entry of eventfd ${index} was not the object that was registered`);
+  }
+
+  /** The eventfd's small dense number: the key that keeps both trees shallow and full. */
+  private index(eventfd: number): number {
+    return this.memory.pools.eventfd.slot(eventfd);
+  }
+
+  private checkEventfd(eventfd: number, side: "producer" | "consumer", object: number): void {
+    if (eventfd === 0 || (this.memory.words.get(eventfd + Rec.generation) & 1) === 0) {
+      throw refuse("EINVAL", side, object, "cannot register without an eventfd: pass one that is open");
+    }
+  }
+}
+
+const ALREADY = "is registered already: unregister it first";
+
+function refuse(
+  code: "EINVAL" | "EBUSY",
+  side: "producer" | "consumer",
+  object: number,
+  sentence: string,
+): IrqBypassError {
+  return new IrqBypassError(code, `${side} ${object} ${sentence}`, { subject: `${side} ${object}`, side });
+}
+
+function failedConnect(
+  arriving: "producer" | "consumer",
+  object: number,
+  failed: FailedConnect,
+): IrqBypassError {
+  const { side, refusal, error } = failed;
+  const reason = refusal.reason ?? "refused";
+  return new IrqBypassError(
+    refusal.code,
+    `${arriving} ${object} was not registered: the ${side} refused the connection (${reason})`,
+    { subject: `${arriving} ${object}`, side, reason, ...(error === undefined ? {} : { cause: error }) },
+  );
+}

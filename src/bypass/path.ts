@@ -1,0 +1,46 @@
+import { Consumer, Producer } from "../host/layout.js";
+import { Mode, modeOf, reasonOf } from "../posting/irte.js";
+import { REASONS, type Reason } from "../posting/reason.js";
+import type { BypassHost } from "./bypass-host.js";
+import { POLICIES } from "./remapping.js";
+
+/**
+ * The way of an interrupt: `posted` into a software vCPU's descriptor, `injected` by one KVM_SIGNAL_MSI of the
+ * signalling thread, `irqfd` through a Linux eventfd inside KVM, `relayed` through the eventfd by the relay thread.
+ */
+export type Path = "posted" | "injected" | "irqfd" | "relayed";
+
+/** The path of a producer's signals, read from its remapping entry. Like all of these, under the host mutex. */
+export function pathOf(host: BypassHost, producer: number): Path {
+  const { words } = host;
+  const mode = modeOf(words.load(producer + Producer.irte));
+  if (mode === Mode.posted) return "posted";
+  if (mode === Mode.injected) return "injected";
+  const consumer = words.get(producer + Producer.consumer);
+  return consumer === 0 ? "relayed" : unbypassedPath(host, consumer);
+}
+
+export function reasonOfProducer(host: BypassHost, producer: number): Reason | undefined {
+  return reasonOf(host.words.load(producer + Producer.irte));
+}
+
+/** The path of an irqfd's interrupts: its producer's, if it has one. */
+export function pathOfConsumer(host: BypassHost, consumer: number): Path {
+  const producer = host.words.get(consumer + Consumer.producer);
+  return producer === 0 ? unbypassedPath(host, consumer) : pathOf(host, producer);
+}
+
+/** Why an irqfd's interrupts are not bypassed; undefined while they are. */
+export function reasonOfConsumer(host: BypassHost, consumer: number): Reason | undefined {
+  const { words } = host;
+  const producer = words.get(consumer + Consumer.producer);
+  if (producer !== 0) return reasonOfProducer(host, producer);
+  if (POLICIES[words.get(consumer + Consumer.policy)] === "off") return "policy-off";
+  const refusal = REASONS[words.get(consumer + Consumer.refusal)];
+  return refusal === undefined || refusal === "none" ? "no-producer" : refusal;
+}
+
+function unbypassedPath(host: BypassHost, consumer: number): Path {
+  const kind = host.kinds[host.words.get(consumer + Consumer.kind)];
+  return kind?.unbypassed ?? "relayed";
+}

@@ -1,0 +1,143 @@
+import type { EventfdContext } from "../eventfd/context.js";
+import { dropContext, holdContext } from "../eventfd/context.js";
+import { IrqBypassError } from "../host/errors.js";
+import { Injection, Producer as P, Vcpu } from "../host/layout.js";
+import { post } from "../posting/descriptor.js";
+import { Mode, modeOf, targetOf, vectorOf } from "../posting/irte.js";
+import type { Reason } from "../posting/reason.js";
+import type { BypassHost } from "./bypass-host.js";
+import { type Path, pathOf, reasonOfProducer } from "./path.js";
+
+/**
+ * A device interrupt: one end of a bypass, and the thing that signals. It belongs to the thread that registers it;
+ * only that thread may call `signal`.
+ */
+export class Producer implements Disposable {
+  private readonly host: BypassHost;
+  private readonly record: number;
+  /** The eventfd it is registered under. */
+  private eventfd: EventfdContext | undefined;
+  private disposed = false;
+
+  private constructor(host: BypassHost, record: number) {
+    this.host = host;
+    this.record = record;
+  }
+
+  /**
+   * A producer that is not registered yet. `kind` names one of the host's kinds that has producer operations; most
+   * devices need none. Throws ENOMEM when the host is full, EINVAL for a kind that it does not have.
+   */
+  static create(host: BypassHost, kind?: string): Producer {
+    const number = kind === undefined ? 0 : host.kinds.findIndex(({ name }) => name === kind);
+    if (number < 0)
+      throw new IrqBypassError("EINVAL", `this host has no kind ${kind}: name it in Host.create({ kinds })`);
+    return host.mutex.guard(() => {
+      const record = host.pools.producer.allocate();
+      host.words.set(record + P.kind, number);
+      return new Producer(host, record);
+    });
+  }
+
+  /**
+   * Registers under `eventfd` (irq_bypass_register_producer); see {@link Manager.registerProducer} for what it throws.
+   * `irq` is the device's own number for the interrupt, shown in tables. The producer keeps the context alive, but it
+   * signals through this handle: keep it open.
+   */
+  register(eventfd: EventfdContext, irq = -1): void {
+    const { manager, mutex } = this.host;
+    this.check();
+    eventfd.handle; // EBADF for a closed one
+    manager.registerProducer(this.record, eventfd.record, irq);
+    mutex.guard(() => holdContext(this.host, eventfd.record));
+    this.eventfd = eventfd;
+  }
+
+  /** Moves to another eventfd in one operation; a refusal is thrown and leaves it where it was. */
+  move(eventfd: EventfdContext): void {
+    const { manager, mutex } = this.host;
+    this.check();
+    eventfd.handle;
+    const old = this.eventfd;
+    manager.moveProducer(this.record, eventfd.record);
+    mutex.guard(() => holdContext(this.host, eventfd.record));
+    this.eventfd = eventfd;
+    if (old !== undefined) dropContext(this.host, old.record);
+  }
+
+  /** Disconnects and unregisters; nothing happens if it is not registered (irq_bypass_unregister_producer). */
+  unregister(): void {
+    const old = this.eventfd;
+    if (old === undefined) return;
+    this.host.manager.unregisterProducer(this.record);
+    this.eventfd = undefined;
+    dropContext(this.host, old.record);
+  }
+
+  /**
+   * The interrupt fires. Where it is bypassed it goes straight into the vCPU: no message, no event loop and, into a
+   * software vCPU, no system call. Otherwise it signals the eventfd. Waits for nobody. Throws EINVAL if the producer
+   * is not registered.
+   */
+  signal(): void {
+    const { words, thread, pools } = this.host;
+    if (this.eventfd === undefined) throw this.notRegistered();
+    // Announced before the entry is read: whoever changes the entry waits for this signal to be through.
+    words.store(thread.signalling, this.record);
+    const irte = words.load(this.record + P.irte);
+    const mode = modeOf(irte);
+    try {
+      if (mode === Mode.posted) {
+        post(words, pools.vcpu.base + targetOf(irte) * Vcpu.words, vectorOf(irte));
+      } else if (mode === Mode.injected) {
+        this.inject(pools.injection.at(targetOf(irte)));
+      } else {
+        this.eventfd.signal();
+      }
+    } finally {
+      thread.leave(thread.signalling);
+    }
+  }
+
+  get registered(): boolean {
+    return this.eventfd !== undefined;
+  }
+
+  /** Which way a signal would go now. */
+  get path(): Path {
+    return this.host.mutex.guard(() => pathOf(this.host, this.record));
+  }
+
+  /** Why it would not be bypassed; undefined while it would. */
+  get reason(): Reason | undefined {
+    return reasonOfProducer(this.host, this.record);
+  }
+
+  /** Unregisters, and gives the record back. */
+  dispose(): void {
+    if (this.disposed) return;
+    this.unregister();
+    this.disposed = true;
+    this.host.mutex.guard(() => this.host.pools.producer.release(this.record));
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  private inject(injection: number): void {
+    const kind = this.host.kinds[this.host.words.get(injection + Injection.kind)];
+    if (kind?.inject === undefined)
+      throw new IrqBypassError("EOPNOTSUPP", "this thread cannot inject into a KVM guest");
+    kind.inject(this.host, injection);
+  }
+
+  private check(): void {
+    if (this.disposed) throw new IrqBypassError("EBADF", "this producer was disposed: create another one");
+  }
+
+  private notRegistered(): IrqBypassError {
+    this.check();
+    return new IrqBypassError("EINVAL", "this producer signals no eventfd: register it first");
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * The bypass itself: what a producer's remapping entry says while it is connected to an irqfd. Every entry is
+ * written here, under the host mutex.
+ */
+import { Consumer, Header, Producer, Thread } from "../host/layout.js";
+import type { HostMemory } from "../host/memory.js";
+import { injected, Mode, modeOf, reasonOf, relayed, targetOf } from "../posting/irte.js";
+import type { ConsumerOps, Refusal } from "./kind.js";
+
+/** What an irqfd asks for: `off` no bypass, `prefer` bypass where possible, `require` bypass or an error. */
+export const POLICIES = ["off", "prefer", "require"] as const;
+export type Policy = (typeof POLICIES)[number];
+
+/** The operations of every irqfd, software or KVM: connecting copies the irqfd's target into the producer's entry. */
+export const irqfdOps: ConsumerOps = {
+  addProducer(memory, producer, consumer): Refusal | undefined {
+    const entry = entryFor(memory, producer, consumer);
+    const reason = reasonOf(entry);
+    if (reason !== undefined && requires(memory, consumer)) return { code: "EOPNOTSUPP", reason };
+    memory.words.store(producer + Producer.irte, entry);
+    return undefined;
+  },
+  delProducer(memory, producer): void {
+    memory.words.store(producer + Producer.irte, relayed("no-consumer"));
+  },
+};
+
+/** The entry that `producer` gets while it is connected to `consumer`. Under the host mutex. */
+export function entryFor(memory: HostMemory, producer: number, consumer: number): number {
+  const { words } = memory;
+  if (words.load(Header.bypass) === 0) return relayed("switched-off");
+  const target = words.load(consumer + Consumer.target);
+  if (modeOf(target) !== Mode.injected) return target;
+  const kind = words.get(consumer + Consumer.kind);
+  const capable = words.get(words.get(producer + Producer.owner) + Thread.capable) & (1 << kind);
+  return capable !== 0 ? injected(targetOf(target)) : relayed("no-capability");
+}
+
+/**
+ * Writes the entry of a connected consumer's producer anew, after its target or the switch has changed. Returns the
+ * producer to fence, 0 if the entry is as it was or nobody is connected. Under the host mutex.
+ */
+export function refresh(memory: HostMemory, consumer: number): number {
+  const { words } = memory;
+  const producer = words.get(consumer + Consumer.producer);
+  if (producer === 0) return 0;
+  const entry = entryFor(memory, producer, consumer);
+  return words.exchange(producer + Producer.irte, entry) === entry ? 0 : producer;
+}
+
+/** Was the irqfd assigned with bypass: "require"? */
+export function requires(memory: HostMemory, consumer: number): boolean {
+  return memory.words.get(consumer + Consumer.policy) === POLICIES.indexOf("require");
+}

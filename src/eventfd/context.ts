@@ -1,0 +1,142 @@
+import { IrqBypassError } from "../host/errors.js";
+import { Consumer, Eventfd as E, EventfdFlag } from "../host/layout.js";
+import type { HostMemory } from "../host/memory.js";
+
+/**
+ * A handle to an eventfd context (eventfd_ctx): the identity by which a producer and a consumer find each other.
+ * `Eventfd` and `LinuxEventfd` are the two kinds of it.
+ */
+export abstract class EventfdContext implements Disposable {
+  /** The context's record in the host. */
+  readonly record: number;
+  private open = true;
+
+  /** `record` has been counted as one more handle by the caller. */
+  protected constructor(
+    readonly memory: HostMemory,
+    record: number,
+  ) {
+    this.record = record;
+  }
+
+  /** What another thread passes to `open` to get a handle of its own: a safe integer. Throws EBADF when closed. */
+  get handle(): number {
+    this.check();
+    return this.memory.pools.eventfd.handle(this.record);
+  }
+
+  /** A small number that no other eventfd of this host has while this one lives, for tables and messages. */
+  get id(): number {
+    return this.memory.pools.eventfd.slot(this.record);
+  }
+
+  /** Was it created with EFD_SEMAPHORE: does a read take one unit only? */
+  get semaphore(): boolean {
+    return (this.memory.words.get(this.record + E.flags) & EventfdFlag.semaphore) !== 0;
+  }
+
+  get closed(): boolean {
+    return !this.open;
+  }
+
+  /** Throws EBADF on a handle that was closed. */
+  protected check(): void {
+    if (!this.open) {
+      throw new IrqBypassError("EBADF", `eventfd ${this.id} was closed through this handle: open it again`, {
+        subject: `eventfd ${this.id}`,
+      });
+    }
+  }
+
+  /**
+   * Adds `value` (0 to 2^64-2) to the counter and wakes readers, or fires the irqfd that consumes this eventfd;
+   * writing 0 fires as well. Does not block: throws EAGAIN where the counter would overflow, EINVAL for a value
+   * out of range. From any thread (eventfd_write).
+   */
+  abstract write(value?: number | bigint): void;
+
+  /**
+   * What a device does: adds 1, saturating at 2^64-1, and wakes or fires as `write` does. Never refuses and never
+   * blocks (eventfd_signal).
+   */
+  abstract signal(): void;
+
+  /** Takes the counter (one unit in semaphore mode) if it is not 0; undefined otherwise. Does not block. */
+  abstract tryRead(): bigint | undefined;
+
+  /** `tryRead` that blocks until there is something to take. Throws ETIMEDOUT after `timeoutMs`. */
+  abstract read(options?: { readonly timeoutMs?: number }): bigint;
+
+  /** `read` without blocking the thread; rejects with the reason of `signal` when that is aborted. */
+  abstract readAsync(options?: {
+    readonly timeoutMs?: number;
+    readonly signal?: AbortSignal;
+  }): Promise<bigint>;
+
+  /** What is in the counter now, without taking it: for tools, since it may change at once. */
+  abstract get count(): bigint;
+
+  /**
+   * Closes this handle; closing it again does nothing. When the last handle of the context closes, its irqfd is
+   * deassigned (EPOLLHUP), and the context is gone as soon as no producer holds it.
+   */
+  close(): void {
+    if (!this.open) return;
+    this.open = false;
+    const { mutex, words } = this.memory;
+    const last = mutex.guard(() => {
+      const left = words.get(this.record + E.handles) - 1;
+      words.set(this.record + E.handles, left);
+      holdContext(this.memory, this.record); // until the hang-up is through
+      return left === 0;
+    });
+    const irqfd = last ? words.load(this.record + E.irqfd) : 0;
+    if (irqfd !== 0) this.memory.kinds[words.get(irqfd + Consumer.kind)]?.hangup?.(this.memory, irqfd);
+    dropContext(this.memory, this.record);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** Keeps a context alive beyond its handles: what a producer and an irqfd do. Under the host mutex. */
+export function holdContext(memory: HostMemory, record: number): void {
+  const holds = record + E.holds;
+  memory.words.set(holds, memory.words.get(holds) + 1);
+}
+
+/**
+ * The mirror image of {@link holdContext}; the last one out frees the record. Not under the host mutex: what a kind
+ * has to close, it closes after it.
+ */
+export function dropContext(memory: HostMemory, record: number): void {
+  const { words, pools, mutex } = memory;
+  const close = mutex.guard(() => {
+    const holds = words.get(record + E.holds) - 1;
+    words.set(record + E.holds, holds);
+    if (holds !== 0 || words.get(record + E.handles) !== 0) return undefined;
+    const kind = words.get(record + E.flags) >>> EventfdFlag.kindShift;
+    const after = memory.kinds[kind]?.forget?.(memory, record);
+    pools.eventfd.release(record);
+    return after;
+  });
+  close?.();
+}
+
+/** Checks a value for `write`; returns it as a bigint. */
+export function checkWrite(value: unknown): bigint {
+  const wide =
+    typeof value === "bigint"
+      ? value
+      : typeof value === "number" && Number.isSafeInteger(value)
+        ? BigInt(value)
+        : -1n;
+  if (wide < 0n || wide > MAX_COUNT) {
+    throw new IrqBypassError("EINVAL", `${String(value)} cannot be written to an eventfd: write 0 to 2^64-2`);
+  }
+  return wide;
+}
+
+/** The largest count that a write can reach; a kernel-side signal can reach one more. */
+export const MAX_COUNT = 2n ** 64n - 2n;

@@ -1,0 +1,144 @@
+import { IrqBypassError } from "../host/errors.js";
+import { Eventfd as E, EventfdFlag } from "../host/layout.js";
+import type { HostMemory } from "../host/memory.js";
+import { checkWrite, EventfdContext } from "./context.js";
+import { signalContext, wakeSleepers } from "./signal.js";
+
+/** Options of {@link Eventfd.create}. */
+export interface EventfdOptions {
+  /** What the counter starts with: 0 to 2^32-1, as eventfd(2) takes it. */
+  readonly initial?: number;
+  /** EFD_SEMAPHORE: a read takes one unit. */
+  readonly semaphore?: boolean;
+}
+
+/**
+ * An eventfd in the host's memory, with the semantics of Linux (fs/eventfd.c) and without a system call. Every
+ * thread of the host can use it through a handle of its own.
+ */
+export class Eventfd extends EventfdContext {
+  /** Makes a new eventfd. Throws EINVAL for a bad initial count, ENOMEM when the host is full. */
+  static create(memory: HostMemory, options: EventfdOptions = {}): Eventfd {
+    const { initial = 0, semaphore = false } = options;
+    if (!Number.isInteger(initial) || initial < 0 || initial >= 2 ** 32) {
+      throw new IrqBypassError(
+        "EINVAL",
+        `an eventfd starts with a count from 0 to 2^32-1, not ${String(initial)}`,
+      );
+    }
+    const { words, mutex, pools, thread } = memory;
+    return mutex.guard(() => {
+      const record = pools.eventfd.allocate();
+      words.set(record + E.flags, semaphore ? EventfdFlag.semaphore : 0);
+      words.set(record + E.owner, thread.record);
+      words.store64(record + E.counter, BigInt(initial));
+      words.set(record + E.handles, 1);
+      return new Eventfd(memory, record);
+    });
+  }
+
+  /** A handle in this thread to an eventfd made in another. Throws ESTALE when it is gone, EINVAL for the wrong kind. */
+  static open(memory: HostMemory, handle: number): Eventfd {
+    const { words, mutex, pools } = memory;
+    return mutex.guard(() => {
+      const record = pools.eventfd.open(handle);
+      if (words.get(record + E.flags) & EventfdFlag.linux) {
+        throw new IrqBypassError(
+          "EINVAL",
+          `eventfd ${handle} is a Linux eventfd: open it with LinuxEventfd.open`,
+        );
+      }
+      const handles = words.get(record + E.handles);
+      if (handles === 0)
+        throw new IrqBypassError("ESTALE", `the last handle of eventfd ${handle} was closed`);
+      words.set(record + E.handles, handles + 1);
+      return new Eventfd(memory, record);
+    });
+  }
+
+  write(value: number | bigint = 1): void {
+    this.check();
+    if (!signalContext(this.memory, this.record, value === 1 ? 1n : checkWrite(value), false)) {
+      throw new IrqBypassError("EAGAIN", `eventfd ${this.id} is full: read it first`, {
+        subject: `eventfd ${this.id}`,
+      });
+    }
+  }
+
+  signal(): void {
+    this.check();
+    signalContext(this.memory, this.record, 1n, true);
+  }
+
+  tryRead(): bigint | undefined {
+    this.check();
+    const { words } = this.memory;
+    const counter = this.record + E.counter;
+    for (;;) {
+      const count = words.load64(counter);
+      if (count === 0n) return undefined;
+      const taken = this.semaphore ? 1n : BigInt.asUintN(64, count);
+      if (words.compareExchange64(counter, count, count - taken) === count) {
+        wakeSleepers(words, this.record);
+        return taken;
+      }
+      words.relax();
+    }
+  }
+
+  read({ timeoutMs = Infinity }: { readonly timeoutMs?: number } = {}): bigint {
+    const { words, thread } = this.memory;
+    const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
+    for (let looks = thread.spins; ; looks--) {
+      const sequence = words.load(this.record + E.sequence);
+      const taken = this.tryRead();
+      if (taken !== undefined) return taken;
+      const left = deadline === Infinity ? Infinity : deadline - words.clock();
+      if (left <= 0) throw this.timedOut(timeoutMs);
+      if (looks > 0) words.relax();
+      else this.asleep(() => thread.park(this.record + E.sequence, sequence, left));
+    }
+  }
+
+  async readAsync({
+    timeoutMs = Infinity,
+    signal,
+  }: {
+    timeoutMs?: number;
+    signal?: AbortSignal;
+  } = {}): Promise<bigint> {
+    const { words, thread } = this.memory;
+    const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
+    for (;;) {
+      const sequence = words.load(this.record + E.sequence);
+      const taken = this.tryRead();
+      if (taken !== undefined) return taken;
+      const left = deadline === Infinity ? Infinity : deadline - words.clock();
+      if (left <= 0) throw this.timedOut(timeoutMs);
+      await this.asleep(() => thread.parkAsync(this.record + E.sequence, sequence, left, signal));
+    }
+  }
+
+  get count(): bigint {
+    this.check();
+    return BigInt.asUintN(64, this.memory.words.load64(this.record + E.counter));
+  }
+
+  /** Runs a sleep while counted as a sleeper: whoever changes the counter notifies only where somebody sleeps. */
+  private asleep<T>(sleep: () => T): T {
+    const { words } = this.memory;
+    const sleepers = this.record + E.sleepers;
+    words.add(sleepers, 1);
+    const done = () => words.add(sleepers, -1);
+    const result = sleep();
+    if (result instanceof Promise) return result.finally(done) as T;
+    done();
+    return result;
+  }
+
+  private timedOut(timeoutMs: number): IrqBypassError {
+    return new IrqBypassError("ETIMEDOUT", `eventfd ${this.id} stayed at 0 for ${timeoutMs} ms`, {
+      subject: `eventfd ${this.id}`,
+    });
+  }
+}

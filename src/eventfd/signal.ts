@@ -1,0 +1,51 @@
+import { Eventfd as E, EventfdFlag } from "../host/layout.js";
+import type { HostMemory } from "../host/memory.js";
+import type { Words } from "../host/words.js";
+import { MAX_COUNT } from "./context.js";
+
+/** A write ends at 2^64-2, a signal from the kernel's side at 2^64-1 (the poll error state). */
+const SATURATED = 2n ** 64n - 1n;
+
+/**
+ * Adds `value` to a shared eventfd. Without an irqfd the count stays and sleepers wake. With one, the writer
+ * itself drains the counter in one compare-exchange (a semaphore by one unit) and makes the irqfd pending: no
+ * reader ever sees that count (irqfd_wakeup). Returns false where the counter has no room, unless `saturate`.
+ * Waits for nobody.
+ *
+ * The in-flight word spans everything from reading the binding to raising the irqfd: deassign clears the binding
+ * and then fences on it, so nothing is raised after deassign has returned.
+ */
+export function signalContext(memory: HostMemory, record: number, value: bigint, saturate: boolean): boolean {
+  const { words, thread } = memory;
+  words.store(thread.writing, record);
+  const irqfd = words.load(record + E.irqfd);
+  const drained = irqfd === 0 ? 0n : words.get(record + E.flags) & EventfdFlag.semaphore ? 1n : SATURATED;
+  const counter = record + E.counter;
+  let fits = true;
+  for (;;) {
+    const stored = words.load64(counter);
+    const count = BigInt.asUintN(64, stored);
+    let next = count + value;
+    if (next > MAX_COUNT) {
+      fits = saturate;
+      if (!fits) break;
+      next = SATURATED;
+    }
+    const left = next > drained ? next - drained : 0n;
+    if (left === count || words.compareExchange64(counter, stored, BigInt.asIntN(64, left)) === stored) break;
+    words.relax();
+  }
+  if (fits) {
+    if (irqfd === 0) wakeSleepers(words, record);
+    else memory.pending.raise(irqfd);
+  }
+  thread.leave(thread.writing);
+  return fits;
+}
+
+/** Tells readers and writers that sleep on this eventfd that its counter has changed. */
+export function wakeSleepers(words: Words, record: number): void {
+  words.add(record + E.sequence, 1);
+  // After the change of the sequence: a sleeper counts itself first, then sleeps only on the old sequence.
+  if (words.load(record + E.sleepers) !== 0) words.notify(record + E.sequence);
+}

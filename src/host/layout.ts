@@ -1,0 +1,318 @@
+/**
+ * The shared memory as one table: every record, every word, who may touch it and how.
+ *
+ * A record is a run of 32-bit words; a *reference* to it is the index of its first word from the start of the
+ * host, so that following one costs nothing. Word 0 of every record is its generation and word 1 links it into
+ * its pool's free list. `A` marks atomic words, which any thread touches at any time; all others are guarded:
+ * `H` by the host mutex, `V` by the mutex of their VM, `O` by the thread that owns the record (a thread record's
+ * own thread; for a vCPU the thread that runs it), `C` constant while the record lives.
+ *
+ * The offsets are const enums: they cost nothing at run time, and the names are there for a trace to print.
+ */
+
+export const MAGIC = 0x42515249; // "IRQB" in memory
+export const LAYOUT_VERSION = 1;
+/** Words of one cache line; records that different threads write start on lines of their own. */
+export const LINE = 16;
+
+/** Word 0 and 1 of every record. */
+export const enum Rec {
+  /** Odd while the record lives. H */
+  generation = 0,
+  /** Next free record of the pool. H */
+  link = 1,
+}
+
+/** The header, at word 0. */
+export const enum Header {
+  magic = 0, // C
+  version = 1, // C
+  /** Size of the whole host in words. C */
+  size = 2,
+  /** A random number, so that the handle of another host is told from one of this host. C */
+  id = 3,
+  /** Capacities, one word for each pool in the order of {@link POOLS}. C */
+  capacities = 4,
+  /** Length, then one UTF-16 unit a word: the names of the kinds, one a line. C */
+  kinds = 128,
+  kindsEnd = 512,
+
+  /** Coarse time in milliseconds, advanced by the creator's timer. A */
+  ticks = 16,
+  /** The host-wide switch: 1 while interrupts may be bypassed (enable_device_posted_irqs). A */
+  bypass = 17,
+  /** Threads attached so far; fences look at no slot above it. A */
+  threads = 18,
+  /** Attached threads that do not sleep in a wait of this library. A */
+  awake = 19,
+
+  /** The host mutex: pools, both indexes, every connect and disconnect. A */
+  mutex = 32,
+  /** Roots of the three xarrays. H */
+  producers = 34,
+  consumers = 36,
+  linuxEventfds = 38,
+
+  /** Rung by whoever makes an irqfd pending; the relay sleeps on it. Bit 0: it sleeps. A */
+  doorbell = 48,
+  /** Linux: epoll descriptor and control eventfd of the relay, plus one; 0 while there is none. A */
+  epoll = 49,
+  epollControl = 50,
+  /** Changes with every change of a connection while somebody watches. A */
+  changes = 52,
+  /** Threads that watch for changes. A */
+  watchers = 53,
+
+  /** State of the relay of each kind: 0 none, 1 wanted, 2 running, 3 to stop. A */
+  relays = 96,
+
+  /** Pool states: free list head, first never used record, live records; three words a pool. H */
+  pools = 64,
+
+  words = 512,
+}
+
+/** An xarray's root. H */
+export const enum Root {
+  /** The top node, 0 while empty. */
+  node = 0,
+  /** Levels below and including the top node. */
+  levels = 1,
+  words = 2,
+}
+
+/** A thread of the host. */
+export const enum Thread {
+  /** 0 free, 1 attached, 2 lost. A */
+  state = 2,
+  pid = 3, // C
+  tid = 4, // C
+  /** Start time, low and high half. C */
+  startLow = 5,
+  startHigh = 6,
+  /** Bit n: this thread can do what kind n needs (system calls). C */
+  capable = 7,
+  /** The producer this thread is signalling, plus WAITED if someone waits for it to finish. A, own line */
+  signalling = 16,
+  /** The same for the eventfd or irqfd this thread is writing to, draining or relaying. A */
+  writing = 17,
+  words = 32,
+}
+
+/** Bit 0 of an in-flight word: a fence waits for it to clear. References are multiples of 8. */
+export const WAITED = 1;
+
+/** An eventfd context. */
+export const enum Eventfd {
+  /** {@link EventfdFlag}, and from bit 8 on the number of its kind. C */
+  flags = 2,
+  /** Library handles that are open; when the last closes, its irqfd is deassigned. H */
+  handles = 3,
+  /** The 64-bit counter. A, 64 bits */
+  counter = 4,
+  /** Changes with every change of the counter; readers and writers sleep on it. A */
+  sequence = 6,
+  /** Sleeping readers and writers. A */
+  sleepers = 7,
+  /** The irqfd that consumes this eventfd, or 0. A */
+  irqfd = 8,
+  /** Linux: the host's own descriptor, plus one. H */
+  fd = 9,
+  /** Linux: the kernel's eventfd-id. C */
+  kernelId = 10,
+  /** The thread that created it. C */
+  owner = 11,
+  /** Producers and irqfds that hold the context, so that it outlives its handles. H */
+  holds = 12,
+  words = 16,
+}
+export const enum EventfdFlag {
+  semaphore = 1,
+  linux = 2,
+  /** Linux: made without EFD_NONBLOCK. */
+  blocking = 4,
+  kindShift = 8,
+}
+
+/** A producer: a device interrupt. */
+export const enum Producer {
+  /** Index of its operation table. C */
+  kind = 2,
+  /** Its eventfd; not 0 *is* "registered". Set last, cleared last. H */
+  eventfd = 3,
+  /** The connected consumer, 0 when none. H */
+  consumer = 4,
+  /** The device's own number for the interrupt. H */
+  irq = 5,
+  /** The thread that registered it and may signal it. H */
+  owner = 6,
+  /** The eventfd it is about to be indexed under: written first, so that repair knows where to look. H */
+  intent = 7,
+  /** Its interrupt remapping table entry, {@link irte}. A */
+  irte = 8,
+  /** Header.ticks at the last change of its connection. H */
+  since = 9,
+  words = 16,
+}
+
+/** A consumer: an irqfd. */
+export const enum Consumer {
+  kind = 2, // C
+  eventfd = 3, // as Producer.eventfd. H
+  producer = 4, // H
+  /** The thread that created it. C */
+  owner = 5,
+  intent = 6, // H
+  since = 7, // H
+  /** Where its interrupts go, as the entry a producer gets on connect; not postable: the reason. A, written under H */
+  target = 8,
+  /** {@link Policy}. C */
+  policy = 9,
+  /** 0 idle, 1 an injection is due, 2 the relay is injecting. A */
+  pending = 10,
+  /** The eventfd it listens to while assigned, connected or not; 0 from the start of its deassign on. A */
+  source = 11,
+  /** Why the last attempt to connect it failed, a reason's number; 0 while none did. H */
+  refusal = 12,
+  // The second line belongs to the irqfd.
+  vm = 16, // C
+  gsi = 17, // C
+  previous = 18, // V
+  next = 19, // V
+  /** Bit 0 level-triggered. C */
+  flags = 20,
+  /** Level-triggered: the eventfd to signal at EOI. C */
+  resample = 21,
+  /** Linux eventfds: a count left at assign has been seen and is not to be read out. A */
+  leftover = 22,
+  words = 32,
+}
+
+/** A virtual machine. */
+export const enum Vm {
+  /** The VM's mutex: routing, irqfds, lines. A */
+  mutex = 2,
+  /** {@link VmFlag}. V */
+  flags = 3,
+  vcpus = 4, // C
+  /** The GSI routing table, 0 while nothing is routed. V */
+  routing = 5,
+  /** Head of the list of irqfds. V */
+  irqfds = 6,
+  irqfdCount = 7, // V
+  /** The thread that created it. C */
+  owner = 8,
+  /** KVM: its descriptor, plus one. C */
+  fd = 9,
+  /** I/O APIC state from here: 24 redirection entries of two words, then line states. V */
+  ioapic = 32,
+  /** References of the vCPUs, by APIC id. C */
+  vcpu = 256,
+  words = 512,
+}
+export const enum VmFlag {
+  /** The vCPUs are bare descriptors, without a local APIC. */
+  bare = 1,
+  /** A real KVM guest. */
+  kvm = 2,
+  /** Being disposed: takes no irqfd any more. */
+  dying = 4,
+}
+export const MAX_VCPUS = 256;
+
+/** A virtual CPU: its posted-interrupt descriptor, and its local APIC. */
+export const enum Vcpu {
+  vm = 2, // C
+  /** Its index, which is its APIC id. C */
+  index = 3,
+  /** The thread that runs it, 0 while nobody does. A */
+  runner = 4,
+  /** Bit 0: kicked; the rest counts wake-ups. The parked vCPU sleeps on it. A */
+  wake = 5,
+  /** Task priority. O */
+  tpr = 6,
+  /** The VT-d posted-interrupt descriptor, 64 bytes on a line of its own. A */
+  descriptor = 16,
+  irr = 32, // O, 8 words
+  isr = 40, // O, 8 words
+  /** Level-triggered vectors, whose EOI goes to the I/O APIC. O, 8 words */
+  tmr = 48,
+  words = 64,
+}
+
+/** Words of the posted-interrupt descriptor: the VT-d layout. */
+export const enum Descriptor {
+  /** 256 bits, one for each vector. A */
+  pir = 0,
+  /** ON, SN and NV. A */
+  control = 8,
+  /** Notification destination: the thread that runs the vCPU. A, written only while SN is set */
+  ndst = 9,
+}
+
+/** One GSI route. */
+export const enum Route {
+  /** Next route of the same GSI. V */
+  next = 2,
+  /** {@link RouteType}. V */
+  type = 3,
+  /** MSI: address low. I/O APIC or PIC: chip. V */
+  a = 4,
+  /** MSI: address high. Irqchip: pin. V */
+  b = 5,
+  /** MSI: data. V */
+  c = 6,
+  words = 8,
+}
+export const enum RouteType {
+  irqchip = 1,
+  msi = 2,
+}
+
+/** A GSI routing table: for each GSI the first of its routes. */
+export const enum Routing {
+  count = 2, // V
+  gsi = 16, // V, 4096 words
+  words = 4112,
+}
+export const MAX_GSI = 4096;
+
+/** What an injected interrupt is: a KVM VM and an MSI. Immutable while a producer names it. */
+export const enum Injection {
+  /** KVM's descriptor. C */
+  fd = 2,
+  addressLow = 3, // C
+  addressHigh = 4, // C
+  data = 5, // C
+  /** The kind that knows how to inject it. C */
+  kind = 6,
+  words = 8,
+}
+
+/** A node of an xarray. H */
+export const enum Node {
+  /** While the node lives, its parent (0 for the top). */
+  parent = 1,
+  /** Its slot in the parent. */
+  offset = 2,
+  /** Slots in use. */
+  count = 3,
+  slots = 4,
+  words = 68,
+}
+
+/** The pools, in memory order. Each has its capacity in the header and hands out records of one size. */
+export const POOLS = [
+  { name: "thread", words: Thread.words },
+  { name: "eventfd", words: Eventfd.words },
+  { name: "producer", words: Producer.words },
+  { name: "consumer", words: Consumer.words },
+  { name: "vm", words: Vm.words },
+  { name: "vcpu", words: Vcpu.words },
+  { name: "route", words: Route.words },
+  { name: "routing", words: Routing.words },
+  { name: "injection", words: Injection.words },
+  { name: "node", words: Node.words },
+] as const;
+
+export type PoolName = (typeof POOLS)[number]["name"];

@@ -1,0 +1,298 @@
+import { IrqBypassError } from "./errors.js";
+import type { Kind } from "./kind.js";
+import { Header, LAYOUT_VERSION, LINE, MAGIC, POOLS, type PoolName } from "./layout.js";
+import { Mutex } from "./mutex.js";
+import { PendingIrqfds } from "./pending.js";
+import type { Platform } from "./platform.js";
+import { nodePlatform } from "./platform-node.js";
+import { webPlatform } from "./platform-web.js";
+import { POOL_STATE_WORDS, Pool } from "./pool.js";
+import { ThisThread } from "./thread.js";
+import { createMemory, isMemory, type WasmMemory } from "./wasm.js";
+import { SharedWords, type Words } from "./words.js";
+
+/** How many records of each kind a host has room for. */
+export type Capacity = Readonly<Record<Exclude<PoolName, "node">, number>>;
+
+const DEFAULT_CAPACITY: Capacity = {
+  thread: 128,
+  eventfd: 65536,
+  producer: 65536,
+  consumer: 65536,
+  vm: 1024,
+  vcpu: 4096,
+  route: 65536,
+  routing: 2048,
+  injection: 65536,
+};
+
+/** A host's memory as another thread gets it: structured-cloneable, the memory itself is shared. */
+export interface HostHandle {
+  readonly memory: WasmMemory;
+  /** Where the host starts in the memory, in bytes. */
+  readonly byteOffset: number;
+}
+
+export interface MemoryOptions {
+  /** The caller's own shared memory, where its compiled code lives too; otherwise a new one. */
+  readonly memory?: WasmMemory;
+  /** Where in the caller's memory the host starts: a multiple of 64 bytes. */
+  readonly byteOffset?: number;
+  readonly capacity?: Partial<Capacity>;
+  readonly platform?: Platform;
+  /** Another way to the words, for a tool that counts, traces or schedules them. */
+  readonly words?: (buffer: SharedArrayBuffer, byteOffset: number, length: number) => Words;
+}
+
+const BYTES = 4;
+const PAGE = 65536;
+
+/**
+ * One thread's view of a host's memory: the words, the pools and the host mutex. Everything that the floors
+ * above keep, they keep in its records.
+ */
+export class HostMemory {
+  readonly handle: HostHandle;
+  readonly platform: Platform;
+  readonly words: Words;
+  readonly pools: Readonly<Record<PoolName, Pool>>;
+  readonly thread: ThisThread;
+  readonly kinds: readonly Kind[];
+  /** The irqfds that wait for the relay. */
+  readonly pending: PendingIrqfds;
+  /** The host mutex: guards the pools, both indexes, and every connect and disconnect. */
+  readonly mutex: Mutex;
+
+  protected constructor(handle: HostHandle, options: MemoryOptions, kinds: readonly Kind[], create: boolean) {
+    this.handle = handle;
+    this.platform = options.platform ?? nodePlatform() ?? webPlatform();
+    const buffer = sharedBuffer(handle.memory);
+    const access = options.words ?? ((...view) => new SharedWords(...view));
+    const names = kinds.map((kind) => kind.name);
+    this.kinds = kinds;
+    if (create) {
+      const capacity = checkCapacity(options.capacity);
+      const words = access(buffer, handle.byteOffset, hostWords(capacity));
+      writeHeader(words, capacity, names);
+      this.words = words;
+    } else {
+      const length = readSize(buffer, handle.byteOffset);
+      this.words = access(buffer, handle.byteOffset, length);
+      checkKinds(this.words, names);
+    }
+    this.pools = makePools(this.words);
+    const { node, consumer } = this.pools;
+    this.pending = new PendingIrqfds(this.words, consumer, node.base + lines(node.capacity * node.stride));
+    this.thread = new ThisThread(this.words, this.pools.thread, this.platform);
+    this.mutex = new Mutex(this.words, Header.mutex, this.thread, "the host mutex");
+    kinds.forEach((kind, index) => {
+      if (kind.capable?.() === true) this.thread.grant(index);
+    });
+  }
+
+  /**
+   * Calls `visit` with each live record of a pool, holding the host mutex for one at a time: each visit sees one
+   * moment, and nobody waits for the whole walk.
+   */
+  forEachLive(pool: Pool, visit: (record: number) => void): void {
+    for (let slot = 0; ; slot++) {
+      const more = this.mutex.guard(() => {
+        if (slot >= pool.used) return false;
+        const record = pool.at(slot);
+        if (pool.lives(record)) visit(record);
+        return true;
+      });
+      if (!more) return;
+    }
+  }
+
+  /** Bytes of shared memory that a host of this capacity takes. */
+  static bytes(capacity?: Partial<Capacity>): number {
+    return hostWords(checkCapacity(capacity)) * BYTES;
+  }
+}
+
+/** A memory for a new host: the caller's, checked, or one of our own. */
+export function memoryFor(options: MemoryOptions): HostHandle {
+  const bytes = HostMemory.bytes(options.capacity);
+  const byteOffset = options.byteOffset ?? 0;
+  if (!Number.isSafeInteger(byteOffset) || byteOffset < 0 || byteOffset % (LINE * BYTES) !== 0) {
+    throw new IrqBypassError("EINVAL", `byteOffset is ${byteOffset}: it must be a multiple of 64`);
+  }
+  if (options.memory !== undefined) {
+    const room = sharedBuffer(options.memory).byteLength - byteOffset;
+    if (room < bytes) {
+      throw new IrqBypassError(
+        "ENOMEM",
+        `the memory has ${Math.max(room, 0)} bytes from byteOffset ${byteOffset} on, this host takes ${bytes}: ` +
+          "pass a larger memory or a smaller capacity",
+      );
+    }
+    return { memory: options.memory, byteOffset };
+  }
+  refuseUnshared();
+  const pages = Math.ceil((bytes + byteOffset) / PAGE);
+  try {
+    return { memory: createMemory(pages), byteOffset };
+  } catch (cause) {
+    throw new IrqBypassError(
+      "ENOMEM",
+      `cannot get ${pages * PAGE} bytes of shared memory: ask for a smaller capacity`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+function refuseUnshared(): void {
+  const isolated = (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated;
+  if (typeof SharedArrayBuffer === "undefined" || isolated === false) {
+    throw new IrqBypassError(
+      "EOPNOTSUPP",
+      "this page has no shared memory: serve it with the headers Cross-Origin-Opener-Policy: same-origin and " +
+        "Cross-Origin-Embedder-Policy: require-corp",
+    );
+  }
+}
+
+function sharedBuffer(memory: unknown): SharedArrayBuffer {
+  const buffer = isMemory(memory) ? memory.buffer : undefined;
+  if (typeof SharedArrayBuffer === "undefined" || !(buffer instanceof SharedArrayBuffer)) {
+    refuseUnshared();
+    throw new IrqBypassError("EINVAL", "a host lives in a WebAssembly.Memory made with shared: true");
+  }
+  return buffer;
+}
+
+function checkCapacity(wanted: Partial<Capacity> = {}): Capacity {
+  for (const [name, value] of Object.entries(wanted)) {
+    if (!(name in DEFAULT_CAPACITY)) {
+      throw new IrqBypassError(
+        "EINVAL",
+        `capacity.${name} is not known: use ${Object.keys(DEFAULT_CAPACITY).join(", ")}`,
+      );
+    }
+    if (!Number.isSafeInteger(value) || value < 1 || value >= 2 ** 21) {
+      throw new IrqBypassError(
+        "EINVAL",
+        `capacity.${name} is ${value}: give a whole number from 1 to 2097151`,
+      );
+    }
+  }
+  return { ...DEFAULT_CAPACITY, ...wanted };
+}
+
+/** The nodes that three xarrays over dense indexes can need, with slack for eventfd-ids that are not dense. */
+function nodeCapacity(capacity: Capacity): number {
+  return Math.ceil((capacity.producer + capacity.consumer) / 32) + Math.ceil(capacity.eventfd / 32) + 64;
+}
+
+function capacityOf(capacity: Capacity, pool: PoolName): number {
+  return pool === "node" ? nodeCapacity(capacity) : capacity[pool];
+}
+
+const lines = (words: number) => Math.ceil(words / LINE) * LINE;
+
+function hostWords(capacity: Capacity): number {
+  let words: number = Header.words;
+  for (const { name, words: stride } of POOLS) words += lines(capacityOf(capacity, name) * stride);
+  words += lines(PendingIrqfds.words(capacity.consumer));
+  if (words >= 2 ** 30) {
+    throw new IrqBypassError(
+      "EINVAL",
+      `this capacity takes ${words * BYTES} bytes: a host has at most 4 GiB`,
+    );
+  }
+  return words;
+}
+
+function writeHeader(words: Words, capacity: Capacity, kinds: readonly string[]): void {
+  if (words.load(Header.magic) === MAGIC) {
+    throw new IrqBypassError(
+      "EEXIST",
+      "there is a host at this place already: attach to it, or clear the memory first",
+    );
+  }
+  POOLS.forEach(({ name }, index) => {
+    words.set(Header.capacities + index, capacityOf(capacity, name));
+  });
+  const names = kinds.join("\n");
+  if (names.length > Header.kindsEnd - Header.kinds - 1) {
+    throw new IrqBypassError(
+      "E2BIG",
+      `the names of the kinds take ${names.length} characters: use shorter names`,
+    );
+  }
+  words.set(Header.kinds, names.length);
+  for (let i = 0; i < names.length; i++) words.set(Header.kinds + 1 + i, names.charCodeAt(i));
+  words.set(Header.size, hostWords(capacity));
+  words.set(Header.version, LAYOUT_VERSION);
+  words.set(Header.id, Math.floor(Math.random() * 2 ** 31));
+  words.store(Header.bypass, 1);
+  words.store(Header.magic, MAGIC); // last: whoever sees the magic sees the whole header
+}
+
+/** Size in words of the host at this place; throws what is wrong with it otherwise. */
+function readSize(buffer: SharedArrayBuffer, byteOffset: number): number {
+  const inside = Number.isSafeInteger(byteOffset) && byteOffset >= 0 && byteOffset % (LINE * BYTES) === 0;
+  const room = inside ? (buffer.byteLength - byteOffset) / BYTES : 0;
+  if (room < Header.words)
+    throw new IrqBypassError("EINVAL", `there is no host at byteOffset ${byteOffset} of this memory`);
+  const header = new Int32Array(buffer, byteOffset, Header.words);
+  if (Atomics.load(header, Header.magic) !== MAGIC) {
+    throw new IrqBypassError(
+      "EINVAL",
+      `the memory at byteOffset ${byteOffset} is not a host: pass the handle of one`,
+    );
+  }
+  const version = header[Header.version]!;
+  if (version !== LAYOUT_VERSION) {
+    throw new IrqBypassError(
+      "EINVAL",
+      `this host has layout version ${version}, this library knows ${LAYOUT_VERSION}: use the same version in every thread`,
+    );
+  }
+  const size = header[Header.size]!;
+  if (size < Header.words || size > room) {
+    throw new IrqBypassError(
+      "EINVAL",
+      `this host says it has ${size} words, its memory has ${room}: it is damaged`,
+    );
+  }
+  return size;
+}
+
+/** Refuses a thread that lacks one of the host's kinds: it could not run the callbacks of that kind. */
+function checkKinds(words: Words, mine: readonly string[]): void {
+  const length = words.get(Header.kinds);
+  let names = "";
+  for (let i = 0; i < length; i++) names += String.fromCharCode(words.get(Header.kinds + 1 + i));
+  const wanted = names.split("\n");
+  const missing = wanted.filter((name) => !mine.includes(name));
+  const extra = mine.filter((name) => !wanted.includes(name));
+  if (missing.length > 0) {
+    throw new IrqBypassError(
+      "EINVAL",
+      `this host was created with kinds that this thread lacks: pass ${missing.join(", ")} to Host.attach`,
+    );
+  }
+  if (extra.length > 0 || wanted.some((name, index) => mine[index] !== name)) {
+    throw new IrqBypassError(
+      "EINVAL",
+      `the kinds of a host are fixed when it is created: pass exactly ${wanted.join(", ")} in this order to Host.attach`,
+    );
+  }
+}
+
+function makePools(words: Words): Readonly<Record<PoolName, Pool>> {
+  let base: number = Header.words;
+  const pools: Partial<Record<PoolName, Pool>> = {};
+  POOLS.forEach(({ name, words: stride }, index) => {
+    const capacity = words.get(Header.capacities + index);
+    const state = Header.pools + index * POOL_STATE_WORDS;
+    pools[name] = new Pool(words, name, state, base, stride, capacity, index << 27);
+    base += lines(capacity * stride);
+  });
+  return pools as Record<PoolName, Pool>;
+}

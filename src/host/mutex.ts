@@ -1,0 +1,94 @@
+import { broken, IrqBypassError } from "./errors.js";
+import type { Words } from "./words.js";
+
+/** Bit 0 of a mutex word; the bits above hold the owner's thread number plus one, 0 while it is free. */
+const WAITERS = 1;
+/** A sleeping waiter looks again this often, because an owner or the waiter woken before it may have died. */
+const PROBE_MS = 100;
+
+/** What a mutex asks of the thread that takes it. */
+export interface MutexThread {
+  /** The thread's number plus one: not 0, below 2^30. */
+  readonly lockId: number;
+  /** May it sleep? A browser's main thread may not. */
+  readonly mayBlock: boolean;
+  /** How often it looks at a taken mutex before it goes to sleep, or gives up. */
+  readonly spins: number;
+  /** Sleeps while the word holds `expected`. */
+  park(word: number, expected: number, timeoutMs: number): "ok" | "not-equal" | "timed-out";
+  /** Called when a mutex has been waited for in vain: finds out whether its owner still lives. */
+  probe(lockId: number): void;
+}
+
+/**
+ * A futex on one shared word, which holds the owner and whether anybody sleeps. There is no separate owner
+ * field: a word that says two things at once cannot disagree with itself when its owner dies.
+ */
+export class Mutex {
+  constructor(
+    private readonly words: Words,
+    private readonly word: number,
+    private readonly thread: MutexThread,
+    private readonly name: string,
+  ) {}
+
+  /**
+   * Runs `section` while holding the mutex. Blocks; from a thread that may not block it tries for a while and
+   * then throws EAGAIN. Throws EDEADLK when the thread holds the mutex already, that is from a callback.
+   */
+  guard<T>(section: () => T): T {
+    this.lock();
+    try {
+      return section();
+    } finally {
+      this.unlock();
+    }
+  }
+
+  /** Does the calling thread hold it? */
+  held(): boolean {
+    return this.words.load(this.word) >> 1 === this.thread.lockId;
+  }
+
+  private lock(): void {
+    const mine = this.thread.lockId << 1;
+    if (this.words.compareExchange(this.word, 0, mine) !== 0) this.lockSlowly(mine);
+  }
+
+  private lockSlowly(mine: number): void {
+    const { words, word, thread } = this;
+    if (words.load(word) >> 1 === thread.lockId) {
+      throw new IrqBypassError(
+        "EDEADLK",
+        `${this.name} is held by this very thread: call this after the callback`,
+        {
+          subject: this.name,
+        },
+      );
+    }
+    for (let spin = thread.spins; spin > 0; spin--) {
+      if (words.load(word) === 0 && words.compareExchange(word, 0, mine) === 0) return;
+      words.relax();
+    }
+    if (!thread.mayBlock) {
+      throw new IrqBypassError("EAGAIN", `${this.name} is busy and this thread may not block: try again`, {
+        subject: this.name,
+      });
+    }
+    for (;;) {
+      // Whoever slept takes the mutex with the waiters bit set: others may still sleep, and nobody counts them.
+      const held = words.compareExchange(word, 0, mine | WAITERS);
+      if (held === 0) return;
+      // The bit must be there before sleeping, or the owner's unlock would not wake anybody.
+      if ((held & WAITERS) === 0 && words.compareExchange(word, held, held | WAITERS) !== held) continue;
+      if (thread.park(word, held | WAITERS, PROBE_MS) === "timed-out") thread.probe(held >> 1);
+    }
+  }
+
+  private unlock(): void {
+    const held = this.words.exchange(this.word, 0);
+    if (held >> 1 !== this.thread.lockId)
+      broken(`${this.name} was unlocked by thread ${this.thread.lockId}, not its owner`);
+    if (held & WAITERS) this.words.notify(this.word, 1);
+  }
+}

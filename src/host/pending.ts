@@ -1,0 +1,118 @@
+import { Consumer, Header } from "./layout.js";
+import type { Pool } from "./pool.js";
+import type { Words } from "./words.js";
+
+const ASLEEP = 1;
+const RING = 2;
+
+/** States of {@link Consumer.pending}. */
+const enum State {
+  idle = 0,
+  due = 1,
+  injecting = 2,
+}
+
+/**
+ * The irqfds that have an injection due, as a set of bits with summaries: bit n of a level says that word n of the
+ * level below is not 0. Any thread makes an irqfd pending; one relay at a time takes them out.
+ *
+ * It is the posted-interrupt protocol once more: set the bit, then the summary even if the bit was set already
+ * (whoever set it may have died in between), then ring; the taker clears the summary before it reads the bits.
+ */
+export class PendingIrqfds {
+  /** First word of each level, from the bits up to the single top word. */
+  private readonly levels: readonly number[];
+
+  constructor(
+    private readonly words: Words,
+    private readonly consumers: Pool,
+    base: number,
+  ) {
+    const levels: number[] = [];
+    let start = base;
+    for (const size of levelSizes(consumers.capacity)) {
+      levels.push(start);
+      start += size;
+    }
+    this.levels = levels;
+  }
+
+  /** Words that the set takes for so many irqfds. */
+  static words(capacity: number): number {
+    return levelSizes(capacity).reduce((sum, size) => sum + size, 0);
+  }
+
+  /** Makes an injection of `irqfd` due and rings the relay. Waits for nobody. */
+  raise(irqfd: number): void {
+    const { words } = this;
+    words.exchange(irqfd + Consumer.pending, State.due);
+    let bit = this.consumers.slot(irqfd);
+    for (const level of this.levels) {
+      const word = level + (bit >>> 5);
+      const mask = 1 << (bit & 31);
+      if ((words.load(word) & mask) === 0) words.or(word, mask);
+      bit >>>= 5;
+    }
+    if (words.add(Header.doorbell, RING) & ASLEEP) words.notify(Header.doorbell);
+  }
+
+  /**
+   * Takes out every pending irqfd and calls `inject` with it. An irqfd raised meanwhile is either taken now or
+   * stays. At least once across the death of the taker: `injecting` is left behind for repair to raise again.
+   */
+  takeAll(inject: (irqfd: number) => void): void {
+    this.take(this.levels.length - 1, 0, inject);
+  }
+
+  private take(level: number, index: number, inject: (irqfd: number) => void): void {
+    const { words } = this;
+    const word = this.levels[level]! + index;
+    // Cleared before what it sums up is read, or a bit set in between would have no summary.
+    let bits = words.load(word) === 0 ? 0 : words.exchange(word, 0);
+    while (bits !== 0) {
+      const bit = 31 - Math.clz32(bits);
+      bits &= ~(1 << bit);
+      const number = index * 32 + bit;
+      if (level > 0) this.take(level - 1, number, inject);
+      else this.injectOne(this.consumers.at(number), inject);
+    }
+  }
+
+  private injectOne(irqfd: number, inject: (irqfd: number) => void): void {
+    const pending = irqfd + Consumer.pending;
+    if (this.words.compareExchange(pending, State.due, State.injecting) !== State.due) return;
+    inject(irqfd);
+    // Raised again during the injection: then the word is `due` and its bit is set again, so it stays.
+    this.words.compareExchange(pending, State.injecting, State.idle);
+  }
+
+  /** Is anything pending? */
+  get any(): boolean {
+    return this.words.load(this.levels[this.levels.length - 1]!) !== 0;
+  }
+
+  /** Sleeps until something is raised, at most `timeoutMs`. For the relay only. */
+  sleep(timeoutMs: number, park: (word: number, expected: number, timeoutMs: number) => void): void {
+    const { words } = this;
+    const seen = words.load(Header.doorbell);
+    if (this.any) return; // looked at after the doorbell: a ring from here on changes the word
+    if (words.compareExchange(Header.doorbell, seen, seen | ASLEEP) !== seen) return;
+    park(Header.doorbell, seen | ASLEEP, timeoutMs);
+    words.and(Header.doorbell, ~ASLEEP);
+  }
+
+  /** Wakes the relay without anything being due, so that it looks at what else it is asked. */
+  ring(): void {
+    this.words.add(Header.doorbell, RING);
+    this.words.notify(Header.doorbell);
+  }
+}
+
+function levelSizes(capacity: number): number[] {
+  const sizes: number[] = [];
+  for (let size = capacity; size > 1 || sizes.length === 0; ) {
+    size = Math.ceil(size / 32);
+    sizes.push(size);
+  }
+  return sizes;
+}

@@ -1,0 +1,37 @@
+/**
+ * What the library needs from the platform it runs on. One adapter for each platform, a page at most.
+ */
+
+/** Who a thread is to the operating system; zeros where the platform has no such names. */
+export interface OsThread {
+  readonly pid: number;
+  readonly tid: number;
+  /** Start time in clock ticks since boot, so that a reused tid is told from the old one. */
+  readonly startTime: number;
+}
+
+/** A thread that the library started for its own work (the relay). */
+export interface SpawnedThread {
+  /** Called once when the thread has ended, with the error that ended it if there was one. */
+  onExit(listener: (error?: Error) => void): void;
+  /** Ends the thread; resolves when it is gone. The thread must not be inside a blocking foreign call. */
+  terminate(): Promise<void>;
+}
+
+export interface Platform {
+  readonly name: string;
+  /** May the calling thread block in `Atomics.wait`? False on a browser's main thread. */
+  readonly mayBlock: boolean;
+  /** Processor cores: a wait spins only where another core can make progress meanwhile. */
+  readonly cores: number;
+  /** The calling thread. */
+  self(): OsThread;
+  /** Is that thread alive? undefined where the platform has no proof either way. */
+  alive(thread: OsThread): boolean | undefined;
+  /** Starts a module worker that does not keep the process alive; `data` is structured-cloned. */
+  spawn(module: URL, data: unknown): SpawnedThread;
+  /** Keeps the event loop of this thread alive until the returned function is called. */
+  hold(): () => void;
+  /** Calls `tick` about every `ms` without keeping the event loop alive; returns the stop. */
+  every(ms: number, tick: () => void): () => void;
+}

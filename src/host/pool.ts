@@ -1,0 +1,143 @@
+import { broken, IrqBypassError } from "./errors.js";
+import { Rec } from "./layout.js";
+import type { Words } from "./words.js";
+
+/** The state of a pool in the header. */
+const enum State {
+  free = 0,
+  fresh = 1,
+  live = 2,
+  words = 3,
+}
+export const POOL_STATE_WORDS = State.words;
+
+/** A handle is generation * 2^21 + record number, a safe integer. */
+const SLOT_LIMIT = 2 ** 21;
+
+/**
+ * Records of one size in shared memory, handed out and taken back in constant time. Every call is made while
+ * holding the host mutex.
+ *
+ * A record's generation is odd while it lives and grows with every change of hands, so a handle of an earlier
+ * life is refused. Pools start their generations far apart, so a handle of another kind is refused as well.
+ */
+export class Pool {
+  constructor(
+    private readonly words: Words,
+    readonly name: string,
+    private readonly state: number,
+    readonly base: number,
+    readonly stride: number,
+    readonly capacity: number,
+    private readonly firstGeneration: number,
+  ) {
+    if (capacity >= SLOT_LIMIT) {
+      throw new IrqBypassError(
+        "EINVAL",
+        `a host has room for at most ${SLOT_LIMIT - 1} records of kind ${name}`,
+      );
+    }
+  }
+
+  /** Takes a record, zeroed but for its generation; throws ENOMEM when none is left. */
+  allocate(): number {
+    const { words, state } = this;
+    let record = words.get(state + State.free);
+    if (record !== 0) {
+      words.set(state + State.free, words.get(record + Rec.link));
+      words.set(record + Rec.link, 0);
+    } else {
+      const fresh = words.get(state + State.fresh);
+      if (fresh === this.capacity) {
+        throw new IrqBypassError(
+          "ENOMEM",
+          `all ${this.capacity} ${this.name} records are in use: create the host with a larger capacity`,
+          { subject: this.name },
+        );
+      }
+      words.set(state + State.fresh, fresh + 1);
+      record = this.base + fresh * this.stride;
+      words.set(record + Rec.generation, this.firstGeneration);
+    }
+    words.set(record + Rec.generation, (words.get(record + Rec.generation) + 1) | 0);
+    words.set(state + State.live, words.get(state + State.live) + 1);
+    return record;
+  }
+
+  /** Gives a record back; its words are zeroed, and every handle to it is stale from now on. */
+  release(record: number): void {
+    const { words } = this;
+    for (let word = record + 2; word < record + this.stride; word++) words.set(word, 0);
+    this.releaseZeroed(record);
+  }
+
+  /** The same for a record whose owner has zeroed all but its first two words. */
+  releaseZeroed(record: number): void {
+    const { words, state } = this;
+    if (!this.lives(record)) broken(`${this.name} record ${record} was released twice`);
+    words.set(record + Rec.generation, (words.get(record + Rec.generation) + 1) | 0);
+    words.set(record + Rec.link, words.get(state + State.free));
+    words.set(state + State.free, record);
+    words.set(state + State.live, words.get(state + State.live) - 1);
+  }
+
+  /** Is this the reference of a live record of this pool? */
+  lives(record: number): boolean {
+    return (this.words.get(record + Rec.generation) & 1) === 1;
+  }
+
+  /** Live records. */
+  get live(): number {
+    return this.words.get(this.state + State.live);
+  }
+
+  /** Records handed out at least once: none above this number lives. */
+  get used(): number {
+    return this.words.get(this.state + State.fresh);
+  }
+
+  /** Number of a record within its pool, from 0, dense. */
+  slot(record: number): number {
+    return (record - this.base) / this.stride;
+  }
+
+  /** The record of a number. */
+  at(slot: number): number {
+    return this.base + slot * this.stride;
+  }
+
+  /** The handle of a live record: a safe integer that any thread of this host can open. */
+  handle(record: number): number {
+    return (this.words.get(record + Rec.generation) >>> 0) * SLOT_LIMIT + this.slot(record);
+  }
+
+  /**
+   * The record of a handle. Throws EINVAL for what is no handle, ESTALE for a handle of an earlier life of the
+   * record or of another kind.
+   */
+  open(handle: unknown): number {
+    if (typeof handle !== "number" || !Number.isSafeInteger(handle) || handle < 0) {
+      throw new IrqBypassError("EINVAL", `${String(handle)} is not the handle of a ${this.name}`, {
+        subject: this.name,
+      });
+    }
+    const slot = handle % SLOT_LIMIT;
+    const generation = Math.floor(handle / SLOT_LIMIT);
+    const record = this.at(slot);
+    const fresh = this.words.get(this.state + State.fresh);
+    if (
+      slot >= fresh ||
+      this.words.get(record + Rec.generation) >>> 0 !== generation ||
+      (generation & 1) === 0
+    ) {
+      throw new IrqBypassError(
+        "ESTALE",
+        `${this.name} ${handle} is gone, or is not a ${this.name} of this host`,
+        {
+          subject: this.name,
+        },
+      );
+    }
+    return record;
+  }
+}

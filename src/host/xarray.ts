@@ -1,0 +1,198 @@
+import { broken } from "./errors.js";
+import { Node, Root } from "./layout.js";
+import type { Pool } from "./pool.js";
+import type { Words } from "./words.js";
+
+const BITS = 6;
+const MASK = 63;
+const INDEX_BITS = 32;
+
+/**
+ * A radix tree in shared memory, from an unsigned 32-bit index to a record reference (not 0): 64 slots a node,
+ * as high as its largest index needs, nodes given back as they empty. Guarded by the host mutex, so readers need
+ * no RCU and erased slots no marker. It stands where the kernel's manager has an xarray (lib/xarray.c).
+ */
+export class XArray {
+  constructor(
+    private readonly words: Words,
+    private readonly root: number,
+    private readonly nodes: Pool,
+  ) {}
+
+  /** The entry at `index`, or 0 (xa_load). */
+  load(index: number): number {
+    const { words, root } = this;
+    const levels = words.get(root + Root.levels);
+    if (tooHigh(index, levels)) return 0;
+    let node = words.get(root + Root.node);
+    for (let shift = (levels - 1) * BITS; node !== 0 && shift >= 0; shift -= BITS) {
+      node = words.get(node + Node.slots + ((index >>> shift) & MASK));
+    }
+    return node;
+  }
+
+  /**
+   * Stores `entry` at `index` if nothing is there; returns what is there otherwise, and 0 on success (xa_insert).
+   * Throws ENOMEM with the tree as it was.
+   */
+  insert(index: number, entry: number): number {
+    const { words, root } = this;
+    if (tooHigh(index, words.get(root + Root.levels))) this.grow(index);
+    let node = words.get(root + Root.node);
+    let shift = (words.get(root + Root.levels) - 1) * BITS;
+    for (; shift > 0; shift -= BITS) {
+      const slot = (index >>> shift) & MASK;
+      let child = words.get(node + Node.slots + slot);
+      if (child === 0) child = this.addChild(node, slot);
+      node = child;
+    }
+    const slot = node + Node.slots + (index & MASK);
+    const present = words.get(slot);
+    if (present !== 0) return present;
+    words.set(slot, entry);
+    words.set(node + Node.count, words.get(node + Node.count) + 1);
+    return 0;
+  }
+
+  /** Empties `index` and returns what was there, 0 if nothing (xa_erase). */
+  erase(index: number): number {
+    const { words, root } = this;
+    const levels = words.get(root + Root.levels);
+    if (tooHigh(index, levels)) return 0;
+    let node = words.get(root + Root.node);
+    for (let shift = (levels - 1) * BITS; shift > 0; shift -= BITS) {
+      node = words.get(node + Node.slots + ((index >>> shift) & MASK));
+      if (node === 0) return 0;
+    }
+    const slot = node + Node.slots + (index & MASK);
+    const present = words.get(slot);
+    if (present === 0) return 0;
+    words.set(slot, 0);
+    const left = words.get(node + Node.count) - 1;
+    words.set(node + Node.count, left);
+    if (left === 0) this.prune(node);
+    return present;
+  }
+
+  /** Calls `visit` with each entry in ascending order of index (xa_for_each). `visit` may erase its own entry. */
+  forEach(visit: (entry: number, index: number) => void): void {
+    for (let index = this.next(0); index !== undefined; index = this.next(index + 1))
+      visit(this.load(index), index);
+  }
+
+  /** The first index in use at or after `from`, or undefined (xa_find). */
+  next(from: number): number | undefined {
+    const { words, root } = this;
+    const levels = words.get(root + Root.levels);
+    let index = from;
+    while (index < 2 ** INDEX_BITS && !tooHigh(index, levels)) {
+      let node = words.get(root + Root.node);
+      let shift = (levels - 1) * BITS;
+      while (shift > 0) {
+        const child = words.get(node + Node.slots + ((index >>> shift) & MASK));
+        if (child === 0) break;
+        node = child;
+        shift -= BITS;
+      }
+      if (shift === 0 && words.get(node + Node.slots + (index & MASK)) !== 0) return index;
+      const step = 2 ** shift; // nothing in this slot: on to the first index of the next one
+      index = (Math.floor(index / step) + 1) * step;
+    }
+    return undefined;
+  }
+
+  /** Adds levels on top until `index` fits. A node more than needed is never left behind. */
+  private grow(index: number): void {
+    const { words, root } = this;
+    let wanted = 1;
+    while (tooHigh(index, wanted)) wanted += 1;
+    let levels = words.get(root + Root.levels);
+    if (levels === 0) {
+      words.set(root + Root.node, this.nodes.allocate());
+      words.set(root + Root.levels, wanted);
+      return;
+    }
+    for (; levels < wanted; levels++) {
+      const top = words.get(root + Root.node);
+      let above: number;
+      try {
+        above = this.nodes.allocate();
+      } catch (error) {
+        this.shrink();
+        throw error;
+      }
+      words.set(above + Node.slots, top);
+      words.set(above + Node.count, 1);
+      words.set(top + Node.parent, above);
+      words.set(root + Root.node, above);
+      words.set(root + Root.levels, levels + 1);
+    }
+  }
+
+  private addChild(parent: number, slot: number): number {
+    const { words } = this;
+    let child: number;
+    try {
+      child = this.nodes.allocate();
+    } catch (error) {
+      // No room: the levels and nodes that this insert has added so far hold nothing, and go again.
+      if (words.get(parent + Node.count) === 0) this.prune(parent);
+      else this.shrink();
+      throw error;
+    }
+    words.set(child + Node.parent, parent);
+    words.set(child + Node.offset, slot);
+    words.set(parent + Node.slots + slot, child);
+    words.set(parent + Node.count, words.get(parent + Node.count) + 1);
+    return child;
+  }
+
+  /** Gives back empty nodes from `node` upwards, then top nodes that hold nothing but their slot 0. */
+  private prune(node: number): void {
+    const { words, root } = this;
+    let empty = node;
+    while (words.get(empty + Node.count) === 0) {
+      const parent = words.get(empty + Node.parent);
+      const offset = words.get(empty + Node.offset);
+      this.freeNode(empty);
+      if (parent === 0) {
+        words.set(root + Root.node, 0);
+        words.set(root + Root.levels, 0);
+        return;
+      }
+      if (words.get(parent + Node.slots + offset) !== empty)
+        broken("an xarray node is not where its parent has it");
+      words.set(parent + Node.slots + offset, 0);
+      words.set(parent + Node.count, words.get(parent + Node.count) - 1);
+      empty = parent;
+    }
+    this.shrink();
+  }
+
+  private shrink(): void {
+    const { words, root } = this;
+    for (let levels = words.get(root + Root.levels); levels > 1; levels--) {
+      const top = words.get(root + Root.node);
+      const below = words.get(top + Node.slots);
+      if (below === 0 || words.get(top + Node.count) !== 1) return;
+      words.set(below + Node.parent, 0);
+      words.set(root + Root.node, below);
+      words.set(root + Root.levels, levels - 1);
+      words.set(top + Node.slots, 0);
+      this.freeNode(top);
+    }
+  }
+
+  /** A node's slots are all 0 by now; its links are not. */
+  private freeNode(node: number): void {
+    this.words.set(node + Node.offset, 0);
+    this.words.set(node + Node.count, 0);
+    this.nodes.releaseZeroed(node);
+  }
+}
+
+/** Does `index` need more than `levels` levels? */
+function tooHigh(index: number, levels: number): boolean {
+  const bits = levels * BITS;
+  return bits < INDEX_BITS && index >>> bits !== 0 ? true : levels === 0;
+}

@@ -1,0 +1,43 @@
+/**
+ * Why an interrupt is not bypassed: a closed set of words, the same in the API, in JSON and in metrics. Their
+ * position is their number in shared memory, so new ones go at the end.
+ */
+export const REASONS = [
+  /** Nothing has been decided yet. */
+  "none",
+  /** No device interrupt of this host signals the eventfd. */
+  "no-producer",
+  /** No irqfd listens to the eventfd. */
+  "no-consumer",
+  /** The irqfd was assigned with bypass: "off". */
+  "policy-off",
+  /** The host-wide switch is off. */
+  "switched-off",
+  /** The GSI has no route. */
+  "no-route",
+  /** The GSI has several routes. */
+  "several-routes",
+  /** The GSI's route is a pin of an interrupt controller, not an MSI. */
+  "not-msi",
+  /** The MSI is an NMI, SMI, INIT or ExtINT: only fixed and lowest-priority can be posted. */
+  "delivery-mode",
+  /** The MSI goes to several vCPUs. */
+  "multicast",
+  /** The MSI goes to a vCPU that the VM does not have. */
+  "no-vcpu",
+  /** The irqfd is level-triggered: its line needs the I/O APIC. */
+  "level-triggered",
+  /** The thread that signals the device interrupt cannot do what this VM's kind needs (system calls). */
+  "no-capability",
+  /** A callback of one end refused the connection. */
+  "refused",
+  /** The thread that owned the other end died. */
+  "thread-died",
+] as const;
+
+export type Reason = Exclude<(typeof REASONS)[number], "none">;
+
+/** The number of a reason in shared memory. */
+export function reasonCode(reason: (typeof REASONS)[number]): number {
+  return REASONS.indexOf(reason);
+}

@@ -1,0 +1,264 @@
+import type { BypassHost } from "../bypass/bypass-host.js";
+import { announceChange } from "../bypass/changes.js";
+import type { Kind } from "../bypass/kind.js";
+import { Manager } from "../bypass/manager.js";
+import { type Path, pathOf, pathOfConsumer, reasonOfConsumer, reasonOfProducer } from "../bypass/path.js";
+import { irqfdOps, refresh, requires } from "../bypass/remapping.js";
+import { IrqBypassError } from "../host/errors.js";
+import type { Relay } from "../host/kind.js";
+import { Consumer, Eventfd, Header, Producer, Vm as V, Vcpu } from "../host/layout.js";
+import { type HostHandle, HostMemory, type MemoryOptions, memoryFor } from "../host/memory.js";
+import type { SpawnedThread } from "../host/platform.js";
+import type { Reason } from "../posting/reason.js";
+import { deassign } from "./assignment.js";
+import { type RelayStart, RelayState, vmMutex } from "./relay.js";
+
+/** Options of a new host. */
+export interface HostOptions extends MemoryOptions {
+  /** Kinds of producers and consumers beside the built-in one. Fixed from now on, the same in every thread. */
+  readonly kinds?: readonly Kind[];
+}
+
+/** Options of a thread that joins a host. */
+export interface AttachOptions extends Pick<HostOptions, "kinds" | "platform" | "words"> {}
+
+/** One eventfd with its two ends, as `host.interrupts()` lists it. */
+export interface Interrupt {
+  /** The eventfd's id. */
+  readonly eventfd: number;
+  readonly path: Path;
+  /** Why it is not bypassed; undefined while it is. */
+  readonly reason: Reason | undefined;
+  /** The irqfd, if one is registered. */
+  readonly consumer: { readonly vm: number; readonly gsi: number } | undefined;
+  /** The device interrupt, if one is registered. */
+  readonly producer: { readonly irq: number } | undefined;
+  /** Milliseconds since the connection last changed, to a tenth of a second. */
+  readonly sinceMs: number;
+}
+
+const TICK_MS = 100;
+
+/** The kind that is always there: irqfds of software VMs. */
+const irqfdKind: Kind = {
+  name: "irqfd",
+  consumer: irqfdOps,
+  hangup(memory, consumer) {
+    hangUp(memory as Host, consumer);
+  },
+  relay: { module: new URL("./relay-worker.js", import.meta.url), wake: (memory) => memory.pending.ring() },
+};
+
+/** Deassigns an irqfd whose eventfd nobody can write to any more. */
+export function hangUp(host: BypassHost, irqfd: number): void {
+  deassign(host, vmMutex(host, host.words.get(irqfd + Consumer.vm)), irqfd);
+}
+
+/**
+ * A host: one shared memory with everything in it, as the calling thread sees it. `Host.create` makes one, and
+ * `Host.attach` joins it in another thread. One thread has one of these for a host.
+ */
+export class Host extends HostMemory implements BypassHost, Disposable {
+  override readonly kinds: readonly Kind[];
+  readonly manager: Manager;
+  private readonly relays = new Map<number, SpawnedThread>();
+  private stopTicks: (() => void) | undefined;
+  private disposed = false;
+
+  private constructor(handle: HostHandle, options: MemoryOptions, kinds: readonly Kind[], create: boolean) {
+    super(handle, options, kinds, create);
+    this.kinds = kinds;
+    this.manager = new Manager(this, kinds);
+    if (create) this.supervise();
+  }
+
+  /**
+   * A new host in memory of its own, or in the caller's at `byteOffset`. Throws EINVAL, ENOMEM, EEXIST (there is a
+   * host at this place), and EOPNOTSUPP in a page without shared memory, naming the headers that it lacks.
+   */
+  static create(options: HostOptions = {}): Host {
+    return new Host(memoryFor(options), options, [irqfdKind, ...(options.kinds ?? [])], true);
+  }
+
+  /**
+   * Joins a host in another thread. Throws EINVAL for what is no host, for another layout version, and for a thread
+   * that lacks one of the host's kinds.
+   */
+  static attach(handle: HostHandle, options: AttachOptions = {}): Host {
+    if (typeof handle !== "object" || handle === null || !("memory" in handle)) {
+      throw new IrqBypassError("EINVAL", "Host.attach takes the handle of a host: pass on host.handle");
+    }
+    return new Host(handle, options, [irqfdKind, ...(options.kinds ?? [])], false);
+  }
+
+  /** The host-wide switch: while it is off, nothing is bypassed (enable_device_posted_irqs). */
+  get bypass(): boolean {
+    return this.words.load(Header.bypass) === 1;
+  }
+
+  /**
+   * Turns bypass on or off for every interrupt of the host. Throws EOPNOTSUPP where a connected irqfd requires bypass;
+   * then it is on again, after a moment in which others may have been relayed. Blocks for signals that are under way; O(interrupts), the host mutex is held for one at a time.
+   */
+  set bypass(on: boolean) {
+    const { words } = this;
+    // Off first, then looked at: a connect from here on sees the switch, so none can slip in behind the check.
+    words.store(Header.bypass, on ? 1 : 0);
+    const required = on ? undefined : this.firstRequired();
+    if (required !== undefined) words.store(Header.bypass, 1);
+    this.refreshAll();
+    if (required !== undefined) {
+      throw new IrqBypassError("EOPNOTSUPP", `GSI ${required} requires bypass: it stays on`, {
+        subject: `GSI ${required}`,
+        reason: "switched-off",
+      });
+    }
+  }
+
+  /**
+   * Every eventfd that has a producer or an irqfd, with both ends, its path and, where it is not bypassed, the reason.
+   * Those with one end only say "no-producer" or "no-consumer".
+   */
+  interrupts(): Interrupt[] {
+    const { words, pools, manager } = this;
+    const now = words.load(Header.ticks);
+    const found: Interrupt[] = [];
+    this.forEachLive(pools.eventfd, (eventfd) => {
+      const interrupt = this.interruptOf(
+        eventfd,
+        manager.producerAt(eventfd),
+        manager.consumerAt(eventfd),
+        now,
+      );
+      if (interrupt !== undefined) found.push(interrupt);
+    });
+    return found;
+  }
+
+  /**
+   * Leaves the host; in the thread that created it, ends the relay too. Throws EBUSY while this thread has producers
+   * registered or runs vCPUs, and in the creator while VMs are left, naming them. Doing it again does nothing.
+   */
+  dispose(): void {
+    if (this.disposed) return;
+    this.refuseIfBusy();
+    this.disposed = true;
+    if (this.stopTicks !== undefined) {
+      this.stopTicks();
+      this.kinds.forEach((_, kind) => {
+        this.stopRelay(kind);
+      });
+    }
+    this.thread.detach();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  private interruptOf(
+    eventfd: number,
+    producer: number,
+    consumer: number,
+    now: number,
+  ): Interrupt | undefined {
+    const { words, pools } = this;
+    const irqfd = consumer === 0 ? words.load(eventfd + Eventfd.irqfd) : consumer;
+    if (producer === 0 && irqfd === 0) return undefined;
+    const since = words.get(producer === 0 ? irqfd + Consumer.since : producer + Producer.since);
+    return {
+      eventfd: pools.eventfd.slot(eventfd),
+      path: irqfd === 0 ? pathOf(this, producer) : pathOfConsumer(this, irqfd),
+      reason: irqfd === 0 ? reasonOfProducer(this, producer) : reasonOfConsumer(this, irqfd),
+      consumer:
+        irqfd === 0
+          ? undefined
+          : {
+              vm: pools.vm.slot(words.get(irqfd + Consumer.vm)),
+              gsi: words.get(irqfd + Consumer.gsi) >>> 0,
+            },
+      producer: producer === 0 ? undefined : { irq: words.get(producer + Producer.irq) },
+      sinceMs: Math.max(0, (now - since) | 0),
+    };
+  }
+
+  /** GSI of a connected irqfd that requires bypass, if there is one. */
+  private firstRequired(): number | undefined {
+    const { words, pools } = this;
+    let gsi: number | undefined;
+    this.forEachLive(pools.consumer, (consumer) => {
+      if (requires(this, consumer) && words.get(consumer + Consumer.producer) !== 0) {
+        gsi ??= words.get(consumer + Consumer.gsi) >>> 0;
+      }
+    });
+    return gsi;
+  }
+
+  private refreshAll(): void {
+    const { words, pools, manager } = this;
+    const changed: { producer: number; owner: number }[] = [];
+    this.forEachLive(pools.consumer, (consumer) => {
+      const producer = refresh(this, consumer);
+      if (producer !== 0) changed.push({ producer, owner: words.get(producer + Producer.owner) });
+    });
+    for (const { producer, owner } of changed) manager.fence(producer, owner);
+    announceChange(words);
+  }
+
+  private refuseIfBusy(): void {
+    const { words, pools, thread } = this;
+    const left: string[] = [];
+    this.forEachLive(pools.producer, (producer) => {
+      const mine = words.get(producer + Producer.owner) === thread.record;
+      if (mine && words.get(producer + Producer.eventfd) !== 0)
+        left.push(`producer ${pools.producer.slot(producer)}`);
+    });
+    this.forEachLive(pools.vcpu, (vcpu) => {
+      if (words.load(vcpu + Vcpu.runner) === thread.record) left.push(`vCPU ${words.get(vcpu + Vcpu.index)}`);
+    });
+    if (this.stopTicks !== undefined) {
+      this.forEachLive(pools.vm, (vm) => {
+        left.push(`VM ${pools.vm.slot(vm)} (${words.get(vm + V.vcpus)} vCPUs)`);
+      });
+    }
+    if (left.length === 0) return;
+    const few = left.slice(0, 8).join(", ");
+    throw new IrqBypassError(
+      "EBUSY",
+      `${few}${left.length > 8 ? " and more" : ""} must be disposed or put first`,
+    );
+  }
+
+  /** The creator's part: the coarse clock, and a relay thread when somebody asks for one. */
+  private supervise(): void {
+    const { words, platform } = this;
+    const started = words.clock();
+    this.stopTicks = platform.every(TICK_MS, () => words.store(Header.ticks, (words.clock() - started) | 0));
+    this.kinds.forEach(({ relay }, kind) => {
+      if (relay !== undefined) void this.startWhenAsked(kind, relay);
+    });
+  }
+
+  private async startWhenAsked(kind: number, { module, started }: Relay): Promise<void> {
+    const { words, platform } = this;
+    const state = Header.relays + kind;
+    while (words.load(state) === RelayState.none) await words.waitAsync(state, RelayState.none, Infinity);
+    if (words.compareExchange(state, RelayState.wanted, RelayState.running) !== RelayState.wanted) return;
+    const start: RelayStart = { host: this.handle, kinds: this.kinds.map(({ name }) => name), kind };
+    const relay = platform.spawn(module, start);
+    this.relays.set(kind, relay);
+    const forget = started?.(() => this.stopRelay(kind));
+    relay.onExit((error) => {
+      this.relays.delete(kind);
+      forget?.();
+      if (error !== undefined && !this.disposed) throw error;
+    });
+  }
+
+  private stopRelay(kind: number): void {
+    const state = Header.relays + kind;
+    this.words.store(state, RelayState.stopping);
+    this.words.notify(state);
+    if (this.relays.has(kind)) this.kinds[kind]?.relay?.wake(this);
+  }
+}

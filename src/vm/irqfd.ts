@@ -1,0 +1,90 @@
+import type { BypassHost } from "../bypass/bypass-host.js";
+import { type ChangeWait, untilChange } from "../bypass/changes.js";
+import { type Path, pathOfConsumer, reasonOfConsumer } from "../bypass/path.js";
+import { POLICIES, type Policy } from "../bypass/remapping.js";
+import { IrqBypassError } from "../host/errors.js";
+import { Consumer } from "../host/layout.js";
+import type { Mutex } from "../host/mutex.js";
+import type { Reason } from "../posting/reason.js";
+import { deassign } from "./assignment.js";
+
+/** An assigned irqfd: a VM's interrupt that listens to an eventfd. Any thread may use it. */
+export class Irqfd implements Disposable {
+  private readonly host: BypassHost;
+  private readonly vmMutex: Mutex;
+  private readonly record: number;
+  private readonly handle: number;
+
+  constructor(host: BypassHost, vmMutex: Mutex, record: number) {
+    this.host = host;
+    this.vmMutex = vmMutex;
+    this.record = record;
+    this.handle = host.mutex.guard(() => host.pools.consumer.handle(record));
+  }
+
+  get gsi(): number {
+    return this.live(() => this.host.words.get(this.record + Consumer.gsi) >>> 0);
+  }
+
+  get policy(): Policy {
+    return this.live(() => POLICIES[this.host.words.get(this.record + Consumer.policy)]!);
+  }
+
+  /** Which way its interrupts go now. Throws EBADF after it was deassigned, by whomever. */
+  get path(): Path {
+    return this.live(() => pathOfConsumer(this.host, this.record));
+  }
+
+  /** Why they are not bypassed; undefined while they are. */
+  get reason(): Reason | undefined {
+    return this.live(() => reasonOfConsumer(this.host, this.record));
+  }
+
+  /**
+   * Resolves with the path as soon as the interrupt is bypassed. Rejects with the reason of `signal`, with ETIMEDOUT,
+   * or with EBADF when the irqfd is deassigned meanwhile.
+   */
+  async bypassed(options: ChangeWait = {}): Promise<Path> {
+    await untilChange(
+      this.host,
+      `the irqfd of GSI ${this.gsi} was not bypassed`,
+      () => this.reason === undefined,
+      options,
+    );
+    return this.path;
+  }
+
+  /**
+   * Deassigns (KVM_IRQFD_FLAG_DEASSIGN). When it has returned, nothing is injected through this irqfd any more, its
+   * bypass is torn down, and the eventfd is read out and free for another irqfd. Doing it again does nothing.
+   */
+  dispose(): void {
+    if (this.isLive()) deassign(this.host, this.vmMutex, this.record);
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  private isLive(): boolean {
+    return this.host.mutex.guard(() => {
+      try {
+        return this.host.pools.consumer.open(this.handle) === this.record;
+      } catch (error) {
+        if (error instanceof IrqBypassError && error.code === "ESTALE") return false;
+        throw error;
+      }
+    });
+  }
+
+  private live<T>(read: () => T): T {
+    return this.host.mutex.guard(() => {
+      try {
+        this.host.pools.consumer.open(this.handle);
+      } catch (cause) {
+        throw new IrqBypassError("EBADF", "this irqfd was deassigned: assign another one", { cause });
+      }
+      return read();
+    });
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * A vCPU's local APIC, as far as interrupts need it: IRR, ISR, TPR and the priorities between them (SDM volume 3,
+ * "Advanced programmable interrupt controller"). Its words belong to the thread that runs the vCPU.
+ */
+import { Vcpu } from "../host/layout.js";
+import type { Words } from "../host/words.js";
+
+const BANKS = 8;
+
+/** The highest vector that is requested and above the processor priority, or -1. */
+export function deliverable(words: Words, vcpu: number): number {
+  const requested = highest(words, vcpu + Vcpu.irr);
+  if (requested < 0) return -1;
+  return requested >> 4 > processorPriority(words, vcpu) >> 4 ? requested : -1;
+}
+
+/** PPR: the higher of the task priority and the class of the highest vector in service. */
+export function processorPriority(words: Words, vcpu: number): number {
+  const task = words.get(vcpu + Vcpu.tpr);
+  const service = highest(words, vcpu + Vcpu.isr);
+  return service >> 4 > task >> 4 ? service & 0xf0 : task;
+}
+
+/** Moves a vector from requested to in service. */
+export function accept(words: Words, vcpu: number, vector: number): void {
+  clearBit(words, vcpu + Vcpu.irr, vector);
+  setBit(words, vcpu + Vcpu.isr, vector);
+}
+
+/** Ends the service of the highest vector; returns it, or -1 if none is in service. */
+export function endOfInterrupt(words: Words, vcpu: number): number {
+  const vector = highest(words, vcpu + Vcpu.isr);
+  if (vector >= 0) clearBit(words, vcpu + Vcpu.isr, vector);
+  return vector;
+}
+
+/** The highest set bit of eight words, or -1. */
+export function highest(words: Words, base: number): number {
+  for (let bank = BANKS - 1; bank >= 0; bank--) {
+    const bits = words.get(base + bank);
+    if (bits !== 0) return bank * 32 + 31 - Math.clz32(bits);
+  }
+  return -1;
+}
+
+export function testBit(words: Words, base: number, vector: number): boolean {
+  return (words.get(base + (vector >>> 5)) & (1 << (vector & 31))) !== 0;
+}
+
+function setBit(words: Words, base: number, vector: number): void {
+  const word = base + (vector >>> 5);
+  words.set(word, words.get(word) | (1 << (vector & 31)));
+}
+
+function clearBit(words: Words, base: number, vector: number): void {
+  const word = base + (vector >>> 5);
+  words.set(word, words.get(word) & ~(1 << (vector & 31)));
+}

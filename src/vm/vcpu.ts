@@ -1,0 +1,237 @@
+import { IrqBypassError } from "../host/errors.js";
+import { Descriptor, Vcpu as V, Vm, VmFlag } from "../host/layout.js";
+import type { HostMemory } from "../host/memory.js";
+import * as descriptor from "../posting/descriptor.js";
+import { accept, deliverable, endOfInterrupt, processorPriority } from "./lapic.js";
+
+const PIR_WORDS = 8;
+
+/** Why a wait ended. */
+export type Wake = "interrupt" | "kicked" | "timeout";
+
+/** A vCPU seen from any thread: what its VM hands out. */
+export class VcpuRef {
+  readonly record: number;
+
+  constructor(
+    readonly memory: HostMemory,
+    record: number,
+  ) {
+    this.record = record;
+  }
+
+  /** What the thread that runs it passes to `Vcpu.open`. */
+  get handle(): number {
+    return this.memory.mutex.guard(() => this.memory.pools.vcpu.handle(this.record));
+  }
+
+  /** Its index in the VM, which is its APIC id. */
+  get index(): number {
+    return this.memory.words.get(this.record + V.index);
+  }
+
+  /** Ends its wait, the present one or the next, with "kicked". Waits for nobody. */
+  kick(): void {
+    descriptor.kick(this.memory.words, this.record);
+  }
+
+  /** Its descriptor as a poster sees it. */
+  inspect(): { on: boolean; sn: boolean; nv: number; ndst: number } {
+    return descriptor.inspect(this.memory.words, this.record);
+  }
+
+  /**
+   * Where compiled code finds ON: byte address in the host's memory of the 32-bit control word, whose bit 0 is ON.
+   * One load tells whether anything is posted.
+   */
+  get onAddress(): number {
+    return this.memory.handle.byteOffset + (this.record + V.descriptor + Descriptor.control) * 4;
+  }
+}
+
+/**
+ * A vCPU in the thread that runs it: takes what is posted into its local APIC, and waits for more. One thread at a
+ * time runs a vCPU; `put` gives it back, and another thread may open it then: no poster notices.
+ */
+export class Vcpu extends VcpuRef implements Disposable {
+  private readonly bare: boolean;
+  private running = true;
+
+  private constructor(memory: HostMemory, record: number) {
+    super(memory, record);
+    this.bare = (memory.words.get(memory.words.get(record + V.vm) + Vm.flags) & VmFlag.bare) !== 0;
+  }
+
+  /**
+   * Takes the vCPU onto the calling thread. Throws EBUSY while another thread runs it, ESTALE when its VM is gone.
+   */
+  static open(memory: HostMemory, handle: number): Vcpu {
+    const { words, mutex, pools, thread } = memory;
+    return mutex.guard(() => {
+      const record = pools.vcpu.open(handle);
+      if (words.compareExchange(record + V.runner, 0, thread.record) !== 0) {
+        throw new IrqBypassError(
+          "EBUSY",
+          `vCPU ${words.get(record + V.index)} runs on another thread: put it there first`,
+          {
+            subject: `vCPU ${words.get(record + V.index)}`,
+          },
+        );
+      }
+      descriptor.load(words, record, thread.lockId);
+      return new Vcpu(memory, record);
+    });
+  }
+
+  /** Is anything posted that has not been taken? One load, for the loop of a running vCPU. */
+  pending(): boolean {
+    return descriptor.pending(this.memory.words, this.record);
+  }
+
+  /**
+   * Blocks until an interrupt can be delivered, the vCPU is kicked, or `timeoutMs` is over (HLT). With a local APIC
+   * an interrupt below the processor priority does not end the wait; a bare vCPU's wait ends with anything posted.
+   */
+  wait({ timeoutMs = Infinity }: { readonly timeoutMs?: number } = {}): Wake {
+    const { words, thread } = this.memory;
+    const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
+    for (let looks = thread.spins; ; looks--) {
+      const seen = words.load(this.record + V.wake); // before looking: a wake-up from here on changes it
+      if (this.ready()) return "interrupt";
+      if (this.kicked(seen)) return "kicked";
+      if (looks > 0) {
+        words.relax();
+        continue;
+      }
+      const left = deadline === Infinity ? Infinity : deadline - words.clock();
+      if (left <= 0) return "timeout";
+      if (!descriptor.block(words, this.record)) continue;
+      try {
+        thread.park(this.record + V.wake, seen, left);
+      } finally {
+        descriptor.unblock(words, this.record);
+      }
+    }
+  }
+
+  /** `wait` without blocking the thread; rejects with the reason of `signal` when that is aborted. */
+  async waitAsync({
+    timeoutMs = Infinity,
+    signal,
+  }: {
+    timeoutMs?: number;
+    signal?: AbortSignal;
+  } = {}): Promise<Wake> {
+    const { words, thread } = this.memory;
+    const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
+    for (;;) {
+      const seen = words.load(this.record + V.wake);
+      if (this.ready()) return "interrupt";
+      if (this.kicked(seen)) return "kicked";
+      const left = deadline === Infinity ? Infinity : deadline - words.clock();
+      if (left <= 0) return "timeout";
+      if (!descriptor.block(words, this.record)) continue;
+      try {
+        await thread.parkAsync(this.record + V.wake, seen, left, signal);
+      } finally {
+        descriptor.unblock(words, this.record);
+      }
+    }
+  }
+
+  /** The vector to serve now, moved from requested to in service; undefined if none can be delivered (INTA). */
+  acknowledge(): number | undefined {
+    this.checkApic("acknowledge");
+    const { words } = this.memory;
+    descriptor.harvest(words, this.record, this.record + V.irr);
+    const vector = deliverable(words, this.record);
+    if (vector < 0) return undefined;
+    accept(words, this.record, vector);
+    return vector;
+  }
+
+  /** Ends the service of the highest vector in service (EOI). */
+  eoi(): void {
+    this.checkApic("eoi");
+    endOfInterrupt(this.memory.words, this.record);
+  }
+
+  /** Task priority, 0 to 255: interrupts of its class and below are held back. */
+  get tpr(): number {
+    return this.memory.words.get(this.record + V.tpr);
+  }
+
+  set tpr(priority: number) {
+    this.checkApic("tpr");
+    if (!Number.isInteger(priority) || priority < 0 || priority > 255) {
+      throw new IrqBypassError(
+        "EINVAL",
+        `a task priority is a whole number from 0 to 255, not ${String(priority)}`,
+      );
+    }
+    this.memory.words.set(this.record + V.tpr, priority);
+  }
+
+  /** PPR: the priority that an interrupt must exceed to be delivered now. */
+  get ppr(): number {
+    this.checkApic("ppr");
+    return processorPriority(this.memory.words, this.record);
+  }
+
+  /**
+   * Takes everything posted into `into` (eight 32-bit words, bit n is vector n), adding to what is there: for
+   * emulators with an interrupt controller of their own. Returns whether there was anything.
+   */
+  take(into: Uint32Array | Int32Array): boolean {
+    if (into.length < PIR_WORDS) {
+      throw new IrqBypassError(
+        "EINVAL",
+        `take needs ${PIR_WORDS} words, one bit for each vector, not ${into.length}`,
+      );
+    }
+    const { words } = this.memory;
+    const irr = this.record + V.irr;
+    const any = descriptor.harvest(words, this.record, irr);
+    for (let i = 0; any && i < PIR_WORDS; i++) {
+      into[i]! |= words.get(irr + i);
+      words.set(irr + i, 0);
+    }
+    return any;
+  }
+
+  /** Gives the vCPU back without losing what is posted: another thread may open it. Doing it again does nothing. */
+  put(): void {
+    if (!this.running) return;
+    this.running = false;
+    descriptor.put(this.memory.words, this.record);
+    this.memory.words.store(this.record + V.runner, 0);
+  }
+
+  [Symbol.dispose](): void {
+    this.put();
+  }
+
+  private ready(): boolean {
+    const { words } = this.memory;
+    if (!this.running) throw new IrqBypassError("EBADF", "this vCPU was put: open it again");
+    if (this.bare) return descriptor.pending(words, this.record);
+    descriptor.harvest(words, this.record, this.record + V.irr);
+    return deliverable(words, this.record) >= 0;
+  }
+
+  private kicked(seen: number): boolean {
+    if ((seen & descriptor.KICKED) === 0) return false;
+    this.memory.words.and(this.record + V.wake, ~descriptor.KICKED);
+    return true;
+  }
+
+  private checkApic(call: string): void {
+    if (!this.running) throw new IrqBypassError("EBADF", "this vCPU was put: open it again");
+    if (this.bare) {
+      throw new IrqBypassError(
+        "EINVAL",
+        `${call} needs a local APIC, and this VM was made with apic: false: use take`,
+      );
+    }
+  }
+}

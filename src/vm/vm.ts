@@ -1,0 +1,266 @@
+import type { BypassHost } from "../bypass/bypass-host.js";
+import { announceChange } from "../bypass/changes.js";
+import { type Policy, refresh, requires } from "../bypass/remapping.js";
+import type { EventfdContext } from "../eventfd/context.js";
+import { IrqBypassError } from "../host/errors.js";
+import {
+  Consumer,
+  Eventfd as E,
+  MAX_VCPUS,
+  Producer,
+  Thread,
+  Vm as V,
+  Vcpu,
+  VmFlag,
+} from "../host/layout.js";
+import type { Mutex } from "../host/mutex.js";
+import { initialise } from "../posting/descriptor.js";
+import { reasonOf } from "../posting/irte.js";
+import { assign, checkIrqfd, deassign } from "./assignment.js";
+import { Irqfd } from "./irqfd.js";
+import { askForRelay, vmMutex } from "./relay.js";
+import { checkRoutes, type GsiRoute } from "./route.js";
+import { buildTable, freeTable, resolve } from "./routing.js";
+import { VcpuRef } from "./vcpu.js";
+
+/** Options of a new VM. */
+export interface VmOptions {
+  /** How many vCPUs: 1 (the default) to 256. */
+  readonly vcpus?: number;
+  /** false: the vCPUs are bare descriptors, for emulators with an interrupt controller of their own. */
+  readonly apic?: boolean;
+}
+
+/** Options of an irqfd. */
+export interface IrqfdOptions {
+  /** `off` no bypass, `prefer` (the default) bypass where possible, `require` bypass or an error. */
+  readonly bypass?: Policy;
+}
+
+/** A software virtual machine: vCPUs, GSI routing and irqfds. Its vCPUs are run by the VMM's threads. */
+export class Vm implements Disposable {
+  private readonly host: BypassHost;
+  private readonly record: number;
+  private readonly mutex: Mutex;
+  private disposed = false;
+
+  /** A new VM. Throws EINVAL for bad options, ENOMEM when the host is full. */
+  constructor(host: BypassHost, options?: VmOptions);
+  /** For `Vm.open`. */
+  constructor(host: BypassHost, record: { readonly opened: number });
+  constructor(host: BypassHost, from: VmOptions | { readonly opened: number } = {}) {
+    this.host = host;
+    this.record = "opened" in from ? from.opened : createRecord(host, from);
+    this.mutex = vmMutex(host, this.record);
+    if (!("opened" in from)) askForRelay(host, 0);
+  }
+
+  /** A handle in this thread to a VM made in another. Throws ESTALE when it is gone. */
+  static open(host: BypassHost, handle: number): Vm {
+    return new Vm(host, { opened: host.mutex.guard(() => host.pools.vm.open(handle)) });
+  }
+
+  /** What another thread passes to `Vm.open`. */
+  get handle(): number {
+    this.check();
+    return this.host.mutex.guard(() => this.host.pools.vm.handle(this.record));
+  }
+
+  /** A small number that no other VM of this host has while this one lives, for tables and messages. */
+  get id(): number {
+    return this.host.pools.vm.slot(this.record);
+  }
+
+  get vcpus(): number {
+    this.check();
+    return this.host.words.get(this.record + V.vcpus);
+  }
+
+  /** One of its vCPUs. Throws EINVAL for an index that it does not have. */
+  vcpu(index: number): VcpuRef {
+    const count = this.vcpus;
+    if (!Number.isInteger(index) || index < 0 || index >= count) {
+      throw new IrqBypassError("EINVAL", `VM ${this.id} has vCPUs 0 to ${count - 1}, not ${String(index)}`);
+    }
+    return new VcpuRef(this.host, this.host.words.get(this.record + V.vcpu + index));
+  }
+
+  /**
+   * Replaces the whole routing table (KVM_SET_GSI_ROUTING). When it has returned nothing uses an old route. Throws
+   * EINVAL for a bad entry, ENOMEM, and EOPNOTSUPP where a connected irqfd with bypass: "require" could not be
+   * bypassed any more; the old table stays then. Blocks for this VM's mutex, and for signals that are under way.
+   */
+  setGsiRouting(routes: readonly GsiRoute[]): void {
+    this.check();
+    const { host, record } = this;
+    const { words } = host;
+    const table = buildTable(host, checkRoutes(routes));
+    let old = 0;
+    const retargeted: number[] = [];
+    try {
+      this.mutex.guard(() => {
+        old = words.get(record + V.routing);
+        words.set(record + V.routing, table);
+        try {
+          for (const irqfd of this.irqfds()) this.checkRequired(irqfd);
+        } catch (error) {
+          words.set(record + V.routing, old);
+          throw error;
+        }
+        for (const irqfd of this.irqfds()) if (this.retarget(irqfd)) retargeted.push(irqfd);
+      });
+    } catch (error) {
+      freeTable(host, table);
+      throw error;
+    }
+    // Not under the mutex: what is under way may need it to finish.
+    for (const irqfd of retargeted) this.fence(irqfd);
+    if (old !== 0) freeTable(host, old);
+    if (retargeted.length > 0) announceChange(words);
+  }
+
+  /**
+   * Makes each signal of `eventfd` an interrupt of `gsi` (KVM_IRQFD), bypassing the relay where a producer of this
+   * host signals it. The GSI may have no route yet; its interrupts are lost until it has one. Throws EBUSY where the
+   * eventfd has an irqfd already, in whichever VM; EBADF for a closed eventfd; EINVAL; ENOMEM; EOPNOTSUPP with the
+   * reason where `bypass` is "require" and a waiting producer cannot be bypassed.
+   */
+  irqfd(eventfd: EventfdContext, gsi: number, { bypass = "prefer" }: IrqfdOptions = {}): Irqfd {
+    this.check();
+    checkIrqfd(this.host, eventfd, gsi, bypass);
+    const { host, mutex: vmMutex, record: vm } = this;
+    const record = assign(host, {
+      vm,
+      vmMutex,
+      eventfd: eventfd.record,
+      gsi,
+      policy: bypass,
+      kind: 0,
+      resolve: () => resolve(host, vm, gsi),
+    });
+    return new Irqfd(host, vmMutex, record);
+  }
+
+  /**
+   * Deassigns the irqfd that matches both `eventfd` and `gsi`; returns whether there was one. Throws nothing where
+   * nothing matches, as KVM_IRQFD_FLAG_DEASSIGN.
+   */
+  deassign(eventfd: EventfdContext, gsi: number): boolean {
+    this.check();
+    eventfd.handle;
+    const { words } = this.host;
+    const irqfd = words.load(eventfd.record + E.irqfd);
+    if (irqfd === 0 || words.get(irqfd + Consumer.vm) !== this.record) return false;
+    if (words.get(irqfd + Consumer.gsi) >>> 0 !== gsi) return false;
+    return deassign(this.host, this.mutex, irqfd);
+  }
+
+  /**
+   * Deassigns every irqfd and gives the VM back. Throws EBUSY while a thread runs one of its vCPUs, naming it. Doing it
+   * again does nothing.
+   */
+  dispose(): void {
+    if (this.disposed) return;
+    const { host, record } = this;
+    const { words, mutex, pools } = host;
+    const vcpus = Array.from({ length: this.vcpus }, (_, index) => words.get(record + V.vcpu + index));
+    for (const vcpu of vcpus) {
+      if (words.load(vcpu + Vcpu.runner) === 0) continue;
+      const name = `vCPU ${words.get(vcpu + Vcpu.index)} of VM ${this.id}`;
+      throw new IrqBypassError("EBUSY", `${name} is running: put it before disposing the VM`, {
+        subject: name,
+      });
+    }
+    this.disposed = true;
+    this.mutex.guard(() => words.set(record + V.flags, words.get(record + V.flags) | VmFlag.dying));
+    for (;;) {
+      const irqfd = this.mutex.guard(() => words.get(record + V.irqfds));
+      if (irqfd === 0) break;
+      deassign(host, this.mutex, irqfd);
+    }
+    const table = words.get(record + V.routing);
+    if (table !== 0) freeTable(host, table);
+    for (const vcpu of vcpus) mutex.guard(() => pools.vcpu.release(vcpu));
+    mutex.guard(() => pools.vm.release(record));
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  private check(): void {
+    if (this.disposed) throw new IrqBypassError("EBADF", `VM ${this.id} was disposed: make another one`);
+  }
+
+  /** Under the VM's mutex. */
+  private *irqfds(): Generator<number> {
+    const { words } = this.host;
+    for (let irqfd = words.get(this.record + V.irqfds); irqfd !== 0; irqfd = words.get(irqfd + Consumer.next))
+      yield irqfd;
+  }
+
+  /** Refuses the new table if it would leave a connected irqfd relayed that requires bypass. Under the VM's mutex. */
+  private checkRequired(irqfd: number): void {
+    const { host, record } = this;
+    const gsi = host.words.get(irqfd + Consumer.gsi);
+    const reason = reasonOf(resolve(host, record, gsi));
+    if (reason === undefined || !requires(host, irqfd)) return;
+    if (host.mutex.guard(() => host.words.get(irqfd + Consumer.producer)) === 0) return;
+    throw new IrqBypassError(
+      "EOPNOTSUPP",
+      `GSI ${gsi} of VM ${this.id} requires bypass, and with this route it could not be (${reason}): the old routes stay`,
+      { subject: `GSI ${gsi}`, reason },
+    );
+  }
+
+  /** Gives an irqfd what its GSI comes to now; returns whether that changed. Under the VM's mutex. */
+  private retarget(irqfd: number): boolean {
+    const { host } = this;
+    const { words } = host;
+    const target = resolve(host, this.record, words.get(irqfd + Consumer.gsi));
+    if (words.load(irqfd + Consumer.target) === target) return false;
+    host.mutex.guard(() => {
+      words.store(irqfd + Consumer.target, target);
+      refresh(host, irqfd);
+    });
+    return true;
+  }
+
+  /** Waits for a signal of the irqfd's producer and for an injection of the relay that still use the old target. */
+  private fence(irqfd: number): void {
+    const { host } = this;
+    const { words, thread, manager } = host;
+    const producer = host.mutex.guard(() => words.get(irqfd + Consumer.producer));
+    if (producer !== 0) manager.fence(producer, words.get(producer + Producer.owner));
+    thread.fenceAll(Thread.writing, irqfd);
+  }
+}
+
+function createRecord(host: BypassHost, { vcpus = 1, apic = true }: VmOptions): number {
+  if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > MAX_VCPUS) {
+    throw new IrqBypassError("EINVAL", `a VM has 1 to ${MAX_VCPUS} vCPUs, not ${String(vcpus)}`);
+  }
+  const { words, mutex, pools, thread } = host;
+  const record = mutex.guard(() => pools.vm.allocate());
+  words.set(record + V.flags, apic ? 0 : VmFlag.bare);
+  words.set(record + V.owner, thread.record);
+  for (let index = 0; index < vcpus; index++) {
+    try {
+      words.set(
+        record + V.vcpu + index,
+        mutex.guard(() => pools.vcpu.allocate()),
+      );
+    } catch (error) {
+      for (let made = 0; made < index; made++)
+        mutex.guard(() => pools.vcpu.release(words.get(record + V.vcpu + made)));
+      mutex.guard(() => pools.vm.release(record));
+      throw error;
+    }
+    const vcpu = words.get(record + V.vcpu + index);
+    words.set(vcpu + Vcpu.vm, record);
+    words.set(vcpu + Vcpu.index, index);
+    initialise(words, vcpu);
+    words.set(record + V.vcpus, index + 1);
+  }
+  return record;
+}
