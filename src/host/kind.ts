@@ -18,6 +18,8 @@ export interface Kind {
    * after that, and may make system calls.
    */
   readonly forget?: (memory: HostMemory, eventfd: number) => () => void;
+  /** Signals an eventfd record of this kind as a device does; may make system calls, never refuses for a full counter. */
+  readonly signal?: (memory: HostMemory, eventfd: number) => void;
   /** The thread that relays for this kind. Whoever created the host starts it when it is asked for. */
   readonly relay?: Relay;
 }

@@ -5,20 +5,22 @@ import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
 import { refresh, requires } from "../bypass/remapping.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Injection, Producer, Vm as V, VmFlag } from "../host/layout.js";
+import { Consumer, Injection, Producer, RouteType, Vm as V, VmFlag } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
 import type { WasmMemory } from "../host/wasm.js";
 import { LinuxEventfd } from "../linux/eventfd.js";
 import { injected, relayed } from "../posting/irte.js";
+import type { Reason } from "../posting/reason.js";
 import { assign, checkIrqfd, deassign, forgetTarget } from "../vm/assignment.js";
 import { Irqfd } from "../vm/irqfd.js";
-import { vmMutex } from "../vm/relay.js";
-import { checkRoutes, type GsiRoute, type RouteWords } from "../vm/route.js";
+import { checkRoutes, defaultRoutes, type GsiRoute, type RouteWords } from "../vm/route.js";
 import type { IrqfdOptions } from "../vm/vm.js";
+import { vmMutex } from "../vm/vm-mutex.js";
 import { bootGuest, type GuestTables, guestPages, guestTables } from "./guest.js";
 import { kvmKindOf } from "./kind.js";
 import { Kvm, type KvmOptions } from "./kvm.js";
 import { KvmMachine } from "./machine.js";
+import type { KvmRoute } from "./structs.js";
 
 /** Options of a new guest. */
 export interface KvmVmOptions extends KvmOptions {
@@ -37,8 +39,8 @@ export class KvmVm implements Disposable {
   private readonly record: number;
   private readonly mutex: Mutex;
   private readonly kind: number;
-  /** GSI routes by GSI. */
-  private routes = new Map<number, RouteWords[]>();
+  /** GSI routes by GSI; KVM's in-kernel irqchip comes with the default ones. */
+  private routes = byGsi(defaultRoutes());
   private disposed = false;
 
   /**
@@ -104,8 +106,7 @@ export class KvmVm implements Disposable {
   setGsiRouting(routes: readonly GsiRoute[]): void {
     const { host } = this;
     const checkedRoutes = checkRoutes(routes);
-    const next = new Map<number, RouteWords[]>();
-    for (const route of checkedRoutes) next.set(route.gsi, [...(next.get(route.gsi) ?? []), route]);
+    const next = byGsi(checkedRoutes);
     const changed = this.mutex.guard(() => {
       const irqfds = [...this.irqfds()];
       for (const irqfd of irqfds) this.checkRequired(irqfd, next);
@@ -114,12 +115,7 @@ export class KvmVm implements Disposable {
     // Through the eventfd while the two tables change: KVM itself takes either route, and never half of one.
     const parked = changed.map((irqfd) => ({ irqfd, target: this.retarget(irqfd, relayed("no-route")) }));
     try {
-      this.machine.setGsiRouting(
-        checkedRoutes.map(({ gsi, a, b, c }) => ({
-          gsi,
-          msi: { addressLow: a >>> 0, addressHigh: b >>> 0, data: c >>> 0 },
-        })),
-      );
+      this.machine.setGsiRouting(checkedRoutes.map(kvmRoute));
     } catch (error) {
       for (const { irqfd, target } of parked) this.retarget(irqfd, target);
       throw error;
@@ -133,7 +129,7 @@ export class KvmVm implements Disposable {
   }
 
   /** As `Vm.irqfd`, for Linux eventfds; the same KVM_IRQFD throws what KVM says. */
-  irqfd(eventfd: LinuxEventfd, gsi: number, { bypass = "prefer" }: IrqfdOptions = {}): Irqfd {
+  irqfd(eventfd: LinuxEventfd, gsi: number, { bypass = "prefer", resample }: IrqfdOptions = {}): Irqfd {
     const { host, mutex, record: vm, kind } = this;
     if (this.disposed) throw new IrqBypassError("EBADF", `VM ${this.id} was disposed: make another one`);
     checkIrqfd(host, eventfd, gsi, bypass);
@@ -150,6 +146,7 @@ export class KvmVm implements Disposable {
       gsi,
       policy: bypass,
       kind,
+      resample: resample?.record ?? 0,
       resolve: () => this.resolve(gsi),
     });
     return new Irqfd(host, mutex, record);
@@ -179,9 +176,9 @@ export class KvmVm implements Disposable {
   /** What a GSI's interrupts come to: an injection of its one MSI, or relayed and why. */
   private resolve(gsi: number): number {
     const { words, mutex, pools } = this.host;
-    const [route, another] = this.routes.get(gsi) ?? [];
-    if (route === undefined) return relayed("no-route");
-    if (another !== undefined) return relayed("several-routes");
+    const [route] = this.routes.get(gsi) ?? [];
+    const reason = whyNotInjected(this.routes.get(gsi));
+    if (reason !== undefined || route === undefined) return relayed(reason ?? "no-route");
     return mutex.guard(() => {
       const injection = pools.injection.allocate();
       words.set(injection + Injection.fd, this.machine.fd);
@@ -212,8 +209,7 @@ export class KvmVm implements Disposable {
   private checkRequired(irqfd: number, next: ReadonlyMap<number, readonly RouteWords[]>): void {
     const { host } = this;
     const gsi = this.gsiOf(irqfd);
-    const routes = next.get(gsi)?.length ?? 0;
-    const reason = routes === 0 ? "no-route" : routes > 1 ? "several-routes" : undefined;
+    const reason = whyNotInjected(next.get(gsi));
     if (reason === undefined || !requires(host, irqfd)) return;
     if (host.mutex.guard(() => host.words.get(irqfd + Consumer.producer)) === 0) return;
     throw new IrqBypassError(
@@ -237,9 +233,37 @@ export class KvmVm implements Disposable {
   }
 }
 
+function byGsi(routes: readonly RouteWords[]): Map<number, RouteWords[]> {
+  const table = new Map<number, RouteWords[]>();
+  for (const route of routes) {
+    const others = table.get(route.gsi);
+    if (others === undefined) table.set(route.gsi, [route]);
+    else others.push(route);
+  }
+  return table;
+}
+
+/** Only a GSI's single MSI can be injected. */
+function whyNotInjected(routes: readonly RouteWords[] = []): Reason | undefined {
+  if (routes.length === 0) return "no-route";
+  if (routes.length > 1) return "several-routes";
+  return routes[0]!.type === RouteType.msi ? undefined : "not-msi";
+}
+
+function kvmRoute({ gsi, type, a, b, c }: RouteWords): KvmRoute {
+  if (type === RouteType.irqchip) return { gsi, chip: a, pin: b };
+  return { gsi, msi: { addressLow: a >>> 0, addressHigh: b >>> 0, data: c >>> 0 } };
+}
+
 function same(one: readonly RouteWords[] = [], other: readonly RouteWords[] = []): boolean {
   return (
     one.length === other.length &&
-    one.every((route, i) => route.a === other[i]!.a && route.b === other[i]!.b && route.c === other[i]!.c)
+    one.every(
+      (route, i) =>
+        route.type === other[i]!.type &&
+        route.a === other[i]!.a &&
+        route.b === other[i]!.b &&
+        route.c === other[i]!.c,
+    )
   );
 }

@@ -6,7 +6,7 @@ import { checked } from "./checked.js";
 import { EPOLL_CTL_ADD, EPOLL_EVENT_BYTES, epollEvent } from "./epoll.js";
 import { EventfdFile, type EventfdFileOptions, eventfdInfo } from "./eventfd-file.js";
 import { F_DUPFD_CLOEXEC, type Ffi, O_CLOEXEC } from "./ffi.js";
-import { byKernelId, fdOf, linuxKindOf } from "./kind.js";
+import { byKernelId, fdOf, linuxKindOf, signalFd } from "./kind.js";
 
 /** A blocking read looks this often whether it should end: no other kick reaches it. */
 const SLICE_MS = 50;
@@ -115,10 +115,7 @@ export class LinuxEventfd extends EventfdContext {
   }
 
   signal(): void {
-    this.value[0] = 1n;
-    const result = this.ffi.write(this.fd, this.value);
-    // Full: whoever reads it has more to read than a device can count, and the irqfd fires with the next read.
-    if (result !== EAGAIN) checked(result, "write", `eventfd ${this.id}`);
+    signalFd(this.ffi, this.fd);
   }
 
   /** As {@link EventfdContext.tryRead}. Throws EINVAL on an eventfd made without EFD_NONBLOCK. */

@@ -16,6 +16,7 @@ import type { Ffi } from "./ffi.js";
 import { loadFfi } from "./koffi.js";
 
 const NAME = "linux-eventfd";
+const EAGAIN = -11;
 
 /** The kind of Linux eventfds, with the C library of the thread that made it. */
 export interface LinuxKind extends Kind {
@@ -40,6 +41,7 @@ export function linux(): LinuxKind {
       const fd = fdOf(memory, eventfd);
       return () => checked(ffi().close(fd), "close", `eventfd fd ${fd}`);
     },
+    signal: (memory, eventfd) => signalFd(ffi(), fdOf(memory, eventfd)),
     listen: {
       start(memory, irqfd, eventfd) {
         const { words } = memory;
@@ -74,6 +76,12 @@ export function linux(): LinuxKind {
       started: beforeExit,
     },
   };
+}
+
+/** What a device does: adds 1. A full counter has more to read than a device can count, and that is no error. */
+export function signalFd(ffi: Ffi, fd: number): void {
+  const result = ffi.write(fd, new BigUint64Array([1n]));
+  if (result !== EAGAIN) checked(result, "write", `eventfd fd ${fd}`);
 }
 
 function isCapable(ffi: () => Ffi): boolean {

@@ -8,10 +8,11 @@ import { POLICIES, type Policy } from "../bypass/remapping.js";
 import { dropContext, EventfdContext, holdContext } from "../eventfd/context.js";
 import { listenOf } from "../eventfd/listen.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Eventfd, Thread, Vm, VmFlag } from "../host/layout.js";
+import { Consumer, Eventfd, LEVEL, Thread, Vm, VmFlag } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
 import { Mode, modeOf, relayed, targetOf } from "../posting/irte.js";
 import { reasonCode } from "../posting/reason.js";
+import { addResampler, removeResampler } from "./resample.js";
 
 /** What an irqfd is assigned with. */
 export interface Assignment {
@@ -22,6 +23,8 @@ export interface Assignment {
   readonly policy: Policy;
   /** Number of the consumer's kind. */
   readonly kind: number;
+  /** The eventfd to signal at EOI, which makes it level-triggered; 0 for none. */
+  readonly resample: number;
   /** What the GSI's interrupts come to, as a remapping entry. Called under the VM's mutex. */
   readonly resolve: () => number;
 }
@@ -54,6 +57,7 @@ export function assign(host: BypassHost, wanted: Assignment): number {
   const irqfd = mutex.guard(() => {
     const record = pools.consumer.allocate();
     holdContext(host, eventfd);
+    if (wanted.resample !== 0) holdContext(host, wanted.resample);
     return record;
   });
   words.set(irqfd + Consumer.kind, wanted.kind);
@@ -61,6 +65,8 @@ export function assign(host: BypassHost, wanted: Assignment): number {
   words.set(irqfd + Consumer.policy, POLICIES.indexOf(policy));
   words.set(irqfd + Consumer.vm, vm);
   words.set(irqfd + Consumer.gsi, gsi);
+  words.set(irqfd + Consumer.resample, wanted.resample);
+  words.set(irqfd + Consumer.flags, wanted.resample === 0 ? 0 : LEVEL);
   // Before the binding: a writer that sees the binding raises the irqfd, and the relay drops what has no source.
   words.store(irqfd + Consumer.source, eventfd);
   if (words.compareExchange(eventfd + Eventfd.irqfd, 0, irqfd) !== 0) {
@@ -158,20 +164,26 @@ function unbind(host: BypassHost, irqfd: number, eventfd: number): void {
 }
 
 function release(host: BypassHost, irqfd: number, eventfd: number): void {
+  const resample = host.words.get(irqfd + Consumer.resample);
   host.mutex.guard(() => host.pools.consumer.release(irqfd));
   dropContext(host, eventfd);
+  if (resample !== 0) dropContext(host, resample);
 }
 
 /** The VM's irqfds are a doubly linked list: out of it in constant time, where the kernel searches. */
-function link({ words }: BypassHost, vm: number, irqfd: number): void {
+function link(host: BypassHost, vm: number, irqfd: number): void {
+  const { words } = host;
   const head = words.get(vm + Vm.irqfds);
   words.set(irqfd + Consumer.next, head);
   if (head !== 0) words.set(head + Consumer.previous, irqfd);
   words.set(vm + Vm.irqfds, irqfd);
   words.set(vm + Vm.irqfdCount, words.get(vm + Vm.irqfdCount) + 1);
+  if (words.get(irqfd + Consumer.flags) & LEVEL) addResampler(host, vm, irqfd);
 }
 
-function unlink({ words }: BypassHost, vm: number, irqfd: number): void {
+function unlink(host: BypassHost, vm: number, irqfd: number): void {
+  const { words } = host;
+  if (words.get(irqfd + Consumer.flags) & LEVEL) removeResampler(host, vm, irqfd);
   const previous = words.get(irqfd + Consumer.previous);
   const next = words.get(irqfd + Consumer.next);
   if (previous === 0) words.set(vm + Vm.irqfds, next);

@@ -11,7 +11,8 @@ import { type HostHandle, HostMemory, type MemoryOptions, memoryFor } from "../h
 import type { SpawnedThread } from "../host/platform.js";
 import type { Reason } from "../posting/reason.js";
 import { deassign } from "./assignment.js";
-import { type RelayStart, RelayState, vmMutex } from "./relay.js";
+import { type RelayStart, RelayState } from "./relay.js";
+import { vmMutex } from "./vm-mutex.js";
 
 /** Options of a new host. */
 export interface HostOptions extends MemoryOptions {

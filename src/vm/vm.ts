@@ -17,11 +17,14 @@ import type { Mutex } from "../host/mutex.js";
 import { initialise } from "../posting/descriptor.js";
 import { reasonOf } from "../posting/irte.js";
 import { assign, checkIrqfd, deassign } from "./assignment.js";
+import { reset, Source } from "./ioapic.js";
+import { IoApic } from "./ioapic-registers.js";
 import { Irqfd } from "./irqfd.js";
-import { askForRelay, vmMutex } from "./relay.js";
+import { askForRelay } from "./relay.js";
 import { checkRoutes, type GsiRoute } from "./route.js";
-import { buildTable, freeTable, resolve } from "./routing.js";
+import { buildTable, defaultTable, freeTable, resolve, setGsi } from "./routing.js";
 import { VcpuRef } from "./vcpu.js";
+import { vmMutex } from "./vm-mutex.js";
 
 /** Options of a new VM. */
 export interface VmOptions {
@@ -35,6 +38,11 @@ export interface VmOptions {
 export interface IrqfdOptions {
   /** `off` no bypass, `prefer` (the default) bypass where possible, `require` bypass or an error. */
   readonly bypass?: Policy;
+  /**
+   * Makes it level-triggered (KVM_IRQFD_FLAG_RESAMPLE): a signal raises the line of the GSI, the guest's EOI lets go of it
+   * and signals this eventfd, so that the device looks whether it has more to say.
+   */
+  readonly resample?: EventfdContext;
 }
 
 /** A software virtual machine: vCPUs, GSI routing and irqfds. Its vCPUs are run by the VMM's threads. */
@@ -125,9 +133,10 @@ export class Vm implements Disposable {
    * eventfd has an irqfd already, in whichever VM; EBADF for a closed eventfd; EINVAL; ENOMEM; EOPNOTSUPP with the
    * reason where `bypass` is "require" and a waiting producer cannot be bypassed.
    */
-  irqfd(eventfd: EventfdContext, gsi: number, { bypass = "prefer" }: IrqfdOptions = {}): Irqfd {
+  irqfd(eventfd: EventfdContext, gsi: number, { bypass = "prefer", resample }: IrqfdOptions = {}): Irqfd {
     this.check();
     checkIrqfd(this.host, eventfd, gsi, bypass);
+    if (resample !== undefined) this.checkResample(resample);
     const { host, mutex: vmMutex, record: vm } = this;
     const record = assign(host, {
       vm,
@@ -136,6 +145,7 @@ export class Vm implements Disposable {
       gsi,
       policy: bypass,
       kind: 0,
+      resample: resample?.record ?? 0,
       resolve: () => resolve(host, vm, gsi),
     });
     return new Irqfd(host, vmMutex, record);
@@ -186,6 +196,37 @@ export class Vm implements Disposable {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  /**
+   * Sets the line of a GSI as user space drives it (KVM_IRQ_LINE). The line of an I/O APIC pin is the OR of this and of
+   * the level-triggered irqfds of the GSI; an MSI is sent when the level rises. From any thread; takes the VM's mutex.
+   */
+  setIrqLine(gsi: number, level: boolean): void {
+    this.check();
+    if (!Number.isInteger(gsi) || gsi < 0 || gsi >= 2 ** 32) {
+      throw new IrqBypassError("EINVAL", `gsi is ${String(gsi)}: it must be a whole number from 0 to 2^32-1`);
+    }
+    this.mutex.guard(() => setGsi(this.host, this.record, gsi, Source.user, level));
+  }
+
+  /** The VM's I/O APIC, as its guest programs it. Throws EINVAL for a VM without a local APIC. */
+  get ioapic(): IoApic {
+    this.check();
+    if (this.host.words.get(this.record + V.flags) & VmFlag.bare) {
+      throw new IrqBypassError("EINVAL", `VM ${this.id} was made with apic: false and has no I/O APIC`);
+    }
+    return new IoApic(this.host, this.record);
+  }
+
+  private checkResample(resample: EventfdContext): void {
+    checkIrqfd(this.host, resample, 0, "off");
+    if (this.host.words.get(this.record + V.flags) & VmFlag.bare) {
+      throw new IrqBypassError(
+        "EINVAL",
+        `a level-triggered irqfd needs an I/O APIC, and VM ${this.id} was made with apic: false`,
+      );
+    }
   }
 
   private check(): void {
@@ -244,6 +285,10 @@ function createRecord(host: BypassHost, { vcpus = 1, apic = true }: VmOptions): 
   const record = mutex.guard(() => pools.vm.allocate());
   words.set(record + V.flags, apic ? 0 : VmFlag.bare);
   words.set(record + V.owner, thread.record);
+  if (apic) {
+    reset(host, record);
+    words.set(record + V.routing, defaultTable(host));
+  }
   for (let index = 0; index < vcpus; index++) {
     try {
       words.set(
