@@ -4,6 +4,7 @@
  */
 import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { parseDescriptor } from "./descriptor.js";
 import { DoctorError } from "./error.js";
 import { maskLink, maskText } from "./mask.js";
 import { TREE_FORMAT } from "./saved.js";
@@ -63,6 +64,8 @@ export class Capture implements Sampling {
     return count;
   }
 }
+
+const HELD = new Set(["vm", "vfio-device", "vfio-group", "vhost-vdpa"]);
 
 /** A source that remembers what it gave. */
 class Recorder implements Source {
@@ -133,12 +136,12 @@ class Recorder implements Source {
     return count;
   }
 
-  /** Ids of the processes that hold a VM. */
+  /** Ids of the processes that hold a VM or an assigned device: the others were only looked at to find these. */
   #vms(): Set<string> {
     const pids = new Set<string>();
     for (const [path, target] of this.#links) {
       const pid = /^proc\/(\d+)\/fd\//.exec(path)?.[1];
-      if (pid !== undefined && target.startsWith("anon_inode:kvm-vm")) pids.add(pid);
+      if (pid !== undefined && HELD.has(parseDescriptor(target).kind)) pids.add(pid);
     }
     return pids;
   }
