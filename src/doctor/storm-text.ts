@@ -79,7 +79,7 @@ function both(one: Spread, other: Spread | undefined): Spread {
 }
 
 /** Columns that a row takes without its two bars. */
-const FIXED = 56;
+const FIXED = 57;
 
 function table(rows: readonly Row[], columns: number): string[] {
   const bar = Math.max(4, Math.min(24, Math.floor((columns - FIXED) / 2)));
