@@ -346,6 +346,7 @@ function conclude(own: Reading<boolean> | undefined, statics: readonly ChainLink
   }
   if (own !== undefined && own.state !== "absent")
     return link(name, "unknown", `/${own.path} ${whyNot(own)}`);
+  if (own === undefined) return link(name, "unknown", "KVM's module for this CPU is not there to be asked");
   const before = "not shown before Linux 6.16; from the links above: ";
   if (broken !== undefined) return link(name, "broken", `${before}unable`);
   const unknown = statics.find((one) => one.state === "unknown");

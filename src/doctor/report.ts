@@ -63,6 +63,8 @@ export interface DeviceReport {
   readonly address: string;
   readonly driver: string;
   readonly iommuGroup: string | null;
+  /** A VM holds it, a process without one does, or nobody that could be seen. */
+  readonly holder: "vm" | "other" | "unknown";
   /** How the device was tied to its VM, or why it could not be. */
   readonly tie: Evidence;
   /** The weakest of its vectors; for one without vectors, what its host allows. */
@@ -135,6 +137,8 @@ export interface Report {
     readonly from: string;
     readonly kernel: string;
     readonly arch: string;
+    /** Model name of the CPU; "" where the kernel prints none. */
+    readonly cpu: string;
     /** Seconds between the two samples. */
     readonly seconds: number;
     /** Seconds for which tracepoints were followed; null without --trace. */

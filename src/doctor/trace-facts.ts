@@ -40,6 +40,16 @@ export interface InhibitChange {
   readonly at: number;
 }
 
+/** irq_handler_entry of one host interrupt. */
+export interface HandlerRuns {
+  readonly irq: number;
+  /** The action's name. */
+  readonly name: string;
+  readonly count: number;
+  /** How many of them came after the last kvm_pi_irte_update of this interrupt; all, where there was none. */
+  readonly sinceChange: number;
+}
+
 export interface TraceFacts {
   /** Seconds for which events were recorded. */
   readonly seconds: number;
@@ -49,8 +59,8 @@ export interface TraceFacts {
   readonly generation: string | null;
   /** Last change per host interrupt. */
   readonly posting: readonly PostingChange[];
-  /** irq_handler_entry per Linux interrupt number of an assigned device, with the action's name. */
-  readonly handled: readonly { readonly irq: number; readonly name: string; readonly count: number }[];
+  /** Host handlers that ran, per Linux interrupt number of an assigned device. */
+  readonly handled: readonly HandlerRuns[];
   /** kvm_msi_set_irq events that do not stand beside a kvm_pi_irte_update: MSIs injected by software. */
   readonly injections: number;
   readonly inhibits: readonly InhibitChange[];

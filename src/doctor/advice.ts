@@ -1,0 +1,182 @@
+/**
+ * What to do: one or two sentences about the link that is the root of the trouble, with the exact parameter or
+ * command, and about what the vectors show beside it.
+ */
+import { forbiddingWord, vendorModule } from "./chain-x86.js";
+import type { Host } from "./host.js";
+import type { Chain } from "./link.js";
+import type { Advice, ChainLink, DeviceReport, VmReport } from "./report.js";
+import { known } from "./source.js";
+import type { TraceFacts } from "./trace-facts.js";
+
+/** The advice, most important first; empty where nothing is wrong. */
+export function advise(
+  host: Host,
+  chain: Chain,
+  vms: readonly VmReport[],
+  unclaimed: readonly DeviceReport[],
+  trace: TraceFacts | undefined,
+): Advice[] {
+  const advice: Advice[] = [];
+  if (chain.broken !== undefined) advice.push(aboutLink(host, chain.broken));
+  const devices = [...vms.flatMap((vm) => vm.devices), ...unclaimed];
+  const vectors = devices.flatMap((device) => device.vectors.map((vector) => ({ device, vector })));
+  const pins = vectors.filter(({ vector }) => vector.label === "intx");
+  if (pins.length > 0) {
+    const who = pins.map(({ device }) => device.address).join(", ");
+    const says = `${who} uses INTx, which no hardware can post. Let the guest's driver use MSI-X or MSI.`;
+    advice.push({
+      about: "INTx",
+      says,
+      commands: ["lspci -vv -s <device>     # in the guest: look for MSI-X: Enable+"],
+    });
+  }
+  const slow = vectors.filter(
+    ({ vector }) => vector.verdict === "delivered by the host just now" && vector.label !== "intx",
+  );
+  if (slow.length > 0 && chain.able === "yes") advice.push(...aboutDelivered(vms, trace));
+  return advice;
+}
+
+/** The chain holds, yet the host delivered: what is left is the VM. */
+function aboutDelivered(vms: readonly VmReport[], trace: TraceFacts | undefined): Advice[] {
+  const inhibited = vms.flatMap((vm) => vm.notes).find((note) => note.startsWith("APICv/AVIC is inhibited"));
+  if (inhibited !== undefined) return [aboutInhibit(inhibited.slice(inhibited.indexOf(": ") + 2))];
+  const polled = vms.find((vm) => vm.devices.length > 0 && vm.eventfds.some((one) => one.polled));
+  if (polled !== undefined) {
+    return [
+      {
+        about: "irqfd",
+        says: `The host can post, and VM ${polled.name ?? polled.pid} reads eventfds in user space. An interrupt is posted only if its eventfd is an irqfd: let the VMM hand it to KVM.`,
+        commands: [
+          "qemu: -machine kernel-irqchip=on, and no x-no-kvm-msix=on or x-no-kvm-msi=on on the vfio-pci device",
+        ],
+      },
+    ];
+  }
+  if (trace !== undefined) {
+    return [
+      {
+        about: "delivery",
+        says: "The chain holds, yet the host delivered. KVM posts an interrupt only if it has one vCPU as its destination: see whether the guest aims it at several, and whether an update was traced.",
+        commands: ["cat /proc/irq/<N>/smp_affinity_list     # in the guest: one CPU"],
+      },
+    ];
+  }
+  return [
+    {
+      about: "delivery",
+      says: "The chain holds, yet the host delivered. Trace while the VM starts, or while the guest moves the interrupt to another vCPU: it shows an inhibit, or an update that ended in remapped.",
+      commands: ["irqbypass doctor --trace 30"],
+    },
+  ];
+}
+
+function aboutLink(host: Host, link: ChainLink): Advice {
+  const module = vendorModule(host);
+  switch (link.name) {
+    case "CPU virtualisation":
+      return aboutVirtualisation(host, link);
+    case "IOMMU":
+      return {
+        about: link.name,
+        says: "Switch the IOMMU on in the firmware (VT-d, AMD-Vi) and in the kernel.",
+        commands: [
+          known(host.cpu)?.vendor === "amd" ? "firmware: IOMMU, SVM" : "kernel command line: intel_iommu=on",
+        ],
+      };
+    case "interrupt remapping":
+      return {
+        about: link.name,
+        says: "The IOMMU is there and does not remap interrupts. See why the kernel left it off; firmware that opts out of x2APIC, or a quirk, are the usual causes.",
+        commands: ["dmesg | grep -e DMAR-IR -e AMD-Vi"],
+      };
+    case "posting capability":
+      return {
+        about: link.name,
+        says: "One unit that cannot post keeps Linux from posting through any. No setting helps: the hardware, or what the hypervisor below gives this host, has to change.",
+        commands: [],
+      };
+    case "GICv4":
+      return {
+        about: link.name,
+        says: "The interrupt controller cannot inject by itself. No setting helps.",
+        commands: [],
+      };
+    case "kernel command line":
+      return aboutCommandLine(host, link);
+    case "module parameters": {
+      const on = module?.name === "kvm_amd" ? "kvm_amd.avic=1" : "kvm_intel.enable_apicv=1";
+      return {
+        about: link.name,
+        says: "KVM was loaded without virtual APICs. Load it with them, while no VM runs; if the parameter falls back, the CPU lacks it.",
+        commands: [
+          `modprobe -r ${module?.name ?? "kvm_intel"}; modprobe ${module?.name ?? "kvm_intel"} ${on.slice(on.indexOf(".") + 1)}`,
+          `kernel command line: ${on}`,
+        ],
+      };
+    }
+    case "APICv/AVIC":
+      return {
+        about: link.name,
+        says: "The CPU, or the hypervisor below this host, does not offer it. No setting of this host helps.",
+        commands: [],
+      };
+    case "inhibit reasons":
+      return aboutInhibit(link.says.slice(link.says.lastIndexOf(": ") + 2));
+    case "KVM's own conclusion":
+      return {
+        about: link.name,
+        says: "KVM can be told not to post, or found itself unable for a reason that no file shows. See whether it was asked off, and load it anew while no VM runs.",
+        commands: ["grep -r enable_device_posted_irqs /etc/modprobe.d /proc/cmdline"],
+      };
+  }
+}
+
+function aboutVirtualisation(host: Host, link: ChainLink): Advice {
+  const cpu = known(host.cpu);
+  const wanted = cpu?.vendor === "amd" ? "kvm_amd" : "kvm_intel";
+  if (cpu !== undefined && (cpu.flags.has("vmx") || cpu.flags.has("svm"))) {
+    return { about: link.name, says: "Load KVM's module for this CPU.", commands: [`modprobe ${wanted}`] };
+  }
+  return {
+    about: link.name,
+    says: "Interrupts are posted by VMX or SVM hardware. Use a host that shows one of them: bare metal with virtualisation on in the firmware, or a nested guest whose host passes it on. Until then an irqfd still saves the way through user space.",
+    commands: ["grep -cwE 'vmx|svm' /proc/cpuinfo"],
+  };
+}
+
+function aboutCommandLine(host: Host, link: ChainLink): Advice {
+  const forbidding = forbiddingWord(host);
+  if (forbidding === undefined) {
+    return {
+      about: link.name,
+      says: "KVM leaves GICv4 alone unless it is asked. Boot with the word, on hardware that has GICv4.",
+      commands: ["kernel command line: kvm-arm.vgic_v4_enable=1"],
+    };
+  }
+  return {
+    about: link.name,
+    says: `Take ${forbidding.word} off the kernel command line and boot again: it ${forbidding.does}.`,
+    commands: [
+      `grubby --update-kernel=ALL --remove-args=${forbidding.word}`,
+      "or edit GRUB_CMDLINE_LINUX in /etc/default/grub, then update-grub",
+    ],
+  };
+}
+
+function aboutInhibit(reason: string): Advice {
+  const pit = /pit|reinj/i.test(reason);
+  return {
+    about: "inhibit reasons",
+    says: pit
+      ? "The VM reinjects ticks of an emulated PIT, which needs to see every end of interrupt, so APICv/AVIC is off and nothing is posted. Let the VMM discard lost ticks or leave the PIT out."
+      : `While "${reason}" is set, APICv/AVIC is off in that VM and posting falls back. Remove its cause in the VM's configuration.`,
+    commands: pit
+      ? [
+          "qemu: -global kvm-pit.lost_tick_policy=discard",
+          "other VMMs: KVM_REINJECT_CONTROL with pit_reinject 0, or no KVM_CREATE_PIT2",
+        ]
+      : [],
+  };
+}
