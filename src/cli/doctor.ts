@@ -10,9 +10,11 @@ import { DoctorError } from "../doctor/error.js";
 import { readHost, readLater } from "../doctor/host.js";
 import { LiveSource, liveSampling } from "../doctor/live.js";
 import type { Report } from "../doctor/report.js";
-import { openSaved } from "../doctor/saved.js";
+import { openSaved, type SavedTree } from "../doctor/saved.js";
 import type { Sampling } from "../doctor/source.js";
 import { textReport } from "../doctor/text.js";
+import { followTrace, processTraceIo } from "../doctor/trace.js";
+import type { TraceFacts } from "../doctor/trace-facts.js";
 
 /** What the command needs of its surroundings; the default is the process's own. */
 export interface DoctorIo {
@@ -150,11 +152,12 @@ async function once(
   show: (report: Report) => void,
 ): Promise<number> {
   if (options.capture !== undefined) makeCaptureDir(options.capture);
-  const { sampling: plain, savedAt } = open(options);
+  const { sampling: plain, saved } = open(options);
   const capture = options.capture === undefined ? undefined : new Capture(plain);
   const sampling = capture ?? plain;
 
   const host = readHost(sampling.first);
+  const trace = options.trace === undefined ? saved?.trace : await follow(options.trace, options, io, signal);
   const progress = io.progress
     ? (left: number) => io.stderr(`\rsecond sample in ${left.toFixed(1)} s `)
     : undefined;
@@ -164,20 +167,21 @@ async function once(
       if (io.progress) io.stderr("\r\u001b[K");
     });
   const later = readLater(sample.source, host);
-  const at = savedAt ?? new Date().toISOString();
+  const at = saved?.about.at ?? new Date().toISOString();
 
   const report = diagnose({
     host,
     later,
     seconds: sample.seconds,
     at,
+    ...(trace === undefined ? {} : { trace }),
     guestReceived: options.guestReceived === true,
     ...(options.pid === undefined ? {} : { pid: options.pid }),
     ...(options.device === undefined ? {} : { device: options.device }),
   });
   if (capture !== undefined && options.capture !== undefined) {
     const masked = options.raw !== true;
-    const count = capture.save(options.capture, { masked, at });
+    const count = capture.save(options.capture, { masked, at, trace });
     io.stderr(
       `irqbypass doctor: saved ${count} files in ${options.capture}, ${masked ? "masked" : "not masked"}\n`,
     );
@@ -189,6 +193,20 @@ async function once(
   );
   show(report);
   return report.verdict.exit;
+}
+
+/** Follows the tracepoints; the window between the samples is as long then. */
+async function follow(
+  span: number,
+  options: DoctorOptions,
+  io: DoctorIo,
+  signal: AbortSignal,
+): Promise<TraceFacts> {
+  const progress = io.progress
+    ? (left: number) => io.stderr(`\rtracing for ${left.toFixed(1)} s more `)
+    : undefined;
+  const started = () => io.stderr(`irqbypass doctor: tracing for ${span} s, start the VM now\n`);
+  return await followTrace({ seconds: span, signal, progress, started }, processTraceIo(options.root ?? "/"));
 }
 
 /** What --pid and --device name has to be there. */
@@ -212,10 +230,10 @@ function refuseNothing(options: DoctorOptions, report: Report, devices: readonly
 }
 
 /** The host that the options name, ready to be sampled. */
-function open(options: DoctorOptions): { sampling: Sampling; savedAt: string | undefined } {
+function open(options: DoctorOptions): { sampling: Sampling; saved: SavedTree | undefined } {
   if (options.from !== undefined) {
-    const { about, sampling } = openSaved(options.from);
-    return { sampling, savedAt: about.at };
+    const saved = openSaved(options.from);
+    return { sampling: saved.sampling, saved };
   }
   const root = options.root ?? "/";
   const live = new LiveSource(root);
@@ -226,7 +244,7 @@ function open(options: DoctorOptions): { sampling: Sampling; savedAt: string | u
     );
   }
   const source = options.writeDevid === true ? selectingDevid(live, root) : live;
-  return { sampling: liveSampling(source, options.interval), savedAt: undefined };
+  return { sampling: liveSampling(source, options.interval), saved: undefined };
 }
 
 /** Reports until interrupted; the exit code is that of the last one. */

@@ -34,9 +34,21 @@ export function advise(
   const slow = vectors.filter(
     ({ vector }) => vector.verdict === "delivered by the host just now" && vector.label !== "intx",
   );
+  const idle = vectors.filter(({ vector }) => vector.verdict === "able, not seen");
   if (slow.length > 0 && chain.able === "yes") advice.push(...aboutDelivered(vms, trace));
+  if (idle.length > 0) advice.push(ABOUT_IDLE);
   return advice;
 }
+
+/** Able and not seen: what the user can do to see it. */
+const ABOUT_IDLE: Advice = {
+  about: "traffic",
+  says: "A line that stays flat is either posted or idle. Let the device work during the window, and compare the guest's own count of the interrupt before and after; if that grew, say so.",
+  commands: [
+    "grep . /proc/interrupts     # in the guest, twice",
+    "sudo irqbypass doctor --interval 10 --guest-received",
+  ],
+};
 
 /** The chain holds, yet the host delivered: what is left is the VM. */
 function aboutDelivered(vms: readonly VmReport[], trace: TraceFacts | undefined): Advice[] {
@@ -49,7 +61,8 @@ function aboutDelivered(vms: readonly VmReport[], trace: TraceFacts | undefined)
         about: "irqfd",
         says: `The host can post, and VM ${polled.name ?? polled.pid} reads eventfds in user space. An interrupt is posted only if its eventfd is an irqfd: let the VMM hand it to KVM.`,
         commands: [
-          "qemu: -machine kernel-irqchip=on, and no x-no-kvm-msix=on or x-no-kvm-msi=on on the vfio-pci device",
+          "qemu: -machine kernel-irqchip=on",
+          "qemu: no x-no-kvm-msix=on, no x-no-kvm-msi=on on the vfio-pci device",
         ],
       },
     ];
@@ -67,7 +80,7 @@ function aboutDelivered(vms: readonly VmReport[], trace: TraceFacts | undefined)
     {
       about: "delivery",
       says: "The chain holds, yet the host delivered. Trace while the VM starts, or while the guest moves the interrupt to another vCPU: it shows an inhibit, or an update that ended in remapped.",
-      commands: ["irqbypass doctor --trace 30"],
+      commands: ["sudo irqbypass doctor --trace 30"],
     },
   ];
 }
@@ -175,7 +188,7 @@ function aboutInhibit(reason: string): Advice {
     commands: pit
       ? [
           "qemu: -global kvm-pit.lost_tick_policy=discard",
-          "other VMMs: KVM_REINJECT_CONTROL with pit_reinject 0, or no KVM_CREATE_PIT2",
+          "other VMMs: pit_reinject 0 in KVM_REINJECT_CONTROL, or no PIT at all",
         ]
       : [],
   };

@@ -9,6 +9,7 @@ import { DoctorError } from "./error.js";
 import { maskLink, maskText } from "./mask.js";
 import { TREE_FORMAT } from "./saved.js";
 import type { Reading, Sample, Sampling, Source } from "./source.js";
+import type { TraceFacts } from "./trace-facts.js";
 
 /** Makes the directory for a capture. Early, so that a wrong name is refused before the wait and not after it.
  * @throws DoctorError EEXIST if something lies in it already, EACCES if it cannot be made.
@@ -24,6 +25,13 @@ export function makeCaptureDir(dir: string): void {
   if (entries.length > 0) {
     throw new DoctorError("EEXIST", `${dir} holds something already: name a new directory for the capture`);
   }
+}
+
+export interface SaveOptions {
+  readonly masked: boolean;
+  /** When the second sample was taken, ISO 8601. */
+  readonly at: string;
+  readonly trace?: TraceFacts | undefined;
 }
 
 /** A sampling that records what is read through it. */
@@ -49,7 +57,7 @@ export class Capture implements Sampling {
    * Writes the tree into an empty directory and gives the number of files and links in it. Blocks.
    * `masked` hides command lines, names and paths that could tell whose host it is; see mask.ts.
    */
-  save(dir: string, options: { readonly masked: boolean; readonly at: string }): number {
+  save(dir: string, options: SaveOptions): number {
     const unreadable: string[] = [];
     let count = this.first.save(dir, "1", options.masked, unreadable);
     count += this.#second?.save(dir, "2", options.masked, unreadable) ?? 0;
@@ -60,6 +68,8 @@ export class Capture implements Sampling {
       `masked: ${options.masked ? "yes" : "no"}`,
     ];
     put(join(dir, "about"), `${about.join("\n")}\n`);
+    if (options.trace !== undefined)
+      put(join(dir, "trace.json"), `${JSON.stringify(options.trace, undefined, 2)}\n`);
     put(join(dir, "unreadable"), unreadable.map((line) => `${line}\n`).join(""));
     return count;
   }

@@ -43,7 +43,7 @@ export function intelOrAmdChain(host: Host, trace: TraceFacts | undefined): Chai
         : conclusion.state === "broken" || broken.length > 0
           ? "no"
           : "unknown";
-  return { links, able, broken: root(links), contradictions };
+  return { links, able, broken: root(links, apicHardware(host, module)), contradictions };
 }
 
 const ABSENT: Reading<boolean> = { state: "absent", path: "" };
@@ -55,12 +55,14 @@ export function vendorModule(host: Host): Module | undefined {
 }
 
 /** Some links break as a consequence of others: the command line is the root of what it switches off. */
-function root(links: readonly ChainLink[]): ChainLink | undefined {
+function root(links: readonly ChainLink[], hardware: boolean | undefined): ChainLink | undefined {
   const broken = links.filter((one) => one.state === "broken");
   const first = broken[0];
   if (first?.name === "CPU virtualisation") return first;
-  const apic = broken.find((one) => one.name === "APICv/AVIC");
-  if (first?.name === "module parameters" && apic !== undefined) return apic;
+  // A parameter falls back to N where the CPU lacks what it switches on.
+  if (first?.name === "module parameters" && hardware === false) {
+    return broken.find((one) => one.name === "APICv/AVIC");
+  }
   return broken.find((one) => one.name === "kernel command line") ?? first;
 }
 
@@ -73,7 +75,7 @@ function virtualisation(host: Host, module: Module | undefined): ChainLink {
     host.cpu,
     `flags ${extension === undefined ? "have neither vmx nor svm" : `have ${extension.toLowerCase()}`}`,
   );
-  const loaded = (which: string): Evidence => ({ source: `/sys/module/${which}`, says: "is loaded" });
+  const loaded = (which: string): Evidence => ({ source: `/sys/module/${which}`, says: "loaded" });
   if (extension !== undefined && module !== undefined) {
     return link(name, "holds", `${extension}, and ${module.name} is loaded`, flags, loaded(module.name));
   }
@@ -296,42 +298,30 @@ function moduleParameters(module: Module | undefined): ChainLink {
   return link(name, "broken", `${module.name}: ${parameter}=N`, evidence);
 }
 
+/** Whether the CPU shows virtual APICs that can be posted to; undefined where it does not say. */
+function apicHardware(host: Host, module: Module | undefined): boolean | undefined {
+  const cpu = known(host.cpu);
+  if (cpu === undefined || module === undefined) return undefined;
+  // Firmware hides the flag of AVIC on CPUs that have it, so only its presence says something.
+  if (module.name === "kvm_amd") return cpu.flags.has("avic") || cpu.flags.has("x2avic") ? true : undefined;
+  return cpu.vmx?.has("posted_intr");
+}
+
 function apic(host: Host, module: Module | undefined): ChainLink {
   const name = "APICv/AVIC";
   const cpu = known(host.cpu);
   if (module === undefined || cpu === undefined)
     return link(name, "unknown", "not known without KVM's module");
+  const which = module.name === "kvm_intel" ? "APICv" : "AVIC";
   const on = known(apicParameter(module) ?? ABSENT);
-  if (module.name === "kvm_intel") {
-    const hardware = cpu.vmx?.has("posted_intr");
-    const evidence =
-      hardware === undefined
-        ? undefined
-        : seen(host.cpu, `vmx flags ${hardware ? "have" : "lack"} posted_intr`);
-    if (hardware === false) return link(name, "broken", "the CPU's VMX has no posted interrupts", evidence);
-    if (on === true) return link(name, "holds", "APICv is on", evidence);
-    if (on === false) return link(name, "broken", "APICv is off", evidence);
-    return link(name, "unknown", "whether APICv is on is not shown", evidence);
-  }
-  const hardware = cpu.flags.has("avic") || cpu.flags.has("x2avic");
-  const flags = [cpu.flags.has("avic") ? "avic" : "", cpu.flags.has("x2avic") ? "x2avic" : ""].filter(
-    (one) => one !== "",
-  );
-  const evidence = seen(
-    host.cpu,
-    hardware ? `flags have ${flags.join(" and ")}` : "flags have neither avic nor x2avic",
-  );
-  if (on === true)
-    return link(name, "holds", hardware ? `AVIC is on (${flags.join(", ")})` : "AVIC is on", evidence);
-  if (on === false) {
-    return link(
-      name,
-      "broken",
-      hardware ? "AVIC is off" : "AVIC is off, and the CPU does not show it",
-      evidence,
-    );
-  }
-  return link(name, "unknown", "whether AVIC is on is not shown", evidence);
+  const hardware = apicHardware(host, module);
+  const has = hardware === undefined ? "do not say whether there is" : hardware ? "have" : "lack";
+  const flag = which === "APICv" ? "posted_intr" : cpu.flags.has("x2avic") ? "x2avic" : "avic";
+  const evidence = seen(host.cpu, `${which === "APICv" ? "vmx flags" : "flags"} ${has} ${flag}`);
+  if (hardware === false) return link(name, "broken", "the CPU's VMX has no posted interrupts", evidence);
+  if (on === undefined) return link(name, "unknown", `whether ${which} is on is not shown`, evidence);
+  if (on) return link(name, "holds", `${which} is on`, evidence);
+  return link(name, "broken", hardware ? `the CPU has ${which}, and it is off` : `${which} is off`, evidence);
 }
 
 function conclude(own: Reading<boolean> | undefined, statics: readonly ChainLink[]): ChainLink {

@@ -51,7 +51,9 @@ export function diagnose(one: Case): Report {
     .filter(() => one.pid === undefined)
     .map((assignment) => deviceReport(one, chain, assignment));
   const notes = [...chain.contradictions, ...hostNotes(one)];
-  const missing = missingOf(host, chain, trace, assignments.length > 0);
+  const devices = [...vms.flatMap((vm) => vm.devices), ...unclaimed];
+  const settled: readonly Verdict[] = ["posted now", "cannot be"];
+  const unsettled = devices.some(({ verdict }) => !settled.includes(verdict));
   const report = {
     format: "irqbypass-doctor/1" as const,
     measured: {
@@ -68,7 +70,7 @@ export function diagnose(one: Case): Report {
     vms,
     unclaimed,
     counters: countersOf(host, one.later),
-    missing,
+    missing: missingOf(host, chain, trace, unsettled),
     strange: strangeOf(host),
     notes,
   };
@@ -82,16 +84,20 @@ export function diagnose(one: Case): Report {
 function vmReport(one: Case, chain: Chain, vm: VmProcess, assignments: readonly Assignment[]): VmReport {
   const inhibit = inhibitOf(vm, one.trace);
   const eventfds = eventfdReports(one, vm);
+  const devices = assignments
+    .filter(({ holder }) => holder === vm)
+    .map((assignment) => deviceReport(one, chain, assignment));
+  const delivered = devices.some(({ vectors }) =>
+    vectors.some(({ verdict }) => verdict === "delivered by the host just now"),
+  );
   return {
     pid: vm.pid,
     name: vm.name,
     program: vm.program,
     vcpus: vm.vcpus,
     eventfds,
-    devices: assignments
-      .filter(({ holder }) => holder === vm)
-      .map((assignment) => deviceReport(one, chain, assignment)),
-    notes: vmNotes(vm, eventfds, inhibit?.name),
+    devices,
+    notes: vmNotes(vm, eventfds, delivered && chain.able === "yes", inhibit?.name),
   };
 }
 
@@ -115,7 +121,7 @@ function deviceReport(one: Case, chain: Chain, { device, holder, tie }: Assignme
       device.idleIrqs > 0
         ? `${device.idleIrqs} interrupts are set up and none is requested: the guest's driver has not enabled them`
         : "no interrupt is set up: nobody uses the device, or the guest's driver has not enabled MSI-X",
-      `without a vector, the host's chain decides: ${because.says}`,
+      `without one, the host decides: ${because.says}`,
     );
   }
   if (holder !== undefined && holder.vmFds === 0) {
@@ -158,8 +164,11 @@ function abilityOf(
       : chain.able === "yes"
         ? chain.links.at(-1)
         : chain.links.find((link) => link.state === "unknown" && link.name !== "inhibit reasons");
-  const said = `${decisive?.name ?? "chain"}: ${chain.contradictions[0] ?? decisive?.says ?? "not known"}`;
-  return { able: chain.able, because: { source: "chain", says: said } };
+  const source = decisive === undefined ? "chain" : `chain, ${decisive.name}`;
+  return {
+    able: chain.able,
+    because: { source, says: chain.contradictions[0] ?? decisive?.says ?? "not known" },
+  };
 }
 
 function eventfdReports(one: Case, vm: VmProcess): EventfdReport[] {
@@ -184,19 +193,27 @@ function eventfdReports(one: Case, vm: VmProcess): EventfdReport[] {
   return [...reports.values()];
 }
 
-function vmNotes(vm: VmProcess, eventfds: readonly EventfdReport[], inhibit: string | undefined): string[] {
+function vmNotes(
+  vm: VmProcess,
+  eventfds: readonly EventfdReport[],
+  suspect: boolean,
+  inhibit: string | undefined,
+): string[] {
   const notes: string[] = [];
   const list = (ones: readonly EventfdReport[]) =>
     someOf(ones.map(({ id, fds }) => (id === null ? `fd ${fds[0]}` : `${id}`)));
   const polled = eventfds.filter((one) => one.polled);
   const growing = eventfds.filter((one) => one.growing);
-  if (polled.length > 0) {
+  // Every VMM polls some for itself; it is a finding only where an interrupt went through a host that could post it.
+  if (suspect && polled.length > 0) {
     notes.push(
-      `${polled.length} of ${eventfds.length} eventfds are polled in user space (${list(polled)}): an interrupt that signals one of these is not, or not only, an irqfd`,
+      `${polled.length} of ${eventfds.length} eventfds polled in user space (${list(polled)}): an interrupt that signals one of these is not, or not only, an irqfd`,
     );
   }
   if (growing.length > 0)
-    notes.push(`nobody consumes ${growing.length} eventfds (${list(growing)}): their counts grow`);
+    notes.push(
+      `counts grow and nobody reads them: ${growing.length} of ${eventfds.length} eventfds (${list(growing)})`,
+    );
   if (inhibit !== undefined) notes.push(`APICv/AVIC is inhibited: ${inhibit}`);
   if (vm.vmFds > 1)
     notes.push(`the process holds ${vm.vmFds} kvm-vm descriptors: they may be several VMs or one`);

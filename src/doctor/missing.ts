@@ -7,14 +7,14 @@ import type { MissingSource } from "./report.js";
 import { known, type Reading } from "./source.js";
 import type { TraceFacts } from "./trace-facts.js";
 
-const AS_ROOT = "run the doctor as root, with sudo";
+const AS_ROOT = "sudo irqbypass doctor";
 
-/** What is missing. Tables are only missed where a device is assigned and could be posted. */
+/** What is missing. `unsettled`: some interrupt is neither posted now nor kept from it, so more would help. */
 export function missingOf(
   host: Host,
   chain: Chain,
   trace: TraceFacts | undefined,
-  devices: boolean,
+  unsettled: boolean,
 ): MissingSource[] {
   const missing: MissingSource[] = [];
   const { hidden } = host.processes;
@@ -29,17 +29,17 @@ export function missingOf(
     missing.push({
       path: `/${reading.path}`,
       why,
-      grant: reading.state === "absent" ? "mount -t proc proc /proc" : AS_ROOT,
+      grant: reading.state === "absent" ? "sudo mount -t proc proc /proc" : AS_ROOT,
     });
   }
-  if (devices && chain.able !== "no") {
+  if (unsettled && chain.able !== "no") {
     missing.push(...tables(host));
     if (trace === undefined && known(host.cpu)?.vendor !== "arm") {
       const why = "the pairing and the reasons that inhibit APICv/AVIC show only while they happen";
       missing.push({
         path: "/sys/kernel/tracing",
         why,
-        grant: "irqbypass doctor --trace 30, as root, while the VM starts",
+        grant: "sudo irqbypass doctor --trace 30     # while the VM starts",
       });
     }
   }
@@ -64,7 +64,7 @@ function tables(host: Host): MissingSource[] {
   const why = "it says which table entries are posted now";
   if (host.debugfs.state === "unreadable") return [{ path, why, grant: AS_ROOT }];
   if (host.debugfs.state === "absent" || known(host.debugfs)?.length === 0) {
-    return [{ path, why, grant: "mount -t debugfs debugfs /sys/kernel/debug, as root" }];
+    return [{ path, why, grant: "sudo mount -t debugfs debugfs /sys/kernel/debug" }];
   }
   if (wanted.some(({ state }) => state === "unreadable")) return [{ path, why, grant: AS_ROOT }];
   if (wanted.every(({ state }) => state === "absent")) {
@@ -75,8 +75,7 @@ function tables(host: Host): MissingSource[] {
     return [{ path, why, grant }];
   }
   if (vendor === "amd" && !host.devices.every(({ address }) => selected(host, address))) {
-    const grant =
-      "irqbypass doctor --write-devid, as root: it writes the device's address to devid, and reads";
+    const grant = "sudo irqbypass doctor --write-devid     # writes its address to devid";
     return [{ path, why: `${why}, and shows one device at a time`, grant }];
   }
   return [];

@@ -3,16 +3,19 @@
  *
  *     DIR/about         "key: value" lines: format, at (ISO 8601), seconds, masked (yes or no)
  *     DIR/unreadable    "CODE SAMPLE/PATH" lines: files that were there and could not be read
+ *     DIR/trace.json    what --trace showed, if it was used
  *     DIR/1/, DIR/2/    the files of the two samples at their own paths; links are symbolic links
  *
  * A tree may come from a stranger. So a link in it is never followed, only read, and what is no regular file is
  * refused: a pipe would block for ever, and a link could show a file of the reader's own machine as evidence.
  */
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { join } from "node:path";
-import { DoctorError } from "./error.js";
+import { basename, join } from "node:path";
+import { DoctorError, FormatError } from "./error.js";
 import { attempt } from "./live.js";
+import { parseTraceFacts } from "./saved-trace.js";
 import type { Reading, Sampling, Source } from "./source.js";
+import type { TraceFacts } from "./trace-facts.js";
 
 /** Version of the layout above. */
 export const TREE_FORMAT = "irqbypass-capture/1";
@@ -33,6 +36,7 @@ export interface About {
 export interface SavedTree {
   readonly about: About;
   readonly sampling: Sampling;
+  readonly trace: TraceFacts | undefined;
 }
 
 /**
@@ -40,7 +44,7 @@ export interface SavedTree {
  * @throws DoctorError ENOENT or EINVAL for a directory that is not one.
  */
 export function openSaved(dir: string): SavedTree {
-  const text = attempt("about", () => readFileSync(join(dir, "about"), "utf8"));
+  const text = attempt("about", () => readRegular(join(dir, "about")));
   if (text.state !== "read") {
     throw new DoctorError(
       "ENOENT",
@@ -48,7 +52,7 @@ export function openSaved(dir: string): SavedTree {
     );
   }
   const about = parseAbout(text.value, dir);
-  const failures = attempt("unreadable", () => readFileSync(join(dir, "unreadable"), "utf8"));
+  const failures = attempt("unreadable", () => readRegular(join(dir, "unreadable")));
   const unreadable = failures.state === "read" ? parseUnreadable(failures.value) : new Map<string, string>();
   const first = new SavedSource(dir, "1", unreadable);
   const second = new SavedSource(dir, "2", unreadable);
@@ -60,8 +64,24 @@ export function openSaved(dir: string): SavedTree {
   }
   return {
     about,
+    trace: openTrace(dir),
     sampling: { first, second: () => Promise.resolve({ source: second, seconds: about.seconds }) },
   };
+}
+
+function openTrace(dir: string): TraceFacts | undefined {
+  const text = attempt("trace.json", () => readRegular(join(dir, "trace.json")));
+  if (text.state !== "read") return undefined;
+  try {
+    return parseTraceFacts(text.value);
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    throw new DoctorError(
+      "EINVAL",
+      `${join(dir, "trace.json")}: ${error.message}; take the capture again`,
+      error,
+    );
+  }
 }
 
 /** Parses `about`; unknown keys are left for later formats. */
@@ -93,6 +113,13 @@ function parseUnreadable(text: string): Map<string, string> {
   return codes;
 }
 
+/** Reads a file that is no link and no pipe. */
+function readRegular(path: string): string {
+  const stat = lstatSync(path);
+  if (!stat.isFile() || stat.size > MAX_BYTES) throw Object.assign(new Error(path), { code: "ENOENT" });
+  return readFileSync(path, "utf8");
+}
+
 /** One sample of a saved tree. */
 class SavedSource implements Source {
   readonly name: string;
@@ -101,7 +128,7 @@ class SavedSource implements Source {
   readonly #unreadable: ReadonlyMap<string, string>;
 
   constructor(dir: string, sample: string, unreadable: ReadonlyMap<string, string>) {
-    this.name = `the capture in ${dir}`;
+    this.name = `the capture ${basename(dir)}`;
     this.#root = join(dir, sample);
     this.#sample = sample;
     this.#unreadable = unreadable;

@@ -19,7 +19,7 @@ export const RAW_LIMIT = 400;
 
 /** Read-only view of one host at one time: the running one, a mounted one, or one sample of a saved tree. */
 export interface Source {
-  /** What messages call it: "this host", "the host mounted at /host", "the capture in case-1". */
+  /** What messages call it: "this host", "the host mounted at /host", "the capture case-1". */
   readonly name: string;
   /** Names of the entries of a directory, in no particular order. */
   list(path: string): Reading<readonly string[]>;

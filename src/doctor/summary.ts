@@ -43,7 +43,7 @@ export function summarise(
   const what = `${count(total, "interrupt")} of ${count(devices.length, "assigned device")}`;
   if (total === 0) {
     return {
-      says: `${capital(count(devices.length, "assigned device"))}, none with an interrupt set up: ${WORDS[worst(verdicts)]}.${cause}`,
+      says: `${capital(count(devices.length, "assigned device"))}, none with an interrupt set up: ${worst(verdicts)}.${cause}`,
       exit,
     };
   }
@@ -51,9 +51,7 @@ export function summarise(
     (verdict) => [verdict, verdicts.filter((one) => one === verdict).length] as const,
   ).filter(([, number]) => number > 0);
   if (counts.length === 1) {
-    const only = counts[0]![0];
-    const subject = total === 1 ? `The ${what.slice(2)}` : `All ${what}`;
-    return { says: `${subject} ${total === 1 ? SINGULAR[only] : WORDS[only]}.${cause}`, exit };
+    return { says: `${uniform(counts[0]![0], total, devices.length)}${cause}`, exit };
   }
   const parts = counts.map(
     ([verdict, number]) => `${number} ${number === 1 ? SINGULAR[verdict] : WORDS[verdict]}`,
@@ -74,6 +72,16 @@ function withoutDevices(vms: number, chain: Chain, cause: string, hidden: number
 export function exitOf(verdicts: readonly Verdict[]): ExitCode {
   if (verdicts.some((one) => one === "cannot be" || one === "delivered by the host just now")) return 1;
   return verdicts.includes("unknown") ? 2 : 0;
+}
+
+/** The sentence for interrupts that all have one verdict. */
+function uniform(verdict: Verdict, total: number, devices: number): string {
+  const of = `of ${count(devices, "assigned device")}`;
+  if (total === 1) return `The interrupt ${of} ${SINGULAR[verdict]}.`;
+  if (verdict === "cannot be") return `None of the ${total} interrupts ${of} can be posted.`;
+  if (verdict === "unknown")
+    return `Whether the ${total} interrupts ${of} are posted, or could be, is not known.`;
+  return `${total === 2 ? "Both" : `All ${total}`} interrupts ${of} ${WORDS[verdict]}.`;
 }
 
 const WORDS: Record<Verdict, string> = {

@@ -96,6 +96,16 @@ class Page {
     for (const { source, says } of all) this.put(indent, `${source}: ${says}`, "dim", indent + 2);
   }
 
+  /** The evidence of a link on one line; what the link says already is not said again. */
+  sources(indent: number, said: string, all: readonly Evidence[]): void {
+    const shown = all
+      .slice(0, MAX_EVIDENCE)
+      .map(({ source, says }) => (said.includes(says) ? source : `${source}: ${says}`));
+    if (all.length > MAX_EVIDENCE)
+      shown.push(`and ${all.length - MAX_EVIDENCE} more (all of them with --json)`);
+    if (shown.length > 0) this.put(indent, shown.join("; "), "dim", indent + 2);
+  }
+
   /** A command, as it is: it must be fit to be copied, so it is not wrapped. */
   command(indent: number, text: string): void {
     this.#lines.push(`${" ".repeat(indent)}${painted(printable(text), "bold", this.#colour)}`);
@@ -127,9 +137,7 @@ function chain(page: Page, report: Report): void {
       ],
       link.says,
     );
-    page.evidence(13, link.evidence.slice(0, MAX_EVIDENCE));
-    const more = link.evidence.length - MAX_EVIDENCE;
-    if (more > 0) page.put(13, `and ${more} more of the same kind (all of them with --json)`, "dim");
+    page.sources(13, link.says, link.evidence);
   }
 }
 
@@ -164,8 +172,8 @@ function device(page: Page, one: DeviceReport): void {
     page.row(
       4,
       [
-        [group.verdict, 16, VERDICT_PAINT[group.verdict]],
-        [String(group.count), 5, "plain"],
+        [group.verdict, 32, VERDICT_PAINT[group.verdict]],
+        [String(group.count), 6, "plain"],
       ],
       `${group.labels}${irqs}`,
     );
@@ -198,9 +206,10 @@ function notes(page: Page, { notes: all }: Report): void {
 function missing(page: Page, { missing: all }: Report): void {
   if (all.length === 0) return;
   page.heading("What could not be seen, and what grants it");
-  for (const { path, why, grant } of all) {
+  for (const [index, { path, why, grant }] of all.entries()) {
     page.put(2, `${path}: ${why}`, "plain", 4);
-    page.command(6, grant);
+    // Several sources in a row may need the same: it is said once, behind the last.
+    if (all[index + 1]?.grant !== grant) page.command(6, grant);
   }
 }
 

@@ -29,8 +29,7 @@ export interface Setting {
 /** Judges one vector of `device`. */
 export function judgeVector(device: Device, vector: Vector, setting: Setting): VectorReport {
   const growth = growthOf(vector, setting);
-  const handled = setting.trace?.handled.find(({ irq }) => irq === vector.irq)?.count ?? 0;
-  const { verdict, evidence } = decide(device, vector, setting, growth, handled);
+  const { verdict, evidence } = decide(device, vector, setting, growth);
   return { irq: vector.irq, label: vector.action.label, verdict, handledByHost: growth.count, evidence };
 }
 
@@ -62,9 +61,9 @@ function decide(
   vector: Vector,
   setting: Setting,
   growth: Growth,
-  handled: number,
 ): { verdict: Verdict; evidence: readonly Evidence[] } {
   const { trace, table, able } = setting;
+  const runs = trace?.handled.find(({ irq }) => irq === vector.irq);
   const change = trace?.posting.find(({ hostIrq }) => hostIrq === vector.irq);
   const entry = table === undefined ? undefined : entryOf(table, device, vector);
   const tableSays: Evidence[] = table === undefined ? [] : [table.evidence];
@@ -82,17 +81,17 @@ function decide(
   const pairing = pairingOf(vector, trace);
   const barrier = barrierOf(vector, setting);
 
-  // The trace tells the last change, so it holds even if the host handled some before. The table was read at the
+  // The trace tells the last change, so it holds even if the host handled some before it. The table was read at the
   // start of the window: a line that grew in it says that the entry changed since.
-  if (change?.set === true)
+  if (change?.set === true && (runs?.sinceChange ?? 0) === 0)
     return { verdict: "posted now", evidence: [...changeSays, ...tableSays, growth.evidence] };
   const postedEntry = entry === "posted" && table?.doubt === undefined;
   if (postedEntry && !(growth.count !== null && growth.count > 0)) {
     return { verdict: "posted now", evidence: [...tableSays, growth.evidence] };
   }
-  if ((growth.count ?? 0) > 0 || handled > 0) {
+  if ((growth.count ?? 0) > 0 || runs !== undefined) {
     const events: Evidence[] =
-      handled > 0 ? [{ source: "irq:irq_handler_entry", says: `ran ${handled} times` }] : [];
+      runs === undefined ? [] : [{ source: "irq:irq_handler_entry", says: `ran ${runs.count} times` }];
     const why = barrier === undefined ? [] : [barrier];
     return {
       verdict: "delivered by the host just now",
