@@ -15,41 +15,10 @@ import type { Sampling } from "../doctor/source.js";
 import { textReport } from "../doctor/text.js";
 import { followTrace, processTraceIo } from "../doctor/trace.js";
 import type { TraceFacts } from "../doctor/trace-facts.js";
+import { type DoctorIo, type DoctorOptions, processIo } from "./doctor-io.js";
+import { storm } from "./doctor-storm.js";
 
-/** What the command needs of its surroundings; the default is the process's own. */
-export interface DoctorIo {
-  readonly stdout: (text: string) => void;
-  readonly stderr: (text: string) => void;
-  /** Width of the terminal in columns; undefined where the output is not one. */
-  readonly columns: number | undefined;
-  readonly colour: boolean;
-  /** True if stderr is a terminal, so that progress may be drawn and erased. */
-  readonly progress: boolean;
-  /** Calls `stop` on Ctrl-C or a request to end; gives the function that stops listening. */
-  readonly onInterrupt: (stop: () => void) => () => void;
-  /** Called once, last, with the exit code. */
-  readonly exit: (code: number) => void;
-}
-
-/** The options as commander leaves them. */
-export interface DoctorOptions {
-  readonly pid?: number;
-  readonly device?: string;
-  readonly interval: number;
-  readonly watch?: true;
-  readonly json?: true;
-  readonly root?: string;
-  readonly from?: string;
-  readonly capture?: string;
-  readonly raw?: true;
-  readonly guestReceived?: true;
-  readonly writeDevid?: true;
-  readonly trace?: number;
-  readonly collector?: true;
-  readonly prometheus?: true;
-  readonly storm?: number | true;
-  readonly force?: true;
-}
+export type { DoctorIo, DoctorOptions } from "./doctor-io.js";
 
 /** Ended by Ctrl-C: 128 + SIGINT, as shells have it. */
 const INTERRUPTED = 130;
@@ -109,6 +78,7 @@ async function guarded(options: DoctorOptions, io: DoctorIo): Promise<number> {
   const unlisten = io.onInterrupt(() => abort.abort());
   try {
     refuseNonsense(options);
+    if (options.storm !== undefined) return await storm(options, io, abort.signal);
     return options.watch === true
       ? await watch(options, io, abort.signal)
       : await once(options, io, abort.signal, (report) => print(report, options, io));
@@ -137,6 +107,13 @@ function refuseNonsense(options: DoctorOptions): void {
     if (live !== undefined)
       refuse(`--from reads a capture, and ${live[0]} needs a running host: leave one of them out`);
   }
+  if (options.storm !== undefined) {
+    const other = (["pid", "device", "watch", "root", "from", "capture", "trace"] as const).find(
+      (name) => options[name] !== undefined,
+    );
+    if (other !== undefined)
+      refuse(`--storm measures this host's kernel and reports nothing else: leave --${other} out`);
+  } else if (options.force === true) refuse("--force is about --storm: give both");
   if (options.raw === true && options.capture === undefined) refuse("--raw is about --capture: give both");
   if (options.watch === true && options.capture !== undefined) {
     refuse("--capture saves two samples, and --watch takes more: leave one of them out");
@@ -273,25 +250,6 @@ function print(report: Report, options: DoctorOptions, io: DoctorIo): void {
     return;
   }
   io.stdout(textReport(report, { width: io.columns ?? DEFAULT_COLUMNS, colour: io.colour }));
-}
-
-function processIo(): DoctorIo {
-  const columns = Number(process.env.COLUMNS);
-  return {
-    stdout: (text) => process.stdout.write(text),
-    stderr: (text) => process.stderr.write(text),
-    columns: process.stdout.columns ?? (columns > 0 ? columns : undefined),
-    colour:
-      process.stdout.isTTY === true && (process.env.NO_COLOR ?? "") === "" && process.env.TERM !== "dumb",
-    progress: process.stderr.isTTY === true,
-    onInterrupt: (stop) => {
-      process.on("SIGINT", stop).on("SIGTERM", stop);
-      return () => process.off("SIGINT", stop).off("SIGTERM", stop);
-    },
-    exit: (code) => {
-      process.exitCode = code;
-    },
-  };
 }
 
 function wholeNumber(text: string): number {

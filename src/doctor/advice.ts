@@ -35,8 +35,15 @@ export function advise(
     ({ vector }) => vector.verdict === "delivered by the host just now" && vector.label !== "intx",
   );
   const idle = vectors.filter(({ vector }) => vector.verdict === "able, not seen");
-  if (slow.length > 0 && chain.able === "yes") advice.push(...aboutDelivered(vms, trace));
+  if (slow.length > 0 && chain.able === "yes" && chain.broken === undefined)
+    advice.push(...aboutDelivered(vms, trace));
   if (idle.length > 0) advice.push(ABOUT_IDLE);
+  const bare = devices.filter(({ vectors, holder }) => vectors.length === 0 && holder !== "other");
+  if (bare.length > 0 && chain.able !== "no") {
+    const who = bare.map(({ address }) => address).join(", ");
+    const says = `${who} has no interrupt yet. Start the guest and let its driver enable the device, then run the doctor again.`;
+    advice.push({ about: "device", says, commands: [] });
+  }
   return advice;
 }
 
@@ -52,14 +59,12 @@ const ABOUT_IDLE: Advice = {
 
 /** The chain holds, yet the host delivered: what is left is the VM. */
 function aboutDelivered(vms: readonly VmReport[], trace: TraceFacts | undefined): Advice[] {
-  const inhibited = vms.flatMap((vm) => vm.notes).find((note) => note.startsWith("APICv/AVIC is inhibited"));
-  if (inhibited !== undefined) return [aboutInhibit(inhibited.slice(inhibited.indexOf(": ") + 2))];
-  const polled = vms.find((vm) => vm.devices.length > 0 && vm.eventfds.some((one) => one.polled));
+  const polled = vms.find((vm) => vm.notes.some((note) => note.includes("polled in user space")));
   if (polled !== undefined) {
     return [
       {
         about: "irqfd",
-        says: `The host can post, and VM ${polled.name ?? polled.pid} reads eventfds in user space. An interrupt is posted only if its eventfd is an irqfd: let the VMM hand it to KVM.`,
+        says: `The host can post, and VM ${polled.name ?? polled.pid} reads as many eventfds in user space as it had interrupts delivered. An interrupt is posted only if its eventfd is an irqfd: let the VMM hand it to KVM.`,
         commands: [
           "qemu: -machine kernel-irqchip=on",
           "qemu: no x-no-kvm-msix=on, no x-no-kvm-msi=on on the vfio-pci device",

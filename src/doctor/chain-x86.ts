@@ -27,7 +27,7 @@ export function intelOrAmdChain(host: Host, trace: TraceFacts | undefined): Chai
   ];
   const own = module?.parameters.get("enable_device_posted_irqs");
   const conclusion = conclude(own, statics);
-  const links = [...statics, inhibitLink(trace), conclusion];
+  const links = [...statics, inhibitLink(host.processes.found, trace), conclusion];
   const broken = statics.filter((one) => one.state === "broken");
   const contradictions =
     known(own ?? ABSENT) === true && broken.length > 0

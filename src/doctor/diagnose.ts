@@ -53,7 +53,10 @@ export function diagnose(one: Case): Report {
   const notes = [...chain.contradictions, ...hostNotes(one)];
   const devices = [...vms.flatMap((vm) => vm.devices), ...unclaimed];
   const settled: readonly Verdict[] = ["posted now", "cannot be"];
-  const unsettled = devices.some(({ verdict }) => !settled.includes(verdict));
+  const unsettled = devices.some(
+    ({ vectors, verdict }) =>
+      verdict === "unknown" || vectors.some((vector) => !settled.includes(vector.verdict)),
+  );
   const report = {
     format: "irqbypass-doctor/1" as const,
     measured: {
@@ -81,15 +84,22 @@ export function diagnose(one: Case): Report {
   };
 }
 
+const DELIVERED: Verdict = "delivered by the host just now";
+
 function vmReport(one: Case, chain: Chain, vm: VmProcess, assignments: readonly Assignment[]): VmReport {
   const inhibit = inhibitOf(vm, one.trace);
   const eventfds = eventfdReports(one, vm);
   const devices = assignments
     .filter(({ holder }) => holder === vm)
     .map((assignment) => deviceReport(one, chain, assignment));
-  const delivered = devices.some(({ vectors }) =>
-    vectors.some(({ verdict }) => verdict === "delivered by the host just now"),
-  );
+  // Every VMM polls some eventfds for itself. That is a finding only where interrupts went through a host that could
+  // post them, and where there are enough polled ones to be theirs.
+  const delivered = devices
+    .flatMap(({ vectors }) => vectors)
+    .filter(({ verdict }) => verdict === DELIVERED).length;
+  const polled = eventfds.filter((each) => each.polled).length;
+  const posted = devices.some(({ vectors }) => vectors.some(({ verdict }) => verdict === "posted now"));
+  const suspect = chain.able === "yes" && !posted && delivered > 0 && polled >= delivered;
   return {
     pid: vm.pid,
     name: vm.name,
@@ -97,7 +107,7 @@ function vmReport(one: Case, chain: Chain, vm: VmProcess, assignments: readonly 
     vcpus: vm.vcpus,
     eventfds,
     devices,
-    notes: vmNotes(vm, eventfds, delivered && chain.able === "yes", inhibit?.name),
+    notes: vmNotes(vm, eventfds, suspect, inhibit?.name),
   };
 }
 
@@ -204,7 +214,6 @@ function vmNotes(
     someOf(ones.map(({ id, fds }) => (id === null ? `fd ${fds[0]}` : `${id}`)));
   const polled = eventfds.filter((one) => one.polled);
   const growing = eventfds.filter((one) => one.growing);
-  // Every VMM polls some for itself; it is a finding only where an interrupt went through a host that could post it.
   if (suspect && polled.length > 0) {
     notes.push(
       `${polled.length} of ${eventfds.length} eventfds polled in user space (${list(polled)}): an interrupt that signals one of these is not, or not only, an irqfd`,

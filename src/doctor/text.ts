@@ -117,7 +117,10 @@ class Page {
 }
 
 function header(page: Page, { measured, verdict }: Report): void {
-  const cpu = measured.cpu === "" ? measured.arch : measured.cpu;
+  const model = measured.cpu
+    .replace(/\((R|TM)\)/gi, "")
+    .replace(/ (CPU|Processor|\d+-Core Processor)( @.*)?$/, "");
+  const cpu = model === "" ? measured.arch : model;
   page.put(0, `irqbypass doctor: ${measured.from}, Linux ${measured.kernel}, ${cpu}`, "bold");
   const traced = measured.traced === null ? "" : `, tracepoints followed for ${measured.traced.toFixed(1)} s`;
   const at = measured.at.replace("T", " ").replace(/(\.\d+)?Z$/, " UTC");

@@ -9,7 +9,7 @@ import type { Ability } from "./link.js";
 import { seen, whyNot } from "./link.js";
 import type { Evidence, VectorReport, Verdict } from "./report.js";
 import { known } from "./source.js";
-import { type DeviceTable, entryOf } from "./tables.js";
+import { type DeviceTable, type EntryState, entryOf } from "./tables.js";
 import type { TraceFacts } from "./trace-facts.js";
 
 /** What is known beside the vector itself. */
@@ -66,7 +66,7 @@ function decide(
   const runs = trace?.handled.find(({ irq }) => irq === vector.irq);
   const change = trace?.posting.find(({ hostIrq }) => hostIrq === vector.irq);
   const entry = table === undefined ? undefined : entryOf(table, device, vector);
-  const tableSays: Evidence[] = table === undefined ? [] : [table.evidence];
+  const tableSays = table === undefined ? [] : [doubted(table, entry)];
   const changeSays: Evidence[] =
     change === undefined
       ? []
@@ -101,8 +101,9 @@ function decide(
   if (barrier !== undefined)
     return { verdict: "cannot be", evidence: [barrier, growth.evidence, ...pairing.evidence] };
 
-  const rest = [...tableSays, ...doubt(entry, table), ...changeSays, growth.evidence];
+  const rest = [...tableSays, ...changeSays, growth.evidence];
   if (pairing.paired) return { verdict: "paired", evidence: [...pairing.evidence, ...rest] };
+  rest.push(...pairing.evidence);
   if (able === "unknown") return { verdict: "unknown", evidence: [setting.because, ...rest] };
   if (growth.count === null) return { verdict: "unknown", evidence: [growth.evidence, ...tableSays] };
   if (setting.guestReceived) {
@@ -131,14 +132,12 @@ function barrierOf(vector: Vector, { host, able, because }: Setting): Evidence |
   return undefined;
 }
 
-function doubt(entry: string | undefined, table: DeviceTable | undefined): Evidence[] {
-  if (table === undefined) return [];
-  const source = table.evidence.source;
-  if (entry === "posted" && table.doubt !== undefined)
-    return [{ source, says: `posted, but ${table.doubt}` }];
-  if (entry === "some posted")
-    return [{ source, says: "which of its vectors are the posted ones it does not say" }];
-  return [];
+/** What the table says, with what it leaves open about this entry. */
+function doubted(table: DeviceTable, entry: EntryState | undefined): Evidence {
+  const { source, says } = table.evidence;
+  if (entry === "posted" && table.doubt !== undefined) return { source, says: `${says}; but ${table.doubt}` };
+  if (entry === "some posted") return { source, says: `${says}; it does not say which vectors these are` };
+  return table.evidence;
 }
 
 /** Both ends registered with the same eventfd, without an error. */
@@ -154,10 +153,21 @@ function pairingOf(
     .filter((one) => one.side === "consumer" && one.eventfdId === producer.eventfdId)
     .at(-1);
   const words = (side: string, result: number | undefined) =>
-    result === undefined ? `no ${side}` : result === 0 ? `${side} registered` : `${side} refused (${result})`;
+    result === undefined
+      ? `no ${side}`
+      : result === 0
+        ? `${side} registered`
+        : `${side} refused (${errno(result)})`;
   const says = `eventfd ${producer.eventfdId}: ${words("producer", producer.result)}, ${words("consumer", consumer?.result)}`;
   return {
     paired: producer.result === 0 && consumer?.result === 0,
     evidence: [{ source: "probes of irq_bypass_register_*", says }],
   };
+}
+
+/** The errors that registration is refused with. */
+function errno(result: number): string {
+  if (result === -16) return "EBUSY: the eventfd has one already";
+  if (result === -22) return "EINVAL: posting is not possible for it";
+  return String(result);
 }
