@@ -48,8 +48,11 @@ export function processIo(): DoctorIo {
       process.stdout.isTTY === true && (process.env.NO_COLOR ?? "") === "" && process.env.TERM !== "dumb",
     progress: process.stderr.isTTY === true,
     onInterrupt: (stop) => {
-      process.on("SIGINT", stop).on("SIGTERM", stop);
-      return () => process.off("SIGINT", stop).off("SIGTERM", stop);
+      const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+      for (const signal of signals) process.on(signal, stop);
+      return () => {
+        for (const signal of signals) process.off(signal, stop);
+      };
     },
     exit: (code) => {
       process.exitCode = code;

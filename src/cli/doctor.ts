@@ -4,11 +4,13 @@
 import { Command, InvalidArgumentError } from "commander";
 import { isPciAddress } from "../doctor/action.js";
 import { Capture, makeCaptureDir } from "../doctor/capture.js";
+import { collectorScript } from "../doctor/collector.js";
 import { selectingDevid } from "../doctor/devid.js";
 import { diagnose } from "../doctor/diagnose.js";
 import { DoctorError } from "../doctor/error.js";
 import { readHost, readLater } from "../doctor/host.js";
 import { LiveSource, liveSampling } from "../doctor/live.js";
+import { prometheusText } from "../doctor/prometheus.js";
 import type { Report } from "../doctor/report.js";
 import { openSaved, type SavedTree } from "../doctor/saved.js";
 import type { Sampling } from "../doctor/source.js";
@@ -78,6 +80,10 @@ async function guarded(options: DoctorOptions, io: DoctorIo): Promise<number> {
   const unlisten = io.onInterrupt(() => abort.abort());
   try {
     refuseNonsense(options);
+    if (options.collector === true) {
+      io.stdout(collectorScript());
+      return 0;
+    }
     if (options.storm !== undefined) return await storm(options, io, abort.signal);
     return options.watch === true
       ? await watch(options, io, abort.signal)
@@ -119,6 +125,9 @@ function refuseNonsense(options: DoctorOptions): void {
     refuse("--capture saves two samples, and --watch takes more: leave one of them out");
   }
   if (options.json === true && options.prometheus === true) refuse("give --json or --prometheus, not both");
+  if (options.watch === true && options.prometheus === true) {
+    refuse("--prometheus writes the metrics of one sample, and --watch takes more: leave one of them out");
+  }
 }
 
 /** One report: two samples, findings, output. */
@@ -247,6 +256,10 @@ async function watch(options: DoctorOptions, io: DoctorIo, signal: AbortSignal):
 function print(report: Report, options: DoctorOptions, io: DoctorIo): void {
   if (options.json === true) {
     io.stdout(`${JSON.stringify(report, undefined, options.watch === true ? undefined : 2)}\n`);
+    return;
+  }
+  if (options.prometheus === true) {
+    io.stdout(prometheusText(report));
     return;
   }
   io.stdout(textReport(report, { width: io.columns ?? DEFAULT_COLUMNS, colour: io.colour }));
