@@ -9,8 +9,10 @@ import type { DoctorIo, DoctorOptions } from "./doctor-io.js";
 
 const DEFAULT_COLUMNS = 100;
 const LEAST_COLUMNS = 66;
+/** 128 + SIGINT, as shells have it. */
+const INTERRUPTED = 130;
 
-/** Runs the storm, prints its report, gives its exit code: 0 no list, 1 the list, 2 could not tell. */
+/** Runs the storm, prints its report, gives its exit code: 0 no list, 1 the list, 2 could not tell, 130 interrupted. */
 export async function storm(options: DoctorOptions, io: DoctorIo, signal: AbortSignal): Promise<number> {
   const progress = io.progress ? (standing: number) => io.stderr(`\r${standing} irqfds `) : undefined;
   const report = await runStorm(
@@ -28,5 +30,5 @@ export async function storm(options: DoctorOptions, io: DoctorIo, signal: AbortS
   });
   if (options.json === true) io.stdout(`${JSON.stringify(report, undefined, 2)}\n`);
   else io.stdout(stormText(report, Math.max(io.columns ?? DEFAULT_COLUMNS, LEAST_COLUMNS)));
-  return report.exit;
+  return report.ended === "interrupted" ? INTERRUPTED : report.exit;
 }

@@ -66,7 +66,7 @@ export function prometheusText(report: Report): string {
     {
       name: "irqbypass_window_seconds",
       help: "Time between the two samples that the verdicts rest on.",
-      samples: [{ labels: [], value: report.measured.seconds }],
+      samples: [{ labels: [], value: Number(report.measured.seconds.toFixed(3)) }],
     },
     {
       name: "irqbypass_sample_timestamp_seconds",

@@ -102,6 +102,27 @@ test("a VM of another process is found, and stops the storm", { skip }, async ()
   }
 });
 
+test("Ctrl-C ends the command's storm with what it has, and with 130", { skip }, async () => {
+  const script = `
+    const { doctorCommand } = await import(${JSON.stringify(import.meta.resolve("#src/cli/doctor.js"))});
+    await doctorCommand().parseAsync(["--storm", "15000", "--force"], { from: "user" });`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let out = "";
+  child.stdout.on("data", (data) => {
+    out += data;
+  });
+  const closed = once(child, "close");
+  while (!otherVms(io.source, process.pid).pids.includes(child.pid!) && child.exitCode === null) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  child.kill("SIGINT");
+  const [code] = await closed;
+  assert.equal(code, 130);
+  assert.match(out, /Interrupted before the second pass was done/);
+});
+
 test("without koffi the error says what to install", {
   skip: process.arch !== "x64" && "x64 only",
 }, async () => {
