@@ -120,8 +120,7 @@ function posting(generation: string, start: RegExp, irq: RegExp, end: RegExp): M
         kind: "posting",
         hostIrq: groups.irq === undefined ? null : Number(groups.irq),
         set: groups.state !== "disabled",
-        // Before 6.17 the id is printed without a sign; none has 32 bits set.
-        vcpu: Number(groups.vcpu) === 0xffffffff ? -1 : Number(groups.vcpu),
+        vcpu: Number(groups.vcpu),
         gsi: Number.parseInt(groups.gsi!, 16),
         guestVector: Number.parseInt(groups.gvec!, 16),
       };

@@ -235,6 +235,11 @@ test("the words that are not masked are those of a capture", () => {
   assert.equal(words, KERNEL_WORDS.source.replaceAll("\\w", "[[:alnum:]_]"));
 });
 
+test("the command prints the script and nothing else", async () => {
+  const { stdout, stderr, code } = await runDoctor(["--collector"]);
+  assert.deepEqual([stdout, stderr, code], [collectorScript(), "", 0]);
+});
+
 test("bad options are refused before anything is written", { skip }, async () => {
   const cwd = workDir();
   writeFileSync(join(cwd, "there.tar"), "");

@@ -3,6 +3,8 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { escapeLabel, prometheusText } from "#src/doctor/prometheus.js";
 import { type DeviceReport, type Report, VERDICTS, type Verdict } from "#src/doctor/report.js";
+import { runDoctor } from "./run.js";
+import { loadHost, withTree } from "./tree.js";
 
 function device(
   address: string,
@@ -163,4 +165,24 @@ test("names of devices come through whatever they hold", () => {
       assert.equal(prometheusText(report([...made].reverse())), text);
     }),
   );
+});
+
+test("the command writes metrics of what it was given, and refuses to mix outputs", async () => {
+  await withTree("intel-nopost", loadHost("intel-nopost"), async (dir) => {
+    const { stdout, stderr, code } = await runDoctor(["--from", dir, "--prometheus"]);
+    assert.equal(stderr, "");
+    assert.equal(code, 1);
+    const { samples } = parse(stdout);
+    const delivered = samples.find(
+      ({ name, labels }) =>
+        name === "irqbypass_vectors" && labels.verdict === "delivered by the host just now",
+    );
+    assert.equal(delivered?.value, 4);
+  });
+  for (const other of ["--json", "--watch"]) {
+    const { code, stderr, stdout } = await runDoctor(["--prometheus", other]);
+    assert.equal(code, 2);
+    assert.match(stderr, /EINVAL: .*--prometheus/);
+    assert.equal(stdout, "");
+  }
 });
