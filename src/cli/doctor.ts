@@ -24,38 +24,43 @@ export type { DoctorIo, DoctorOptions } from "./doctor-io.js";
 
 /** Ended by Ctrl-C: 128 + SIGINT, as shells have it. */
 const INTERRUPTED = 130;
+const CANNOT_TELL = 2;
 const DEFAULT_COLUMNS = 100;
 
 /** The subcommand, for the program's main command to add. */
 export function doctorCommand(io: DoctorIo = processIo()): Command {
-  return new Command("doctor")
-    .description(
-      "say which interrupts of assigned devices bypass this host, and what keeps the others from it",
-    )
-    .option("--pid <pid>", "look at this virtual machine only", wholeNumber)
-    .option("--device <bdf>", "look at this device only, such as 0000:3b:00.0", address)
-    .option("--interval <seconds>", "time between the two samples", seconds, 2)
-    .option("--watch", "go on, and refresh the report after every interval, until Ctrl-C")
-    .option("--json", "print the report as JSON; with --watch one report a line")
-    .option("--root <dir>", "read a host that is mounted here, such as /host in a container")
-    .option("--from <dir>", "read a capture instead of this host")
-    .option("--capture <dir>", "save the files that were read into this new directory")
-    .option("--raw", "with --capture: do not mask command lines, names and paths of files")
-    .option("--guest-received", "you saw the guest's own counts of these interrupts grow in the window")
-    .option("--write-devid", "on AMD, as root: select each device in debugfs to read its remapping table")
-    .option("--trace <seconds>", "as root: follow the tracepoints for this long too", seconds)
-    .option("--collector", "print a shell script that makes a capture on a host without Node")
-    .option("--prometheus", "print metrics for the textfile collector of node_exporter")
-    .option(
-      "--storm [count]",
-      "measure what assigning and deassigning an irqfd costs, up to this many",
-      wholeNumber,
-    )
-    .option("--force", "with --storm: measure although other processes hold a VM")
-    .addHelpText("after", HELP)
-    .action(async (options: DoctorOptions) => {
-      io.exit(await guarded(options, io));
-    });
+  return (
+    new Command("doctor")
+      .description(
+        "say which interrupts of assigned devices bypass this host, and what keeps the others from it",
+      )
+      .option("--pid <pid>", "look at this virtual machine only", wholeNumber)
+      .option("--device <bdf>", "look at this device only, such as 0000:3b:00.0", address)
+      .option("--interval <seconds>", "time between the two samples", seconds, 2)
+      .option("--watch", "go on, and refresh the report after every interval, until Ctrl-C")
+      .option("--json", "print the report as JSON; with --watch one report a line")
+      .option("--root <dir>", "read a host that is mounted here, such as /host in a container")
+      .option("--from <dir>", "read a capture instead of this host")
+      .option("--capture <dir>", "save the files that were read into this new directory")
+      .option("--raw", "with --capture: do not mask command lines, names and paths of files")
+      .option("--guest-received", "you saw the guest's own counts of these interrupts grow in the window")
+      .option("--write-devid", "on AMD, as root: select each device in debugfs to read its remapping table")
+      .option("--trace <seconds>", "as root: follow the tracepoints for this long too", seconds)
+      .option("--collector", "print a shell script that makes a capture on a host without Node")
+      .option("--prometheus", "print metrics for the textfile collector of node_exporter")
+      .option(
+        "--storm [count]",
+        "measure what assigning and deassigning an irqfd costs, up to this many",
+        wholeNumber,
+      )
+      .option("--force", "with --storm: measure although other processes hold a VM")
+      .addHelpText("after", HELP)
+      // A wrong option must not look like "one interrupt cannot be posted", which is 1.
+      .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : CANNOT_TELL))
+      .action(async (options: DoctorOptions) => {
+        io.exit(await guarded(options, io));
+      })
+  );
 }
 
 const HELP = `
@@ -64,7 +69,8 @@ It reads and changes nothing, but for --write-devid, --trace and --storm, which 
 Exit codes:
   0  every interrupt of an assigned device is posted, or able to be
   1  one cannot be, or was delivered by the host
-  2  it could not tell; the report says which right, mount or option is missing
+  2  it could not tell; the report says which right, mount or option is missing.
+     Also for options that make no sense
   130  ended by Ctrl-C
 
 Examples:
@@ -91,7 +97,7 @@ async function guarded(options: DoctorOptions, io: DoctorIo): Promise<number> {
   } catch (error) {
     if (!(error instanceof DoctorError)) throw error;
     io.stderr(`irqbypass doctor: ${error.message}\n`);
-    return error.code === "EINTR" ? INTERRUPTED : 2;
+    return error.code === "EINTR" ? INTERRUPTED : CANNOT_TELL;
   } finally {
     unlisten();
   }
@@ -242,7 +248,7 @@ async function watch(options: DoctorOptions, io: DoctorIo, signal: AbortSignal):
     try {
       code = await once(options, shown ? quiet : io, signal, (report) => {
         const clear = io.columns !== undefined && options.json !== true ? "\u001b[H\u001b[2J" : "";
-        io.stdout(clear);
+        if (clear !== "") io.stdout(clear);
         print(report, options, io);
       });
       shown = true;

@@ -1,12 +1,13 @@
 /**
  * Runs the command in this process, with what it prints kept.
  */
+import { CommanderError } from "commander";
 import { type DoctorIo, doctorCommand } from "#src/cli/doctor.js";
 
 export interface Run {
   readonly stdout: string;
   readonly stderr: string;
-  /** undefined if the command did not get to its end. */
+  /** undefined if the options were refused, or help was asked for. */
   readonly code: number | undefined;
 }
 
@@ -39,6 +40,10 @@ export async function runDoctor(args: readonly string[], changes: Partial<Doctor
       stderr += text;
     },
   });
-  await command.parseAsync([...args], { from: "user" });
+  try {
+    await command.parseAsync([...args], { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+  }
   return { stdout, stderr, code };
 }
