@@ -5,6 +5,7 @@
  *     like other-host              take over that host's entries, then change some
  *     seconds 2.5                  time between the samples, 2 if not given
  *     options --guest-received     what the doctor is run with
+ *     vectors 500 of 0000:60:00.0 from 1000 growing 7     MSI-X vectors of a device, its first seven with traffic
  *
  *     == proc/cmdline              a file of the first sample; its text follows
  *     == 2/proc/interrupts         of the second sample; both/ is of both
@@ -49,6 +50,7 @@ export function parseHost(text: string, load: (name: string) => HostText = loadH
   const entries = new Map<string, Entry>();
   let seconds = "2.000";
   let options: string[] = [];
+  const many: string[][] = [];
   const lines = text.split("\n");
   let at = 0;
   for (; at < lines.length && !lines[at]!.startsWith("== "); at += 1) {
@@ -59,6 +61,7 @@ export function parseHost(text: string, load: (name: string) => HostText = loadH
       seconds = base.seconds;
     } else if (word === "seconds") seconds = rest[0]!;
     else if (word === "options") options = rest;
+    else if (word === "vectors") many.push(rest);
     else if (word !== "" && word !== "#") throw new Error(`unknown line: ${lines[at]}`);
   }
   while (at < lines.length) {
@@ -69,6 +72,9 @@ export function parseHost(text: string, load: (name: string) => HostText = loadH
     for (const line of head.startsWith("both/") ? [`1/${head.slice(5)}`, `2/${head.slice(5)}`] : [head]) {
       put(entries, line, body);
     }
+  }
+  for (const [count, , device, , first, , growing] of many) {
+    addVectors(entries, device!, Number(first), Number(count), Number(growing));
   }
   return { entries, seconds, options };
 }
@@ -85,6 +91,43 @@ function put(entries: Map<string, Entry>, head: string, body: readonly string[])
     for (const key of [...entries.keys()])
       if (key === path || key.startsWith(`${path}/`)) entries.delete(key);
   } else throw new Error(`unknown entry: ${head}`);
+}
+
+/** Adds the lines of many vectors to both samples; those without traffic are posted. */
+function addVectors(
+  entries: Map<string, Entry>,
+  device: string,
+  first: number,
+  count: number,
+  growing: number,
+): void {
+  const table = "1/sys/kernel/debug/iommu/intel/ir_translation_struct";
+  const rows = { "1/proc/interrupts": "", "2/proc/interrupts": "", [table]: "" };
+  const source = device.slice(device.indexOf(":") + 1);
+  for (let index = 0; index < count; index += 1) {
+    const irq = first + index;
+    for (const sample of [1, 2] as const) {
+      const traffic = sample === 2 && index < growing ? 100 * (index + 1) : 0;
+      const counts = [index + traffic, 0, 0, 0].map((number) => String(number).padStart(11)).join("");
+      rows[`${sample}/proc/interrupts`] +=
+        `${irq}:${counts}  IR-PCI-MSIX-${device} ${index}-edge  vfio-msix[${index}](${device})\n`;
+    }
+    if (index >= growing)
+      rows[table] += ` ${irq} ${source} 00000001 05a3c2c0 41  0000000100043b00\t05a3c2c000418001\n`;
+  }
+  const remapped = Array.from(
+    { length: growing },
+    (_, index) => ` ${first + index} ${source} 00000001 22  0000000000043b00\t000000010022000d\n`,
+  );
+  for (const [path, text] of Object.entries(rows)) {
+    const entry = entries.get(path);
+    const old = entry !== undefined && "text" in entry ? entry.text : "";
+    // The remapped rows belong to the first part of the table, the posted ones to its last.
+    const joined = path === table ? old.replace(/^ 0 {5}/m, (row) => `${remapped.join("")}${row}`) : old;
+    entries.set(path, { text: joined + text });
+  }
+  entries.set(`1/sys/bus/pci/drivers/vfio-pci/${device}`, { directory: true });
+  entries.set(`1/sys/bus/pci/devices/${device}/driver`, { target: "../../../../bus/pci/drivers/vfio-pci" });
 }
 
 /** Reads `hosts/NAME/host.txt`. */
