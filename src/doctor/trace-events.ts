@@ -96,11 +96,11 @@ function matchPosting({ fields, text }: EventFormat): MatchedFormat | null {
   const vtd = text.startsWith("VT-d PI is %s for ");
   const plain = text.startsWith("PI is %s for ");
   if (vtd && !irq && address)
-    return posting("Linux 4.4 on: no host interrupt", /^VT-d PI is/, / for this irq/, ADDRESS);
-  if (vtd && irq && address) return posting("later 4.x to 6.10: VT-d PI", /^VT-d PI is/, HOST_IRQ, ADDRESS);
+    return posting("Linux 4.4 on, without the host interrupt", /^VT-d PI is/, / for this irq/, ADDRESS);
+  if (vtd && irq && address) return posting("Linux 4.x to 6.10, VT-d PI", /^VT-d PI is/, HOST_IRQ, ADDRESS);
   if (plain && irq && address)
-    return posting("6.11 to 6.16: PI with an address", /^PI is/, HOST_IRQ, ADDRESS);
-  if (plain && irq) return posting("6.17 on: every change", /^PI is/, HOST_IRQ, /$/);
+    return posting("Linux 6.11 to 6.16, with an address", /^PI is/, HOST_IRQ, ADDRESS);
+  if (plain && irq) return posting("Linux 6.17 on, every change", /^PI is/, HOST_IRQ, /$/);
   return null;
 }
 

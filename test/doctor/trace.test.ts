@@ -60,7 +60,7 @@ test("the last update of each host interrupt counts, with the handlers before an
         line("irq_handler_entry", "irq=9 name=vp-vdpa[0000:17:00.0]-0\n"),
     );
   });
-  assert.equal(facts.generation, "6.17 on: every change");
+  assert.equal(facts.generation, "Linux 6.17 on, every change");
   assert.deepEqual(facts.posting, [
     { hostIrq: 130, set: true, vcpu: 0, gsi: 24, guestVector: 0x31, at: 0.25 },
     { hostIrq: 131, set: false, vcpu: -1, gsi: 24, guestVector: 0x31, at: 0.75 },
