@@ -15,10 +15,9 @@ import type { Report } from "../doctor/report.js";
 import { openSaved, type SavedTree } from "../doctor/saved.js";
 import type { Sampling } from "../doctor/source.js";
 import { textReport } from "../doctor/text.js";
-import { followTrace, processTraceIo } from "../doctor/trace.js";
-import type { TraceFacts } from "../doctor/trace-facts.js";
 import { type DoctorIo, type DoctorOptions, processIo } from "./doctor-io.js";
 import { storm } from "./doctor-storm.js";
+import { type Tracing, trace } from "./doctor-trace.js";
 
 export type { DoctorIo, DoctorOptions } from "./doctor-io.js";
 
@@ -136,7 +135,7 @@ function refuseNonsense(options: DoctorOptions): void {
   }
 }
 
-/** One report: two samples, findings, output. */
+/** One report, with a trace beside it if that was asked for. */
 async function once(
   options: DoctorOptions,
   io: DoctorIo,
@@ -144,36 +143,54 @@ async function once(
   show: (report: Report) => void,
 ): Promise<number> {
   if (options.capture !== undefined) makeCaptureDir(options.capture);
+  if (options.trace === undefined) return await sample(options, io, signal, show);
+  const tracing = trace(options.trace, options, io, signal);
+  try {
+    await tracing.window;
+    return await sample(options, io, signal, show, tracing);
+  } finally {
+    await tracing.close();
+  }
+}
+
+/** Two samples, findings, output. */
+async function sample(
+  options: DoctorOptions,
+  io: DoctorIo,
+  signal: AbortSignal,
+  show: (report: Report) => void,
+  tracing?: Tracing,
+): Promise<number> {
   const { sampling: plain, saved } = open(options);
   const capture = options.capture === undefined ? undefined : new Capture(plain);
   const sampling = capture ?? plain;
 
   const host = readHost(sampling.first);
-  const trace = options.trace === undefined ? saved?.trace : await follow(options.trace, options, io, signal);
   const progress = io.progress
     ? (left: number) => io.stderr(`\rsecond sample in ${left.toFixed(1)} s `)
     : undefined;
-  const sample = await sampling
+  const window = await sampling
     .second(progress === undefined ? { signal } : { signal, progress })
     .finally(() => {
       if (io.progress) io.stderr("\r\u001b[K");
     });
-  const later = readLater(sample.source, host);
+  const later = readLater(window.source, host);
+  const traced = tracing === undefined ? saved?.trace : await tracing.facts;
   const at = saved?.about.at ?? new Date().toISOString();
 
   const report = diagnose({
     host,
     later,
-    seconds: sample.seconds,
+    seconds: window.seconds,
     at,
-    ...(trace === undefined ? {} : { trace }),
+    ...(traced === undefined ? {} : { trace: traced }),
     guestReceived: options.guestReceived === true,
     ...(options.pid === undefined ? {} : { pid: options.pid }),
     ...(options.device === undefined ? {} : { device: options.device }),
   });
   if (capture !== undefined && options.capture !== undefined) {
     const masked = options.raw !== true;
-    const count = capture.save(options.capture, { masked, at, trace });
+    const count = capture.save(options.capture, { masked, at, trace: traced });
     io.stderr(
       `irqbypass doctor: saved ${count} files in ${options.capture}, ${masked ? "masked" : "not masked"}\n`,
     );
@@ -185,20 +202,6 @@ async function once(
   );
   show(report);
   return report.verdict.exit;
-}
-
-/** Follows the tracepoints; the window between the samples is as long then. */
-async function follow(
-  span: number,
-  options: DoctorOptions,
-  io: DoctorIo,
-  signal: AbortSignal,
-): Promise<TraceFacts> {
-  const progress = io.progress
-    ? (left: number) => io.stderr(`\rtracing for ${left.toFixed(1)} s more `)
-    : undefined;
-  const started = () => io.stderr(`irqbypass doctor: tracing for ${span} s, start the VM now\n`);
-  return await followTrace({ seconds: span, signal, progress, started }, processTraceIo(options.root ?? "/"));
 }
 
 /** What --pid and --device name has to be there. */

@@ -123,6 +123,27 @@ test("the real tracing file system", { skip }, async (t) => {
     }
   });
 
+  await t.test("a VM that is started while the trace runs is in the report", async () => {
+    const { out, err, code } = await result(
+      run(`
+        import { accessSync } from "node:fs";
+        const { doctorCommand } = await import(${JSON.stringify(import.meta.resolve("#src/cli/doctor.js"))});
+        const { openStormKernel } = await import(${module("storm-kernel")});
+        let kernel;
+        try { accessSync("/dev/kvm"); kernel = await openStormKernel(); } catch {}
+        setTimeout(() => kernel?.createVm(), 300);
+        await doctorCommand().parseAsync(["--trace", "1.5", "--interval", "0.5", "--json"], { from: "user" });
+        console.error(kernel === undefined ? "no KVM" : "own " + process.pid);`),
+    );
+    assert.ok(code === 0 || code === 1 || code === 2, err);
+    const report = JSON.parse(out);
+    assert.ok(report.measured.traced >= 1.5);
+    assert.ok(report.measured.seconds >= 0.5 && report.measured.seconds < report.measured.traced);
+    const own = /own (\d+)/.exec(err)?.[1];
+    if (own !== undefined) assert.ok(report.vms.some((vm: { pid: number }) => vm.pid === Number(own)));
+    assert.deepEqual(await left(), []);
+  });
+
   await t.test("what a killed one leaves goes with the next, and one that runs stays", async () => {
     const waiting = 'await trace({ seconds: 60, started: () => console.log("started") });';
     const [killed, living] = [run(waiting), run(waiting)];
