@@ -1,6 +1,6 @@
 import { IrqBypassError } from "./errors.js";
 import type { Kind } from "./kind.js";
-import { Header, LAYOUT_VERSION, LINE, MAGIC, POOLS, type PoolName } from "./layout.js";
+import { DEFAULT_ROUTES, Header, LAYOUT_VERSION, LINE, MAGIC, POOLS, type PoolName } from "./layout.js";
 import { Mutex } from "./mutex.js";
 import { PendingIrqfds } from "./pending.js";
 import type { Platform } from "./platform.js";
@@ -188,8 +188,12 @@ function nodeCapacity(capacity: Capacity): number {
   return Math.ceil((capacity.producer + capacity.consumer) / 32) + Math.ceil(capacity.eventfd / 32) + 64;
 }
 
+/** What a pool has room for: what was asked for, and what the host itself takes. */
 function capacityOf(capacity: Capacity, pool: PoolName): number {
-  return pool === "node" ? nodeCapacity(capacity) : capacity[pool];
+  if (pool === "node") return nodeCapacity(capacity);
+  if (pool === "route") return capacity.route + DEFAULT_ROUTES;
+  if (pool === "routing") return capacity.routing + 1;
+  return capacity[pool];
 }
 
 const lines = (words: number) => Math.ceil(words / LINE) * LINE;

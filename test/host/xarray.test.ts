@@ -14,7 +14,9 @@ const ascending = (a: number, b: number) => a - b;
 
 function entries({ array }: Tree): [number, number][] {
   const found: [number, number][] = [];
-  array.forEach((entry, index) => found.push([index, entry]));
+  array.forEach((entry, index) => {
+    found.push([index, entry]);
+  });
   return found;
 }
 
@@ -41,17 +43,15 @@ describe("an xarray", () => {
     fc.integer({ min: MAX - 100, max: MAX }),
   );
   // Few indexes, so that most that go in also come out again.
-  const steps = fc
-    .uniqueArray(index, { minLength: 1, maxLength: 24, size: "max" })
-    .chain((few) =>
-      fc.array(
-        fc.record({
-          call: fc.constantFrom("insert" as const, "erase" as const),
-          index: fc.constantFrom(...few),
-        }),
-        { maxLength: 200, size: "max" },
-      ),
-    );
+  const steps = fc.uniqueArray(index, { minLength: 1, maxLength: 24, size: "max" }).chain((few) =>
+    fc.array(
+      fc.record({
+        call: fc.constantFrom("insert" as const, "erase" as const),
+        index: fc.constantFrom(...few),
+      }),
+      { maxLength: 200, size: "max" },
+    ),
+  );
 
   it("does what a Map does, in order, with as many nodes as it needs and none when it is empty", () => {
     fc.assert(
