@@ -302,27 +302,24 @@ function createRecord(host: BypassHost, { vcpus = 1, apic = true }: VmOptions): 
   const record = mutex.guard(() => pools.vm.allocate());
   words.set(record + V.flags, apic ? 0 : VmFlag.bare);
   words.set(record + V.owner, thread.record);
-  if (apic) {
-    reset(host, record);
-    words.set(record + V.routing, defaultTable(host));
-  }
-  for (let index = 0; index < vcpus; index++) {
-    try {
-      words.set(
-        record + V.vcpu + index,
-        mutex.guard(() => pools.vcpu.allocate()),
-      );
-    } catch (error) {
-      for (let made = 0; made < index; made++)
-        mutex.guard(() => pools.vcpu.release(words.get(record + V.vcpu + made)));
-      mutex.guard(() => pools.vm.release(record));
-      throw error;
+  try {
+    if (apic) {
+      reset(host, record);
+      words.set(record + V.routing, defaultTable(host));
     }
-    const vcpu = words.get(record + V.vcpu + index);
-    words.set(vcpu + Vcpu.vm, record);
-    words.set(vcpu + Vcpu.index, index);
-    initialise(words, vcpu);
-    words.set(record + V.vcpus, index + 1);
+    for (let index = 0; index < vcpus; index++) {
+      const vcpu = mutex.guard(() => pools.vcpu.allocate());
+      words.set(record + V.vcpu + index, vcpu);
+      words.set(vcpu + Vcpu.vm, record);
+      words.set(vcpu + Vcpu.index, index);
+      initialise(words, vcpu);
+      words.set(record + V.vcpus, index + 1);
+    }
+    return record;
+  } catch (error) {
+    for (let index = 0; index < words.get(record + V.vcpus); index++)
+      mutex.guard(() => pools.vcpu.release(words.get(record + V.vcpu + index)));
+    mutex.guard(() => pools.vm.release(record));
+    throw error;
   }
-  return record;
 }

@@ -184,19 +184,8 @@ function isRelaying(host: Host): boolean {
   return any;
 }
 
-/** Room for the plan, and for the main thread and the relays. */
-function capacityFor({ vms, devices, interrupts }: Plan): Partial<Capacity> {
+/** The default host has room for every workload but for its threads; beside those, the main thread and the relays. */
+function capacityFor({ vms, devices }: Plan): Partial<Capacity> {
   const vcpus = vms.reduce((sum, vm) => sum + vm.vcpus, 0);
-  const ends = Math.max(1, interrupts.length);
-  return {
-    thread: vcpus + devices.length + 4,
-    eventfd: ends,
-    producer: ends,
-    consumer: ends,
-    route: ends,
-    injection: ends,
-    vm: vms.length,
-    routing: vms.length,
-    vcpu: vcpus,
-  };
+  return { thread: vcpus + devices.length + 4 };
 }
