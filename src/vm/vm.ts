@@ -229,8 +229,13 @@ export class Vm implements Disposable {
   private fence(irqfd: number): void {
     const { host } = this;
     const { words, thread, manager } = host;
-    const producer = host.mutex.guard(() => words.get(irqfd + Consumer.producer));
-    if (producer !== 0) manager.fence(producer, words.get(producer + Producer.owner));
+    let owner = 0;
+    const producer = host.mutex.guard(() => {
+      const connected = words.get(irqfd + Consumer.producer);
+      if (connected !== 0) owner = words.get(connected + Producer.owner);
+      return connected;
+    });
+    if (producer !== 0) manager.fence(producer, owner);
     thread.fenceAll(Thread.writing, irqfd);
   }
 }
