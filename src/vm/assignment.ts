@@ -31,8 +31,8 @@ export interface Assignment {
  * bypassed; nothing is left behind then.
  */
 export function assign(host: BypassHost, wanted: Assignment): number {
-  const { words, mutex, pools, thread, manager } = host;
-  const { vm, vmMutex, eventfd, gsi, policy } = wanted;
+  const { words, mutex, pools, thread } = host;
+  const { vm, eventfd, gsi, policy } = wanted;
   const irqfd = mutex.guard(() => {
     const record = pools.consumer.allocate();
     holdContext(host, eventfd);
@@ -43,7 +43,29 @@ export function assign(host: BypassHost, wanted: Assignment): number {
   words.set(irqfd + Consumer.policy, POLICIES.indexOf(policy));
   words.set(irqfd + Consumer.vm, vm);
   words.set(irqfd + Consumer.gsi, gsi);
-  if (words.compareExchange(eventfd + Eventfd.irqfd, 0, irqfd) !== 0) {
+  // Announced before anybody can find it: a deassign that finds it half assigned waits until it is all there.
+  words.store(thread.writing, irqfd);
+  try {
+    complete(host, wanted, irqfd);
+  } finally {
+    thread.leave(thread.writing);
+  }
+  return irqfd;
+}
+
+function complete(host: BypassHost, wanted: Assignment, irqfd: number): void {
+  const { words, mutex, pools, manager } = host;
+  const { vm, vmMutex, eventfd, gsi, policy } = wanted;
+  const bound = vmMutex.guard(() => {
+    // Linked and resolved in one section: a routing update either sees it in the list or was before it. Bound last:
+    // a writer that sees it drains the count, and the relay then needs source and target.
+    words.store(irqfd + Consumer.target, resolve(host, vm, gsi));
+    words.store(irqfd + Consumer.source, eventfd);
+    if (words.compareExchange(eventfd + Eventfd.irqfd, 0, irqfd) !== 0) return false;
+    link(host, vm, irqfd);
+    return true;
+  });
+  if (!bound) {
     release(host, irqfd, eventfd);
     const name = `eventfd ${pools.eventfd.slot(eventfd)}`;
     throw new IrqBypassError(
@@ -54,12 +76,6 @@ export function assign(host: BypassHost, wanted: Assignment): number {
       },
     );
   }
-  words.store(irqfd + Consumer.source, eventfd);
-  vmMutex.guard(() => {
-    // Linked and resolved in one section: a routing update either sees it in the list or was before it.
-    words.store(irqfd + Consumer.target, resolve(host, vm, gsi));
-    link(host, vm, irqfd);
-  });
   const leftover = listenOf(host, eventfd).start(host, irqfd, eventfd);
   if (policy !== "off") {
     try {
@@ -74,7 +90,6 @@ export function assign(host: BypassHost, wanted: Assignment): number {
     }
   }
   if (leftover) host.pending.raise(irqfd);
-  return irqfd;
 }
 
 /**
