@@ -197,12 +197,14 @@ function poll(vcpu, host) {
 }
 
 export const death = {
-  sentence: "When a device dies in the middle of a post, a running vCPU takes the next post of the vector all the same.",
+  sentence:
+    "When a device dies in the middle of a post, a running vCPU takes the next post of the vector all the same.",
   kills: ["device1"],
   setup: (world) => cast(world, { vectors: [VECTOR, VECTOR], run: poll }),
   twins: {
     "trusts-the-bit": {
-      sentence: "does not look at ON where the bit in PIR is set already, though whoever set it may have died",
+      sentence:
+        "does not look at ON where the bit in PIR is set already, though whoever set it may have died",
       setup: (world) => cast(world, { vectors: [VECTOR, VECTOR], run: poll, play: { post: trustsTheBit } }),
     },
   },

@@ -1,6 +1,8 @@
 // What the scenarios share: a small guest on a host that several threads see.
 import { Eventfd, Producer, Vcpu, Vm } from "irqbypass";
 import { hosts } from "irqbypass/explore";
+import { Header } from "#src/host/layout.js";
+import { runRelay } from "#src/vm/relay.js";
 
 /** The vector that every interrupt here has, and where its bit is. */
 export const VECTOR = 0x41;
@@ -10,8 +12,8 @@ const PIR = 16 + (VECTOR >>> 5);
 /**
  * A host with one VM of two vCPUs, whose GSI 24 goes to the first of them, and an eventfd. The first thread made it all.
  */
-export function guest(world, names) {
-  const seen = hosts(world, names);
+export function guest(world, names, options) {
+  const seen = hosts(world, names, options);
   const host = seen[names[0]];
   const vm = new Vm(host, { vcpus: 2 });
   vm.setGsiRouting([{ gsi: 24, msi: { vcpu: 0, vector: VECTOR } }]);
@@ -38,6 +40,12 @@ export function arrived(host, vm, index = 0) {
 
 /** The word of the descriptor with the interrupt's bit. */
 export const pirWord = (vm, index = 0) => vm.vcpu(index).record + PIR;
+
+/** The relay thread's part; a daemon. */
+export function relay(host) {
+  host.words.store(Header.relay, 2); // running
+  return () => runRelay(host);
+}
 
 export function expect(holds, sentence) {
   if (!holds) throw new Error(sentence);

@@ -33,7 +33,10 @@ const CAPACITY: Capacity = {
 export function hosts<Name extends string>(
   world: World,
   names: readonly [Name, ...Name[]],
-  kinds: readonly Kind[] = [],
+  {
+    kinds = [],
+    capacity = {},
+  }: { readonly kinds?: readonly Kind[]; readonly capacity?: Partial<Capacity> } = {},
 ): Record<Name, Host> {
   const options = (name: string) => ({
     kinds,
@@ -42,7 +45,10 @@ export function hosts<Name extends string>(
       world.adopt(name, buffer, byteOffset, length),
   });
   const [first, ...others] = names;
-  const creator = Host.create({ ...options(first), capacity: { ...CAPACITY, thread: names.length } });
+  const creator = Host.create({
+    ...options(first),
+    capacity: { ...CAPACITY, thread: names.length, ...capacity },
+  });
   const found = [
     [first, creator] as const,
     ...others.map((name) => [name, Host.attach(creator.handle, options(name))] as const),
@@ -82,7 +88,6 @@ class HostDiscipline implements Discipline {
     const place = this.place(word);
     const { wordClass, name, record, pool } = place;
     const atomic = wordClass === "A" || wordClass === "A64";
-    if (wordClass === undefined) return `${name} is in no field of the layout`;
     if (access === "wide")
       return wordClass === "A64" ? undefined : `${name} is 32 bits wide, and is used as 64`;
     if (access === "read" || access === "change") {
@@ -95,8 +100,11 @@ class HostDiscipline implements Discipline {
     }
     const locked = this.view[Header.mutex]! >> 1 === thread + 1;
     if (access === "set" && value === 0 && locked) return undefined; // a record that is given back is zeroed whole
+    if (wordClass === undefined) return `${name} is in no field of the layout`;
     if (atomic) return `${name} is atomic, and is used plainly`;
     if (wordClass === "C" && (access === "get" || locked)) return undefined;
+    // It changes when the record changes hands, which whoever holds a handle to it keeps from happening.
+    if (access === "get" && word === record + Rec.generation && pool !== "header") return undefined;
     if (wordClass === "H" && locked) return undefined;
     if (pool === "thread")
       return record === this.host.pools.thread.at(thread) ? undefined : `${name} is another thread's`;
