@@ -174,6 +174,7 @@ export class KvmVm implements Disposable {
     if (this.disposed) return;
     this.disposed = true;
     const { host, record } = this;
+    this.mutex.guard(() => host.words.set(record + V.dying, 1));
     for (;;) {
       const irqfd = this.mutex.guard(() => host.words.get(record + V.irqfds));
       if (irqfd === 0) break;
