@@ -11,7 +11,14 @@ export type { AddCallback, Callback, ConsumerOps, Kind, ProducerOps, Refusal } f
 export type { Path } from "./bypass/path.js";
 export { Producer } from "./bypass/producer.js";
 export { POLICIES, type Policy } from "./bypass/remapping.js";
-export { DeviceVector, type IrqIndex, VfioPciDevice, type VfioPciOptions } from "./device/vfio-pci.js";
+export type { Intx } from "./device/intx.js";
+export { IRQ_INDEXES, type IrqAction, type IrqIndex, type IrqInfo } from "./device/irq-index.js";
+export type { IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone } from "./device/set-irqs.js";
+export { VdpaDevice, type VdpaOps, type VdpaOptions } from "./device/vdpa.js";
+export { type VdpaSession, VIRTIO_STATUS } from "./device/vdpa-session.js";
+export { DeviceVector } from "./device/vector.js";
+export { VfioPciDevice, type VfioPciOptions } from "./device/vfio-pci.js";
+export type { Virtqueue } from "./device/virtqueue.js";
 export { EventfdContext, MAX_COUNT } from "./eventfd/context.js";
 export { Eventfd, type EventfdOptions } from "./eventfd/eventfd.js";
 export { type ErrorCode, type ErrorDetails, IrqBypassError } from "./host/errors.js";

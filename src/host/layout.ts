@@ -290,6 +290,8 @@ export const enum Chip {
 }
 export const PIC_PINS = 8;
 export const IOAPIC_PINS = 24;
+/** Routes of the table that VMs with an I/O APIC start with: each of its pins, and those of two PICs. */
+export const DEFAULT_ROUTES = 40;
 
 /** A GSI routing table: for each GSI the first of its routes. */
 export const enum Routing {

@@ -13,6 +13,7 @@ import { injected, relayed } from "../posting/irte.js";
 import type { Reason } from "../posting/reason.js";
 import { assign, checkIrqfd, deassign, forgetTarget } from "../vm/assignment.js";
 import { Irqfd } from "../vm/irqfd.js";
+import { irqfdsOf, requiredError } from "../vm/reroute.js";
 import { checkRoutes, defaultRoutes, type GsiRoute, type RouteWords } from "../vm/route.js";
 import type { IrqfdOptions } from "../vm/vm.js";
 import { vmMutex } from "../vm/vm-mutex.js";
@@ -107,17 +108,30 @@ export class KvmVm implements Disposable {
     const { host } = this;
     const checkedRoutes = checkRoutes(routes);
     const next = byGsi(checkedRoutes);
-    const changed = this.mutex.guard(() => {
-      const irqfds = [...this.irqfds()];
-      for (const irqfd of irqfds) this.checkRequired(irqfd, next);
-      return irqfds.filter((irqfd) => !same(this.routes.get(this.gsiOf(irqfd)), next.get(this.gsiOf(irqfd))));
-    });
+    const changed = this.mutex.guard(() =>
+      [...irqfdsOf(host, this.record)].filter(
+        (irqfd) => !same(this.routes.get(this.gsiOf(irqfd)), next.get(this.gsiOf(irqfd))),
+      ),
+    );
     // Through the eventfd while the two tables change: KVM itself takes either route, and never half of one.
-    const parked = changed.map((irqfd) => ({ irqfd, target: this.retarget(irqfd, relayed("no-route")) }));
+    const parked: { irqfd: number; target: number }[] = [];
+    const restore = () => {
+      for (const { irqfd, target } of parked) this.retarget(irqfd, target);
+    };
+    for (const irqfd of changed) {
+      const reason = requires(host, irqfd) ? whyNotInjected(next.get(this.gsiOf(irqfd))) : undefined;
+      const target = this.retarget(irqfd, relayed(reason ?? "no-route"), reason === undefined);
+      if (target !== undefined) {
+        parked.push({ irqfd, target });
+        continue;
+      }
+      restore();
+      throw requiredError(host, this.record, this.gsiOf(irqfd), reason ?? "no-route");
+    }
     try {
       this.machine.setGsiRouting(checkedRoutes.map(kvmRoute));
     } catch (error) {
-      for (const { irqfd, target } of parked) this.retarget(irqfd, target);
+      restore();
       throw error;
     }
     this.routes = next;
@@ -191,13 +205,19 @@ export class KvmVm implements Disposable {
     });
   }
 
-  /** Gives an irqfd another target, waits until no signal uses the old one, and returns that. */
-  private retarget(irqfd: number, target: number): number {
+  /**
+   * Gives an irqfd another target, waits until no signal uses the old one, and returns that. Unless `connected` allows it,
+   * changes nothing where a producer is connected, and returns undefined.
+   */
+  private retarget(irqfd: number, target: number): number;
+  private retarget(irqfd: number, target: number, connected: boolean): number | undefined;
+  private retarget(irqfd: number, target: number, connected = true): number | undefined {
     const { host } = this;
     const { words, mutex, manager } = host;
-    let old = 0;
+    let old: number | undefined;
     let owner = 0;
     const producer = mutex.guard(() => {
+      if (!connected && words.get(irqfd + Consumer.producer) !== 0) return 0;
       old = words.exchange(irqfd + Consumer.target, target);
       const changed = refresh(host, irqfd);
       if (changed !== 0) owner = words.get(changed + Producer.owner);
@@ -207,30 +227,8 @@ export class KvmVm implements Disposable {
     return old;
   }
 
-  private checkRequired(irqfd: number, next: ReadonlyMap<number, readonly RouteWords[]>): void {
-    const { host } = this;
-    const gsi = this.gsiOf(irqfd);
-    const reason = whyNotInjected(next.get(gsi));
-    if (reason === undefined || !requires(host, irqfd)) return;
-    if (host.mutex.guard(() => host.words.get(irqfd + Consumer.producer)) === 0) return;
-    throw new IrqBypassError(
-      "EOPNOTSUPP",
-      `GSI ${gsi} of VM ${this.id} requires bypass (${reason}): the old routes stay`,
-      {
-        subject: `GSI ${gsi}`,
-        reason,
-      },
-    );
-  }
-
   private gsiOf(irqfd: number): number {
     return this.host.words.get(irqfd + Consumer.gsi) >>> 0;
-  }
-
-  private *irqfds(): Generator<number> {
-    const { words } = this.host;
-    for (let irqfd = words.get(this.record + V.irqfds); irqfd !== 0; irqfd = words.get(irqfd + Consumer.next))
-      yield irqfd;
   }
 }
 
