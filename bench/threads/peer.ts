@@ -1,0 +1,132 @@
+/** The thread beside a contestant: the other end of what is measured, in one of several roles. */
+import { parentPort, workerData } from "node:worker_threads";
+import { Eventfd, Host, Producer, Vcpu } from "irqbypass";
+import { LinuxEventfd, linux } from "irqbypass/linux";
+import { RingBuffer } from "ringbuf.js";
+import type { VcpuData } from "../harness/machines.js";
+import { Mode, type PeerData, Word } from "../harness/peer.js";
+
+const { role, words, data } = workerData as PeerData;
+const port = parentPort!;
+const busy = () => Atomics.load(words, Word.mode) === Mode.busy;
+const acknowledge = () => Atomics.add(words, Word.ack, 1);
+
+/** Sleeps until there is work; for ever, since the process ends by itself. */
+function whenever(work: () => void): never {
+  port.postMessage("ready");
+  for (;;) {
+    Atomics.wait(words, Word.mode, Mode.idle);
+    work();
+  }
+}
+
+function join({ host: handle, vcpu }: VcpuData): { host: Host; vcpu: Vcpu } {
+  const host = Host.attach(handle);
+  return { host, vcpu: Vcpu.open(host, vcpu) };
+}
+
+const roles = {
+  /** Harvests a vCPU without a pause. */
+  harvest() {
+    const { vcpu } = join(data as VcpuData);
+    const into = new Uint32Array(8);
+    whenever(() => {
+      while (busy()) vcpu.take(into);
+    });
+  },
+
+  /** Answers each interrupt of its vCPU with a signal of its own, spinning. */
+  pingPong() {
+    const { host, vcpu } = join(data as VcpuData);
+    const eventfd = Eventfd.open(host, (data as VcpuData).eventfd!);
+    const producer = Producer.create(host);
+    producer.register(eventfd);
+    const into = new Uint32Array(8);
+    whenever(() => {
+      while (busy()) if (vcpu.take(into)) producer.signal();
+    });
+  },
+
+  /** The same with two bare words. */
+  rawPingPong() {
+    whenever(() => {
+      while (busy()) Atomics.store(words, Word.pong, Atomics.load(words, Word.ping));
+    });
+  },
+
+  /** The same with two ring buffers. */
+  ringPingPong() {
+    const { there, back } = data as { there: SharedArrayBuffer; back: SharedArrayBuffer };
+    const incoming = new RingBuffer(there, Int32Array);
+    const outgoing = new RingBuffer(back, Int32Array);
+    const element = new Int32Array(1);
+    whenever(() => {
+      while (busy()) if (incoming.pop(element) === 1) outgoing.push(element);
+    });
+  },
+
+  /** Halts, and acknowledges each interrupt in a bare word. */
+  halted() {
+    const { vcpu } = join(data as VcpuData);
+    const into = new Uint32Array(8);
+    port.postMessage("ready");
+    for (;;) {
+      vcpu.wait();
+      if (vcpu.take(into)) acknowledge();
+    }
+  },
+
+  /** Sleeps in Atomics.wait on `ping`, and acknowledges each change. */
+  futex() {
+    port.postMessage("ready");
+    for (let seen = 0; ; ) {
+      Atomics.store(words, Word.ready, 1);
+      Atomics.wait(words, Word.ping, seen);
+      Atomics.store(words, Word.ready, 0);
+      const value = Atomics.load(words, Word.ping);
+      if (value === seen) continue;
+      seen = value;
+      acknowledge();
+    }
+  },
+
+  /** Blocks in a read of a shared eventfd. */
+  eventfdReader() {
+    const { host: handle, eventfd } = data as Required<Pick<VcpuData, "host" | "eventfd">>;
+    const reader = Eventfd.open(Host.attach(handle), eventfd);
+    port.postMessage("ready");
+    for (;;) {
+      Atomics.store(words, Word.ready, 1);
+      reader.read();
+      Atomics.store(words, Word.ready, 0);
+      acknowledge();
+    }
+  },
+
+  /** Blocks in epoll_wait and read of a Linux eventfd. */
+  linuxReader() {
+    const { host: handle, eventfd } = data as Required<Pick<VcpuData, "host" | "eventfd">>;
+    const reader = LinuxEventfd.open(Host.attach(handle, { kinds: [linux()] }), eventfd);
+    port.postMessage("ready");
+    for (;;) {
+      Atomics.store(words, Word.ready, 1);
+      try {
+        reader.read({ timeoutMs: 1000 });
+      } catch {
+        continue; // nothing for a second
+      }
+      Atomics.store(words, Word.ready, 0);
+      acknowledge();
+    }
+  },
+
+  /** Takes messages on its event loop. */
+  messages() {
+    port.on("message", acknowledge);
+    port.postMessage("ready");
+  },
+};
+
+export type Role = keyof typeof roles;
+
+roles[role]();
