@@ -1,6 +1,6 @@
 /** A report as text: ratios first, absolute figures second. */
 import { quantity, times } from "./format.js";
-import type { Machine, Report, Row, SuiteReport, TrialReport } from "./report.js";
+import type { Figure, Machine, Report, SuiteReport, TrialReport } from "./report.js";
 import type { Measure } from "./suite.js";
 
 const DASH = "-";
@@ -41,21 +41,26 @@ export function isMatrix({ trials }: SuiteReport): boolean {
 }
 
 function printMatrix({ trials }: SuiteReport, { key, title, unit }: Measure): string[] {
-  const names = trials[0]?.rows.map(({ contestant }) => contestant) ?? [];
-  const table = (text: (row: Row) => string | undefined) =>
+  const all = trials[0]?.rows.map(({ contestant }) => contestant) ?? [];
+  const names = all.filter((_, i) => trials.some(({ rows }) => rows[i]?.figures[key] !== undefined));
+  const table = (text: (figure: Figure) => string) =>
     columns([
       ["N", ...names],
-      ...trials.map((trial) => [trial.title, ...trial.rows.map((row) => text(row) ?? DASH)]),
+      ...trials.map((trial) => [
+        trial.title,
+        ...names.map((name) => {
+          const figure = trial.rows.find(({ contestant }) => contestant === name)?.figures[key];
+          return figure === undefined ? DASH : text(figure);
+        }),
+      ]),
     ]);
-  return [
-    `${title}, in times of ${names[0]}:`,
-    ...table(({ figures }) => figures[key] && times(figures[key].ratio)),
-    `${title}, median and quartiles:`,
-    ...table(({ figures }) => {
-      const figure = figures[key];
-      return figure && `${quantity(figure.median, unit)} ${range(figure)}`;
-    }),
-  ];
+  const absolute = table((figure) => `${quantity(figure.median, unit)}${range(figure)}`);
+  const how = trials.some(({ rows }) => rows.some(({ figures }) => (figures[key]?.rounds.length ?? 0) > 1))
+    ? ", median and quartiles"
+    : "";
+  if (names.length < 2) return [`${title}${how}:`, ...absolute];
+  const ratios = table(({ ratio }) => times(ratio));
+  return [`${title}, in times of ${names[0]}:`, ...ratios, `${title}${how}:`, ...absolute];
 }
 
 function printTrial({ measures }: SuiteReport, { title, rows }: TrialReport): string[] {
@@ -71,7 +76,7 @@ function printTrial({ measures }: SuiteReport, { title, rows }: TrialReport): st
         const one = row.figures[key];
         return one ? quantity(one.median, unit) : DASH;
       }),
-      figure ? range(figure) : DASH,
+      figure ? range(figure).trim() : DASH,
     ];
   });
   return columns([head, ...body]);
@@ -87,10 +92,11 @@ function reasons({ trials }: SuiteReport): Map<string, string> {
   return found;
 }
 
-/** How far the middle half of the rounds lies from the median, in per cent of it. */
-function range({ median, low, high }: { median: number; low: number; high: number }): string {
+/** How far the quartiles of the rounds lie from their median, in per cent of it. */
+function range({ median, low, high, rounds }: Figure): string {
+  if (rounds.length < 2 || median === 0) return "";
   const percent = (value: number) => Math.round(Math.abs(value / median - 1) * 100);
-  return median === 0 ? "" : `-${percent(low)}/+${percent(high)}%`;
+  return ` -${percent(low)}/+${percent(high)}%`;
 }
 
 /** The first column to the left, the others to the right. */

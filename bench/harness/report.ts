@@ -54,7 +54,7 @@ export interface Report {
   readonly suites: readonly SuiteReport[];
 }
 
-/** A figure of a report, or undefined where it was not measured. `trial` is the beginning of the trial's title. */
+/** A figure of a report, or undefined where it was not measured. `trial` is the trial's title. */
 export function figure(
   report: Report,
   suite: string,
@@ -64,6 +64,6 @@ export function figure(
 ): Figure | undefined {
   return report.suites
     .find(({ name }) => name === suite)
-    ?.trials.find(({ title }) => title.startsWith(trial))
+    ?.trials.find(({ title }) => title === trial)
     ?.rows.find((row) => row.contestant === contestant)?.figures[measure];
 }

@@ -1,15 +1,19 @@
-import { Eventfd, Host, type Producer, Vcpu } from "irqbypass";
+import { Eventfd, Host, type Producer, Vcpu, Vm } from "irqbypass";
 import { LinuxEventfd, linux } from "irqbypass/linux";
-import { RingBuffer } from "ringbuf.js";
 import { Latencies } from "../harness/latencies.js";
 import { available } from "../harness/linux.js";
 import { buildPosted, VECTOR } from "../harness/machines.js";
 import { type Peer, pause, spinUntil, spinWhile, startPeer, Word } from "../harness/peer.js";
+import { loadRingBuffer } from "../harness/ring-buffer.js";
 import { type Prepare, type Round, roundMs, type Suite } from "../harness/suite.js";
 import { clockCost } from "../harness/timing.js";
 
 const WAKEUP_VECTOR = 0xf1;
 const BLOCK = 2000;
+
+/** Titles of the trials. */
+export const SPINNING = "to a thread that spins on another core";
+export const ASLEEP = "to a thread that sleeps";
 
 /**
  * One way between two threads that spin: half of a round trip whose two ways are alike. The mean is of blocks of
@@ -92,6 +96,7 @@ const rawWord: Prepare = async (parameters) => {
 };
 
 const ring: Prepare = async (parameters) => {
+  const RingBuffer = await loadRingBuffer();
   const there = RingBuffer.getStorageForCapacity(64, Int32Array);
   const back = RingBuffer.getStorageForCapacity(64, Int32Array);
   const outgoing = new RingBuffer(there, Int32Array);
@@ -176,12 +181,41 @@ const postMessage: Prepare = async (parameters) => {
   );
 };
 
+/** Deassigning takes the bypass away from a producer of another thread, and waits for its signal that is under way. */
+function fence(threads: number): Prepare {
+  return async (parameters) => {
+    const host = Host.create({ capacity: { eventfd: 64, producer: 64, consumer: 64 } });
+    const vm = new Vm(host, { apic: false });
+    vm.setGsiRouting([{ gsi: 24, msi: { vcpu: 0, vector: VECTOR } }]);
+    const eventfds = Array.from({ length: Math.max(1, threads) }, () => Eventfd.create(host));
+    const peers: Peer[] = [];
+    for (const eventfd of eventfds)
+      peers.push(await startPeer("hotProducer", { host: host.handle, eventfd: eventfd.handle }));
+    let next = 0;
+    return () => {
+      if (threads > 0) for (const peer of peers) peer.work();
+      pause(200);
+      const latencies = new Latencies();
+      const end = performance.now() + roundMs(parameters);
+      do {
+        next = (next + 1) % eventfds.length;
+        const irqfd = vm.irqfd(eventfds[next]!, 24, { bypass: "require" });
+        const start = performance.now();
+        irqfd.dispose();
+        latencies.add((performance.now() - start - clockCost) * 1e6);
+      } while (performance.now() < end);
+      for (const peer of peers) peer.rest();
+      return latencies.sample();
+    };
+  };
+}
+
 export const latency: Suite = {
   name: "latency",
   about:
     "From signal() until the other thread has harvested the interrupt. Spinning: half of a round trip that is posted both ways. Asleep: until the woken thread has answered in a bare word.",
   measures: [
-    { key: "mean", title: "one way, mean", unit: "ns" },
+    { key: "mean", title: "mean", unit: "ns" },
     { key: "p50", title: "p50", unit: "ns" },
     { key: "p99", title: "p99", unit: "ns" },
     { key: "p999", title: "p99.9", unit: "ns" },
@@ -196,15 +230,17 @@ export const latency: Suite = {
     "shared eventfd, blocked reader": eventfdReader,
     "Linux eventfd, poll and read": linuxReader,
     postMessage,
+    "deassign, three hot producers": fence(3),
+    "deassign, a quiet producer": fence(0),
   },
   trials: () => [
     {
-      title: "to a thread that spins on another core",
+      title: SPINNING,
       parameters: {},
       contestants: ["posted, spinning vCPU", "bare word", "ringbuf.js"],
     },
     {
-      title: "to a thread that sleeps",
+      title: ASLEEP,
       parameters: {},
       contestants: [
         "posted, halted vCPU",
@@ -214,6 +250,11 @@ export const latency: Suite = {
         "Linux eventfd, poll and read",
         "postMessage",
       ],
+    },
+    {
+      title: "of deassigning while others signal",
+      parameters: {},
+      contestants: ["deassign, three hot producers", "deassign, a quiet producer"],
     },
   ],
   notes: [

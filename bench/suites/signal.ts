@@ -1,9 +1,9 @@
 import { EventEmitter } from "node:events";
 import { Vcpu } from "irqbypass";
-import { RingBuffer } from "ringbuf.js";
 import { makeLinuxEventfd } from "../harness/linux.js";
 import { buildPosted } from "../harness/machines.js";
 import { type Peer, pause, spinUntil, spinWhile, startPeer, Word } from "../harness/peer.js";
+import { loadRingBuffer } from "../harness/ring-buffer.js";
 import { type Prepare, roundMs, type Suite } from "../harness/suite.js";
 import { measure, type Phase, timed, untimed } from "../harness/timing.js";
 
@@ -184,7 +184,8 @@ const postMessage: Prepare = async (parameters) => {
   );
 };
 
-const ring: Prepare = (parameters) => {
+const ring: Prepare = async (parameters) => {
+  const RingBuffer = await loadRingBuffer();
   const buffer = new RingBuffer(RingBuffer.getStorageForCapacity(VCPUS + 1, Int32Array), Int32Array);
   const element = new Int32Array(1);
   return rounds(

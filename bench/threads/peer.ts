@@ -1,10 +1,13 @@
 /** The thread beside a contestant: the other end of what is measured, in one of several roles. */
 import { parentPort, workerData } from "node:worker_threads";
-import { Eventfd, Host, Producer, Vcpu } from "irqbypass";
+import { Eventfd, Host, type HostHandle, Producer, Vcpu } from "irqbypass";
 import { LinuxEventfd, linux } from "irqbypass/linux";
-import { RingBuffer } from "ringbuf.js";
+import { BaselineManager, type Registry } from "../baselines/manager.js";
+import { LockWatch } from "../harness/lock-watch.js";
 import type { VcpuData } from "../harness/machines.js";
 import { Mode, type PeerData, Word } from "../harness/peer.js";
+import { loadRingBuffer } from "../harness/ring-buffer.js";
+import { Result, type StormData } from "../suites/storm.js";
 
 const { role, words, data } = workerData as PeerData;
 const port = parentPort!;
@@ -55,7 +58,8 @@ const roles = {
   },
 
   /** The same with two ring buffers. */
-  ringPingPong() {
+  async ringPingPong() {
+    const RingBuffer = await loadRingBuffer();
     const { there, back } = data as { there: SharedArrayBuffer; back: SharedArrayBuffer };
     const incoming = new RingBuffer(there, Int32Array);
     const outgoing = new RingBuffer(back, Int32Array);
@@ -120,6 +124,50 @@ const roles = {
     }
   },
 
+  /** Registers and unregisters its own consumers, and notes how long it waited for the lock. */
+  storm() {
+    const { host: handle, heads, consumers, eventfds, result } = data as StormData;
+    const waits = result.subarray(Result.histogram);
+    let watch: LockWatch | undefined;
+    const host = Host.attach(handle as HostHandle, {
+      words: (buffer, byteOffset, length) => {
+        watch = new LockWatch(buffer, byteOffset, length, waits);
+        return watch;
+      },
+    });
+    const manager: Registry = heads === 0 ? host.manager : BaselineManager.onLists(host, heads);
+    whenever(() => {
+      watch!.reset();
+      let operations = 0;
+      while (busy()) {
+        for (let i = 0; i < consumers.length && busy(); i++) {
+          manager.registerConsumer(consumers[i]!, eventfds[i]!);
+          manager.unregisterConsumer(consumers[i]!);
+          operations += 1;
+        }
+      }
+      const { taken, contended, parks, waitedNs, longestNs } = watch!;
+      result[Result.operations] = operations;
+      result[Result.taken] = taken;
+      result[Result.contended] = contended;
+      result[Result.parks] = parks;
+      result[Result.waitedUs] = waitedNs / 1000;
+      result[Result.longestNs] = Math.min(longestNs, 2 ** 31 - 1);
+      Atomics.store(result, Result.done, 1);
+    });
+  },
+
+  /** Signals through a producer of its own without a pause. */
+  hotProducer() {
+    const { host: handle, eventfd } = data as Required<Pick<VcpuData, "host" | "eventfd">>;
+    const host = Host.attach(handle);
+    const producer = Producer.create(host);
+    producer.register(Eventfd.open(host, eventfd));
+    whenever(() => {
+      while (busy()) producer.signal();
+    });
+  },
+
   /** Takes messages on its event loop. */
   messages() {
     port.on("message", acknowledge);
@@ -129,4 +177,4 @@ const roles = {
 
 export type Role = keyof typeof roles;
 
-roles[role]();
+await roles[role]();
