@@ -1,3 +1,4 @@
+import { IrqBypassError } from "../host/errors.js";
 import { ExploredMemory, scatter } from "./memory.js";
 import type { Performed } from "./op.js";
 import type { Cast, Discipline, ScenarioOptions } from "./scenario.js";
@@ -176,7 +177,8 @@ export class Explorer implements Stage {
       const offered = isKill(wanted) ? killOf(threadOf(wanted), 0) : wanted;
       if (!place.choices.includes(offered)) {
         if (place.choices.length === 0) break;
-        throw new Error(
+        throw new IrqBypassError(
+          "EINVAL",
           `this schedule is of another scenario or version: step ${made.length + 1} is not possible`,
         );
       }
