@@ -1,12 +1,12 @@
 // The manager: both ends register and unregister from several threads, and may be refused.
-import { Eventfd, Producer } from "irqbypass";
+import { Eventfd, Producer, Vm } from "irqbypass";
 import { expect, guest, openVcpu } from "./support.mjs";
 
 /** Nothing of a producer or an irqfd is left: no record, no entry of the index, no node of a tree. */
-function nothingLeft(host) {
+function nothingLeft(host, producers = 0) {
   host.mutex.guard(() => {
-    for (const name of ["producer", "consumer", "node"])
-      expect(host.pools[name].live === 0, `a ${name} record is left`);
+    expect(host.pools.producer.live === producers, "a producer record is left");
+    for (const name of ["consumer", "node"]) expect(host.pools[name].live === 0, `a ${name} record is left`);
   });
 }
 
@@ -28,10 +28,12 @@ function rivals(world, break_ = () => {}) {
         if (error.code !== "EBUSY") throw error;
         registered = false;
       }
+      const { manager, mutex } = hosts[name];
+      const there = mutex.guard(() => manager.producerAt(own.record)) === source.record;
+      expect(there === registered, `${name} was ${registered ? "taken away" : "registered though refused"}`);
       // Who was refused may unregister all the same.
       if (registered) source.unregister();
-      else hosts[name].manager.unregisterProducer(source.record);
-      source.dispose();
+      else manager.unregisterProducer(source.record);
       return registered;
     };
   }
@@ -41,7 +43,7 @@ function rivals(world, break_ = () => {}) {
     keeps,
     end({ a, b }) {
       expect(a || b, "nobody could register");
-      nothingLeft(host);
+      nothingLeft(host, 2);
     },
   };
 }
@@ -49,6 +51,7 @@ function rivals(world, break_ = () => {}) {
 export const exclusive = {
   sentence:
     "Of two producers for one eventfd the second is refused while the first is there, and its unregister touches nothing.",
+  preemptions: 2,
   setup: (world) => rivals(world),
   twins: {
     "by-key": {
@@ -68,9 +71,8 @@ export const exclusive = {
   },
 };
 
-/** A kind whose producers refuse to be connected, or whose device must not run while the connection changes. */
+/** A device registers its producer and takes it away, a VMM assigns an irqfd and deassigns it. */
 function pair(world, { refuse, broken = false }) {
-  const calls = { stopped: 0 };
   const kind = {
     name: "picky",
     producer: {
@@ -81,6 +83,7 @@ function pair(world, { refuse, broken = false }) {
   const { hosts, vm, eventfd, host } = guest(world, ["device", "vmm"], { kinds: [kind] });
   openVcpu(host, vm);
   const own = Eventfd.open(hosts.vmm, eventfd.handle);
+  const seen = Vm.open(hosts.vmm, vm.handle);
   const source = Producer.create(hosts.device, "picky");
   if (broken) {
     // A refused connection is not taken out of the index.
@@ -97,24 +100,18 @@ function pair(world, { refuse, broken = false }) {
         source.dispose();
       },
       vmm() {
-        const irqfd = vmOf(hosts.vmm, vm).irqfd(own, 24);
+        const irqfd = seen.irqfd(own, 24);
         irqfd.dispose();
       },
     },
-    keeps: [own, source, eventfd, calls],
+    keeps: [own, seen, source, eventfd],
     end: () => nothingLeft(host),
   };
 }
 
-/** The VM as another thread of the host sees it. */
-const vmOf = (host, vm) => {
-  const seen = Object.create(Object.getPrototypeOf(vm), Object.getOwnPropertyDescriptors(vm));
-  seen.host = host;
-  return seen;
-};
-
 export const connect = {
   sentence: "A producer and an irqfd that come and go in two threads leave nothing behind.",
+  preemptions: 2,
   setup: (world) => pair(world, { refuse: false }),
   twins: {
     "leaves-entry": {
@@ -126,6 +123,7 @@ export const connect = {
 
 export const refused = {
   sentence: "The same where the producer refuses every connection.",
+  preemptions: 2,
   setup: (world) => pair(world, { refuse: true }),
   twins: {
     "leaves-entry": {
