@@ -1,3 +1,4 @@
+import { IrqBypassError } from "../host/errors.js";
 import { ExploredMemory, scatter } from "./memory.js";
 import type { Performed } from "./op.js";
 import type { Cast, Discipline, ScenarioOptions } from "./scenario.js";
@@ -72,6 +73,7 @@ const PROGRESS_STEPS = 4096;
  */
 export class Explorer implements Stage {
   direct = true;
+  running = 0;
   trace: ((performed: Performed) => void) | undefined;
   violation: Violation | undefined;
   readonly relaxPasses: boolean;
@@ -176,10 +178,12 @@ export class Explorer implements Stage {
       const offered = isKill(wanted) ? killOf(threadOf(wanted), 0) : wanted;
       if (!place.choices.includes(offered)) {
         if (place.choices.length === 0) break;
-        throw new Error(
+        throw new IrqBypassError(
+          "EINVAL",
           `this schedule is of another scenario or version: step ${made.length + 1} is not possible`,
         );
       }
+      this.tryOthers(place, wanted);
       made.push(wanted);
       place.next = 1;
       this.perform(wanted);
@@ -189,6 +193,20 @@ export class Explorer implements Stage {
   }
 
   private single = false;
+
+  /** Makes the other steps that are possible here and takes them back: only for what they touch. */
+  private tryOthers(place: Place, wanted: Choice): void {
+    const { trace, depth } = this;
+    this.trace = undefined;
+    for (const choice of [...place.choices]) {
+      if (choice === wanted || choice !== stepOf(threadOf(choice))) continue;
+      this.perform(choice);
+      this.violation = undefined;
+      this.depth = depth;
+      this.restore(place);
+    }
+    this.trace = trace;
+  }
 
   nameOf(word: number): string {
     return this.discipline?.name(word) ?? `word ${word}`;
@@ -257,13 +275,12 @@ export class Explorer implements Stage {
     try {
       return this.threads[index]!.run(this.bodies[index]!, dying) === "done";
     } catch (error) {
+      if (this.violation !== undefined) return false; // what it threw follows from that
       const said = error instanceof Error ? error.message : String(error);
       this.violated(`thread ${this.threads[index]!.name} threw: ${said}`);
       return false;
     }
   }
-
-  private running = 0;
 
   arrived(): boolean {
     const index = this.running;
@@ -345,7 +362,7 @@ export class Explorer implements Stage {
       for (let theirs = 0; theirs < touched.length; theirs += 3) {
         if (touched[theirs] === running || touched[theirs + 1] !== touching[mine]) continue;
         if (touched[theirs + 2] !== 1 && touching[mine + 1] !== 1) continue;
-        const names = [touched[theirs]!, running].map((index) => this.threads[index]!.name);
+        const names = [touched[theirs]!, running].sort().map((index) => this.threads[index]!.name);
         this.violated(
           `${names.join(" and ")} touch ${this.nameOf(touching[mine]!)} at the same time, and one writes it`,
         );

@@ -28,6 +28,8 @@ export interface Cast {
 export interface Twin {
   /** What is wrong with it, one line. */
   readonly sentence: string;
+  /** A bug of Linux that it has, by commit or CVE. */
+  readonly bug?: { readonly id: string; readonly year: number };
   setup(world: World): Cast;
 }
 

@@ -3,6 +3,8 @@
  * a dies after one more write to a guarded word, b goes on to its end. `~b` is a time limit of b's that passes.
  */
 
+import { IrqBypassError } from "../host/errors.js";
+
 /** One decision: a thread's step, its time limit, or its death. */
 export type Choice = number;
 
@@ -44,7 +46,11 @@ export function parseSchedule(text: string): Choice[] {
   const part = /([!~]?)([a-h])(\d*)/y;
   while (part.lastIndex < text.length) {
     const found = part.exec(text);
-    if (found === null) throw new Error(`${text} is not a replay id: copy it from the report of a violation`);
+    if (found === null)
+      throw new IrqBypassError(
+        "EINVAL",
+        `${text} is not a replay id: copy it from the report of a violation`,
+      );
     const [, mark, letter, digits] = found;
     const thread = LETTERS.indexOf(letter!);
     const number = digits === "" ? 1 : Number(digits);

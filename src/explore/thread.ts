@@ -25,6 +25,8 @@ export interface Stage {
   readonly discipline: Discipline | undefined;
   readonly relaxPasses: boolean;
   readonly trace: ((performed: Performed) => void) | undefined;
+  /** The thread that runs. */
+  readonly running: number;
   /** A step of the running thread is complete, and it is about to make another access: may it go on at once? */
   arrived(): boolean;
   /** The running thread has fallen asleep or relaxes: its step is over. */
@@ -339,6 +341,8 @@ export class ThreadWords implements Words {
   private goOn(op: Op, word: number): void {
     if (this.stopped) throw STOP;
     if (this.cursor < this.length) this.wander(op, word);
+    if (this.stage.running !== this.index)
+      this.object(`the words of ${this.name} are used by another thread`);
     if (!this.spent) return;
     if (!this.stage.arrived()) this.stop();
     this.spent = false;
