@@ -11,7 +11,7 @@ import type { WasmMemory } from "../host/wasm.js";
 import { LinuxEventfd } from "../linux/eventfd.js";
 import { injected, relayed } from "../posting/irte.js";
 import type { Reason } from "../posting/reason.js";
-import { assign, checkIrqfd, deassign, forgetTarget } from "../vm/assignment.js";
+import { assign, checkIrqfd, deassignAll, forgetTarget } from "../vm/assignment.js";
 import { Irqfd } from "../vm/irqfd.js";
 import { checkRoutes, defaultRoutes, type GsiRoute, type RouteWords } from "../vm/route.js";
 import type { IrqfdOptions } from "../vm/vm.js";
@@ -157,7 +157,7 @@ export class KvmVm implements Disposable {
         "KVM listens to Linux eventfds only: make it with LinuxEventfd.create",
       );
     }
-    const record = assign(host, {
+    const assigned = assign(host, {
       vm,
       vmMutex: mutex,
       eventfd: eventfd.record,
@@ -167,7 +167,7 @@ export class KvmVm implements Disposable {
       resample: resample?.record ?? 0,
       resolve: () => this.resolve(gsi),
     });
-    return new Irqfd(host, mutex, record);
+    return new Irqfd(host, mutex, assigned);
   }
 
   /**
@@ -178,11 +178,7 @@ export class KvmVm implements Disposable {
     if (this.disposed) return;
     this.disposed = true;
     const { host, record } = this;
-    for (;;) {
-      const irqfd = this.mutex.guard(() => host.words.get(record + V.irqfds));
-      if (irqfd === 0) break;
-      deassign(host, this.mutex, irqfd);
-    }
+    deassignAll(host, this.mutex, record);
     this.machine[Symbol.dispose](); // after the fences of deassign: nobody injects through its descriptor any more
     host.mutex.guard(() => host.pools.vm.release(record));
   }
