@@ -28,7 +28,7 @@ export interface Interrupt {
   readonly latency: Int32Array;
 }
 
-/** Nanoseconds per interrupt in lock-step, by the way it took; `null` where it was not measured. */
+/** Nanoseconds per interrupt in lock-step, by the way it took, in the best of many turns; `null`: not measured. */
 export interface Compare {
   readonly posted: number | null;
   readonly relayed: number | null;

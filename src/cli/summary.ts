@@ -16,6 +16,8 @@ import { duration, full, plural, seconds } from "./units.js";
 
 /** More rows than this are not read; alike ones share one. */
 const MOST_ROWS = 48;
+/** What the latencies are; the column titles have no room for it. */
+const LATENCY = "P50, P99: idle guest, signal to handler; KVM: until the device sees it";
 /** Of a list of names, this many. */
 const MOST_NAMES = 12;
 
@@ -66,15 +68,17 @@ export function summary(result: RunResult, columns: number): Line[] {
   ].flatMap((one) => wrap(one, columns));
 }
 
-function interruptTable(interrupts: readonly Interrupt[], columns: number): Line[] {
+function interruptTable(interrupts: readonly Interrupt[], width: number): Line[] {
   const shown = rows(interrupts, [], MOST_ROWS);
   const each = shown.length === interrupts.length;
-  const { lines, layout } = table(each ? LAYOUTS : GROUPED, shown, columns);
+  const { lines, layout } = table(each ? LAYOUTS : GROUPED, shown, width);
+  const { columns } = layout;
   const count = `${full(interrupts.length)} interrupts, those alike in one row; --json lists each.`;
   return [
     ...lines,
+    ...(columns.includes(p50) ? [line(span(`  ${LATENCY}`, "dim"))] : []),
     ...(each ? [] : [line(span(`  ${count}`, "dim"))]),
-    ...(layout.columns.includes(reason) ? [] : reasons(interrupts)),
+    ...(columns.includes(reason) ? [] : reasons(interrupts)),
   ];
 }
 
@@ -102,12 +106,12 @@ const COMPARED: readonly { way: keyof Compare; title: string; includes: string }
   {
     way: "posted",
     title: "posted",
-    includes: "signal, post, wake the vCPU, acknowledge, handler, the device sees it",
+    includes: "signal, post, the waiting vCPU takes it, handler, the device sees it",
   },
   {
     way: "relayed",
     title: "relayed",
-    includes: "the same, but eventfd and relay thread instead of the post",
+    includes: "the same, with eventfd and relay thread in place of the device's post",
   },
   {
     way: "postMessage",
@@ -127,7 +131,11 @@ function compare(costs: Compare): Line[] {
       span(includes, "dim"),
     );
   });
-  return [line(span("One interrupt in lock-step, each way in this run", "bold")), ...lines, []];
+  return [
+    line(span("One interrupt in lock-step, each way in this run: the best of many turns", "bold")),
+    ...lines,
+    [],
+  ];
 }
 
 function times(ratio: number): string {

@@ -58,7 +58,7 @@ function liveView(out: Output, colour: boolean): View {
     },
     end(result) {
       painter.close();
-      for (const one of summary(result, out.columns ?? 80)) out.write(`${paint(one, colour)}\n`);
+      for (const one of [[], ...summary(result, out.columns ?? 80)]) out.write(`${paint(one, colour)}\n`);
     },
     close: () => painter.close(),
   };

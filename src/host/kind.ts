@@ -18,6 +18,8 @@ export interface Kind {
    * after that, and may make system calls.
    */
   readonly forget?: (memory: HostMemory, eventfd: number) => () => void;
+  /** Signals an eventfd record of this kind as a device does; may make system calls, never refuses for a full counter. */
+  readonly signal?: (memory: HostMemory, eventfd: number) => void;
   /** The thread that relays for this kind. Whoever created the host starts it when it is asked for. */
   readonly relay?: Relay;
 }
@@ -42,4 +44,9 @@ export interface Relay {
   readonly module: URL;
   /** Ends its wait, so that it looks at its state word. */
   readonly wake: (memory: HostMemory) => void;
+  /**
+   * The relay has started, told in the thread that started it. A relay that sleeps in a system call arranges here that
+   * `stop` is called before the process ends, which would wait for it otherwise; what it returns takes that back.
+   */
+  readonly started?: (stop: () => void) => () => void;
 }

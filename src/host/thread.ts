@@ -11,7 +11,7 @@ const enum State {
 }
 
 /** Looks before a sleep: about 5 us of them. */
-const SPINS = 1000;
+const SPINS = 128;
 /** Looks of a thread that may not sleep, after which it gives up. */
 const SPINS_WITHOUT_SLEEP = 1_000_000;
 const FENCE_LOOKS = 64;
@@ -172,10 +172,11 @@ export class ThisThread implements MutexThread {
     };
   }
 
-  probe(lockId: number): void {
+  probe(lockId: number, owns: () => boolean): void {
     if (lockId === 0) return;
     const owner = this.pool.at(lockId - 1);
-    if (this.platform.alive(this.osThread(owner)) === false) {
+    // Asked in this order: a thread that is gone gives nothing back any more.
+    if (this.platform.alive(this.osThread(owner)) === false && owns()) {
       throw new IrqBypassError("EOWNERDEAD", `thread ${lockId - 1} ended while it held a lock of this host`, {
         subject: `thread ${lockId - 1}`,
       });

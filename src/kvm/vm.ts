@@ -5,20 +5,23 @@ import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
 import { refresh, requires } from "../bypass/remapping.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Injection, Producer, Vm as V, VmFlag } from "../host/layout.js";
+import { Consumer, Injection, Producer, RouteType, Vm as V, VmFlag } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
 import type { WasmMemory } from "../host/wasm.js";
 import { LinuxEventfd } from "../linux/eventfd.js";
 import { injected, relayed } from "../posting/irte.js";
+import type { Reason } from "../posting/reason.js";
 import { assign, checkIrqfd, deassign, forgetTarget } from "../vm/assignment.js";
 import { Irqfd } from "../vm/irqfd.js";
-import { vmMutex } from "../vm/relay.js";
-import { checkRoutes, type GsiRoute, type RouteWords } from "../vm/route.js";
+import { irqfdsOf, requiredError } from "../vm/reroute.js";
+import { checkRoutes, defaultRoutes, type GsiRoute, type RouteWords } from "../vm/route.js";
 import type { IrqfdOptions } from "../vm/vm.js";
+import { vmMutex } from "../vm/vm-mutex.js";
 import { bootGuest, type GuestTables, guestPages, guestTables } from "./guest.js";
 import { kvmKindOf } from "./kind.js";
 import { Kvm, type KvmOptions } from "./kvm.js";
 import { KvmMachine } from "./machine.js";
+import type { KvmRoute } from "./structs.js";
 
 /** Options of a new guest. */
 export interface KvmVmOptions extends KvmOptions {
@@ -37,8 +40,8 @@ export class KvmVm implements Disposable {
   private readonly record: number;
   private readonly mutex: Mutex;
   private readonly kind: number;
-  /** GSI routes by GSI. */
-  private routes = new Map<number, RouteWords[]>();
+  /** GSI routes by GSI; KVM's in-kernel irqchip comes with the default ones. */
+  private routes = byGsi(defaultRoutes());
   private disposed = false;
 
   /**
@@ -104,24 +107,31 @@ export class KvmVm implements Disposable {
   setGsiRouting(routes: readonly GsiRoute[]): void {
     const { host } = this;
     const checkedRoutes = checkRoutes(routes);
-    const next = new Map<number, RouteWords[]>();
-    for (const route of checkedRoutes) next.set(route.gsi, [...(next.get(route.gsi) ?? []), route]);
-    const changed = this.mutex.guard(() => {
-      const irqfds = [...this.irqfds()];
-      for (const irqfd of irqfds) this.checkRequired(irqfd, next);
-      return irqfds.filter((irqfd) => !same(this.routes.get(this.gsiOf(irqfd)), next.get(this.gsiOf(irqfd))));
-    });
+    const next = byGsi(checkedRoutes);
+    const changed = this.mutex.guard(() =>
+      [...irqfdsOf(host, this.record)].filter(
+        (irqfd) => !same(this.routes.get(this.gsiOf(irqfd)), next.get(this.gsiOf(irqfd))),
+      ),
+    );
     // Through the eventfd while the two tables change: KVM itself takes either route, and never half of one.
-    const parked = changed.map((irqfd) => ({ irqfd, target: this.retarget(irqfd, relayed("no-route")) }));
-    try {
-      this.machine.setGsiRouting(
-        checkedRoutes.map(({ gsi, a, b, c }) => ({
-          gsi,
-          msi: { addressLow: a >>> 0, addressHigh: b >>> 0, data: c >>> 0 },
-        })),
-      );
-    } catch (error) {
+    const parked: { irqfd: number; target: number }[] = [];
+    const restore = () => {
       for (const { irqfd, target } of parked) this.retarget(irqfd, target);
+    };
+    for (const irqfd of changed) {
+      const reason = requires(host, irqfd) ? whyNotInjected(next.get(this.gsiOf(irqfd))) : undefined;
+      const target = this.retarget(irqfd, relayed(reason ?? "no-route"), reason === undefined);
+      if (target !== undefined) {
+        parked.push({ irqfd, target });
+        continue;
+      }
+      restore();
+      throw requiredError(host, this.record, this.gsiOf(irqfd), reason ?? "no-route");
+    }
+    try {
+      this.machine.setGsiRouting(checkedRoutes.map(kvmRoute));
+    } catch (error) {
+      restore();
       throw error;
     }
     this.routes = next;
@@ -133,14 +143,15 @@ export class KvmVm implements Disposable {
   }
 
   /** As `Vm.irqfd`, for Linux eventfds; the same KVM_IRQFD throws what KVM says. */
-  irqfd(eventfd: LinuxEventfd, gsi: number, { bypass = "prefer" }: IrqfdOptions = {}): Irqfd {
+  irqfd(eventfd: LinuxEventfd, gsi: number, { bypass = "prefer", resample }: IrqfdOptions = {}): Irqfd {
     const { host, mutex, record: vm, kind } = this;
     if (this.disposed) throw new IrqBypassError("EBADF", `VM ${this.id} was disposed: make another one`);
     checkIrqfd(host, eventfd, gsi, bypass);
-    if (!(eventfd instanceof LinuxEventfd)) {
+    if (resample !== undefined) checkIrqfd(host, resample, gsi, bypass);
+    if (!(eventfd instanceof LinuxEventfd) || !(resample === undefined || resample instanceof LinuxEventfd)) {
       throw new IrqBypassError(
         "EINVAL",
-        "KVM listens to Linux eventfds only: make it with LinuxEventfd.create",
+        "KVM listens to Linux eventfds only, and signals no others: make it with LinuxEventfd.create",
       );
     }
     const record = assign(host, {
@@ -150,6 +161,7 @@ export class KvmVm implements Disposable {
       gsi,
       policy: bypass,
       kind,
+      resample: resample?.record ?? 0,
       resolve: () => this.resolve(gsi),
     });
     return new Irqfd(host, mutex, record);
@@ -163,6 +175,7 @@ export class KvmVm implements Disposable {
     if (this.disposed) return;
     this.disposed = true;
     const { host, record } = this;
+    this.mutex.guard(() => host.words.set(record + V.dying, 1));
     for (;;) {
       const irqfd = this.mutex.guard(() => host.words.get(record + V.irqfds));
       if (irqfd === 0) break;
@@ -179,9 +192,9 @@ export class KvmVm implements Disposable {
   /** What a GSI's interrupts come to: an injection of its one MSI, or relayed and why. */
   private resolve(gsi: number): number {
     const { words, mutex, pools } = this.host;
-    const [route, another] = this.routes.get(gsi) ?? [];
-    if (route === undefined) return relayed("no-route");
-    if (another !== undefined) return relayed("several-routes");
+    const [route] = this.routes.get(gsi) ?? [];
+    const reason = whyNotInjected(this.routes.get(gsi));
+    if (reason !== undefined || route === undefined) return relayed(reason ?? "no-route");
     return mutex.guard(() => {
       const injection = pools.injection.allocate();
       words.set(injection + Injection.fd, this.machine.fd);
@@ -193,13 +206,19 @@ export class KvmVm implements Disposable {
     });
   }
 
-  /** Gives an irqfd another target, waits until no signal uses the old one, and returns that. */
-  private retarget(irqfd: number, target: number): number {
+  /**
+   * Gives an irqfd another target, waits until no signal uses the old one, and returns that. Unless `connected` allows it,
+   * changes nothing where a producer is connected, and returns undefined.
+   */
+  private retarget(irqfd: number, target: number): number;
+  private retarget(irqfd: number, target: number, connected: boolean): number | undefined;
+  private retarget(irqfd: number, target: number, connected = true): number | undefined {
     const { host } = this;
     const { words, mutex, manager } = host;
-    let old = 0;
+    let old: number | undefined;
     let owner = 0;
     const producer = mutex.guard(() => {
+      if (!connected && words.get(irqfd + Consumer.producer) !== 0) return 0;
       old = words.exchange(irqfd + Consumer.target, target);
       const changed = refresh(host, irqfd);
       if (changed !== 0) owner = words.get(changed + Producer.owner);
@@ -209,37 +228,42 @@ export class KvmVm implements Disposable {
     return old;
   }
 
-  private checkRequired(irqfd: number, next: ReadonlyMap<number, readonly RouteWords[]>): void {
-    const { host } = this;
-    const gsi = this.gsiOf(irqfd);
-    const routes = next.get(gsi)?.length ?? 0;
-    const reason = routes === 0 ? "no-route" : routes > 1 ? "several-routes" : undefined;
-    if (reason === undefined || !requires(host, irqfd)) return;
-    if (host.mutex.guard(() => host.words.get(irqfd + Consumer.producer)) === 0) return;
-    throw new IrqBypassError(
-      "EOPNOTSUPP",
-      `GSI ${gsi} of VM ${this.id} requires bypass (${reason}): the old routes stay`,
-      {
-        subject: `GSI ${gsi}`,
-        reason,
-      },
-    );
-  }
-
   private gsiOf(irqfd: number): number {
     return this.host.words.get(irqfd + Consumer.gsi) >>> 0;
   }
+}
 
-  private *irqfds(): Generator<number> {
-    const { words } = this.host;
-    for (let irqfd = words.get(this.record + V.irqfds); irqfd !== 0; irqfd = words.get(irqfd + Consumer.next))
-      yield irqfd;
+function byGsi(routes: readonly RouteWords[]): Map<number, RouteWords[]> {
+  const table = new Map<number, RouteWords[]>();
+  for (const route of routes) {
+    const others = table.get(route.gsi);
+    if (others === undefined) table.set(route.gsi, [route]);
+    else others.push(route);
   }
+  return table;
+}
+
+/** Only a GSI's single MSI can be injected. */
+function whyNotInjected(routes: readonly RouteWords[] = []): Reason | undefined {
+  if (routes.length === 0) return "no-route";
+  if (routes.length > 1) return "several-routes";
+  return routes[0]!.type === RouteType.msi ? undefined : "not-msi";
+}
+
+function kvmRoute({ gsi, type, a, b, c }: RouteWords): KvmRoute {
+  if (type === RouteType.irqchip) return { gsi, chip: a, pin: b };
+  return { gsi, msi: { addressLow: a >>> 0, addressHigh: b >>> 0, data: c >>> 0 } };
 }
 
 function same(one: readonly RouteWords[] = [], other: readonly RouteWords[] = []): boolean {
   return (
     one.length === other.length &&
-    one.every((route, i) => route.a === other[i]!.a && route.b === other[i]!.b && route.c === other[i]!.c)
+    one.every(
+      (route, i) =>
+        route.type === other[i]!.type &&
+        route.a === other[i]!.a &&
+        route.b === other[i]!.b &&
+        route.c === other[i]!.c,
+    )
   );
 }

@@ -6,7 +6,7 @@ import { checked } from "./checked.js";
 import { EPOLL_CTL_ADD, EPOLL_EVENT_BYTES, epollEvent } from "./epoll.js";
 import { EventfdFile, type EventfdFileOptions, eventfdInfo } from "./eventfd-file.js";
 import { F_DUPFD_CLOEXEC, type Ffi, O_CLOEXEC } from "./ffi.js";
-import { byKernelId, fdOf, linuxKindOf } from "./kind.js";
+import { byKernelId, fdOf, linuxKindOf, signalFd } from "./kind.js";
 
 /** A blocking read looks this often whether it should end: no other kick reaches it. */
 const SLICE_MS = 50;
@@ -16,7 +16,8 @@ const EAGAIN = -11;
  * A real Linux eventfd as a token of this host. Its identity is the kernel's `eventfd-id`, read from a descriptor of the
  * host's own: two descriptors of one eventfd are the same token, and a closed number that is used again is another. The
  * host must have been made with `kinds: [linux()]`. A close(2) elsewhere is not seen here: closing the last library handle
- * is what deassigns.
+ * is what deassigns. The relay of a software VM hears of writes by epoll, which is silent about a write of 0 to a counter
+ * at 0: a KVM guest and a shared eventfd take that as an interrupt, this does not.
  */
 export class LinuxEventfd extends EventfdContext {
   private readonly ffi: Ffi;
@@ -115,10 +116,7 @@ export class LinuxEventfd extends EventfdContext {
   }
 
   signal(): void {
-    this.value[0] = 1n;
-    const result = this.ffi.write(this.fd, this.value);
-    // Full: whoever reads it has more to read than a device can count, and the irqfd fires with the next read.
-    if (result !== EAGAIN) checked(result, "write", `eventfd ${this.id}`);
+    signalFd(this.ffi, this.fd);
   }
 
   /** As {@link EventfdContext.tryRead}. Throws EINVAL on an eventfd made without EFD_NONBLOCK. */

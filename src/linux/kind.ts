@@ -11,10 +11,12 @@ import { askForRelay } from "../vm/relay.js";
 import { checked } from "./checked.js";
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, epollEvent, relayEpoll, wakeRelay } from "./epoll.js";
 import { eventfdInfo } from "./eventfd-file.js";
+import { beforeExit } from "./exit.js";
 import type { Ffi } from "./ffi.js";
 import { loadFfi } from "./koffi.js";
 
 const NAME = "linux-eventfd";
+const EAGAIN = -11;
 
 /** The kind of Linux eventfds, with the C library of the thread that made it. */
 export interface LinuxKind extends Kind {
@@ -39,6 +41,7 @@ export function linux(): LinuxKind {
       const fd = fdOf(memory, eventfd);
       return () => checked(ffi().close(fd), "close", `eventfd fd ${fd}`);
     },
+    signal: (memory, eventfd) => signalFd(ffi(), fdOf(memory, eventfd)),
     listen: {
       start(memory, irqfd, eventfd) {
         const { words } = memory;
@@ -70,11 +73,19 @@ export function linux(): LinuxKind {
     relay: {
       module: new URL("./relay-worker.js", import.meta.url),
       wake: (memory) => wakeRelay(memory, ffi()),
+      started: beforeExit,
     },
   };
 }
 
-function isCapable(ffi: () => Ffi): boolean {
+/** What a device does: adds 1. A full counter has more to read than a device can count, and that is no error. */
+export function signalFd(ffi: Ffi, fd: number): void {
+  const result = ffi.write(fd, new BigUint64Array([1n]));
+  if (result !== EAGAIN) checked(result, "write", `eventfd fd ${fd}`);
+}
+
+/** Can the calling thread make system calls? */
+export function isCapable(ffi: () => Ffi): boolean {
   try {
     ffi();
     return true;

@@ -1,9 +1,9 @@
 /**
  * The signal that ends a blocking system call of one thread.
  *
- * The thread keeps the signal blocked and lets the kernel unblock it only inside the call (KVM_SET_SIGNAL_MASK,
- * epoll_pwait). So a signal that comes early stays pending and ends the next such call at once, and no handler
- * ever runs: the process needs none.
+ * The thread keeps the signal blocked and lets the kernel unblock it only inside the call
+ * (KVM_SET_SIGNAL_MASK for KVM_RUN). So a signal that comes early stays pending and ends the next such call at
+ * once, and no handler ever runs: the process needs none.
  */
 import { readlinkSync } from "node:fs";
 import { IrqBypassError } from "../host/errors.js";

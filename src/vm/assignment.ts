@@ -8,10 +8,11 @@ import { POLICIES, type Policy } from "../bypass/remapping.js";
 import { dropContext, EventfdContext, holdContext } from "../eventfd/context.js";
 import { listenOf } from "../eventfd/listen.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Eventfd, Thread, Vm } from "../host/layout.js";
+import { Consumer, Eventfd, LEVEL, Thread, Vm } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
 import { Mode, modeOf, relayed, targetOf } from "../posting/irte.js";
 import { reasonCode } from "../posting/reason.js";
+import { addResampler, removeResampler } from "./resample.js";
 
 /** What an irqfd is assigned with. */
 export interface Assignment {
@@ -22,6 +23,8 @@ export interface Assignment {
   readonly policy: Policy;
   /** Number of the consumer's kind. */
   readonly kind: number;
+  /** The eventfd to signal at EOI, which makes it level-triggered; 0 for none. */
+  readonly resample: number;
   /** What the GSI's interrupts come to, as a remapping entry. Called under the VM's mutex. */
   readonly resolve: () => number;
 }
@@ -49,11 +52,12 @@ export function checkIrqfd(host: BypassHost, eventfd: EventfdContext, gsi: numbe
  * bypassed; nothing is left behind then.
  */
 export function assign(host: BypassHost, wanted: Assignment): number {
-  const { words, mutex, pools, thread, manager } = host;
-  const { vm, vmMutex, eventfd, gsi, policy } = wanted;
+  const { words, mutex, pools, thread } = host;
+  const { vm, eventfd, gsi, policy } = wanted;
   const irqfd = mutex.guard(() => {
     const record = pools.consumer.allocate();
     holdContext(host, eventfd);
+    if (wanted.resample !== 0) holdContext(host, wanted.resample);
     return record;
   });
   words.set(irqfd + Consumer.kind, wanted.kind);
@@ -61,24 +65,34 @@ export function assign(host: BypassHost, wanted: Assignment): number {
   words.set(irqfd + Consumer.policy, POLICIES.indexOf(policy));
   words.set(irqfd + Consumer.vm, vm);
   words.set(irqfd + Consumer.gsi, gsi);
-  if (words.compareExchange(eventfd + Eventfd.irqfd, 0, irqfd) !== 0) {
-    release(host, irqfd, eventfd);
-    const name = `eventfd ${pools.eventfd.slot(eventfd)}`;
-    throw new IrqBypassError(
-      "EBUSY",
-      `${name} has an irqfd already: deassign that first, or use another eventfd`,
-      {
-        subject: name,
-      },
-    );
+  words.set(irqfd + Consumer.resample, wanted.resample);
+  words.set(irqfd + Consumer.flags, wanted.resample === 0 ? 0 : LEVEL);
+  // Announced before anybody can find it: a deassign that finds it half assigned waits until it is all there.
+  words.store(thread.writing, irqfd);
+  try {
+    complete(host, wanted, irqfd);
+  } finally {
+    thread.leave(thread.writing);
   }
-  words.store(irqfd + Consumer.source, eventfd);
-  vmMutex.guard(() => {
-    // Linked and resolved in one section: a routing update either sees it in the list or was before it.
-    words.store(irqfd + Consumer.target, wanted.resolve());
-    link(host, vm, irqfd);
-  });
-  const due = startListening(host, vmMutex, irqfd, eventfd);
+  return irqfd;
+}
+
+function complete(host: BypassHost, wanted: Assignment, irqfd: number): void {
+  const { words, mutex, manager } = host;
+  const { vmMutex, eventfd, policy } = wanted;
+  bind(host, wanted, irqfd);
+  let due = false;
+  try {
+    due = listenOf(host, irqfd, eventfd).start(host, irqfd, eventfd);
+  } catch (error) {
+    // Whoever has begun to deassign it meanwhile waits for this thread, and takes it down itself.
+    if (words.exchange(irqfd + Consumer.source, 0) === 0) throw error;
+    unbind(host, vmMutex, irqfd, eventfd);
+    host.thread.fenceAll(Thread.writing, eventfd); // a writer that saw the binding may still be raising it
+    words.store(irqfd + Consumer.pending, 0);
+    release(host, irqfd, eventfd);
+    throw error;
+  }
   if (policy !== "off") {
     try {
       manager.registerConsumer(irqfd, eventfd);
@@ -92,7 +106,39 @@ export function assign(host: BypassHost, wanted: Assignment): number {
     }
   }
   if (due) host.pending.raise(irqfd);
-  return irqfd;
+}
+
+/** Makes the irqfd one of its VM's, and the one of its eventfd. Throws with nothing left behind. */
+function bind(host: BypassHost, wanted: Assignment, irqfd: number): void {
+  const { words, pools } = host;
+  const { vm, vmMutex, eventfd } = wanted;
+  let bound = false;
+  try {
+    bound = vmMutex.guard(() => {
+      if (words.get(vm + Vm.dying) !== 0) {
+        throw new IrqBypassError(
+          "ESTALE",
+          `VM ${pools.vm.slot(vm)} is being disposed: assign the irqfd to another one`,
+        );
+      }
+      // Linked and resolved in one section: a routing update either sees it in the list or was before it. Bound last:
+      // a writer that sees it drains the count, and the relay then needs source and target.
+      words.store(irqfd + Consumer.target, wanted.resolve());
+      words.store(irqfd + Consumer.source, eventfd);
+      if (words.compareExchange(eventfd + Eventfd.irqfd, 0, irqfd) !== 0) return false;
+      link(host, vm, irqfd);
+      return true;
+    });
+  } finally {
+    if (!bound) release(host, irqfd, eventfd);
+  }
+  if (bound) return;
+  const name = `eventfd ${pools.eventfd.slot(eventfd)}`;
+  throw new IrqBypassError(
+    "EBUSY",
+    `${name} has an irqfd already: deassign that first, or use another eventfd`,
+    { subject: name },
+  );
 }
 
 /**
@@ -103,17 +149,22 @@ export function deassign(host: BypassHost, vmMutex: Mutex, irqfd: number): boole
   const { words, thread, manager } = host;
   const eventfd = words.exchange(irqfd + Consumer.source, 0);
   if (eventfd === 0) return false;
-  vmMutex.guard(() => unlink(host, words.get(irqfd + Consumer.vm), irqfd));
-  words.store(eventfd + Eventfd.irqfd, 0);
-  listenOf(host, irqfd, eventfd).stop(host, irqfd, eventfd);
-  // The relay announces an irqfd before it looks at its source, so from here on it has either finished or stops there.
+  // An assign that is under way finishes first. The relay announces an irqfd before it looks at its source, so from
+  // here on it has either finished or stops there.
   thread.fenceAll(Thread.writing, irqfd);
+  unbind(host, vmMutex, irqfd, eventfd);
+  listenOf(host, irqfd, eventfd).stop(host, irqfd, eventfd);
   words.store(irqfd + Consumer.pending, 0);
   manager.unregisterConsumer(irqfd);
-  forgetTarget(host, words.exchange(irqfd + Consumer.target, relayed("none")));
   release(host, irqfd, eventfd);
   announceChange(words);
   return true;
+}
+
+/** The mirror image of {@link bind}: from here on writers count, or bind another one. */
+function unbind(host: BypassHost, vmMutex: Mutex, irqfd: number, eventfd: number): void {
+  vmMutex.guard(() => unlink(host, host.words.get(irqfd + Consumer.vm), irqfd));
+  host.words.store(eventfd + Eventfd.irqfd, 0);
 }
 
 /** Gives back what a target points to. Nobody uses the target any more. */
@@ -122,35 +173,28 @@ export function forgetTarget({ mutex, pools }: BypassHost, target: number): void
     mutex.guard(() => pools.injection.release(pools.injection.at(targetOf(target))));
 }
 
-function startListening(host: BypassHost, vmMutex: Mutex, irqfd: number, eventfd: number): boolean {
-  const { words } = host;
-  try {
-    return listenOf(host, irqfd, eventfd).start(host, irqfd, eventfd);
-  } catch (error) {
-    words.store(irqfd + Consumer.source, 0);
-    vmMutex.guard(() => unlink(host, words.get(irqfd + Consumer.vm), irqfd));
-    words.store(eventfd + Eventfd.irqfd, 0);
-    forgetTarget(host, words.load(irqfd + Consumer.target));
-    release(host, irqfd, eventfd);
-    throw error;
-  }
-}
-
 function release(host: BypassHost, irqfd: number, eventfd: number): void {
+  const resample = host.words.get(irqfd + Consumer.resample);
+  forgetTarget(host, host.words.exchange(irqfd + Consumer.target, relayed("none")));
   host.mutex.guard(() => host.pools.consumer.release(irqfd));
   dropContext(host, eventfd);
+  if (resample !== 0) dropContext(host, resample);
 }
 
 /** The VM's irqfds are a doubly linked list: out of it in constant time, where the kernel searches. */
-function link({ words }: BypassHost, vm: number, irqfd: number): void {
+function link(host: BypassHost, vm: number, irqfd: number): void {
+  const { words } = host;
   const head = words.get(vm + Vm.irqfds);
   words.set(irqfd + Consumer.next, head);
   if (head !== 0) words.set(head + Consumer.previous, irqfd);
   words.set(vm + Vm.irqfds, irqfd);
   words.set(vm + Vm.irqfdCount, words.get(vm + Vm.irqfdCount) + 1);
+  if (words.get(irqfd + Consumer.flags) & LEVEL) addResampler(host, vm, irqfd);
 }
 
-function unlink({ words }: BypassHost, vm: number, irqfd: number): void {
+function unlink(host: BypassHost, vm: number, irqfd: number): void {
+  const { words } = host;
+  if (words.get(irqfd + Consumer.flags) & LEVEL) removeResampler(host, vm, irqfd);
   const previous = words.get(irqfd + Consumer.previous);
   const next = words.get(irqfd + Consumer.next);
   if (previous === 0) words.set(vm + Vm.irqfds, next);

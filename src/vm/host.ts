@@ -5,12 +5,14 @@ import { Manager } from "../bypass/manager.js";
 import { type Path, pathOf, pathOfConsumer, reasonOfConsumer, reasonOfProducer } from "../bypass/path.js";
 import { irqfdOps, refresh, requires } from "../bypass/remapping.js";
 import { IrqBypassError } from "../host/errors.js";
+import type { Relay } from "../host/kind.js";
 import { Consumer, Eventfd, Header, Producer, Vm as V, Vcpu } from "../host/layout.js";
 import { type HostHandle, HostMemory, type MemoryOptions, memoryFor } from "../host/memory.js";
 import type { SpawnedThread } from "../host/platform.js";
 import type { Reason } from "../posting/reason.js";
 import { deassign } from "./assignment.js";
-import { type RelayStart, RelayState, vmMutex } from "./relay.js";
+import { type RelayStart, RelayState } from "./relay.js";
+import { vmMutex } from "./vm-mutex.js";
 
 /** Options of a new host. */
 export interface HostOptions extends MemoryOptions {
@@ -144,10 +146,8 @@ export class Host extends HostMemory implements BypassHost, Disposable {
     this.disposed = true;
     if (this.stopTicks !== undefined) {
       this.stopTicks();
-      this.kinds.forEach(({ relay }, kind) => {
-        this.words.store(Header.relays + kind, RelayState.stopping);
-        this.words.notify(Header.relays + kind);
-        if (this.relays.has(kind)) relay?.wake(this);
+      this.kinds.forEach((_, kind) => {
+        this.stopRelay(kind);
       });
     }
     this.thread.detach();
@@ -236,11 +236,11 @@ export class Host extends HostMemory implements BypassHost, Disposable {
     const started = words.clock();
     this.stopTicks = platform.every(TICK_MS, () => words.store(Header.ticks, (words.clock() - started) | 0));
     this.kinds.forEach(({ relay }, kind) => {
-      if (relay !== undefined) void this.startWhenAsked(kind, relay.module);
+      if (relay !== undefined) void this.startWhenAsked(kind, relay);
     });
   }
 
-  private async startWhenAsked(kind: number, module: URL): Promise<void> {
+  private async startWhenAsked(kind: number, { module, started }: Relay): Promise<void> {
     const { words, platform } = this;
     const state = Header.relays + kind;
     while (words.load(state) === RelayState.none) await words.waitAsync(state, RelayState.none, Infinity);
@@ -248,9 +248,18 @@ export class Host extends HostMemory implements BypassHost, Disposable {
     const start: RelayStart = { host: this.handle, kinds: this.kinds.map(({ name }) => name), kind };
     const relay = platform.spawn(module, start);
     this.relays.set(kind, relay);
+    const forget = started?.(() => this.stopRelay(kind));
     relay.onExit((error) => {
       this.relays.delete(kind);
+      forget?.();
       if (error !== undefined && !this.disposed) throw error;
     });
+  }
+
+  private stopRelay(kind: number): void {
+    const state = Header.relays + kind;
+    this.words.store(state, RelayState.stopping);
+    this.words.notify(state);
+    if (this.relays.has(kind)) this.kinds[kind]?.relay?.wake(this);
   }
 }

@@ -2,12 +2,12 @@
  * The relay: the path that bypass avoids. One thread of the host waits for irqfds that have an injection due and
  * injects them; connected irqfds too, since anybody else may still write to their eventfd.
  */
-import { Consumer, Header, Vcpu, Vm } from "../host/layout.js";
+import { Consumer, Header, LEVEL, Vcpu } from "../host/layout.js";
 import type { HostHandle, HostMemory } from "../host/memory.js";
-import { Mutex } from "../host/mutex.js";
 import { post } from "../posting/descriptor.js";
 import { Mode, modeOf, targetOf, vectorOf } from "../posting/irte.js";
 import { inject } from "./routing.js";
+import { vmMutex } from "./vm-mutex.js";
 
 /** States of {@link Header.relays}. */
 export const enum RelayState {
@@ -67,14 +67,10 @@ export function relayOne(memory: HostMemory, irqfd: number): void {
     } else {
       // No plain MSI to one vCPU: by the live table.
       const vm = words.get(irqfd + Consumer.vm);
-      vmMutex(memory, vm).guard(() => inject(memory, vm, words.get(irqfd + Consumer.gsi)));
+      const level = (words.get(irqfd + Consumer.flags) & LEVEL) !== 0;
+      vmMutex(memory, vm).guard(() => inject(memory, vm, words.get(irqfd + Consumer.gsi), level));
     }
   } finally {
     thread.leave(thread.writing);
   }
-}
-
-/** The mutex of a VM: its routing, its list of irqfds, its lines. Taken before the host mutex, never after it. */
-export function vmMutex(memory: HostMemory, vm: number): Mutex {
-  return new Mutex(memory.words, vm + Vm.mutex, memory.thread, `the mutex of VM ${memory.pools.vm.slot(vm)}`);
 }
