@@ -147,10 +147,11 @@ export class KvmVm implements Disposable {
     const { host, mutex, record: vm, kind } = this;
     if (this.disposed) throw new IrqBypassError("EBADF", `VM ${this.id} was disposed: make another one`);
     checkIrqfd(host, eventfd, gsi, bypass);
-    if (!(eventfd instanceof LinuxEventfd)) {
+    if (resample !== undefined) checkIrqfd(host, resample, gsi, bypass);
+    if (!(eventfd instanceof LinuxEventfd) || !(resample === undefined || resample instanceof LinuxEventfd)) {
       throw new IrqBypassError(
         "EINVAL",
-        "KVM listens to Linux eventfds only: make it with LinuxEventfd.create",
+        "KVM listens to Linux eventfds only, and signals no others: make it with LinuxEventfd.create",
       );
     }
     const record = assign(host, {
@@ -174,6 +175,7 @@ export class KvmVm implements Disposable {
     if (this.disposed) return;
     this.disposed = true;
     const { host, record } = this;
+    this.mutex.guard(() => host.words.set(record + V.dying, 1));
     for (;;) {
       const irqfd = this.mutex.guard(() => host.words.get(record + V.irqfds));
       if (irqfd === 0) break;

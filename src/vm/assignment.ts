@@ -8,7 +8,7 @@ import { POLICIES, type Policy } from "../bypass/remapping.js";
 import { dropContext, EventfdContext, holdContext } from "../eventfd/context.js";
 import { listenOf } from "../eventfd/listen.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Eventfd, LEVEL, Thread, Vm, VmFlag } from "../host/layout.js";
+import { Consumer, Eventfd, LEVEL, Thread, Vm } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
 import { Mode, modeOf, relayed, targetOf } from "../posting/irte.js";
 import { reasonCode } from "../posting/reason.js";
@@ -52,8 +52,8 @@ export function checkIrqfd(host: BypassHost, eventfd: EventfdContext, gsi: numbe
  * bypassed; nothing is left behind then.
  */
 export function assign(host: BypassHost, wanted: Assignment): number {
-  const { words, mutex, pools, thread, manager } = host;
-  const { vm, vmMutex, eventfd, gsi, policy } = wanted;
+  const { words, mutex, pools, thread } = host;
+  const { vm, eventfd, gsi, policy } = wanted;
   const irqfd = mutex.guard(() => {
     const record = pools.consumer.allocate();
     holdContext(host, eventfd);
@@ -67,36 +67,32 @@ export function assign(host: BypassHost, wanted: Assignment): number {
   words.set(irqfd + Consumer.gsi, gsi);
   words.set(irqfd + Consumer.resample, wanted.resample);
   words.set(irqfd + Consumer.flags, wanted.resample === 0 ? 0 : LEVEL);
-  // Before the binding: a writer that sees the binding raises the irqfd, and the relay drops what has no source.
-  words.store(irqfd + Consumer.source, eventfd);
-  if (words.compareExchange(eventfd + Eventfd.irqfd, 0, irqfd) !== 0) {
-    release(host, irqfd, eventfd);
-    const name = `eventfd ${pools.eventfd.slot(eventfd)}`;
-    throw new IrqBypassError(
-      "EBUSY",
-      `${name} has an irqfd already: deassign that first, or use another eventfd`,
-      {
-        subject: name,
-      },
-    );
-  }
+  // Announced before anybody can find it: a deassign that finds it half assigned waits until it is all there.
+  words.store(thread.writing, irqfd);
   try {
-    vmMutex.guard(() => {
-      if (words.get(vm + Vm.flags) & VmFlag.dying) {
-        throw new IrqBypassError(
-          "ESTALE",
-          `VM ${pools.vm.slot(vm)} is being disposed: assign the irqfd to another one`,
-        );
-      }
-      // Linked and resolved in one section: a routing update either sees it in the list or was before it.
-      words.store(irqfd + Consumer.target, wanted.resolve());
-      link(host, vm, irqfd);
-    });
+    complete(host, wanted, irqfd);
+  } finally {
+    thread.leave(thread.writing);
+  }
+  return irqfd;
+}
+
+function complete(host: BypassHost, wanted: Assignment, irqfd: number): void {
+  const { words, mutex, manager } = host;
+  const { vmMutex, eventfd, policy } = wanted;
+  bind(host, wanted, irqfd);
+  let due = false;
+  try {
+    due = listenOf(host, irqfd, eventfd).start(host, irqfd, eventfd);
   } catch (error) {
-    unbind(host, irqfd, eventfd);
+    // Whoever has begun to deassign it meanwhile waits for this thread, and takes it down itself.
+    if (words.exchange(irqfd + Consumer.source, 0) === 0) throw error;
+    unbind(host, vmMutex, irqfd, eventfd);
+    host.thread.fenceAll(Thread.writing, eventfd); // a writer that saw the binding may still be raising it
+    words.store(irqfd + Consumer.pending, 0);
+    release(host, irqfd, eventfd);
     throw error;
   }
-  const due = startListening(host, vmMutex, irqfd, eventfd);
   if (policy !== "off") {
     try {
       manager.registerConsumer(irqfd, eventfd);
@@ -110,7 +106,39 @@ export function assign(host: BypassHost, wanted: Assignment): number {
     }
   }
   if (due) host.pending.raise(irqfd);
-  return irqfd;
+}
+
+/** Makes the irqfd one of its VM's, and the one of its eventfd. Throws with nothing left behind. */
+function bind(host: BypassHost, wanted: Assignment, irqfd: number): void {
+  const { words, pools } = host;
+  const { vm, vmMutex, eventfd } = wanted;
+  let bound = false;
+  try {
+    bound = vmMutex.guard(() => {
+      if (words.get(vm + Vm.dying) !== 0) {
+        throw new IrqBypassError(
+          "ESTALE",
+          `VM ${pools.vm.slot(vm)} is being disposed: assign the irqfd to another one`,
+        );
+      }
+      // Linked and resolved in one section: a routing update either sees it in the list or was before it. Bound last:
+      // a writer that sees it drains the count, and the relay then needs source and target.
+      words.store(irqfd + Consumer.target, wanted.resolve());
+      words.store(irqfd + Consumer.source, eventfd);
+      if (words.compareExchange(eventfd + Eventfd.irqfd, 0, irqfd) !== 0) return false;
+      link(host, vm, irqfd);
+      return true;
+    });
+  } finally {
+    if (!bound) release(host, irqfd, eventfd);
+  }
+  if (bound) return;
+  const name = `eventfd ${pools.eventfd.slot(eventfd)}`;
+  throw new IrqBypassError(
+    "EBUSY",
+    `${name} has an irqfd already: deassign that first, or use another eventfd`,
+    { subject: name },
+  );
 }
 
 /**
@@ -121,17 +149,22 @@ export function deassign(host: BypassHost, vmMutex: Mutex, irqfd: number): boole
   const { words, thread, manager } = host;
   const eventfd = words.exchange(irqfd + Consumer.source, 0);
   if (eventfd === 0) return false;
-  vmMutex.guard(() => unlink(host, words.get(irqfd + Consumer.vm), irqfd));
-  words.store(eventfd + Eventfd.irqfd, 0);
-  listenOf(host, irqfd, eventfd).stop(host, irqfd, eventfd);
-  // The relay announces an irqfd before it looks at its source, so from here on it has either finished or stops there.
+  // An assign that is under way finishes first. The relay announces an irqfd before it looks at its source, so from
+  // here on it has either finished or stops there.
   thread.fenceAll(Thread.writing, irqfd);
+  unbind(host, vmMutex, irqfd, eventfd);
+  listenOf(host, irqfd, eventfd).stop(host, irqfd, eventfd);
   words.store(irqfd + Consumer.pending, 0);
   manager.unregisterConsumer(irqfd);
-  forgetTarget(host, words.exchange(irqfd + Consumer.target, relayed("none")));
   release(host, irqfd, eventfd);
   announceChange(words);
   return true;
+}
+
+/** The mirror image of {@link bind}: from here on writers count, or bind another one. */
+function unbind(host: BypassHost, vmMutex: Mutex, irqfd: number, eventfd: number): void {
+  vmMutex.guard(() => unlink(host, host.words.get(irqfd + Consumer.vm), irqfd));
+  host.words.store(eventfd + Eventfd.irqfd, 0);
 }
 
 /** Gives back what a target points to. Nobody uses the target any more. */
@@ -140,31 +173,9 @@ export function forgetTarget({ mutex, pools }: BypassHost, target: number): void
     mutex.guard(() => pools.injection.release(pools.injection.at(targetOf(target))));
 }
 
-function startListening(host: BypassHost, vmMutex: Mutex, irqfd: number, eventfd: number): boolean {
-  const { words } = host;
-  try {
-    return listenOf(host, irqfd, eventfd).start(host, irqfd, eventfd);
-  } catch (error) {
-    vmMutex.guard(() => unlink(host, words.get(irqfd + Consumer.vm), irqfd));
-    unbind(host, irqfd, eventfd);
-    throw error;
-  }
-}
-
-/** Undoes an assign that did not come to listen. */
-function unbind(host: BypassHost, irqfd: number, eventfd: number): void {
-  const { words, thread } = host;
-  words.store(irqfd + Consumer.source, 0);
-  words.store(eventfd + Eventfd.irqfd, 0);
-  thread.fenceAll(Thread.writing, eventfd);
-  thread.fenceAll(Thread.writing, irqfd);
-  words.store(irqfd + Consumer.pending, 0);
-  forgetTarget(host, words.load(irqfd + Consumer.target));
-  release(host, irqfd, eventfd);
-}
-
 function release(host: BypassHost, irqfd: number, eventfd: number): void {
   const resample = host.words.get(irqfd + Consumer.resample);
+  forgetTarget(host, host.words.exchange(irqfd + Consumer.target, relayed("none")));
   host.mutex.guard(() => host.pools.consumer.release(irqfd));
   dropContext(host, eventfd);
   if (resample !== 0) dropContext(host, resample);

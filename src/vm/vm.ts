@@ -148,7 +148,7 @@ export class Vm implements Disposable {
       });
     }
     this.disposed = true;
-    this.mutex.guard(() => words.set(record + V.flags, words.get(record + V.flags) | VmFlag.dying));
+    this.mutex.guard(() => words.set(record + V.dying, 1));
     for (;;) {
       const irqfd = this.mutex.guard(() => words.get(record + V.irqfds));
       if (irqfd === 0) break;
