@@ -176,6 +176,8 @@ processes() {
     case $pid in *[!0-9]*) continue ;; esac
     # A descriptor that went away meanwhile makes ls complain, and the others are listed all the same.
     ls -l "$dir/fd" >"$work/fds" 2>"$errors" || [ -s "$work/fds" ] || {
+      # A thread of the kernel has no command line and holds nothing.
+      [ -n "$(tr -d '\0' <"$dir/cmdline" 2>"$errors")" ] || continue
       before=$(wc -l <"$tree/unreadable")
       refused "1/proc/$pid/fd"
       # With its name, so that the doctor counts it as one that it could not look into.
