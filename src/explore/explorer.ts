@@ -1,4 +1,5 @@
 import { IrqBypassError } from "../host/errors.js";
+import { withAtomics } from "./arrays.js";
 import { ExploredMemory, scatter } from "./memory.js";
 import type { Performed } from "./op.js";
 import type { Cast, Discipline, ScenarioOptions } from "./scenario.js";
@@ -139,7 +140,7 @@ export class Explorer implements Stage {
     const traces = Error.stackTraceLimit;
     Error.stackTraceLimit = 0; // the errors of the code under test are caught by the thousand
     try {
-      this.walk();
+      withAtomics(this.past, () => this.walk());
     } finally {
       Error.stackTraceLimit = traces;
       this.restore(this.places[0]!);
@@ -169,6 +170,13 @@ export class Explorer implements Stage {
     choices: readonly Choice[],
     trace?: (performed: Performed, step: number) => void,
   ): readonly Choice[] {
+    return withAtomics(this.past, () => this.walkOne(choices, trace));
+  }
+
+  private walkOne(
+    choices: readonly Choice[],
+    trace: ((performed: Performed, step: number) => void) | undefined,
+  ): readonly Choice[] {
     const made: Choice[] = [];
     this.single = true;
     if (trace !== undefined) this.trace = (performed) => trace(performed, made.length - 1);
@@ -195,6 +203,13 @@ export class Explorer implements Stage {
   }
 
   private single = false;
+
+  /** Somebody uses `Atomics` directly: allowed on what is not the explored memory. */
+  private readonly past = (array: unknown) => {
+    const { view } = this.memory;
+    if (this.direct || !ArrayBuffer.isView(array) || array.buffer !== view.buffer) return;
+    this.violated("Atomics is used on the memory itself, past the seam");
+  };
 
   /** Makes the other steps that are possible here and takes them back: only for what they touch. */
   private tryOthers(place: Place, wanted: Choice): void {
