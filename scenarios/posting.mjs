@@ -223,3 +223,26 @@ function trustsTheBit(words, record, state) {
     load: (word) => (word === record + CONTROL && state.flag ? 1 : words.load(word)),
   };
 }
+
+/** A vCPU that waits once, and a thread that kicks it. */
+function kicks(world, play) {
+  const { hosts, vm } = guest(world, ["vcpu", "vmm"]);
+  const vcpu = openVcpu(hosts.vcpu, vm);
+  const words = play === undefined ? hosts.vmm.words : override(hosts.vmm.words, play(hosts.vmm.words));
+  return {
+    threads: { vcpu: () => vcpu.wait(), vmm: () => descriptor.kick(words, vcpu.record) },
+    keeps: [vcpu],
+    end: ({ vcpu: why }) => expect(why === "kicked", `the wait ended with ${why}`),
+  };
+}
+
+export const kick = {
+  sentence: "A kick ends the vCPU's wait, also one that has only begun.",
+  setup: (world) => kicks(world),
+  twins: {
+    "no-mark": {
+      sentence: "wakes the vCPU without leaving a mark for one that is about to sleep",
+      setup: (world) => kicks(world, () => ({ or: () => 0 })),
+    },
+  },
+};
