@@ -117,7 +117,9 @@ export class Manager {
     if (this.producers.insert(index, producer) !== 0) {
       throw refuse("EBUSY", "producer", producer, `cannot register: eventfd ${index} has a producer already`);
     }
-    words.store(producer + Producer.irte, relayed("no-consumer"));
+    // A read where a write would change nothing: it is the costliest word here.
+    if (words.load(producer + Producer.irte) !== NO_CONSUMER)
+      words.store(producer + Producer.irte, NO_CONSUMER);
     const consumer = this.consumers.load(index);
     if (consumer !== 0) {
       const failed = this.connect(producer, consumer);
@@ -199,12 +201,15 @@ export class Manager {
       throw refuse("EBUSY", "producer", producer, `cannot move: eventfd ${index} has a producer already`);
     }
     const before = words.get(producer + Producer.consumer);
+    const entry = words.load(producer + Producer.irte);
     if (before !== 0) this.disconnect(producer, before);
+    words.store(producer + Producer.irte, relayed("no-consumer")); // not what an end at the old place said
     const after = this.consumers.load(index);
     const failed = after === 0 ? undefined : this.connect(producer, after);
     if (failed !== undefined) {
       this.erase(this.producers, index, producer);
       this.refused(producer, after, failed);
+      words.store(producer + Producer.irte, before === 0 ? entry : relayed("no-consumer"));
       const again = before === 0 ? undefined : this.connect(producer, before);
       if (again !== undefined) this.refused(producer, before, again);
       throw failedConnect("producer", producer, failed);
@@ -280,6 +285,7 @@ export class Manager {
   }
 }
 
+const NO_CONSUMER = relayed("no-consumer");
 const ALREADY = "is registered already: unregister it first";
 
 function refuse(

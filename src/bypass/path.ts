@@ -40,7 +40,8 @@ export function reasonOfConsumer(host: BypassHost, consumer: number): Reason | u
   return refusal === undefined || refusal === "none" ? "no-producer" : refusal;
 }
 
-function unbypassedPath(host: BypassHost, consumer: number): Path {
+/** The path of an irqfd's interrupts that no bypass takes. */
+export function unbypassedPath(host: BypassHost, consumer: number): Path {
   const kind = host.kinds[host.words.get(consumer + Consumer.kind)];
   return kind?.unbypassed ?? "relayed";
 }

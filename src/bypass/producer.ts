@@ -60,21 +60,18 @@ export class Producer implements Disposable {
     eventfd.handle;
     const old = this.eventfd;
     manager.moveProducer(this.record, eventfd.record);
-    mutex.guard(() => {
-      holdContext(this.host, eventfd.record);
-      if (old !== undefined) dropContext(this.host, old.record);
-    });
+    mutex.guard(() => holdContext(this.host, eventfd.record));
     this.eventfd = eventfd;
+    if (old !== undefined) dropContext(this.host, old.record);
   }
 
   /** Disconnects and unregisters; nothing happens if it is not registered (irq_bypass_unregister_producer). */
   unregister(): void {
-    const { manager, mutex } = this.host;
     const old = this.eventfd;
     if (old === undefined) return;
-    manager.unregisterProducer(this.record);
+    this.host.manager.unregisterProducer(this.record);
     this.eventfd = undefined;
-    mutex.guard(() => dropContext(this.host, old.record));
+    dropContext(this.host, old.record);
   }
 
   /**

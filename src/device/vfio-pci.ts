@@ -1,103 +1,241 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
-import { Producer } from "../bypass/producer.js";
 import type { EventfdContext } from "../eventfd/context.js";
 import { IrqBypassError } from "../host/errors.js";
+import { DeviceEvent } from "./event.js";
+import { Intx } from "./intx.js";
+import { IRQ_INDEXES, type IrqIndex, type IrqInfo, irqInfo } from "./irq-index.js";
+import { MsiIndex } from "./msi.js";
+import { checkIrqSet, type IrqSet, irqError } from "./set-irqs.js";
+import type { DeviceVector } from "./vector.js";
 
-/** Options of a new device: how many vectors each index has. */
+/** Options of a new device: which interrupts it has. */
 export interface VfioPciOptions {
+  /** Does it have an INTx pin? Default no. */
+  readonly intx?: boolean;
+  /** MSI vectors: 0 (the default) or a power of two up to 32. */
+  readonly msi?: number;
   /** MSI-X table size: 0 (the default) to 2048. */
   readonly msix?: number;
+  /** Is it a PCI Express device, which has the ERR index? Default yes. */
+  readonly pcie?: boolean;
+  /** Can MSI-X vectors be added while others are in use? Default yes; else all are set when MSI-X is enabled. */
+  readonly dynamicMsix?: boolean;
+  /** Host interrupts that it can get for MSI or MSI-X; default as many as it has vectors. */
+  readonly hostInterrupts?: number;
+  /** Name of a kind of the host, whose producer operations its vectors get. Default: none, as most devices. */
+  readonly kind?: string;
 }
 
-/** The interrupt indexes of vfio-pci. */
-export type IrqIndex = "msix";
-
+const MAX_MSI = 32;
 const MAX_MSIX = 2048;
 
 /**
- * The interrupt half of vfio-pci: each vector that has a trigger is a producer. A device belongs to the thread that
- * made it; that thread signals its vectors.
+ * The interrupt half of vfio-pci: the five interrupt indexes of a PCI device, and VFIO_DEVICE_SET_IRQS with all of its
+ * data types and actions. Each MSI or MSI-X vector that has a trigger is a producer. One of INTx, MSI and MSI-X is in
+ * use at a time.
+ *
+ * A device belongs to the thread that made it; that thread signals its vectors and sets its triggers. The eventfds
+ * stay the caller's: keep their handles open while a device signals them.
  */
 export class VfioPciDevice implements Disposable {
-  private readonly host: BypassHost;
-  private readonly vectors: readonly DeviceVector[];
+  private readonly pin: Intx | undefined;
+  private readonly msi: MsiIndex;
+  private readonly msix: MsiIndex;
+  private readonly err: DeviceEvent;
+  private readonly req: DeviceEvent;
+  private readonly pcie: boolean;
+  private readonly dynamic: boolean;
+  private disposed = false;
 
-  constructor(host: BypassHost, { msix = 0 }: VfioPciOptions = {}) {
-    if (!Number.isInteger(msix) || msix < 0 || msix > MAX_MSIX) {
-      throw new IrqBypassError(
-        "EINVAL",
-        `msix is ${String(msix)}: a device has 0 to ${MAX_MSIX} MSI-X vectors`,
-      );
-    }
-    this.host = host;
-    this.vectors = Array.from({ length: msix }, (_, number) => new DeviceVector(number));
+  /** Throws EINVAL for options that no device has. */
+  constructor(host: BypassHost, options: VfioPciOptions = {}) {
+    const { intx = false, msi = 0, msix = 0, pcie = true, dynamicMsix = true, kind } = options;
+    const available = options.hostInterrupts ?? Infinity;
+    checkOption(
+      "msi",
+      msi,
+      `0 or a power of two up to ${MAX_MSI}`,
+      Number.isInteger(msi) && msi >= 0 && msi <= MAX_MSI && (msi & (msi - 1)) === 0,
+    );
+    checkOption("msix", msix, `0 to ${MAX_MSIX}`, Number.isInteger(msix) && msix >= 0 && msix <= MAX_MSIX);
+    checkOption(
+      "hostInterrupts",
+      available,
+      "a whole number from 0 on",
+      available === Infinity || (Number.isInteger(available) && available >= 0),
+    );
+    this.pcie = pcie;
+    this.dynamic = dynamicMsix;
+    this.pin = intx ? new Intx(host) : undefined;
+    this.msi = new MsiIndex(host, { name: "msi", count: msi, dynamic: false, available, kind });
+    this.msix = new MsiIndex(host, { name: "msix", count: msix, dynamic: dynamicMsix, available, kind });
+    this.err = new DeviceEvent(host, "err");
+    this.req = new DeviceEvent(host, "req");
   }
 
   /**
-   * Sets, replaces or (null) takes away the eventfd that a vector signals. Replacing is one operation: where the new
-   * one is refused, the old one stays. Throws what registering throws.
+   * What an index is like (VFIO_DEVICE_GET_IRQ_INFO). Throws EINVAL for an unknown index, and for `err` on a device that
+   * is not PCI Express.
+   */
+  irqInfo(index: IrqIndex): IrqInfo {
+    this.check();
+    if (!IRQ_INDEXES.includes(index) || (index === "err" && !this.pcie)) {
+      throw new IrqBypassError("EINVAL", `this device has no index ${String(index)}`, {
+        subject: String(index),
+      });
+    }
+    return irqInfo(index, this.count(index), this.dynamic);
+  }
+
+  /**
+   * VFIO_DEVICE_SET_IRQS: sets or takes away eventfds, masks, unmasks, or fires interrupts as a loopback test. Returns 0;
+   * where enabling MSI or MSI-X wants more host interrupts than there are, nothing is done and the number that can be
+   * had is returned. A call that throws leaves everything as it was:
+   *
+   * - EINVAL: a malformed call, a range that the device does not have, an index that is not enabled, or another one of
+   *   INTx, MSI and MSI-X in use;
+   * - ENOTTY: an action or a data type that the index does not know;
+   * - EBADF: a closed eventfd; EBUSY: a second unmask eventfd;
+   * - ENOSPC: no host interrupt left; ENOMEM: no producer left in the host;
+   * - EOPNOTSUPP (or what the other end's kind says), with the reason: an irqfd that requires bypass could not have it.
+   *
+   * A trigger that cannot be bypassed for another reason is set all the same; `vector(...).reason` says why. Blocks for
+   * the host mutex, and for nothing else.
+   */
+  setIrqs(set: IrqSet): number {
+    this.check();
+    checkIrqSet(set, (index) => this.count(index));
+    switch (set.index) {
+      case "intx":
+        return this.intx.setIrqs(set, this.otherThan("intx"));
+      case "msi":
+      case "msix":
+        return this.msiIndex(set.index).setIrqs(set, this.otherThan(set.index));
+      case "err":
+      case "req":
+        return this[set.index].setIrqs(set);
+    }
+  }
+
+  /**
+   * Sets, replaces or (null) takes away the eventfd of one interrupt, enabling the index on first use. Replacing is one
+   * operation: where the new one is refused, the old one stays. Throws as `setIrqs`; ENOSPC where the index cannot have
+   * that many host interrupts.
    */
   setTrigger(index: IrqIndex, number: number, eventfd: EventfdContext | null): void {
-    this.vector(index, number).setTrigger(this.host, eventfd);
-  }
-
-  /** A vector, to signal it. Throws EINVAL for one that the device does not have. */
-  vector(index: IrqIndex, number: number): DeviceVector {
-    const vector = index === "msix" ? this.vectors[number] : undefined;
-    if (vector === undefined) {
-      throw new IrqBypassError(
-        "EINVAL",
-        `${String(index)} ${String(number)}: this device has msix 0 to ${this.vectors.length - 1}`,
+    const action = "trigger";
+    const available = this.setIrqs({
+      index,
+      start: number,
+      count: 1,
+      action,
+      data: "eventfd",
+      eventfds: [eventfd],
+    });
+    if (available > 0) {
+      throw irqError(
+        "ENOSPC",
+        `${index} ${number}`,
+        `cannot be had: the host has ${available} interrupts for it`,
       );
     }
-    return vector;
   }
 
-  /** Takes away every trigger. */
+  /** Masks an interrupt: INTx only, ENOTTY for others. */
+  mask(index: IrqIndex, number = 0): void {
+    this.setIrqs({ index, start: number, count: 1, action: "mask", data: "none" });
+  }
+
+  /** The mirror image of `mask`; fires again where the line is still asserted. */
+  unmask(index: IrqIndex, number = 0): void {
+    this.setIrqs({ index, start: number, count: 1, action: "unmask", data: "none" });
+  }
+
+  /** Takes every eventfd of an index away, and gives its host interrupts back. Throws EINVAL for one that has none. */
+  disable(index: IrqIndex): void {
+    this.setIrqs({ index, start: 0, count: 0, action: "trigger", data: "none" });
+  }
+
+  /** A vector, to signal and to mask it. Throws EINVAL for one that the device does not have. */
+  vector(index: "msi" | "msix", number: number): DeviceVector {
+    const { vectors } = this.msiIndex(index);
+    const vector = vectors[number];
+    if (vector !== undefined) return vector;
+    const has = vectors.length === 0 ? "none" : `0 to ${vectors.length - 1}`;
+    throw new IrqBypassError(
+      "EINVAL",
+      `there is no ${index} vector ${String(number)}: this device has ${has}`,
+    );
+  }
+
+  /** The INTx pin, for the device to drive. Throws EINVAL for a device without one. */
+  get intx(): Intx {
+    if (this.pin !== undefined) return this.pin;
+    throw new IrqBypassError("EINVAL", "this device has no INTx pin: make it with intx: true");
+  }
+
+  /** The function mask of MSI-X, which holds back all of its vectors. */
+  get functionMask(): boolean {
+    return this.msix.functionMask;
+  }
+
+  set functionMask(on: boolean) {
+    this.msix.functionMask = on;
+  }
+
+  /** The pending bits of an index as a guest reads them: bit n of word n / 32 is vector n (for MSI-X the PBA). */
+  pendingBits(index: "msi" | "msix"): Uint32Array {
+    return this.msiIndex(index).pendingBits;
+  }
+
+  /** The device reports an uncorrectable error: signals ERR, if it has an eventfd. */
+  reportError(): void {
+    this.err.signal();
+  }
+
+  /** The host wants the device back: signals REQ, if it has an eventfd. */
+  requestRelease(): void {
+    this.req.signal();
+  }
+
+  /** Closes the device: takes away every eventfd of every index. Doing it again does nothing. */
   dispose(): void {
-    for (const vector of this.vectors) vector.setTrigger(this.host, null);
+    if (this.disposed) return;
+    this.disposed = true;
+    this.pin?.disable();
+    for (const index of [this.msi, this.msix, this.err, this.req]) index.disable();
   }
 
   [Symbol.dispose](): void {
     this.dispose();
   }
+
+  private msiIndex(index: "msi" | "msix"): MsiIndex {
+    if (index === "msi" || index === "msix") return this[index];
+    throw new IrqBypassError("EINVAL", `index is ${String(index)}: vectors are of msi or msix`);
+  }
+
+  private count(index: IrqIndex): number {
+    if (index === "msi" || index === "msix") return this.msiIndex(index).vectors.length;
+    if (index === "intx") return this.pin === undefined ? 0 : 1;
+    return index === "err" && !this.pcie ? 0 : 1;
+  }
+
+  /** Which other one of INTx, MSI and MSI-X is in use. */
+  private otherThan(index: IrqIndex): string | undefined {
+    const inUse = [
+      ["intx", this.pin?.enabled === true],
+      ["msi", this.msi.enabled],
+      ["msix", this.msix.enabled],
+    ] as const;
+    return inUse.find(([name, enabled]) => enabled && name !== index)?.[0];
+  }
+
+  private check(): void {
+    if (this.disposed) throw new IrqBypassError("EBADF", "this device was disposed: make another one");
+  }
 }
 
-/** One MSI-X vector. */
-export class DeviceVector {
-  readonly number: number;
-  private producer: Producer | undefined;
-
-  constructor(number: number) {
-    this.number = number;
-  }
-
-  /** The device raises the interrupt. Without a trigger it is lost, as on a device whose vector has no handler. */
-  signal(): void {
-    this.producer?.signal();
-  }
-
-  /** The producer behind it while it has a trigger: its path and reason. */
-  get end(): Producer | undefined {
-    return this.producer;
-  }
-
-  /** @internal */
-  setTrigger(host: BypassHost, eventfd: EventfdContext | null): void {
-    if (eventfd === null) {
-      this.producer?.dispose();
-      this.producer = undefined;
-    } else if (this.producer !== undefined) {
-      this.producer.move(eventfd);
-    } else {
-      const producer = Producer.create(host);
-      try {
-        producer.register(eventfd, this.number);
-      } catch (error) {
-        producer.dispose();
-        throw error;
-      }
-      this.producer = producer;
-    }
-  }
+function checkOption(name: string, value: unknown, allowed: string, valid: boolean): void {
+  if (!valid) throw new IrqBypassError("EINVAL", `${name} is ${String(value)}: a device has ${allowed}`);
 }

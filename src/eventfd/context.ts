@@ -83,22 +83,25 @@ export abstract class EventfdContext implements Disposable {
   close(): void {
     if (!this.open) return;
     this.open = false;
+    this.closing();
     const { mutex, words } = this.memory;
     const last = mutex.guard(() => {
       const left = words.get(this.record + E.handles) - 1;
       words.set(this.record + E.handles, left);
-      if (left === 0) holdContext(this.memory, this.record); // until the hang-up is through
+      holdContext(this.memory, this.record); // until the hang-up is through
       return left === 0;
     });
-    if (!last) return;
-    const irqfd = words.load(this.record + E.irqfd);
+    const irqfd = last ? words.load(this.record + E.irqfd) : 0;
     if (irqfd !== 0) this.memory.kinds[words.get(irqfd + Consumer.kind)]?.hangup?.(this.memory, irqfd);
-    mutex.guard(() => dropContext(this.memory, this.record));
+    dropContext(this.memory, this.record);
   }
 
   [Symbol.dispose](): void {
     this.close();
   }
+
+  /** This handle is closed from now on: wakes those who wait through it, so that they see that. */
+  protected closing(): void {}
 }
 
 /** Keeps a context alive beyond its handles: what a producer and an irqfd do. Under the host mutex. */
@@ -107,12 +110,22 @@ export function holdContext(memory: HostMemory, record: number): void {
   memory.words.set(holds, memory.words.get(holds) + 1);
 }
 
-/** The mirror image of {@link holdContext}; the last one out frees the record. Under the host mutex. */
+/**
+ * The mirror image of {@link holdContext}; the last one out frees the record. Not under the host mutex: what a kind
+ * has to close, it closes after it.
+ */
 export function dropContext(memory: HostMemory, record: number): void {
-  const { words, pools } = memory;
-  const holds = words.get(record + E.holds) - 1;
-  words.set(record + E.holds, holds);
-  if (holds === 0 && words.get(record + E.handles) === 0) pools.eventfd.release(record);
+  const { words, pools, mutex } = memory;
+  const close = mutex.guard(() => {
+    const holds = words.get(record + E.holds) - 1;
+    words.set(record + E.holds, holds);
+    if (holds !== 0 || words.get(record + E.handles) !== 0) return undefined;
+    const kind = words.get(record + E.flags) >>> EventfdFlag.kindShift;
+    const after = memory.kinds[kind]?.forget?.(memory, record);
+    pools.eventfd.release(record);
+    return after;
+  });
+  close?.();
 }
 
 /** Checks a value for `write`; returns it as a bigint. */

@@ -1,5 +1,5 @@
 import type { Listen } from "../host/kind.js";
-import { Eventfd as E, EventfdFlag, Thread } from "../host/layout.js";
+import { Consumer, Eventfd as E, EventfdFlag, Thread } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { wakeSleepers } from "./signal.js";
 
@@ -28,8 +28,8 @@ const listenShared: Listen = {
   },
 };
 
-/** How an irqfd listens to this eventfd. Throws nothing; an eventfd's kind is one of the host's. */
-export function listenOf(memory: HostMemory, eventfd: number): Listen {
-  const kind = memory.words.get(eventfd + E.flags) >>> EventfdFlag.kindShift;
-  return memory.kinds[kind]?.listen ?? listenShared;
+/** How an irqfd listens to an eventfd: its own kind's way, else the eventfd's kind's, else as above. */
+export function listenOf({ words, kinds }: HostMemory, irqfd: number, eventfd: number): Listen {
+  const own = kinds[words.get(irqfd + Consumer.kind)]?.listen;
+  return own ?? kinds[words.get(eventfd + E.flags) >>> EventfdFlag.kindShift]?.listen ?? listenShared;
 }

@@ -49,3 +49,11 @@ export function wakeSleepers(words: Words, record: number): void {
   // After the change of the sequence: a sleeper counts itself first, then sleeps only on the old sequence.
   if (words.load(record + E.sleepers) !== 0) words.notify(record + E.sequence);
 }
+
+/** Signals an eventfd of any kind by its record, as a device does: for whoever has no handle of it. */
+export function signalRecord(memory: HostMemory, record: number): void {
+  const kind = memory.words.get(record + E.flags) >>> EventfdFlag.kindShift;
+  const signal = memory.kinds[kind]?.signal;
+  if (signal === undefined) signalContext(memory, record, 1n, true);
+  else signal(memory, record);
+}

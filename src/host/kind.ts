@@ -1,27 +1,52 @@
 import type { HostMemory } from "./memory.js";
 
 /**
- * A kind of producer or consumer, as the ground floor needs to know it. Records name their kind by number, and
- * its operations run in whichever thread acts, so every thread of a host has the same kinds.
+ * A kind of producer, consumer or eventfd, as the ground floor needs to know it. Records name their kind by number,
+ * and its operations run in whichever thread acts, so every thread of a host has the same kinds.
  */
 export interface Kind {
   /** What the kind is called in errors and in the host's header. */
   readonly name: string;
   /** Does the calling thread have what this kind needs, such as system calls? */
   readonly capable?: () => boolean;
-  /** How an irqfd listens to eventfds of this kind; in the host's own memory if absent. */
+  /** How an irqfd listens: for a kind of consumer its own way, for a kind of eventfd that of software VMs. */
   readonly listen?: Listen;
   /** The last handle of the eventfd of `consumer` was closed (EPOLLHUP): deassign it. */
   readonly hangup?: (memory: HostMemory, consumer: number) => void;
+  /**
+   * An eventfd record of this kind is about to be given back. Called under the host mutex; what it returns is called
+   * after that, and may make system calls.
+   */
+  readonly forget?: (memory: HostMemory, eventfd: number) => () => void;
+  /** Signals an eventfd record of this kind as a device does; may make system calls, never refuses for a full counter. */
+  readonly signal?: (memory: HostMemory, eventfd: number) => void;
+  /** The thread that relays for this kind. Whoever created the host starts it when it is asked for. */
+  readonly relay?: Relay;
 }
 
 /**
- * How an irqfd of a software VM listens to an eventfd: the eventfd's record is bound to the irqfd already, so these
- * do what else it takes. Both may block for a system call, neither may be called under a mutex.
+ * How an irqfd listens to an eventfd: the eventfd's record is bound to the irqfd already, so these do what else it
+ * takes. Both may make system calls. `start` is called under the VM's mutex, `stop` under none.
  */
 export interface Listen {
-  /** From here on the relay hears of the eventfd. Returns whether its counter was above 0 at that moment. */
+  /**
+   * From here on a signal of the eventfd is an interrupt. Returns whether an injection is due at once, because the
+   * counter was above 0. Throws what the system says, with nothing done.
+   */
   start(memory: HostMemory, irqfd: number, eventfd: number): boolean;
   /** From here on nothing new makes the irqfd pending; reads the counter out (a semaphore by one unit). */
   stop(memory: HostMemory, irqfd: number, eventfd: number): void;
+}
+
+/** A relay thread. */
+export interface Relay {
+  /** Its module; it gets a `RelayStart` as its worker data. */
+  readonly module: URL;
+  /** Ends its wait, so that it looks at its state word. */
+  readonly wake: (memory: HostMemory) => void;
+  /**
+   * The relay has started, told in the thread that started it. A relay that sleeps in a system call arranges here that
+   * `stop` is called before the process ends, which would wait for it otherwise; what it returns takes that back.
+   */
+  readonly started?: (stop: () => void) => () => void;
 }

@@ -55,15 +55,18 @@ export const enum Header {
 
   /** Rung by whoever makes an irqfd pending; the relay sleeps on it. Bit 0: it sleeps. A */
   doorbell = 48,
-  /** 0 no relay, 1 wanted, 2 running. A */
-  relay = 49,
-  /** epoll descriptor and control eventfd of the relay for Linux eventfds, plus one; 0 while there is none. A */
-  epoll = 50,
-  epollControl = 51,
+  /** Linux: epoll descriptor and control eventfd of the relay, plus one; 0 while there is none. A */
+  epoll = 49,
+  epollControl = 50,
   /** Changes with every change of a connection while somebody watches. A */
   changes = 52,
   /** Threads that watch for changes. A */
   watchers = 53,
+  /** The routing table that every VM with an I/O APIC starts with, 0 until the first one needs it. A */
+  defaultRouting = 54,
+
+  /** State of the relay of each kind: 0 none, 1 wanted, 2 running, 3 to stop. A */
+  relays = 96,
 
   /** Pool states: free list head, first never used record, live records; three words a pool. H */
   pools = 64,
@@ -128,6 +131,8 @@ export const enum Eventfd {
 export const enum EventfdFlag {
   semaphore = 1,
   linux = 2,
+  /** Linux: made without EFD_NONBLOCK. */
+  blocking = 4,
   kindShift = 8,
 }
 
@@ -176,14 +181,19 @@ export const enum Consumer {
   gsi = 17, // C
   previous = 18, // V
   next = 19, // V
-  /** Bit 0 level-triggered. C */
+  /** {@link LEVEL} for a level-triggered one. C */
   flags = 20,
   /** Level-triggered: the eventfd to signal at EOI. C */
   resample = 21,
   /** Linux eventfds: a count left at assign has been seen and is not to be read out. A */
   leftover = 22,
+  /** The next level-triggered irqfd of the VM; written under the VM's mutex. A */
+  nextResampler = 23,
   words = 32,
 }
+
+/** {@link Consumer.flags}: level-triggered. */
+export const LEVEL = 1;
 
 /** A virtual machine. */
 export const enum Vm {
@@ -201,8 +211,16 @@ export const enum Vm {
   owner = 8,
   /** KVM: its descriptor, plus one. C */
   fd = 9,
-  /** I/O APIC state from here: 24 redirection entries of two words, then line states. V */
+  /** Head of the list of level-triggered irqfds; written under the VM's mutex. A */
+  resamplers = 10,
+  /** I/O APIC: lines that are asserted, one bit a pin. V */
+  lines = 11,
+  /** 1 while it is being disposed: it takes no irqfd any more. V */
+  dying = 12,
+  /** I/O APIC: 24 redirection entries of two words. V */
   ioapic = 32,
+  /** I/O APIC: who asserts each pin, one bit a source. V, 24 words */
+  sources = 80,
   /** References of the vCPUs, by APIC id. C */
   vcpu = 256,
   words = 512,
@@ -222,7 +240,7 @@ export const enum Vcpu {
   index = 3,
   /** The thread that runs it, 0 while nobody does. A */
   runner = 4,
-  /** Bit 0: kicked; the rest counts wake-ups. The parked vCPU sleeps on it. A */
+  /** Bit 0: kicked; bit 1: an NMI is due; the rest counts wake-ups. The parked vCPU sleeps on it. A */
   wake = 5,
   /** Task priority. O */
   tpr = 6,
@@ -230,7 +248,7 @@ export const enum Vcpu {
   descriptor = 16,
   irr = 32, // O, 8 words
   isr = 40, // O, 8 words
-  /** Level-triggered vectors, whose EOI goes to the I/O APIC. O, 8 words */
+  /** Level-triggered vectors, whose EOI goes to the I/O APIC. A, 8 words */
   tmr = 48,
   words = 64,
 }
@@ -263,6 +281,16 @@ export const enum RouteType {
   irqchip = 1,
   msi = 2,
 }
+/** Chips of an irqchip route, and how many pins they have. */
+export const enum Chip {
+  picMaster = 0,
+  picSlave = 1,
+  ioapic = 2,
+}
+export const PIC_PINS = 8;
+export const IOAPIC_PINS = 24;
+/** Routes of the table that VMs with an I/O APIC start with: each of its pins, and those of two PICs. */
+export const DEFAULT_ROUTES = 40;
 
 /** A GSI routing table: for each GSI the first of its routes. */
 export const enum Routing {

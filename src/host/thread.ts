@@ -11,7 +11,7 @@ const enum State {
 }
 
 /** Looks before a sleep: about 5 us of them. */
-const SPINS = 1000;
+const SPINS = 128;
 /** Looks of a thread that may not sleep, after which it gives up. */
 const SPINS_WITHOUT_SLEEP = 1_000_000;
 const FENCE_LOOKS = 64;

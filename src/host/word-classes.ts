@@ -52,12 +52,13 @@ export const HEADER_FIELDS: Fields = {
   consumers: [Header.consumers, "H", Root.words],
   linuxEventfds: [Header.linuxEventfds, "H", Root.words],
   doorbell: [Header.doorbell, "A"],
-  relay: [Header.relay, "A"],
   epoll: [Header.epoll, "A"],
   epollControl: [Header.epollControl, "A"],
   changes: [Header.changes, "A"],
   watchers: [Header.watchers, "A"],
-  pools: [Header.pools, "H", Header.kinds - Header.pools],
+  defaultRouting: [Header.defaultRouting, "A"],
+  pools: [Header.pools, "H", Header.relays - Header.pools],
+  relays: [Header.relays, "A", Header.kinds - Header.relays],
 };
 
 export const DESCRIPTOR_FIELDS: Fields = {
@@ -121,6 +122,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     flags: [Consumer.flags, "C"],
     resample: [Consumer.resample, "C"],
     leftover: [Consumer.leftover, "A"],
+    nextResampler: [Consumer.nextResampler, "A"],
   },
   vm: {
     ...REC_FIELDS,
@@ -132,7 +134,11 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     irqfdCount: [Vm.irqfdCount, "V"],
     owner: [Vm.owner, "C"],
     fd: [Vm.fd, "C"],
-    ioapic: [Vm.ioapic, "V", Vm.vcpu - Vm.ioapic],
+    resamplers: [Vm.resamplers, "A"],
+    lines: [Vm.lines, "V"],
+    dying: [Vm.dying, "V"],
+    ioapic: [Vm.ioapic, "V", Vm.sources - Vm.ioapic],
+    sources: [Vm.sources, "V", Vm.vcpu - Vm.sources],
     vcpu: [Vm.vcpu, "C", Vm.words - Vm.vcpu],
   },
   vcpu: {
@@ -145,7 +151,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     descriptor: [Vcpu.descriptor, "A", Vcpu.irr - Vcpu.descriptor],
     irr: [Vcpu.irr, "O", 8],
     isr: [Vcpu.isr, "O", 8],
-    tmr: [Vcpu.tmr, "O", 8],
+    tmr: [Vcpu.tmr, "A", 8],
   },
   route: {
     ...REC_FIELDS,

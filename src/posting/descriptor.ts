@@ -19,9 +19,10 @@ export const NOTIFICATION_VECTOR = 0xf2;
 export const WAKEUP_VECTOR = 0xf1;
 
 const PIR_WORDS = 8;
-/** Bit 0 of the wake word is a kick; the bits above count wake-ups. */
+/** Bit 0 of the wake word is a kick, bit 1 an NMI; the bits above count wake-ups. */
 export const KICKED = 1;
-const WAKE = 2;
+export const NMI = 2;
+const WAKE = 4;
 
 const controlOf = (vcpu: number) => vcpu + Vcpu.descriptor + Descriptor.control;
 const pirOf = (vcpu: number) => vcpu + Vcpu.descriptor + Descriptor.pir;
@@ -107,9 +108,9 @@ export function wake(words: Words, vcpu: number): void {
   words.notify(vcpu + Vcpu.wake);
 }
 
-/** Ends the vCPU's wait, the present one or the next, without an interrupt. From any thread. */
-export function kick(words: Words, vcpu: number): void {
-  words.or(vcpu + Vcpu.wake, KICKED);
+/** Ends the vCPU's wait, the present one or the next, without an interrupt: `what` is KICKED or NMI. From any thread. */
+export function kick(words: Words, vcpu: number, what: number): void {
+  words.or(vcpu + Vcpu.wake, what);
   words.notify(vcpu + Vcpu.wake);
 }
 

@@ -25,19 +25,28 @@ export const REASONS = [
   "multicast",
   /** The MSI goes to a vCPU that the VM does not have. */
   "no-vcpu",
-  /** The irqfd is level-triggered: its line needs the I/O APIC. */
-  "level-triggered",
   /** The thread that signals the device interrupt cannot do what this VM's kind needs (system calls). */
   "no-capability",
   /** A callback of one end refused the connection. */
   "refused",
   /** The thread that owned the other end died. */
   "thread-died",
+  /** Another device interrupt signals the eventfd already, and an eventfd has one producer. */
+  "another-producer",
+  /** The virtqueue's driver has not set DRIVER_OK. */
+  "no-driver-ok",
+  /** The virtqueue has no interrupt of its own. */
+  "no-irq",
 ] as const;
 
 export type Reason = Exclude<(typeof REASONS)[number], "none">;
 
+const CODES = Object.fromEntries(REASONS.map((reason, code) => [reason, code])) as Record<
+  (typeof REASONS)[number],
+  number
+>;
+
 /** The number of a reason in shared memory. */
 export function reasonCode(reason: (typeof REASONS)[number]): number {
-  return REASONS.indexOf(reason);
+  return CODES[reason];
 }

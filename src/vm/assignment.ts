@@ -5,14 +5,14 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
 import { POLICIES, type Policy } from "../bypass/remapping.js";
-import { dropContext, holdContext } from "../eventfd/context.js";
+import { dropContext, EventfdContext, holdContext } from "../eventfd/context.js";
 import { listenOf } from "../eventfd/listen.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Eventfd, Thread, Vm } from "../host/layout.js";
+import { Consumer, Eventfd, LEVEL, Thread, Vm } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
-import { relayed } from "../posting/irte.js";
+import { Mode, modeOf, targetOf } from "../posting/irte.js";
 import { reasonCode } from "../posting/reason.js";
-import { resolve } from "./routing.js";
+import { addResampler, removeResampler } from "./resample.js";
 
 /** What an irqfd is assigned with. */
 export interface Assignment {
@@ -23,50 +23,98 @@ export interface Assignment {
   readonly policy: Policy;
   /** Number of the consumer's kind. */
   readonly kind: number;
+  /** The eventfd to signal at EOI, which makes it level-triggered; 0 for none. */
+  readonly resample: number;
+  /** What the GSI's interrupts come to, as a remapping entry. Called under the VM's mutex. */
+  readonly resolve: () => number;
+}
+
+/** Checks what a caller asks for. Throws EBADF for a closed eventfd, EINVAL for the rest. */
+export function checkIrqfd(host: BypassHost, eventfd: EventfdContext, gsi: number, policy: Policy): void {
+  if (!(eventfd instanceof EventfdContext) || eventfd.memory !== host) {
+    throw new IrqBypassError(
+      "EINVAL",
+      "an irqfd listens to an eventfd that was opened with the VM's own Host object",
+    );
+  }
+  if (!Number.isInteger(gsi) || gsi < 0 || gsi >= 2 ** 32) {
+    throw new IrqBypassError("EINVAL", `gsi is ${String(gsi)}: it must be a whole number from 0 to 2^32-1`);
+  }
+  if (!POLICIES.includes(policy)) {
+    throw new IrqBypassError("EINVAL", `bypass is ${String(policy)}: use ${POLICIES.join(", ")}`);
+  }
+  eventfd.handle; // EBADF for a closed one
+}
+
+/** An irqfd that was assigned. */
+export interface Assigned {
+  readonly record: number;
+  /** By which a later look tells it from another irqfd in the same record. */
+  readonly handle: number;
 }
 
 /**
- * Assigns: from its return on, each signal of the eventfd is an interrupt of the GSI. Returns the irqfd's record.
- * Throws EBUSY (the eventfd has an irqfd, in whichever VM), ENOMEM, and for policy "require" what keeps it from being
- * bypassed; nothing is left behind then.
+ * Assigns: from its return on, each signal of the eventfd is an interrupt of the GSI. Throws EBUSY (the eventfd has an
+ * irqfd, in whichever VM), ENOMEM, and for policy "require" what keeps it from being bypassed; nothing is left behind then.
  */
-export function assign(host: BypassHost, wanted: Assignment): number {
+export function assign(host: BypassHost, wanted: Assignment): Assigned {
   const { words, mutex, pools, thread } = host;
-  const { vm, eventfd, gsi, policy } = wanted;
-  const irqfd = mutex.guard(() => {
+  const { vm, vmMutex, eventfd, gsi, policy } = wanted;
+  const assigned = mutex.guard(() => {
     const record = pools.consumer.allocate();
     holdContext(host, eventfd);
-    return record;
+    if (wanted.resample !== 0) holdContext(host, wanted.resample);
+    return { record, handle: pools.consumer.handle(record) };
   });
+  const irqfd = assigned.record;
   words.set(irqfd + Consumer.kind, wanted.kind);
   words.set(irqfd + Consumer.owner, thread.record);
   words.set(irqfd + Consumer.policy, POLICIES.indexOf(policy));
   words.set(irqfd + Consumer.vm, vm);
   words.set(irqfd + Consumer.gsi, gsi);
-  // Announced before anybody can find it: a deassign that finds it half assigned waits until it is all there.
-  words.store(thread.writing, irqfd);
+  words.set(irqfd + Consumer.resample, wanted.resample);
+  words.set(irqfd + Consumer.flags, wanted.resample === 0 ? 0 : LEVEL);
+  const progress: Progress = { bound: false, listening: false };
   try {
-    complete(host, wanted, irqfd);
-  } finally {
-    thread.leave(thread.writing);
+    vmMutex.guard(() => {
+      try {
+        begin(host, wanted, irqfd, progress);
+      } catch (error) {
+        words.store(irqfd + Consumer.source, 0); // from here on nobody but this thread takes it down
+        throw error;
+      }
+    });
+  } catch (error) {
+    if (progress.bound) takeDown(host, vmMutex, irqfd, eventfd, progress.listening);
+    else release(host, irqfd, eventfd);
+    throw error;
   }
-  return irqfd;
+  return assigned;
 }
 
-function complete(host: BypassHost, wanted: Assignment, irqfd: number): void {
-  const { words, mutex, pools, manager } = host;
-  const { vm, vmMutex, eventfd, gsi, policy } = wanted;
-  const bound = vmMutex.guard(() => {
-    // Linked and resolved in one section: a routing update either sees it in the list or was before it. Bound last:
-    // a writer that sees it drains the count, and the relay then needs source and target.
-    words.store(irqfd + Consumer.target, resolve(host, vm, gsi));
-    words.store(irqfd + Consumer.source, eventfd);
-    if (words.compareExchange(eventfd + Eventfd.irqfd, 0, irqfd) !== 0) return false;
-    link(host, vm, irqfd);
-    return true;
-  });
-  if (!bound) {
-    release(host, irqfd, eventfd);
+/** How far an assign has come, for whoever undoes it. */
+interface Progress {
+  bound: boolean;
+  listening: boolean;
+}
+
+/**
+ * The visible part of an assign. All of it under the VM's mutex: whoever deassigns, routes or disposes sees the whole
+ * irqfd or none of it (the kernel's assign is an SRCU section, for which the shutdown waits).
+ */
+function begin(host: BypassHost, wanted: Assignment, irqfd: number, progress: Progress): void {
+  const { words, pools } = host;
+  const { vm, eventfd } = wanted;
+  if (words.get(vm + Vm.dying) !== 0) {
+    throw new IrqBypassError(
+      "ESTALE",
+      `VM ${pools.vm.slot(vm)} is being disposed: assign the irqfd to another one`,
+    );
+  }
+  words.store(irqfd + Consumer.target, wanted.resolve());
+  // Before the binding: a writer that sees the binding raises the irqfd, and the relay drops what has no source.
+  words.store(irqfd + Consumer.source, eventfd);
+  if (words.compareExchange(eventfd + Eventfd.irqfd, 0, irqfd) !== 0) {
     const name = `eventfd ${pools.eventfd.slot(eventfd)}`;
     throw new IrqBypassError(
       "EBUSY",
@@ -76,60 +124,101 @@ function complete(host: BypassHost, wanted: Assignment, irqfd: number): void {
       },
     );
   }
-  const leftover = listenOf(host, eventfd).start(host, irqfd, eventfd);
-  if (policy !== "off") {
-    try {
-      manager.registerConsumer(irqfd, eventfd);
-    } catch (error) {
-      if (policy === "require" || !(error instanceof IrqBypassError)) {
-        deassign(host, vmMutex, irqfd);
-        throw error;
-      }
-      // Preferred, not required: the interrupt is relayed, and the irqfd says why.
-      mutex.guard(() => words.set(irqfd + Consumer.refusal, reasonCode("refused")));
-    }
+  progress.bound = true;
+  link(host, vm, irqfd);
+  const due = listenOf(host, irqfd, eventfd).start(host, irqfd, eventfd);
+  progress.listening = true;
+  if (wanted.policy !== "off") registerConsumer(host, irqfd, wanted);
+  if (due) host.pending.raise(irqfd);
+}
+
+function registerConsumer(host: BypassHost, irqfd: number, { eventfd, policy }: Assignment): void {
+  try {
+    host.manager.registerConsumer(irqfd, eventfd);
+  } catch (error) {
+    if (policy === "require" || !(error instanceof IrqBypassError)) throw error;
+    // Preferred, not required: the interrupt is relayed, and the irqfd says why.
+    host.mutex.guard(() => host.words.set(irqfd + Consumer.refusal, reasonCode("refused")));
   }
-  if (leftover) host.pending.raise(irqfd);
 }
 
 /**
- * Deassigns; returns false where another thread has begun to already. When it has returned true, nothing is injected
- * through this irqfd any more, the bypass is torn down, the counter is read out and the eventfd is free.
+ * Deassigns the irqfd that `find` names under the VM's mutex, 0 for none. Returns false where there is none or another
+ * thread has begun to deassign it. When it has returned true, nothing is injected through this irqfd any more, the bypass
+ * is torn down, the counter is read out and the eventfd is free.
  */
-export function deassign(host: BypassHost, vmMutex: Mutex, irqfd: number): boolean {
-  const { words, thread, manager } = host;
-  const eventfd = words.exchange(irqfd + Consumer.source, 0);
+export function deassign(host: BypassHost, vmMutex: Mutex, find: () => number): boolean {
+  const { words } = host;
+  let eventfd = 0;
+  const irqfd = vmMutex.guard(() => {
+    const found = find();
+    if (found !== 0) eventfd = words.exchange(found + Consumer.source, 0);
+    return found;
+  });
   if (eventfd === 0) return false;
-  vmMutex.guard(() => unlink(host, words.get(irqfd + Consumer.vm), irqfd));
+  takeDown(host, vmMutex, irqfd, eventfd, true);
+  return true;
+}
+
+/** Deassigns every irqfd of a VM that takes no new ones, and waits for those that other threads are deassigning. */
+export function deassignAll(host: BypassHost, vmMutex: Mutex, vm: number): void {
+  const { words } = host;
+  const first = () => words.get(vm + Vm.irqfds);
+  while (vmMutex.guard(first) !== 0) if (!deassign(host, vmMutex, first)) words.relax();
+}
+
+/**
+ * Takes an irqfd down that has no source any more. It leaves the VM's list last: a routing update that comes first still
+ * finds it, and takes the old route from its producer and from the relay (b4d37cdb77a0 is what happens otherwise).
+ */
+function takeDown(
+  host: BypassHost,
+  vmMutex: Mutex,
+  irqfd: number,
+  eventfd: number,
+  listening: boolean,
+): void {
+  const { words, thread, manager } = host;
   words.store(eventfd + Eventfd.irqfd, 0);
-  listenOf(host, eventfd).stop(host, irqfd, eventfd);
+  if (listening) listenOf(host, irqfd, eventfd).stop(host, irqfd, eventfd);
+  else thread.fenceAll(Thread.writing, eventfd);
   // The relay announces an irqfd before it looks at its source, so from here on it has either finished or stops there.
   thread.fenceAll(Thread.writing, irqfd);
   words.store(irqfd + Consumer.pending, 0);
   manager.unregisterConsumer(irqfd);
-  words.store(irqfd + Consumer.target, relayed("none"));
+  vmMutex.guard(() => unlink(host, words.get(irqfd + Consumer.vm), irqfd));
   release(host, irqfd, eventfd);
   announceChange(words);
-  return true;
+}
+
+/** Gives back what a target points to. Nobody uses the target any more. */
+export function forgetTarget({ mutex, pools }: BypassHost, target: number): void {
+  if (modeOf(target) === Mode.injected)
+    mutex.guard(() => pools.injection.release(pools.injection.at(targetOf(target))));
 }
 
 function release(host: BypassHost, irqfd: number, eventfd: number): void {
-  host.mutex.guard(() => {
-    dropContext(host, eventfd);
-    host.pools.consumer.release(irqfd);
-  });
+  const resample = host.words.get(irqfd + Consumer.resample);
+  forgetTarget(host, host.words.load(irqfd + Consumer.target));
+  host.mutex.guard(() => host.pools.consumer.release(irqfd));
+  dropContext(host, eventfd);
+  if (resample !== 0) dropContext(host, resample);
 }
 
 /** The VM's irqfds are a doubly linked list: out of it in constant time, where the kernel searches. */
-function link({ words }: BypassHost, vm: number, irqfd: number): void {
+function link(host: BypassHost, vm: number, irqfd: number): void {
+  const { words } = host;
   const head = words.get(vm + Vm.irqfds);
   words.set(irqfd + Consumer.next, head);
   if (head !== 0) words.set(head + Consumer.previous, irqfd);
   words.set(vm + Vm.irqfds, irqfd);
   words.set(vm + Vm.irqfdCount, words.get(vm + Vm.irqfdCount) + 1);
+  if (words.get(irqfd + Consumer.flags) & LEVEL) addResampler(host, vm, irqfd);
 }
 
-function unlink({ words }: BypassHost, vm: number, irqfd: number): void {
+function unlink(host: BypassHost, vm: number, irqfd: number): void {
+  const { words } = host;
+  if (words.get(irqfd + Consumer.flags) & LEVEL) removeResampler(host, vm, irqfd);
   const previous = words.get(irqfd + Consumer.previous);
   const next = words.get(irqfd + Consumer.next);
   if (previous === 0) words.set(vm + Vm.irqfds, next);

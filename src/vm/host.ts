@@ -5,12 +5,14 @@ import { Manager } from "../bypass/manager.js";
 import { type Path, pathOf, pathOfConsumer, reasonOfConsumer, reasonOfProducer } from "../bypass/path.js";
 import { irqfdOps, refresh, requires } from "../bypass/remapping.js";
 import { IrqBypassError } from "../host/errors.js";
+import type { Relay } from "../host/kind.js";
 import { Consumer, Eventfd, Header, Producer, Vm as V, Vcpu } from "../host/layout.js";
 import { type HostHandle, HostMemory, type MemoryOptions, memoryFor } from "../host/memory.js";
 import type { SpawnedThread } from "../host/platform.js";
 import type { Reason } from "../posting/reason.js";
 import { deassign } from "./assignment.js";
-import { RelayState, vmMutex } from "./relay.js";
+import { type RelayStart, RelayState } from "./relay.js";
+import { vmMutex } from "./vm-mutex.js";
 
 /** Options of a new host. */
 export interface HostOptions extends MemoryOptions {
@@ -43,9 +45,22 @@ const irqfdKind: Kind = {
   name: "irqfd",
   consumer: irqfdOps,
   hangup(memory, consumer) {
-    deassign(memory as Host, vmMutex(memory, memory.words.get(consumer + Consumer.vm)), consumer);
+    hangUp(memory as Host, consumer);
   },
+  relay: { module: new URL("./relay-worker.js", import.meta.url), wake: (memory) => memory.pending.ring() },
 };
+
+/** Deassigns an irqfd whose eventfd nobody can write to any more. */
+export function hangUp(host: BypassHost, irqfd: number): void {
+  const { words, mutex } = host;
+  const vm = words.get(irqfd + Consumer.vm);
+  if (vm === 0) return; // deassigned meanwhile
+  deassign(host, vmMutex(host, vm), () => {
+    // Looked at again: the record may have become that of another irqfd, whose eventfd is open.
+    const eventfd = words.get(irqfd + Consumer.vm) === vm ? words.load(irqfd + Consumer.source) : 0;
+    return eventfd !== 0 && mutex.guard(() => words.get(eventfd + Eventfd.handles) === 0) ? irqfd : 0;
+  });
+}
 
 /**
  * A host: one shared memory with everything in it, as the calling thread sees it. `Host.create` makes one, and
@@ -54,7 +69,7 @@ const irqfdKind: Kind = {
 export class Host extends HostMemory implements BypassHost, Disposable {
   override readonly kinds: readonly Kind[];
   readonly manager: Manager;
-  private relay: SpawnedThread | undefined;
+  private readonly relays = new Map<number, SpawnedThread>();
   private stopTicks: (() => void) | undefined;
   private disposed = false;
 
@@ -138,9 +153,9 @@ export class Host extends HostMemory implements BypassHost, Disposable {
     this.disposed = true;
     if (this.stopTicks !== undefined) {
       this.stopTicks();
-      this.words.store(Header.relay, RelayState.stopping);
-      this.words.notify(Header.relay);
-      this.pending.ring();
+      this.kinds.forEach((_, kind) => {
+        this.stopRelay(kind);
+      });
     }
     this.thread.detach();
   }
@@ -227,21 +242,31 @@ export class Host extends HostMemory implements BypassHost, Disposable {
     const { words, platform } = this;
     const started = words.clock();
     this.stopTicks = platform.every(TICK_MS, () => words.store(Header.ticks, (words.clock() - started) | 0));
-    void words.waitAsync(Header.relay, RelayState.none, Infinity).then(() => {
-      if (words.compareExchange(Header.relay, RelayState.wanted, RelayState.running) === RelayState.wanted)
-        this.startRelay();
+    this.kinds.forEach(({ relay }, kind) => {
+      if (relay !== undefined) void this.startWhenAsked(kind, relay);
     });
   }
 
-  private startRelay(): void {
-    const kinds = this.kinds.map((kind) => kind.name);
-    this.relay = this.platform.spawn(new URL("./relay-worker.js", import.meta.url), {
-      host: this.handle,
-      kinds,
-    });
-    this.relay.onExit((error) => {
-      this.relay = undefined;
+  private async startWhenAsked(kind: number, { module, started }: Relay): Promise<void> {
+    const { words, platform } = this;
+    const state = Header.relays + kind;
+    while (words.load(state) === RelayState.none) await words.waitAsync(state, RelayState.none, Infinity);
+    if (words.compareExchange(state, RelayState.wanted, RelayState.running) !== RelayState.wanted) return;
+    const start: RelayStart = { host: this.handle, kinds: this.kinds.map(({ name }) => name), kind };
+    const relay = platform.spawn(module, start);
+    this.relays.set(kind, relay);
+    const forget = started?.(() => this.stopRelay(kind));
+    relay.onExit((error) => {
+      this.relays.delete(kind);
+      forget?.();
       if (error !== undefined && !this.disposed) throw error;
     });
+  }
+
+  private stopRelay(kind: number): void {
+    const state = Header.relays + kind;
+    this.words.store(state, RelayState.stopping);
+    this.words.notify(state);
+    if (this.relays.has(kind)) this.kinds[kind]?.relay?.wake(this);
   }
 }

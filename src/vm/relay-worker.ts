@@ -1,18 +1,11 @@
 /**
  * The relay's thread. It is started by whoever created the host, and ends with it.
  */
-import type { HostHandle } from "../host/memory.js";
 import { Host } from "./host.js";
-import { runRelay } from "./relay.js";
-
-/** What the relay's thread is told. */
-export interface RelayStart {
-  readonly host: HostHandle;
-  /** Names of the host's kinds: the relay runs none of their callbacks, but must know that they exist. */
-  readonly kinds: readonly string[];
-}
+import { type RelayStart, runRelay } from "./relay.js";
 
 function start({ host: handle, kinds }: RelayStart): void {
+  // It runs none of the kinds' callbacks, so their names will do.
   const host = Host.attach(handle, { kinds: kinds.slice(1).map((name) => ({ name })) });
   try {
     runRelay(host);

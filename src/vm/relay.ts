@@ -2,14 +2,14 @@
  * The relay: the path that bypass avoids. One thread of the host waits for irqfds that have an injection due and
  * injects them; connected irqfds too, since anybody else may still write to their eventfd.
  */
-import { Consumer, Header, Vcpu, Vm } from "../host/layout.js";
-import type { HostMemory } from "../host/memory.js";
-import { Mutex } from "../host/mutex.js";
+import { Consumer, Header, LEVEL, Vcpu } from "../host/layout.js";
+import type { HostHandle, HostMemory } from "../host/memory.js";
 import { post } from "../posting/descriptor.js";
 import { Mode, modeOf, targetOf, vectorOf } from "../posting/irte.js";
 import { inject } from "./routing.js";
+import { vmMutex } from "./vm-mutex.js";
 
-/** States of {@link Header.relay}. */
+/** States of {@link Header.relays}. */
 export const enum RelayState {
   none = 0,
   wanted = 1,
@@ -19,20 +19,34 @@ export const enum RelayState {
 
 const NAP_MS = 1000;
 
-/** Asks for the relay thread; whoever created the host starts it. Costs one load once it is there. */
-export function askForRelay({ words }: HostMemory): void {
-  if (words.load(Header.relay) !== RelayState.none) return;
-  if (words.compareExchange(Header.relay, RelayState.none, RelayState.wanted) === RelayState.none) {
-    words.notify(Header.relay);
-  }
+/** Asks for the relay thread of a kind; whoever created the host starts it. Costs one load once it is there. */
+export function askForRelay({ words }: HostMemory, kind: number): void {
+  const state = Header.relays + kind;
+  if (words.load(state) !== RelayState.none) return;
+  if (words.compareExchange(state, RelayState.none, RelayState.wanted) === RelayState.none)
+    words.notify(state);
+}
+
+/** Is the relay of a kind to go on? */
+export function relayRuns({ words }: HostMemory, kind: number): boolean {
+  return words.load(Header.relays + kind) === RelayState.running;
+}
+
+/** What the thread of a relay is told. */
+export interface RelayStart {
+  readonly host: HostHandle;
+  /** Names of the host's kinds, in order. */
+  readonly kinds: readonly string[];
+  /** Number of the kind that it serves. */
+  readonly kind: number;
 }
 
 /** Runs the relay in the calling thread until it is asked to stop. Blocks. */
 export function runRelay(memory: HostMemory): void {
-  const { words, thread, pending } = memory;
+  const { thread, pending } = memory;
   const injectOne = (irqfd: number) => relayOne(memory, irqfd);
   const park = thread.park.bind(thread);
-  while (words.load(Header.relay) === RelayState.running) {
+  while (relayRuns(memory, 0)) {
     pending.takeAll(injectOne);
     pending.sleep(NAP_MS, park);
   }
@@ -53,14 +67,10 @@ export function relayOne(memory: HostMemory, irqfd: number): void {
     } else {
       // No plain MSI to one vCPU: by the live table.
       const vm = words.get(irqfd + Consumer.vm);
-      vmMutex(memory, vm).guard(() => inject(memory, vm, words.get(irqfd + Consumer.gsi)));
+      const level = (words.get(irqfd + Consumer.flags) & LEVEL) !== 0;
+      vmMutex(memory, vm).guard(() => inject(memory, vm, words.get(irqfd + Consumer.gsi), level));
     }
   } finally {
     thread.leave(thread.writing);
   }
-}
-
-/** The mutex of a VM: its routing, its list of irqfds, its lines. Taken before the host mutex, never after it. */
-export function vmMutex(memory: HostMemory, vm: number): Mutex {
-  return new Mutex(memory.words, vm + Vm.mutex, memory.thread, `the mutex of VM ${memory.pools.vm.slot(vm)}`);
 }

@@ -2,21 +2,27 @@
  * GSI routes as callers write them, and as the tables in shared memory keep them.
  */
 import { IrqBypassError } from "../host/errors.js";
-import { MAX_GSI, RouteType } from "../host/layout.js";
+import { Chip, IOAPIC_PINS, MAX_GSI, PIC_PINS, RouteType } from "../host/layout.js";
+import type { Delivery, Message } from "./delivery.js";
 
 /** An MSI: the raw x86 words, or for the common case the vCPU and the vector that they name. */
 export type Msi =
   | { readonly vcpu: number; readonly vector: number }
   | { readonly address: number; readonly addressHigh?: number; readonly data: number };
 
-/** One entry of `setGsiRouting` (struct kvm_irq_routing_entry). */
-export interface GsiRoute {
-  /** 0 to 4095. */
-  readonly gsi: number;
-  readonly msi: Msi;
+/** A pin of an interrupt controller. Pins of the PICs are accepted and have no effect in a software VM. */
+export interface IrqchipPin {
+  readonly chip: "pic-master" | "pic-slave" | "ioapic";
+  /** 0 to 7 of a PIC, 0 to 23 of the I/O APIC. */
+  readonly pin: number;
 }
 
-/** The same as three words: for an MSI its low address, high address and data. */
+/** One entry of `setGsiRouting` (struct kvm_irq_routing_entry): a GSI, 0 to 4095, and where it goes. */
+export type GsiRoute =
+  | { readonly gsi: number; readonly msi: Msi }
+  | { readonly gsi: number; readonly irqchip: IrqchipPin };
+
+/** The same as words: an MSI's low address, high address and data, or a chip and its pin. */
 export interface RouteWords {
   readonly gsi: number;
   readonly type: RouteType;
@@ -28,21 +34,71 @@ export interface RouteWords {
 /** x86: MSI addresses start here; bits 12 to 19 are the destination, bit 2 its mode. */
 export const MSI_BASE = 0xfee00000;
 
-/** Checks a whole table; throws EINVAL that names the entry and says what is allowed. */
+const CHIPS = { "pic-master": Chip.picMaster, "pic-slave": Chip.picSlave, ioapic: Chip.ioapic } as const;
+
+/**
+ * Checks a whole table; throws EINVAL that names the entry and says what is allowed. On one GSI an MSI stands alone, and
+ * each chip has at most one pin.
+ */
 export function checkRoutes(routes: readonly GsiRoute[]): RouteWords[] {
   if (!Array.isArray(routes)) throw new IrqBypassError("EINVAL", "setGsiRouting takes an array of routes");
   if (routes.length > MAX_GSI) {
     throw new IrqBypassError("EINVAL", `a VM has at most ${MAX_GSI} routes, not ${routes.length}`);
   }
-  return routes.map((route, index) => {
+  const byGsi = new Map<number, RouteWords[]>();
+  return routes.map((route: GsiRoute, index) => {
     const where = `route ${index}`;
-    const { gsi, msi } = route;
-    if (!Number.isInteger(gsi) || gsi < 0 || gsi >= MAX_GSI) {
-      throw new IrqBypassError("EINVAL", `${where}: gsi is ${String(gsi)}, it must be 0 to ${MAX_GSI - 1}`);
+    const words = routeWords(route, where);
+    const others = byGsi.get(words.gsi) ?? [];
+    for (const other of others) {
+      if (words.type === RouteType.msi || other.type === RouteType.msi) {
+        throw new IrqBypassError(
+          "EINVAL",
+          `${where}: GSI ${words.gsi} has another route, and an MSI stands alone on a GSI`,
+        );
+      }
+      if (words.a === other.a) {
+        throw new IrqBypassError("EINVAL", `${where}: GSI ${words.gsi} has a pin of the same chip already`);
+      }
     }
-    if (msi === undefined) throw new IrqBypassError("EINVAL", `${where}: a route needs an msi`);
-    return { gsi, type: RouteType.msi, ...msiWords(msi, where) };
+    others.push(words);
+    byGsi.set(words.gsi, others);
+    return words;
   });
+}
+
+function routeWords(route: GsiRoute, where: string): RouteWords {
+  const { gsi } = route;
+  if (!Number.isInteger(gsi) || gsi < 0 || gsi >= MAX_GSI) {
+    throw new IrqBypassError("EINVAL", `${where}: gsi is ${String(gsi)}, it must be 0 to ${MAX_GSI - 1}`);
+  }
+  if ("msi" in route) return { gsi, type: RouteType.msi, ...msiWords(route.msi, where) };
+  if (!("irqchip" in route)) throw new IrqBypassError("EINVAL", `${where}: a route has an msi or an irqchip`);
+  const { chip, pin } = route.irqchip;
+  const number = CHIPS[chip];
+  if (number === undefined) {
+    throw new IrqBypassError(
+      "EINVAL",
+      `${where}: chip is ${String(chip)}, use ${Object.keys(CHIPS).join(", ")}`,
+    );
+  }
+  const pins = number === Chip.ioapic ? IOAPIC_PINS : PIC_PINS;
+  if (!Number.isInteger(pin) || pin < 0 || pin >= pins) {
+    throw new IrqBypassError("EINVAL", `${where}: ${chip} has pins 0 to ${pins - 1}, not ${String(pin)}`);
+  }
+  return { gsi, type: RouteType.irqchip, a: number, b: pin, c: 0 };
+}
+
+/** The routes that a VM with an I/O APIC starts with: GSI n is pin n, and below 16 the PICs' pin too. */
+export function defaultRoutes(): RouteWords[] {
+  const routes: RouteWords[] = [];
+  for (let gsi = 0; gsi < IOAPIC_PINS; gsi++) {
+    routes.push({ gsi, type: RouteType.irqchip, a: Chip.ioapic, b: gsi, c: 0 });
+    if (gsi >= PIC_PINS * 2) continue;
+    const chip = gsi < PIC_PINS ? Chip.picMaster : Chip.picSlave;
+    routes.push({ gsi, type: RouteType.irqchip, a: chip, b: gsi % PIC_PINS, c: 0 });
+  }
+  return routes;
 }
 
 /** The three words of an MSI. */
@@ -61,6 +117,12 @@ export function msiWords(msi: Msi, where: string): { a: number; b: number; c: nu
   if (!isWord(address) || !isWord(addressHigh) || !isWord(data)) {
     throw new IrqBypassError("EINVAL", `${where}: address, addressHigh and data are unsigned 32-bit numbers`);
   }
+  if (addressHigh & 0xff) {
+    throw new IrqBypassError(
+      "EINVAL",
+      `${where}: addressHigh holds bits 8 to 31 of the destination, its low byte must be 0`,
+    );
+  }
   return { a: address | 0, b: addressHigh | 0, c: data | 0 };
 }
 
@@ -68,28 +130,12 @@ function isWord(value: unknown): boolean {
   return typeof value === "number" && Number.isInteger(value) && value >= 0 && value < 2 ** 32;
 }
 
-/** What an MSI asks for, decoded. */
-export interface MsiTarget {
-  readonly vector: number;
-  /** 0 fixed, 1 lowest priority, 2 SMI, 4 NMI, 5 INIT, 7 ExtINT. */
-  readonly delivery: number;
-  /** Logical destination mode: `destination` is a mask. */
-  readonly logical: boolean;
-  readonly destination: number;
-}
-
-export function decodeMsi(addressLow: number, addressHigh: number, data: number): MsiTarget {
+/** What an MSI asks for. */
+export function decodeMsi(addressLow: number, addressHigh: number, data: number): Message {
   return {
     vector: data & 0xff,
-    delivery: (data >>> 8) & 7,
+    delivery: ((data >>> 8) & 7) as Delivery,
     logical: (addressLow & 4) !== 0,
     destination: ((addressLow >>> 12) & 0xff) | (addressHigh & 0xffffff00),
   };
-}
-
-/** Broadcast: all ones in either width. */
-export function matches(target: MsiTarget, apicId: number): boolean {
-  const { logical, destination } = target;
-  if (destination === 0xff || destination >>> 0 === 0xffffffff) return true;
-  return logical ? apicId < 8 && (destination & (1 << apicId)) !== 0 : destination === apicId;
 }

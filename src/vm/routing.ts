@@ -2,14 +2,12 @@
  * GSI routing in shared memory: a table per VM, replaced as a whole (virt/kvm/irqchip.c). The live table is read and
  * replaced under the VM's mutex; every irqfd keeps what its GSI comes to in one word, so that a signal reads no table.
  */
-import { Route, RouteType, Routing, Vcpu, Vm } from "../host/layout.js";
+import { Chip, Header, Route, RouteType, Routing, Vcpu, Vm } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
-import { post } from "../posting/descriptor.js";
 import { posted, relayed } from "../posting/irte.js";
-import { decodeMsi, type MsiTarget, matches, type RouteWords } from "./route.js";
-
-const FIXED = 0;
-const LOWEST_PRIORITY = 1;
+import { Delivery, deliver, type Message, matches, vcpusOf } from "./delivery.js";
+import { Source, setPin } from "./ioapic.js";
+import { decodeMsi, defaultRoutes, type RouteWords } from "./route.js";
 
 /** Builds a table, not yet anybody's. Throws ENOMEM with nothing left behind. */
 export function buildTable(memory: HostMemory, routes: readonly RouteWords[]): number {
@@ -37,6 +35,7 @@ export function buildTable(memory: HostMemory, routes: readonly RouteWords[]): n
 /** Gives a table back that nobody can reach any more. Holds the host mutex for one record at a time. */
 export function freeTable(memory: HostMemory, table: number): void {
   const { words, mutex, pools } = memory;
+  if (table === words.load(Header.defaultRouting)) return; // the host's, not one VM's
   let left = words.get(table + Routing.count);
   for (let slot = table + Routing.gsi; left > 0; slot++) {
     for (let route = words.get(slot); route !== 0; left--) {
@@ -69,7 +68,8 @@ export function resolve(memory: HostMemory, vm: number, gsi: number): number {
   if (words.get(route + Route.next) !== 0) return relayed("several-routes");
   if (words.get(route + Route.type) !== RouteType.msi) return relayed("not-msi");
   const target = msiOf(memory, route);
-  if (target.delivery !== FIXED && target.delivery !== LOWEST_PRIORITY) return relayed("delivery-mode");
+  if (target.delivery !== Delivery.fixed && target.delivery !== Delivery.lowestPriority)
+    return relayed("delivery-mode");
   let only = 0;
   for (const vcpu of vcpusOf(memory, vm)) {
     if (!matches(target, words.get(vcpu + Vcpu.index))) continue;
@@ -80,32 +80,38 @@ export function resolve(memory: HostMemory, vm: number, gsi: number): number {
 }
 
 /**
- * Delivers one interrupt of a GSI by the live table: every route of it, to every vCPU that matches. What cannot be
- * delivered is lost, as in the kernel. Under the VM's mutex.
+ * Sets one source of a GSI's lines by the live table (kvm_set_irq): pins of the I/O APIC follow `level`, an MSI is sent
+ * when it rises. What cannot be delivered is lost, as in the kernel. Under the VM's mutex.
  */
-export function inject(memory: HostMemory, vm: number, gsi: number): void {
+export function setGsi(memory: HostMemory, vm: number, gsi: number, source: Source, level: boolean): void {
   const { words } = memory;
   for (let route = firstRoute(memory, vm, gsi); route !== 0; route = words.get(route + Route.next)) {
-    if (words.get(route + Route.type) === RouteType.msi) injectMsi(memory, vm, msiOf(memory, route));
+    if (words.get(route + Route.type) === RouteType.msi) {
+      if (level) deliver(memory, vm, msiOf(memory, route), false);
+    } else if (words.get(route + Route.a) === Chip.ioapic) {
+      setPin(memory, vm, words.get(route + Route.b), source, level);
+    }
   }
 }
 
-function injectMsi(memory: HostMemory, vm: number, target: MsiTarget): void {
+/** One interrupt of an irqfd: a level-triggered one raises the line, another pulses it. Under the VM's mutex. */
+export function inject(memory: HostMemory, vm: number, gsi: number, level: boolean): void {
+  setGsi(memory, vm, gsi, level ? Source.resample : Source.user, true);
+  if (!level) setGsi(memory, vm, gsi, Source.user, false);
+}
+
+/** The table that every VM with an I/O APIC starts with: one for the host, made when the first VM needs it. */
+export function defaultTable(memory: HostMemory): number {
   const { words } = memory;
-  if (target.delivery !== FIXED && target.delivery !== LOWEST_PRIORITY) return;
-  for (const vcpu of vcpusOf(memory, vm)) {
-    if (!matches(target, words.get(vcpu + Vcpu.index))) continue;
-    post(words, vcpu, target.vector);
-    if (target.delivery === LOWEST_PRIORITY) return;
-  }
+  const there = words.load(Header.defaultRouting);
+  if (there !== 0) return there;
+  const table = buildTable(memory, defaultRoutes());
+  const first = words.compareExchange(Header.defaultRouting, 0, table);
+  if (first === 0) return table;
+  freeTable(memory, table);
+  return first;
 }
 
-function msiOf({ words }: HostMemory, route: number): MsiTarget {
+function msiOf({ words }: HostMemory, route: number): Message {
   return decodeMsi(words.get(route + Route.a), words.get(route + Route.b), words.get(route + Route.c));
-}
-
-/** The vCPU records of a VM, by APIC id. */
-export function* vcpusOf({ words }: HostMemory, vm: number): Generator<number> {
-  const count = words.get(vm + Vm.vcpus);
-  for (let index = 0; index < count; index++) yield words.get(vm + Vm.vcpu + index);
 }

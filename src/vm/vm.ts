@@ -1,27 +1,20 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
-import { announceChange } from "../bypass/changes.js";
-import { POLICIES, type Policy, refresh, requires } from "../bypass/remapping.js";
-import { Eventfd } from "../eventfd/eventfd.js";
+import type { Policy } from "../bypass/remapping.js";
+import type { EventfdContext } from "../eventfd/context.js";
 import { IrqBypassError } from "../host/errors.js";
-import {
-  Consumer,
-  Eventfd as E,
-  MAX_VCPUS,
-  Producer,
-  Thread,
-  Vm as V,
-  Vcpu,
-  VmFlag,
-} from "../host/layout.js";
+import { Consumer, Eventfd as E, MAX_VCPUS, Vm as V, Vcpu, VmFlag } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
 import { initialise } from "../posting/descriptor.js";
-import { reasonOf } from "../posting/irte.js";
-import { assign, deassign } from "./assignment.js";
+import { assign, checkIrqfd, deassign, deassignAll } from "./assignment.js";
+import { reset, Source } from "./ioapic.js";
+import { IoApic } from "./ioapic-registers.js";
 import { Irqfd } from "./irqfd.js";
-import { askForRelay, vmMutex } from "./relay.js";
+import { askForRelay } from "./relay.js";
+import { replaceRoutes } from "./reroute.js";
 import { checkRoutes, type GsiRoute } from "./route.js";
-import { buildTable, freeTable, resolve } from "./routing.js";
+import { defaultTable, freeTable, resolve, setGsi } from "./routing.js";
 import { VcpuRef } from "./vcpu.js";
+import { vmMutex } from "./vm-mutex.js";
 
 /** Options of a new VM. */
 export interface VmOptions {
@@ -35,6 +28,11 @@ export interface VmOptions {
 export interface IrqfdOptions {
   /** `off` no bypass, `prefer` (the default) bypass where possible, `require` bypass or an error. */
   readonly bypass?: Policy;
+  /**
+   * Makes it level-triggered (KVM_IRQFD_FLAG_RESAMPLE): a signal raises the line of the GSI, the guest's EOI lets go of it
+   * and signals this eventfd, so that the device looks whether it has more to say.
+   */
+  readonly resample?: EventfdContext;
 }
 
 /** A software virtual machine: vCPUs, GSI routing and irqfds. Its vCPUs are run by the VMM's threads. */
@@ -52,7 +50,7 @@ export class Vm implements Disposable {
     this.host = host;
     this.record = "opened" in from ? from.opened : createRecord(host, from);
     this.mutex = vmMutex(host, this.record);
-    if (!("opened" in from)) askForRelay(host);
+    if (!("opened" in from)) askForRelay(host, 0);
   }
 
   /** A handle in this thread to a VM made in another. Throws ESTALE when it is gone. */
@@ -92,31 +90,7 @@ export class Vm implements Disposable {
    */
   setGsiRouting(routes: readonly GsiRoute[]): void {
     this.check();
-    const { host, record } = this;
-    const { words } = host;
-    const table = buildTable(host, checkRoutes(routes));
-    let old = 0;
-    const retargeted: number[] = [];
-    try {
-      this.mutex.guard(() => {
-        old = words.get(record + V.routing);
-        words.set(record + V.routing, table);
-        try {
-          for (const irqfd of this.irqfds()) this.checkRequired(irqfd);
-        } catch (error) {
-          words.set(record + V.routing, old);
-          throw error;
-        }
-        for (const irqfd of this.irqfds()) if (this.retarget(irqfd)) retargeted.push(irqfd);
-      });
-    } catch (error) {
-      freeTable(host, table);
-      throw error;
-    }
-    // Not under the mutex: what is under way may need it to finish.
-    for (const irqfd of retargeted) this.fence(irqfd);
-    if (old !== 0) freeTable(host, old);
-    if (retargeted.length > 0) announceChange(words);
+    replaceRoutes(this.host, this.record, this.mutex, checkRoutes(routes));
   }
 
   /**
@@ -125,34 +99,38 @@ export class Vm implements Disposable {
    * eventfd has an irqfd already, in whichever VM; EBADF for a closed eventfd; EINVAL; ENOMEM; EOPNOTSUPP with the
    * reason where `bypass` is "require" and a waiting producer cannot be bypassed.
    */
-  irqfd(eventfd: Eventfd, gsi: number, { bypass = "prefer" }: IrqfdOptions = {}): Irqfd {
+  irqfd(eventfd: EventfdContext, gsi: number, { bypass = "prefer", resample }: IrqfdOptions = {}): Irqfd {
     this.check();
-    if (!(eventfd instanceof Eventfd))
-      throw new IrqBypassError("EINVAL", "an irqfd listens to an Eventfd of this host");
-    if (!Number.isInteger(gsi) || gsi < 0 || gsi >= 2 ** 32) {
-      throw new IrqBypassError("EINVAL", `gsi is ${String(gsi)}: it must be a whole number from 0 to 2^32-1`);
-    }
-    if (!POLICIES.includes(bypass)) {
-      throw new IrqBypassError("EINVAL", `bypass is ${String(bypass)}: use ${POLICIES.join(", ")}`);
-    }
-    eventfd.handle; // EBADF for a closed one
+    checkIrqfd(this.host, eventfd, gsi, bypass);
+    if (resample !== undefined) this.checkResample(resample);
     const { host, mutex: vmMutex, record: vm } = this;
-    const record = assign(host, { vm, vmMutex, eventfd: eventfd.record, gsi, policy: bypass, kind: 0 });
-    return new Irqfd(host, vmMutex, record);
+    const assigned = assign(host, {
+      vm,
+      vmMutex,
+      eventfd: eventfd.record,
+      gsi,
+      policy: bypass,
+      kind: 0,
+      resample: resample?.record ?? 0,
+      resolve: () => resolve(host, vm, gsi),
+    });
+    return new Irqfd(host, vmMutex, assigned);
   }
 
   /**
    * Deassigns the irqfd that matches both `eventfd` and `gsi`; returns whether there was one. Throws nothing where
    * nothing matches, as KVM_IRQFD_FLAG_DEASSIGN.
    */
-  deassign(eventfd: Eventfd, gsi: number): boolean {
+  deassign(eventfd: EventfdContext, gsi: number): boolean {
     this.check();
     eventfd.handle;
     const { words } = this.host;
-    const irqfd = words.load(eventfd.record + E.irqfd);
-    if (irqfd === 0 || words.get(irqfd + Consumer.vm) !== this.record) return false;
-    if (words.get(irqfd + Consumer.gsi) >>> 0 !== gsi) return false;
-    return deassign(this.host, this.mutex, irqfd);
+    return deassign(this.host, this.mutex, () => {
+      const irqfd = words.load(eventfd.record + E.irqfd);
+      if (irqfd === 0 || words.get(irqfd + Consumer.vm) !== this.record) return 0;
+      const matches = words.get(irqfd + Consumer.gsi) >>> 0 === gsi;
+      return matches && words.load(irqfd + Consumer.source) === eventfd.record ? irqfd : 0;
+    });
   }
 
   /**
@@ -172,11 +150,8 @@ export class Vm implements Disposable {
       });
     }
     this.disposed = true;
-    for (;;) {
-      const irqfd = this.mutex.guard(() => words.get(record + V.irqfds));
-      if (irqfd === 0) break;
-      deassign(host, this.mutex, irqfd);
-    }
+    this.mutex.guard(() => words.set(record + V.dying, 1));
+    deassignAll(host, this.mutex, record);
     const table = words.get(record + V.routing);
     if (table !== 0) freeTable(host, table);
     for (const vcpu of vcpus) mutex.guard(() => pools.vcpu.release(vcpu));
@@ -187,56 +162,39 @@ export class Vm implements Disposable {
     this.dispose();
   }
 
+  /**
+   * Sets the line of a GSI as user space drives it (KVM_IRQ_LINE). The line of an I/O APIC pin is the OR of this and of
+   * the level-triggered irqfds of the GSI; an MSI is sent when the level rises. From any thread; takes the VM's mutex.
+   */
+  setIrqLine(gsi: number, level: boolean): void {
+    this.check();
+    if (!Number.isInteger(gsi) || gsi < 0 || gsi >= 2 ** 32) {
+      throw new IrqBypassError("EINVAL", `gsi is ${String(gsi)}: it must be a whole number from 0 to 2^32-1`);
+    }
+    this.mutex.guard(() => setGsi(this.host, this.record, gsi, Source.user, level));
+  }
+
+  /** The VM's I/O APIC, as its guest programs it. Throws EINVAL for a VM without a local APIC. */
+  get ioapic(): IoApic {
+    this.check();
+    if (this.host.words.get(this.record + V.flags) & VmFlag.bare) {
+      throw new IrqBypassError("EINVAL", `VM ${this.id} was made with apic: false and has no I/O APIC`);
+    }
+    return new IoApic(this.host, this.record);
+  }
+
+  private checkResample(resample: EventfdContext): void {
+    checkIrqfd(this.host, resample, 0, "off");
+    if (this.host.words.get(this.record + V.flags) & VmFlag.bare) {
+      throw new IrqBypassError(
+        "EINVAL",
+        `a level-triggered irqfd needs an I/O APIC, and VM ${this.id} was made with apic: false`,
+      );
+    }
+  }
+
   private check(): void {
     if (this.disposed) throw new IrqBypassError("EBADF", `VM ${this.id} was disposed: make another one`);
-  }
-
-  /** Under the VM's mutex. */
-  private *irqfds(): Generator<number> {
-    const { words } = this.host;
-    for (let irqfd = words.get(this.record + V.irqfds); irqfd !== 0; irqfd = words.get(irqfd + Consumer.next))
-      yield irqfd;
-  }
-
-  /** Refuses the new table if it would leave a connected irqfd relayed that requires bypass. Under the VM's mutex. */
-  private checkRequired(irqfd: number): void {
-    const { host, record } = this;
-    const gsi = host.words.get(irqfd + Consumer.gsi);
-    const reason = reasonOf(resolve(host, record, gsi));
-    if (reason === undefined || !requires(host, irqfd)) return;
-    if (host.mutex.guard(() => host.words.get(irqfd + Consumer.producer)) === 0) return;
-    throw new IrqBypassError(
-      "EOPNOTSUPP",
-      `GSI ${gsi} of VM ${this.id} requires bypass, and with this route it could not be (${reason}): the old routes stay`,
-      { subject: `GSI ${gsi}`, reason },
-    );
-  }
-
-  /** Gives an irqfd what its GSI comes to now; returns whether that changed. Under the VM's mutex. */
-  private retarget(irqfd: number): boolean {
-    const { host } = this;
-    const { words } = host;
-    const target = resolve(host, this.record, words.get(irqfd + Consumer.gsi));
-    if (words.load(irqfd + Consumer.target) === target) return false;
-    host.mutex.guard(() => {
-      words.store(irqfd + Consumer.target, target);
-      refresh(host, irqfd);
-    });
-    return true;
-  }
-
-  /** Waits for a signal of the irqfd's producer and for an injection of the relay that still use the old target. */
-  private fence(irqfd: number): void {
-    const { host } = this;
-    const { words, thread, manager } = host;
-    let owner = 0;
-    const producer = host.mutex.guard(() => {
-      const connected = words.get(irqfd + Consumer.producer);
-      if (connected !== 0) owner = words.get(connected + Producer.owner);
-      return connected;
-    });
-    if (producer !== 0) manager.fence(producer, owner);
-    thread.fenceAll(Thread.writing, irqfd);
   }
 }
 
@@ -248,23 +206,24 @@ function createRecord(host: BypassHost, { vcpus = 1, apic = true }: VmOptions): 
   const record = mutex.guard(() => pools.vm.allocate());
   words.set(record + V.flags, apic ? 0 : VmFlag.bare);
   words.set(record + V.owner, thread.record);
-  for (let index = 0; index < vcpus; index++) {
-    try {
-      words.set(
-        record + V.vcpu + index,
-        mutex.guard(() => pools.vcpu.allocate()),
-      );
-    } catch (error) {
-      for (let made = 0; made < index; made++)
-        mutex.guard(() => pools.vcpu.release(words.get(record + V.vcpu + made)));
-      mutex.guard(() => pools.vm.release(record));
-      throw error;
+  try {
+    if (apic) {
+      reset(host, record);
+      words.set(record + V.routing, defaultTable(host));
     }
-    const vcpu = words.get(record + V.vcpu + index);
-    words.set(vcpu + Vcpu.vm, record);
-    words.set(vcpu + Vcpu.index, index);
-    initialise(words, vcpu);
-    words.set(record + V.vcpus, index + 1);
+    for (let index = 0; index < vcpus; index++) {
+      const vcpu = mutex.guard(() => pools.vcpu.allocate());
+      words.set(record + V.vcpu + index, vcpu);
+      words.set(vcpu + Vcpu.vm, record);
+      words.set(vcpu + Vcpu.index, index);
+      initialise(words, vcpu);
+      words.set(record + V.vcpus, index + 1);
+    }
+    return record;
+  } catch (error) {
+    for (let index = 0; index < words.get(record + V.vcpus); index++)
+      mutex.guard(() => pools.vcpu.release(words.get(record + V.vcpu + index)));
+    mutex.guard(() => pools.vm.release(record));
+    throw error;
   }
-  return record;
 }

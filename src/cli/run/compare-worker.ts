@@ -1,0 +1,110 @@
+/**
+ * The device's side of the comparison: sends one interrupt, waits until the guest has noted it, sends the next.
+ *
+ * Each way ends in the same handler and is noticed the same way, so that only the way differs. The ways take
+ * turns, and the figure is the mean of the best turn: whatever else the machine does makes others longer.
+ */
+import { parentPort } from "node:worker_threads";
+import { Host, VfioPciDevice } from "../../index.js";
+import type { Compare } from "../result.js";
+import { Ledger, type Mailbox } from "./ledger.js";
+import type { MessageWorkerData } from "./message-worker.js";
+import { planRun } from "./plan.js";
+import { SoftwareGuest } from "./software-guest.js";
+import { RunThread } from "./thread.js";
+
+const MESSAGE_WORKER = new URL("./message-worker.js", import.meta.url);
+const TURNS = 150;
+const TURN_MS = 2;
+/** Between two looks at the clock. */
+const ROUNDS = 16;
+/** How often to look for the answer before the thread sleeps: longer than a sleeping guest takes to wake up. */
+const LOOKS = 2000;
+const WAIT_MS = 100;
+const LOST_AFTER_WAITS = 20;
+
+async function measure(): Promise<Compare> {
+  const plan = planRun({
+    seconds: 1,
+    vms: [{ name: "guest", kind: "software", vcpus: 1 }],
+    devices: [
+      { name: "device", kind: "nic", vm: "guest", burst: 1, rate: "max", bypass: ["require", "off"] },
+    ],
+  });
+  const ledger = Ledger.create({ devices: 1, vcpus: 1, interrupts: 3 });
+  const host = Host.create();
+  const guest = new SoftwareGuest(host, { handle: host.handle, kvm: false }, ledger, plan.vms[0]!);
+  const data: MessageWorkerData = { ledger: ledger.handle, interrupt: 2, device: 0 };
+  const listener = new RunThread(MESSAGE_WORKER, "message guest", data);
+  const device = new VfioPciDevice(host, { msix: 2 });
+  guest.interrupts.forEach(({ eventfd }, i) => {
+    device.setTrigger("msix", i, eventfd);
+  });
+  await Promise.all([guest.ready, listener.ready]);
+  const [first, second] = [device.vector("msix", 0), device.vector("msix", 1)];
+  const posted = new Way("posted", ledger, 0, () => first.signal());
+  const relayed = new Way("relayed", ledger, 1, () => second.signal());
+  const postMessage = new Way("postMessage", ledger, 2, () => listener.send("interrupt"));
+  for (let turn = 0; turn < TURNS; turn++) {
+    for (const way of [posted, relayed, postMessage]) way.takeTurn();
+  }
+  device.dispose();
+  await guest.close();
+  await listener.terminate();
+  host.dispose();
+  return { posted: posted.cost, relayed: relayed.cost, postMessage: postMessage.cost };
+}
+
+/** One way for an interrupt, in lock-step. */
+class Way {
+  readonly #name: string;
+  readonly #ledger: Ledger;
+  readonly #mailbox: Mailbox;
+  readonly #send: () => void;
+  #cost = Number.POSITIVE_INFINITY;
+  #index = 0;
+
+  constructor(name: keyof Compare, ledger: Ledger, interrupt: number, send: () => void) {
+    this.#name = name;
+    this.#ledger = ledger;
+    this.#mailbox = ledger.mailbox(interrupt);
+    this.#send = send;
+  }
+
+  /** Nanoseconds for one interrupt in the best turn. */
+  get cost(): number {
+    return this.#cost;
+  }
+
+  takeTurn(): void {
+    const startedAt = performance.now();
+    let took = 0;
+    let sent = 0;
+    while (took < TURN_MS) {
+      for (let i = 0; i < ROUNDS; i++) this.#lockStep();
+      sent += ROUNDS;
+      took = performance.now() - startedAt;
+    }
+    this.#cost = Math.min(this.#cost, (took * 1e6) / sent);
+  }
+
+  #lockStep(): void {
+    const { words, used } = this.#mailbox;
+    this.#index = (this.#index + 1) | 0;
+    Atomics.store(words, used, this.#index);
+    this.#send();
+    for (let look = 0; look < LOOKS; look++) if (this.#isNoted()) return;
+    // Waits are counted, not time: while the process is stopped it is one wait, and nothing is lost.
+    for (let waits = 0; !this.#isNoted(); waits++) {
+      if (waits === LOST_AFTER_WAITS)
+        throw new Error(`an interrupt of the comparison was lost (${this.#name})`);
+      this.#ledger.park(0, WAIT_MS, () => this.#isNoted());
+    }
+  }
+
+  #isNoted(): boolean {
+    return Atomics.load(this.#mailbox.words, this.#mailbox.seen) === this.#index;
+  }
+}
+
+parentPort?.postMessage(await measure());

@@ -1,0 +1,303 @@
+/**
+ * A workload: the VMs and devices of one run, checked.
+ *
+ * The file's shape is a schema; what a schema cannot say (a device names a VM that exists, the vectors fit)
+ * is checked after it. Both report the path inside the file, what was found there and what is allowed, and all
+ * problems are reported at once.
+ */
+import * as v from "valibot";
+
+/** What an interrupt wants: never bypassed, bypassed where possible, or refused where it would be relayed. */
+export type BypassPolicy = "off" | "prefer" | "require";
+
+export interface WorkloadVm {
+  readonly name: string;
+  /** A vCPU of `software` is this library's own; one of `kvm` runs guest code in the kernel. */
+  readonly kind: "software" | "kvm";
+  readonly vcpus: number;
+}
+
+export interface WorkloadDevice {
+  readonly name: string;
+  /** A `nic` signals MSI-X vectors, a `block` device signals virtqueues. */
+  readonly kind: "nic" | "block";
+  /** The name of the VM that gets its interrupts. */
+  readonly vm: string;
+  /** Policy of each interrupt; its length is the number of vectors or queues. */
+  readonly bypass: readonly BypassPolicy[];
+  /** Signals per burst; the device waits for the guest after each burst. */
+  readonly burst: number;
+  /** Signals per second of each interrupt, or `"max"`: as fast as the guest answers. */
+  readonly rate: number | "max";
+}
+
+export interface Workload {
+  readonly seconds: number;
+  readonly vms: readonly WorkloadVm[];
+  readonly devices: readonly WorkloadDevice[];
+}
+
+/** Vectors that a guest may use on one vCPU: 0 to 31 belong to the processor's exceptions. */
+export const FIRST_VECTOR = 32;
+export const VECTORS_PER_VCPU = 256 - FIRST_VECTOR;
+/** KVM_SET_GSI_ROUTING takes 4,096 entries, and the first 24 GSIs are the I/O APIC's pins. */
+export const FIRST_GSI = 24;
+const GSIS_PER_VM = 4096 - FIRST_GSI;
+export const MIN_SECONDS = 0.1;
+export const MAX_SECONDS = 86_400;
+const MAX_VCPUS = 64;
+const MAX_INTERRUPTS_PER_DEVICE = 2048;
+const MAX_BURST = 4096;
+const MAX_RATE = 10_000_000;
+/** Each vCPU and each device is a thread. */
+const MAX_THREADS = 128;
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/;
+const NAME_RULE = "1 to 32 letters, digits, dots, dashes or underscores, the first a letter or digit";
+const POLICY_RULE = '"off", "prefer" or "require"';
+
+/**
+ * What is allowed at each place of the file, by path with the list positions left out. It is the text of every
+ * message, and a field that has no line here does not exist.
+ */
+const ALLOWED: Readonly<Record<string, string>> = {
+  "": 'an object with "seconds", "vms" and "devices"',
+  seconds: `a number of seconds from ${MIN_SECONDS} to ${number(MAX_SECONDS)}`,
+  vms: `a list of 1 to ${MAX_VCPUS} VMs`,
+  "vms[]": 'an object with "name", "kind" and "vcpus"',
+  "vms[].name": NAME_RULE,
+  "vms[].kind": '"software" or "kvm"',
+  "vms[].vcpus": `a whole number from 1 to ${MAX_VCPUS}`,
+  devices: "a list of at least 1 device",
+  "devices[]": 'an object with "name", "kind", "vm", "vectors" or "queues", "burst" and "rate"',
+  "devices[].name": NAME_RULE,
+  "devices[].kind": '"nic" or "block"',
+  "devices[].vm": "the name of one of the VMs",
+  "devices[].vectors": `a whole number from 1 to ${number(MAX_INTERRUPTS_PER_DEVICE)} (MSI-X vectors of a nic)`,
+  "devices[].queues": `a whole number from 1 to ${number(MAX_INTERRUPTS_PER_DEVICE)} (virtqueues of a block device)`,
+  "devices[].burst": `a whole number from 1 to ${number(MAX_BURST)}`,
+  "devices[].rate": `a number from 0.1 to ${number(MAX_RATE)} (signals per second of each interrupt) or "max"`,
+  "devices[].bypass": POLICY_RULE,
+  "devices[].overrides": 'a list of objects with "interrupts" and "bypass"',
+  "devices[].overrides[]": 'an object with "interrupts" and "bypass"',
+  "devices[].overrides[].interrupts": "a list of at least 1 vector or queue number, counted from 0",
+  "devices[].overrides[].interrupts[]": "a whole number, counted from 0",
+  "devices[].overrides[].bypass": POLICY_RULE,
+};
+
+const whole = (low: number, high: number) =>
+  v.pipe(v.number(), v.integer(), v.minValue(low), v.maxValue(high));
+const between = (low: number, high: number) => v.pipe(v.number(), v.minValue(low), v.maxValue(high));
+const name = v.pipe(v.string(), v.regex(NAME));
+const policy = v.picklist(["off", "prefer", "require"]);
+// `strictObject` stops at the first unknown field; a rest of `never` reports each of them.
+const object = <Entries extends v.ObjectEntries>(entries: Entries) => v.objectWithRest(entries, v.never());
+
+const fileSchema = object({
+  seconds: between(MIN_SECONDS, MAX_SECONDS),
+  vms: v.pipe(
+    v.array(object({ name, kind: v.picklist(["software", "kvm"]), vcpus: whole(1, MAX_VCPUS) })),
+    v.minLength(1),
+    v.maxLength(MAX_VCPUS),
+  ),
+  devices: v.pipe(
+    v.array(
+      object({
+        name,
+        kind: v.picklist(["nic", "block"]),
+        vm: v.string(),
+        vectors: v.exactOptional(whole(1, MAX_INTERRUPTS_PER_DEVICE)),
+        queues: v.exactOptional(whole(1, MAX_INTERRUPTS_PER_DEVICE)),
+        burst: whole(1, MAX_BURST),
+        rate: v.union([v.literal("max"), between(0.1, MAX_RATE)]),
+        bypass: v.exactOptional(policy, "prefer"),
+        overrides: v.exactOptional(
+          v.array(
+            object({
+              interrupts: v.pipe(v.array(whole(0, Number.MAX_SAFE_INTEGER)), v.minLength(1)),
+              bypass: policy,
+            }),
+          ),
+          [],
+        ),
+      }),
+    ),
+    v.minLength(1),
+  ),
+});
+type WorkloadFile = v.InferOutput<typeof fileSchema>;
+type DeviceEntry = WorkloadFile["devices"][number];
+
+/** A workload that cannot be run. `problems` has one sentence for each thing that is wrong, in file order. */
+export class WorkloadError extends Error {
+  readonly problems: readonly string[];
+
+  constructor(source: string, problems: readonly string[]) {
+    super(`${source} is not a workload that can be run:\n${problems.map((line) => `  ${line}`).join("\n")}`);
+    this.name = "WorkloadError";
+    this.problems = problems;
+  }
+}
+
+/**
+ * Checks a parsed workload file and fills in its defaults.
+ * @param source how messages call the file.
+ * @throws {WorkloadError} naming every problem.
+ */
+export function checkWorkload(input: unknown, source: string): Workload {
+  const result = v.safeParse(fileSchema, input);
+  if (!result.success) throw new WorkloadError(source, unique(result.issues.map(schemaProblem)));
+  const file = result.output;
+  const problems = [...vmProblems(file), ...deviceProblems(file), ...roomProblems(file)];
+  if (problems.length > 0) throw new WorkloadError(source, problems);
+  return { seconds: file.seconds, vms: file.vms, devices: file.devices.map(device) };
+}
+
+function device(entry: DeviceEntry): WorkloadDevice {
+  const policies = new Array<BypassPolicy>(interruptCount(entry) ?? 0).fill(entry.bypass);
+  for (const override of entry.overrides) for (const i of override.interrupts) policies[i] = override.bypass;
+  const { name, kind, vm, burst, rate } = entry;
+  return { name, kind, vm, burst, rate, bypass: policies };
+}
+
+function interruptCount(entry: DeviceEntry): number | undefined {
+  return entry.kind === "nic" ? entry.vectors : entry.queues;
+}
+
+/** One sentence for one issue of the schema. */
+function schemaProblem(issue: v.BaseIssue<unknown>): string {
+  const keys = (issue.path ?? []).map((item) => item.key as string | number);
+  const path = keys.reduce<string>(join, "");
+  const pattern = path.replaceAll(/\[\d+\]/g, "[]");
+  const last = issue.path?.at(-1);
+  const place = path === "" ? "the file" : path;
+  if (issue.expected === "never") {
+    const parent = pattern.slice(0, Math.max(0, pattern.lastIndexOf(".")));
+    return `${place}: there is no such field; allowed: ${fieldsOf(parent).join(", ")}`;
+  }
+  // An issue about the key itself, not about its value: the field is not there.
+  const found = last?.origin === "key" ? "nothing" : shown(last === undefined ? issue.input : last.value);
+  return refused(place, found, ALLOWED[pattern] ?? String(issue.expected));
+}
+
+function join(path: string, key: string | number): string {
+  if (typeof key === "number") return `${path}[${key}]`;
+  return path === "" ? key : `${path}.${key}`;
+}
+
+/** The names of the fields that an object at this place may have. */
+function fieldsOf(parent: string): string[] {
+  const prefix = parent === "" ? "" : `${parent}.`;
+  return Object.keys(ALLOWED)
+    .filter((path) => path !== "" && path.startsWith(prefix) && !/[.[]/.test(path.slice(prefix.length)))
+    .map((path) => path.slice(prefix.length));
+}
+
+function vmProblems(file: WorkloadFile): string[] {
+  return repeated(file.vms.map((vm) => vm.name)).map(({ at, first, name }) =>
+    refused(`vms[${at}].name`, shown(name), `a name that no other VM has (vms[${first}] has it)`),
+  );
+}
+
+function deviceProblems(file: WorkloadFile): string[] {
+  const vmNames = file.vms.map((vm) => vm.name);
+  const problems = repeated(file.devices.map((entry) => entry.name)).map(({ at, first, name }) =>
+    refused(`devices[${at}].name`, shown(name), `a name that no other device has (devices[${first}] has it)`),
+  );
+  file.devices.forEach((entry, index) => {
+    const place = `devices[${index}]`;
+    if (!vmNames.includes(entry.vm)) {
+      problems.push(refused(`${place}.vm`, shown(entry.vm), `one of ${vmNames.map(shown).join(", ")}`));
+    }
+    const [own, other] =
+      entry.kind === "nic" ? (["vectors", "queues"] as const) : (["queues", "vectors"] as const);
+    if (entry[other] !== undefined) {
+      problems.push(`${place}.${other}: a ${entry.kind} device has no ${other}; allowed: "${own}"`);
+    }
+    const count = entry[own];
+    if (count === undefined) {
+      problems.push(refused(`${place}.${own}`, "nothing", ALLOWED[`devices[].${own}`] ?? ""));
+    } else {
+      problems.push(...overrideProblems(entry, place, own, count));
+    }
+  });
+  return problems;
+}
+
+function overrideProblems(entry: DeviceEntry, place: string, own: string, count: number): string[] {
+  const problems: string[] = [];
+  const seen = new Map<number, string>();
+  entry.overrides.forEach((override, index) => {
+    override.interrupts.forEach((interrupt, position) => {
+      const path = `${place}.overrides[${index}].interrupts[${position}]`;
+      const before = seen.get(interrupt);
+      if (interrupt >= count) {
+        problems.push(
+          refused(path, shown(interrupt), `0 to ${count - 1} (${place}.${own} is ${number(count)})`),
+        );
+      } else if (before !== undefined) {
+        problems.push(refused(path, shown(interrupt), `each number once (${before} has it)`));
+      }
+      seen.set(interrupt, path);
+    });
+  });
+  return problems;
+}
+
+/** The limits that vectors, GSIs and threads set together. */
+function roomProblems(file: WorkloadFile): string[] {
+  const problems: string[] = [];
+  file.vms.forEach((vm, index) => {
+    const own = file.devices.filter((entry) => entry.vm === vm.name);
+    const wanted = own.reduce((sum, entry) => sum + (interruptCount(entry) ?? 0), 0);
+    const room = Math.min(vm.vcpus * VECTORS_PER_VCPU, GSIS_PER_VM);
+    if (wanted > room) {
+      const why =
+        room === GSIS_PER_VM
+          ? `a VM has GSIs ${FIRST_GSI} to 4,095`
+          : `vectors ${FIRST_VECTOR} to 255 on ${plural(vm.vcpus, "vCPU")}`;
+      problems.push(
+        `vms[${index}]: found ${number(wanted)} interrupts for "${vm.name}" (${own.map((entry) => entry.name).join(", ")}); ` +
+          `allowed: at most ${number(room)} (${why})`,
+      );
+    }
+  });
+  const vcpus = file.vms.reduce((sum, vm) => sum + vm.vcpus, 0);
+  const threads = vcpus + file.devices.length;
+  if (threads > MAX_THREADS) {
+    problems.push(
+      `the file: found ${vcpus} vCPUs and ${plural(file.devices.length, "device")}; ` +
+        `allowed: ${MAX_THREADS} together (each is a thread)`,
+    );
+  }
+  return problems;
+}
+
+/** The names that stand in the list a second time, with where, and where first. */
+function repeated(names: readonly string[]): { at: number; first: number; name: string }[] {
+  return names
+    .map((name, at) => ({ at, first: names.indexOf(name), name }))
+    .filter(({ at, first }) => first !== at);
+}
+
+function refused(place: string, found: string, allowed: string): string {
+  return `${place}: found ${found}; allowed: ${allowed}`;
+}
+
+/** A value as a message shows it: JSON, cut short. */
+function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length <= 40 ? text : `${text.slice(0, 39)}…`;
+}
+
+function number(value: number): string {
+  return value.toLocaleString("en-US");
+}
+
+function plural(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
+}
+
+function unique(lines: readonly string[]): string[] {
+  return [...new Set(lines)];
+}

@@ -1,0 +1,150 @@
+import type { EventfdContext } from "../eventfd/context.js";
+import { IrqBypassError } from "../host/errors.js";
+import type { HostMemory } from "../host/memory.js";
+import type { Reason } from "../posting/reason.js";
+import { checkOpen } from "./set-irqs.js";
+import type { VdpaOps } from "./vdpa.js";
+import type { Virtqueue } from "./virtqueue.js";
+
+/** Device status bits (virtio specification, "Device Status Field"). */
+export const VIRTIO_STATUS = {
+  acknowledge: 1,
+  driver: 2,
+  driverOk: 4,
+  featuresOk: 8,
+  needsReset: 64,
+  failed: 128,
+} as const;
+
+/**
+ * An open vhost-vDPA device: what the VMM does to it (drivers/vhost/vdpa.c).
+ *
+ * Differences from the kernel, on purpose: a call or config eventfd that is refused leaves the old one in use, with its
+ * producer, where the kernel has lost the producer (or the eventfd) by then; and where an irqfd requires bypass that it
+ * cannot have, the call that would leave it relayed is refused.
+ */
+export class VdpaSession implements Disposable {
+  private statusBits = 0;
+  private config: EventfdContext | null = null;
+  private isOpen = true;
+
+  /** @internal `VdpaDevice.open` makes it, after a reset. */
+  constructor(
+    private readonly host: HostMemory,
+    private readonly queues: readonly Virtqueue[],
+    private readonly ops: VdpaOps,
+  ) {}
+
+  get open(): boolean {
+    return this.isOpen;
+  }
+
+  /** The status bits that were set last. */
+  get status(): number {
+    this.check();
+    return this.statusBits;
+  }
+
+  /**
+   * Sets, replaces or (null) takes away the eventfd that a queue signals (VHOST_SET_VRING_CALL). Under DRIVER_OK the queue
+   * becomes a producer at once. Throws ENOBUFS for a queue that the device does not have, EBADF for a closed eventfd,
+   * EINVAL for what is none, ENOMEM, and EOPNOTSUPP with the reason where bypass is required and cannot be had; the old
+   * one stays then.
+   */
+  setVringCall(queue: number, eventfd: EventfdContext | null): void {
+    this.check();
+    const target = this.queues[queue];
+    if (target === undefined) {
+      const has = `this device has 0 to ${this.queues.length - 1}`;
+      throw new IrqBypassError("ENOBUFS", `there is no queue ${String(queue)}: ${has}`, {
+        subject: `queue ${String(queue)}`,
+      });
+    }
+    if (eventfd !== null) checkOpen(this.host, `queue ${queue}`, eventfd);
+    target.setCall(eventfd, this.irqOf(target));
+  }
+
+  /** The mirror image for the config eventfd (VHOST_VDPA_SET_CONFIG_CALL). Throws EBADF, EINVAL. */
+  setConfigCall(eventfd: EventfdContext | null): void {
+    this.check();
+    if (eventfd !== null) checkOpen(this.host, "the config call", eventfd);
+    this.config = eventfd;
+  }
+
+  /**
+   * VHOST_VDPA_SET_STATUS. Setting DRIVER_OK makes the queues producers; 0 ends that, and then resets the device. Throws
+   * EINVAL for what is no status and for bits taken away other than by 0; and what the reset throws, with the queues no
+   * producers any more and the status as it was. Setting DRIVER_OK throws EBADF where the handle of a call eventfd was
+   * closed meanwhile, ENOMEM, and EOPNOTSUPP where an irqfd requires bypass that it cannot have, with nothing changed.
+   */
+  setStatus(status: number): void {
+    this.check();
+    if (!Number.isInteger(status) || status < 0 || status > 255) {
+      throw new IrqBypassError("EINVAL", `status is ${String(status)}: it is eight bits`);
+    }
+    if (status !== 0 && (this.statusBits & ~status) !== 0) {
+      throw new IrqBypassError(
+        "EINVAL",
+        `status ${status} takes bits of ${this.statusBits} away: only a reset (status 0) does that`,
+      );
+    }
+    if (status === 0) {
+      this.unsetAll();
+      this.ops.reset?.();
+      this.statusBits = 0;
+      return;
+    }
+    const before = this.statusBits;
+    this.statusBits = status;
+    if ((status & ~before & VIRTIO_STATUS.driverOk) === 0) return;
+    try {
+      for (const queue of this.queues) queue.setCall(queue.call, this.irqOf(queue));
+    } catch (error) {
+      this.statusBits = before;
+      this.unsetAll();
+      throw error;
+    }
+  }
+
+  /**
+   * Closes the device: its queues stop being producers, then it is reset, then the eventfds are let go. Throws what the
+   * reset throws, with all of that done. Doing it again does nothing.
+   */
+  release(): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    this.unsetAll();
+    try {
+      this.ops.reset?.();
+    } finally {
+      this.statusBits = 0;
+      this.config = null;
+      for (const queue of this.queues) queue.setCall(null, "no-driver-ok");
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+
+  /** @internal */
+  signalConfig(): void {
+    if (this.config?.closed === false) this.config.signal();
+  }
+
+  /** The number of a queue's interrupt, or why it is not to be bypassed (vhost_vdpa_setup_vq_irq). */
+  private irqOf(queue: Virtqueue): number | Reason {
+    if ((this.statusBits & VIRTIO_STATUS.driverOk) === 0) return "no-driver-ok";
+    const irq = this.ops.getVqIrq?.(queue.number) ?? -1;
+    return irq < 0 ? "no-irq" : irq;
+  }
+
+  /** vhost_vdpa_unsetup_vq_irq for all: the call eventfds stay, the producers go. */
+  private unsetAll(): void {
+    for (const queue of this.queues) queue.setCall(queue.call, "no-driver-ok");
+  }
+
+  private check(): void {
+    if (!this.isOpen) throw new IrqBypassError("EBADF", "this session was released: open the device again");
+  }
+}

@@ -1,0 +1,93 @@
+import type { BypassHost } from "../bypass/bypass-host.js";
+import { IrqBypassError } from "../host/errors.js";
+import { Trigger } from "./trigger.js";
+import { VdpaSession } from "./vdpa-session.js";
+import { Virtqueue } from "./virtqueue.js";
+
+/** What a vDPA device's driver can do (struct vdpa_config_ops), as far as interrupts need it. */
+export interface VdpaOps {
+  /**
+   * The device's number for the interrupt of a queue. Negative: the queue has none of its own, because it is disabled or
+   * shares one, and is not bypassed. Without this operation no queue is.
+   */
+  readonly getVqIrq?: (queue: number) => number;
+  /** Resets the device. What it throws is passed on. No queue is a producer any more when it is called. */
+  readonly reset?: () => void;
+}
+
+/** Options of a new vDPA device. */
+export interface VdpaOptions {
+  /** Virtqueues: 1 to 65535. */
+  readonly queues: number;
+  readonly ops?: VdpaOps;
+  /** Name of a kind of the host, whose producer operations its queues get. Default: none, as most devices. */
+  readonly kind?: string;
+}
+
+const MAX_QUEUES = 65535;
+
+/**
+ * The interrupt half of vhost-vDPA: each virtqueue that has a call eventfd, and an interrupt of its own, is a producer
+ * while the driver has set DRIVER_OK. The device signals its queues; the VMM opens it and drives it through the session.
+ * Both in the thread that made it.
+ */
+export class VdpaDevice implements Disposable {
+  private readonly host: BypassHost;
+  private readonly ops: VdpaOps;
+  private readonly queues: readonly Virtqueue[];
+  private session: VdpaSession | undefined;
+  private disposed = false;
+
+  /** Throws EINVAL for bad options. */
+  constructor(host: BypassHost, { queues, ops = {}, kind }: VdpaOptions) {
+    if (!Number.isInteger(queues) || queues < 1 || queues > MAX_QUEUES) {
+      throw new IrqBypassError("EINVAL", `queues is ${String(queues)}: a device has 1 to ${MAX_QUEUES}`);
+    }
+    this.host = host;
+    this.ops = ops;
+    this.queues = Array.from(
+      { length: queues },
+      (_, number) => new Virtqueue(number, new Trigger(host, kind)),
+    );
+  }
+
+  /**
+   * Opens the device for a VMM, resetting it. Throws EBUSY while it is open, what the reset throws (it is closed then),
+   * and EBADF when it was disposed.
+   */
+  open(): VdpaSession {
+    if (this.disposed) throw new IrqBypassError("EBADF", "this device was disposed: make another one");
+    if (this.session?.open === true) {
+      throw new IrqBypassError("EBUSY", "this device is open already: release it there first");
+    }
+    this.ops.reset?.();
+    this.session = new VdpaSession(this.host, this.queues, this.ops);
+    return this.session;
+  }
+
+  /** A queue, to signal it. Throws EINVAL for one that the device does not have. */
+  queue(number: number): Virtqueue {
+    const queue = this.queues[number];
+    if (queue !== undefined) return queue;
+    throw new IrqBypassError(
+      "EINVAL",
+      `there is no queue ${String(number)}: this device has 0 to ${this.queues.length - 1}`,
+    );
+  }
+
+  /** The device's configuration has changed: signals the config eventfd, if there is one. */
+  configChanged(): void {
+    this.session?.signalConfig();
+  }
+
+  /** Releases the session, if the device is open. Doing it again does nothing. */
+  dispose(): void {
+    if (this.disposed) return;
+    this.disposed = true;
+    this.session?.release();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}

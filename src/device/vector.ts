@@ -1,0 +1,99 @@
+import type { Path } from "../bypass/path.js";
+import type { EventfdContext } from "../eventfd/context.js";
+import type { Reason } from "../posting/reason.js";
+import type { Signalled, Trigger } from "./trigger.js";
+
+/**
+ * One MSI or MSI-X vector: what the device fires. It has a mask bit and a pending bit, as the guest sees them in the
+ * MSI-X table and the PBA (PCI Express base specification, "MSI and MSI-X"); they live as long as the device, whatever
+ * happens to the trigger. For the thread that made the device only.
+ */
+export class DeviceVector {
+  readonly number: number;
+  /** Where a signal goes: nowhere while it is masked or has no trigger. */
+  private armed: Signalled | undefined;
+  private maskBit = false;
+  private functionMask = false;
+  private pendingBit = false;
+
+  /** @internal Devices make their vectors. */
+  constructor(
+    number: number,
+    private readonly trigger: Trigger,
+  ) {
+    this.number = number;
+  }
+
+  /**
+   * The device raises the interrupt. While it is masked it stays pending, once however often it is raised; without a
+   * trigger it is lost, as on a device whose vector has no handler. Waits for nobody. Throws EBADF where it goes through
+   * an eventfd whose handle was closed.
+   */
+  signal(): void {
+    const armed = this.armed;
+    if (armed !== undefined) armed.signal();
+    else if (this.masked) this.pendingBit = true;
+  }
+
+  /** Sets the mask bit: signals are held back from now on. */
+  mask(): void {
+    this.maskBit = true;
+    this.update();
+  }
+
+  /** Clears the mask bit; what was held back fires once. */
+  unmask(): void {
+    this.maskBit = false;
+    this.update();
+  }
+
+  /** Is it held back, by its own mask bit or by the function mask? */
+  get masked(): boolean {
+    return this.maskBit || this.functionMask;
+  }
+
+  /** Was it raised while masked? */
+  get pending(): boolean {
+    return this.pendingBit;
+  }
+
+  /** Which way a signal would go now, the mask aside; undefined without a trigger. */
+  get path(): Path | undefined {
+    return this.trigger.path;
+  }
+
+  /** Why it would not be bypassed; undefined while it would, and without a trigger. */
+  get reason(): Reason | undefined {
+    return this.trigger.reason;
+  }
+
+  /** @internal */
+  get eventfd(): EventfdContext | null {
+    return this.trigger.current;
+  }
+
+  /** @internal Throws as `Trigger.set`; the old trigger stays then. */
+  setTrigger(eventfd: EventfdContext | null): void {
+    this.trigger.set(eventfd, this.number);
+    this.update();
+  }
+
+  /** @internal */
+  restoreTrigger(eventfd: EventfdContext | null): void {
+    this.trigger.restore(eventfd, this.number);
+    this.update();
+  }
+
+  /** @internal */
+  setFunctionMask(on: boolean): void {
+    this.functionMask = on;
+    this.update();
+  }
+
+  private update(): void {
+    this.armed = this.masked ? undefined : this.trigger.signalled;
+    if (this.masked || !this.pendingBit) return;
+    this.pendingBit = false;
+    this.armed?.signal();
+  }
+}

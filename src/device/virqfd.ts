@@ -1,0 +1,53 @@
+import type { EventfdContext } from "../eventfd/context.js";
+
+/**
+ * Listens to an eventfd in the device's thread, and runs a handler for what arrives (drivers/vfio/virqfd.c).
+ *
+ * The kernel's runs inside the writer's wake-up. This one reads the eventfd asynchronously, so that the device's state
+ * stays with the device's thread: the handler runs when that thread returns to its event loop, or in `poll`. As with
+ * every reader, an irqfd on the same eventfd leaves it nothing to see. A count that is there at the start runs the
+ * handler once, as in the kernel, but is read out. The listener keeps the event loop alive until it is removed.
+ */
+export class Virqfd {
+  private readonly stop = new AbortController();
+
+  /** Starts to listen. Throws what reading throws: EBADF, and EINVAL for a Linux eventfd that blocks. */
+  constructor(
+    private readonly eventfd: EventfdContext,
+    private readonly handler: () => void,
+  ) {
+    this.poll();
+    void this.listen();
+  }
+
+  /** Was the eventfd closed through the handle that this listens to? Then nothing can arrive any more (EPOLLHUP). */
+  get closed(): boolean {
+    return this.eventfd.closed;
+  }
+
+  /** Runs the handler now if something has arrived. */
+  poll(): void {
+    if (!this.closed && this.eventfd.tryRead() !== undefined) this.handler();
+  }
+
+  /** Ends listening; what was written before still counts. Doing it again does nothing. */
+  remove(): void {
+    if (this.stop.signal.aborted) return;
+    this.stop.abort();
+    this.poll();
+  }
+
+  private async listen(): Promise<void> {
+    const { signal } = this.stop;
+    while (!signal.aborted) {
+      try {
+        await this.eventfd.readAsync({ signal });
+      } catch (error) {
+        if (signal.aborted || this.closed) return;
+        throw error;
+      }
+      // Also after `remove`, which may have come between the read and this: what was taken must not get lost.
+      this.handler();
+    }
+  }
+}

@@ -1,0 +1,47 @@
+import type { Path } from "../bypass/path.js";
+import type { EventfdContext } from "../eventfd/context.js";
+import type { Reason } from "../posting/reason.js";
+import type { Signalled, Trigger } from "./trigger.js";
+
+/** One virtqueue of a vDPA device, as the device sees it: what to signal. For the thread that made the device only. */
+export class Virtqueue {
+  readonly number: number;
+  private signalled: Signalled | undefined;
+
+  /** @internal Devices make their queues. */
+  constructor(
+    number: number,
+    private readonly trigger: Trigger,
+  ) {
+    this.number = number;
+  }
+
+  /**
+   * The device has used buffers and tells the driver. Without a call eventfd nobody is told. Waits for nobody. Throws
+   * EBADF where it goes through an eventfd whose handle was closed.
+   */
+  signal(): void {
+    this.signalled?.signal();
+  }
+
+  /** Which way a signal would go now; undefined without a call eventfd. */
+  get path(): Path | undefined {
+    return this.trigger.path;
+  }
+
+  /** Why it would not be bypassed; undefined while it would, and without a call eventfd. */
+  get reason(): Reason | undefined {
+    return this.trigger.reason;
+  }
+
+  /** @internal */
+  get call(): EventfdContext | null {
+    return this.trigger.current;
+  }
+
+  /** @internal Throws as `Trigger.set`; the old call eventfd stays then, with its producer. */
+  setCall(eventfd: EventfdContext | null, irq: number | Reason): void {
+    this.trigger.set(eventfd, irq);
+    this.signalled = this.trigger.signalled;
+  }
+}

@@ -1,0 +1,35 @@
+/**
+ * The doctor's own error: thrown when it refuses to start or cannot go on. What a host does not show is never an
+ * error but a {@link Reading} of the state "absent", "unreadable" or "strange".
+ */
+
+/** errno codes that the doctor refuses with. */
+export type DoctorErrorCode =
+  | "EINVAL"
+  | "ENOENT"
+  | "EACCES"
+  | "EBUSY"
+  | "EEXIST"
+  | "EIO"
+  | "EINTR"
+  | "ENOSYS"
+  | "EPERM";
+
+/** A refusal: `code` as a Linux caller would see it, and a sentence that names the object and says what to do. */
+export class DoctorError extends Error {
+  readonly code: DoctorErrorCode;
+
+  constructor(code: DoctorErrorCode, message: string, cause?: unknown) {
+    super(`${code}: ${message}`, cause === undefined ? undefined : { cause });
+    this.name = "DoctorError";
+    this.code = code;
+  }
+}
+
+/** Thrown by a parser for a text that is not of the format it knows; the reader turns it into a "strange" reading. */
+export class FormatError extends Error {
+  constructor(problem: string) {
+    super(problem);
+    this.name = "FormatError";
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * Lines of a `trace_pipe`: the part before the event's own text, which all events share. Pure.
+ */
+
+/** One event as the kernel printed it. */
+export interface TraceLine {
+  /** Thread that ran when it happened. */
+  readonly tid: number;
+  readonly cpu: number;
+  /** Seconds of the trace clock. */
+  readonly at: number;
+  /** Without the system: "irq_handler_entry". */
+  readonly event: string;
+  readonly text: string;
+}
+
+/** A gap: the buffer of a CPU was full. `events` is 0 where the kernel does not say how many. */
+export interface TraceGap {
+  readonly lost: number;
+}
+
+// "           qemu-4711    [003] d.h1.  1234.567890: irq_handler_entry: irq=42 name=vfio-msix[0](0000:3b:00.0)". The
+// name of the task may hold blanks and dashes, the flags after the CPU and the thread group before it are optional.
+const LINE =
+  /^ *(?:.{1,16}?)-(\d{1,10}) +(?:\((?: *\d+|-+)\) +)?\[(\d{1,6})\] +(?:[^\s:]{4,8} +)?(\d{1,15}(?:\.\d{1,9})?): ([a-z_]\w*): ?(.*)$/i;
+const GAP = /^CPU:\d+ \[LOST (?:(\d{1,15}) )?EVENTS?\]$/;
+
+/** Parses one line; null for one that is neither an event nor a gap, such as a heading or the rest of a name. */
+export function parseTraceLine(line: string): TraceLine | TraceGap | null {
+  const gap = GAP.exec(line);
+  if (gap !== null) return { lost: Number(gap[1] ?? 0) };
+  const match = LINE.exec(line);
+  if (match === null) return null;
+  return {
+    tid: Number(match[1]),
+    cpu: Number(match[2]),
+    at: Number(match[3]),
+    event: match[4]!,
+    text: match[5]!,
+  };
+}
+
+/** The longest line that is kept whole, in characters; the kernel's own limit is a page. */
+const LONGEST = 8192;
+
+/** Cuts a stream of text into lines. */
+export class LineCutter {
+  #rest = "";
+
+  /** The lines that `text` completes. */
+  push(text: string): string[] {
+    const lines = (this.#rest + text).split("\n");
+    this.#rest = lines.pop()!.slice(0, LONGEST);
+    return lines;
+  }
+}

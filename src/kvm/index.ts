@@ -1,0 +1,21 @@
+/**
+ * Real guests, through /dev/kvm. Linux on x86-64 only; {@link whyNoKvm} says why not elsewhere.
+ */
+export { whyNoKvm } from "./available.js";
+export { bootGuest, FIRST_VECTOR, type GuestTables, guestPages, guestTables } from "./guest.js";
+export { kvm } from "./kind.js";
+export { Kvm, type KvmOptions } from "./kvm.js";
+export { KvmMachine, type KvmMachineOptions, signalMsi } from "./machine.js";
+export {
+  encodeMsi,
+  type IoapicState,
+  inServiceVectors,
+  type KvmIrqfd,
+  type KvmRoute,
+  type Msi,
+  msiTo,
+  requestedVectors,
+} from "./structs.js";
+export type { KvmVcpu } from "./vcpu.js";
+export type { KvmVcpuThread } from "./vcpu-thread.js";
+export { KvmVm, type KvmVmOptions } from "./vm.js";

@@ -1,0 +1,88 @@
+/**
+ * What a host needs to know to hold KVM guests: pass `kvm()` to Host.create and Host.attach in every thread.
+ */
+import type { BypassHost } from "../bypass/bypass-host.js";
+import type { Kind } from "../bypass/kind.js";
+import { irqfdOps } from "../bypass/remapping.js";
+import { IrqBypassError } from "../host/errors.js";
+import { Consumer, Injection, Vm as V } from "../host/layout.js";
+import type { HostMemory } from "../host/memory.js";
+import { checked } from "../linux/checked.js";
+import { fdOf, isCapable, linuxKindOf } from "../linux/kind.js";
+import { loadFfi } from "../linux/koffi.js";
+import { hangUp } from "../vm/host.js";
+import { ioctl, KVM_IRQFD, KVM_SIGNAL_MSI } from "./ioctl.js";
+import { encodeIrqfdAssign, encodeIrqfdDeassign, encodeMsi } from "./structs.js";
+
+const NAME = "kvm-irqfd";
+
+/**
+ * The kind of irqfds of KVM guests. KVM itself listens to the eventfd from assign to deassign; a connected producer of
+ * this host injects with one KVM_SIGNAL_MSI instead, if its thread can make system calls.
+ */
+export function kvm(): Kind {
+  const message = encodeMsi({ addressLow: 0, addressHigh: 0, data: 0 });
+  return {
+    name: NAME,
+    unbypassed: "irqfd",
+    consumer: irqfdOps,
+    capable: () => isCapable(loadFfi),
+    inject(memory, injection) {
+      const { words } = memory;
+      message[0] = words.get(injection + Injection.addressLow);
+      message[1] = words.get(injection + Injection.addressHigh);
+      message[2] = words.get(injection + Injection.data);
+      const { ffi } = linuxKindOf(memory).kind;
+      checked(
+        ffi().ioctlBuffer(words.get(injection + Injection.fd), KVM_SIGNAL_MSI.request, message),
+        KVM_SIGNAL_MSI.name,
+        "a VM",
+      );
+    },
+    listen: {
+      start(memory, irqfd, eventfd) {
+        const resample = memory.words.get(irqfd + Consumer.resample);
+        irqfdCall(
+          memory,
+          irqfd,
+          encodeIrqfdAssign({
+            eventfd: fdOf(memory, eventfd),
+            gsi: gsiOf(memory, irqfd),
+            ...(resample === 0 ? {} : { resample: fdOf(memory, resample) }),
+          }),
+        );
+        return false; // KVM looks at the counter itself
+      },
+      stop(memory, irqfd, eventfd) {
+        irqfdCall(
+          memory,
+          irqfd,
+          encodeIrqfdDeassign({ eventfd: fdOf(memory, eventfd), gsi: gsiOf(memory, irqfd) }),
+        );
+      },
+    },
+    hangup: (memory, consumer) => hangUp(memory as BypassHost, consumer),
+  };
+}
+
+function irqfdCall(memory: HostMemory, irqfd: number, argument: ArrayBufferView): void {
+  const { words } = memory;
+  const fd = words.get(words.get(irqfd + Consumer.vm) + V.fd) - 1;
+  ioctl(linuxKindOf(memory).kind.ffi(), fd, KVM_IRQFD, argument, `GSI ${gsiOf(memory, irqfd)}`);
+}
+
+function gsiOf({ words }: HostMemory, irqfd: number): number {
+  return words.get(irqfd + Consumer.gsi) >>> 0;
+}
+
+/** Number of the host's KVM kind. Throws EINVAL where the host was made without it. */
+export function kvmKindOf(memory: HostMemory): number {
+  const number = memory.kinds.findIndex(({ name }) => name === NAME);
+  if (number < 0) {
+    throw new IrqBypassError(
+      "EINVAL",
+      "this host was made without KVM guests: pass kinds: [linux(), kvm()] from irqbypass/linux and irqbypass/kvm to Host.create and Host.attach",
+    );
+  }
+  return number;
+}

@@ -1,0 +1,128 @@
+/**
+ * /dev/kvm itself: is it there, may we use it, can it do what is needed.
+ */
+import { ERRNO, type ErrorCode, IrqBypassError } from "../host/errors.js";
+import { checked } from "../linux/checked.js";
+import { type Ffi, O_CLOEXEC, O_RDWR } from "../linux/ffi.js";
+import { loadFfi } from "../linux/koffi.js";
+import {
+  ioctl,
+  KVM_CAP,
+  KVM_CHECK_EXTENSION,
+  KVM_GET_API_VERSION,
+  KVM_GET_SUPPORTED_CPUID,
+  KVM_GET_VCPU_MMAP_SIZE,
+  type KvmCapability,
+} from "./ioctl.js";
+import { CPUID_BYTES, CPUID_ENTRIES } from "./structs.js";
+
+const API_VERSION = 12;
+const PATH = "/dev/kvm";
+
+/** Without these there are no guests here. */
+const needed: readonly KvmCapability[] = [
+  "KVM_CAP_IRQCHIP",
+  "KVM_CAP_USER_MEMORY",
+  "KVM_CAP_IRQ_ROUTING",
+  "KVM_CAP_IRQFD",
+  "KVM_CAP_SIGNAL_MSI",
+];
+
+export interface KvmOptions {
+  /** The calling thread's C library; default {@link loadFfi}. */
+  readonly ffi?: Ffi;
+  /** Default "/dev/kvm". */
+  readonly path?: string;
+  /** The machine's architecture; default this process's. */
+  readonly arch?: string;
+}
+
+const advice: Readonly<Record<number, readonly [ErrorCode, string]>> = {
+  [ERRNO.ENOENT]: [
+    "ENOENT",
+    "does not exist: this kernel has no KVM, or the container was not given the device",
+  ],
+  [ERRNO.EACCES]: ["EACCES", "may not be opened by this user: join the group that owns it (often kvm)"],
+  [ERRNO.EPERM]: ["EPERM", "may not be opened here: the container's device rules forbid it"],
+  [ERRNO.ENODEV]: [
+    "ENODEV",
+    "has no driver behind it: virtualization is off in the firmware, or not passed on",
+  ],
+  [ERRNO.ENXIO]: ["ENXIO", "has no driver behind it: load the kvm module"],
+};
+
+/** An open /dev/kvm. VMs made from it live on after it is closed. */
+export class Kvm implements Disposable {
+  readonly ffi: Ffi;
+  /** Bytes of a vCPU's kvm_run area. */
+  readonly runBytes: number;
+  /** struct kvm_cpuid2 with all that this machine can give a guest. */
+  readonly supportedCpuid: Uint8Array;
+  readonly #path: string;
+  #fd: number;
+
+  private constructor(ffi: Ffi, fd: number, path: string) {
+    this.ffi = ffi;
+    this.#fd = fd;
+    this.#path = path;
+    const version = ioctl(ffi, fd, KVM_GET_API_VERSION, 0, path, "is this KVM?");
+    if (version !== API_VERSION) {
+      throw new IrqBypassError("EOPNOTSUPP", `${path} speaks KVM API version ${version}, not ${API_VERSION}`);
+    }
+    const missing = needed.filter((name) => this.extension(name) === 0);
+    if (missing.length > 0) {
+      const what = missing.includes("KVM_CAP_IRQCHIP") ? "no in-kernel irqchip" : "too little";
+      throw new IrqBypassError("EOPNOTSUPP", `${path} has ${what}: ${missing.join(", ")} missing`, {
+        subject: path,
+        syscall: "KVM_CHECK_EXTENSION",
+      });
+    }
+    this.runBytes = ioctl(ffi, fd, KVM_GET_VCPU_MMAP_SIZE, 0, path);
+    this.supportedCpuid = new Uint8Array(CPUID_BYTES);
+    new DataView(this.supportedCpuid.buffer).setUint32(0, CPUID_ENTRIES, true);
+    ioctl(ffi, fd, KVM_GET_SUPPORTED_CPUID, this.supportedCpuid, path);
+  }
+
+  /**
+   * Opens /dev/kvm and checks it. Throws an IrqBypassError that says which: not Linux or no FFI, another
+   * architecture (ENOSYS), absent (ENOENT), not allowed (EACCES, EPERM), no in-kernel irqchip (EOPNOTSUPP).
+   */
+  static open(options: KvmOptions = {}): Kvm {
+    const { path = PATH, arch = process.arch } = options;
+    const ffi = options.ffi ?? loadFfi();
+    if (arch !== "x64") {
+      throw new IrqBypassError("ENOSYS", `KVM guests here are x86 code; this machine is ${arch}`);
+    }
+    const fd = ffi.open(path, O_RDWR | O_CLOEXEC, 0);
+    const known = advice[-fd];
+    if (known !== undefined) {
+      throw new IrqBypassError(known[0], `${path} ${known[1]}`, { subject: path, syscall: "open" });
+    }
+    checked(fd, "open", path);
+    try {
+      return new Kvm(ffi, fd, path);
+    } catch (error) {
+      ffi.close(fd);
+      throw error;
+    }
+  }
+
+  /** The descriptor. Throws EBADF after dispose. */
+  get fd(): number {
+    if (this.#fd < 0) throw new IrqBypassError("EBADF", `${this.#path} was closed by dispose`);
+    return this.#fd;
+  }
+
+  /** What KVM_CHECK_EXTENSION answers: 0 for no, else 1 or a capability's own number. */
+  extension(name: KvmCapability): number {
+    return ioctl(this.ffi, this.fd, KVM_CHECK_EXTENSION, KVM_CAP[name], this.#path);
+  }
+
+  /** Closes the descriptor. Idempotent. */
+  [Symbol.dispose](): void {
+    if (this.#fd < 0) return;
+    const fd = this.#fd;
+    this.#fd = -1;
+    checked(this.ffi.close(fd), "close", this.#path);
+  }
+}

@@ -1,0 +1,206 @@
+/**
+ * One VM of KVM, as the kernel offers it: memory, interrupt chips, routing, irqfds, vCPUs.
+ *
+ * A machine belongs to the thread that made it. What another thread needs, it does with the descriptor's number:
+ * {@link signalMsi} with a C library of its own.
+ */
+import { IrqBypassError } from "../host/errors.js";
+import { createMemory, isMemory, type WasmMemory } from "../host/wasm.js";
+import { checked } from "../linux/checked.js";
+import { beforeExit } from "../linux/exit.js";
+import type { Ffi } from "../linux/ffi.js";
+import {
+  ioctl,
+  KVM_CAP,
+  KVM_CREATE_IRQCHIP,
+  KVM_CREATE_VM,
+  KVM_ENABLE_CAP,
+  KVM_GET_IRQCHIP,
+  KVM_IRQ_LINE,
+  KVM_IRQFD,
+  KVM_SET_GSI_ROUTING,
+  KVM_SET_IDENTITY_MAP_ADDR,
+  KVM_SET_TSS_ADDR,
+  KVM_SET_USER_MEMORY_REGION,
+  KVM_SIGNAL_MSI,
+} from "./ioctl.js";
+import type { Kvm } from "./kvm.js";
+import {
+  decodeIoapic,
+  encodeEnableCap,
+  encodeIrqfdAssign,
+  encodeIrqfdDeassign,
+  encodeIrqLevel,
+  encodeMemoryRegion,
+  encodeMsi,
+  encodeRouting,
+  type IoapicState,
+  IRQCHIP_BYTES,
+  IRQCHIP_IOAPIC,
+  type KvmIrqfd,
+  type KvmRoute,
+  type Msi,
+} from "./structs.js";
+import { KvmVcpu } from "./vcpu.js";
+
+const PAGE = 0x1_0000;
+// Processors without "unrestricted guest" run real mode with a page table and a TSS of the host's making. They
+// lie below the top of the 32-bit space, where no guest of ours has memory.
+const IDENTITY_MAP_AT = 0xfffb_c000;
+const TSS_AT = 0xfffb_d000;
+const IOAPIC_PINS = 24;
+
+export interface KvmMachineOptions {
+  /** The guest's memory, from guest address 0; shared. Default: one of `pages` is made. */
+  readonly memory?: WasmMemory;
+  /** Size of the memory to make, in pages of 64 KiB; default 1. */
+  readonly pages?: number;
+  /**
+   * "full" (the default): PICs, I/O APIC and local APICs in the kernel. "split": local APICs alone, for irqfds
+   * that are MSIs. "none": irqfds and routing are refused by KVM.
+   */
+  readonly irqchip?: "full" | "split" | "none";
+}
+
+/** A VM's descriptor and all that hangs on it. */
+export class KvmMachine implements Disposable {
+  readonly ffi: Ffi;
+  /** The guest's memory. The kernel reads and writes it in place until the machine is disposed. */
+  readonly memory: WasmMemory;
+  readonly #kvm: Pick<Kvm, "ffi" | "runBytes" | "supportedCpuid">;
+  readonly #vcpus: KvmVcpu[] = [];
+  readonly #forgetExit: () => void;
+  #fd: number;
+
+  /**
+   * Creates a VM with its memory and interrupt chips. Throws EINVAL for a memory that is not shared, else what
+   * the kernel says; nothing is left open then. `kvm` may be closed afterwards.
+   */
+  constructor(kvm: Kvm, options: KvmMachineOptions = {}) {
+    const { memory = createMemory(options.pages ?? 1), irqchip = "full" } = options;
+    if (!isMemory(memory) || !(memory.buffer instanceof SharedArrayBuffer)) {
+      throw new IrqBypassError("EINVAL", "a guest's memory is a WebAssembly.Memory made with shared: true");
+    }
+    this.#kvm = { ffi: kvm.ffi, runBytes: kvm.runBytes, supportedCpuid: kvm.supportedCpuid };
+    this.ffi = kvm.ffi;
+    this.memory = memory;
+    this.#fd = ioctl(kvm.ffi, kvm.fd, KVM_CREATE_VM, 0, "/dev/kvm");
+    try {
+      this.#setUp(irqchip);
+    } catch (error) {
+      this.ffi.close(this.#fd);
+      throw error;
+    }
+    // A vCPU thread inside KVM_RUN would keep the process from ending.
+    this.#forgetExit = beforeExit(() => {
+      for (const vcpu of this.#vcpus) vcpu.thread?.requestStop();
+    });
+  }
+
+  #setUp(irqchip: "full" | "split" | "none"): void {
+    this.#ioctl(KVM_SET_IDENTITY_MAP_ADDR, new BigUint64Array([BigInt(IDENTITY_MAP_AT)]));
+    this.#ioctl(KVM_SET_TSS_ADDR, TSS_AT);
+    if (irqchip === "full") this.#ioctl(KVM_CREATE_IRQCHIP, 0);
+    if (irqchip === "split") {
+      this.#ioctl(KVM_ENABLE_CAP, encodeEnableCap(KVM_CAP.KVM_CAP_SPLIT_IRQCHIP, IOAPIC_PINS));
+    }
+    const bytes = new Uint8Array(this.memory.buffer);
+    const address = this.ffi.addressOf(bytes);
+    const size = bytes.byteLength;
+    if (size === 0) {
+      throw new IrqBypassError("EINVAL", `a guest's memory has at least one page of ${PAGE} bytes`);
+    }
+    this.#ioctl(KVM_SET_USER_MEMORY_REGION, encodeMemoryRegion(0, 0, size, address));
+  }
+
+  #ioctl(call: { name: string; request: number }, argument: number | ArrayBufferView, advice = ""): number {
+    return ioctl(this.ffi, this.fd, call, argument, `VM fd ${this.#fd}`, advice);
+  }
+
+  /** The descriptor, for {@link signalMsi} in other threads. Throws EBADF after dispose. */
+  get fd(): number {
+    if (this.#fd < 0) throw new IrqBypassError("EBADF", "the VM was closed by dispose");
+    return this.#fd;
+  }
+
+  /** The vCPUs by their APIC id. */
+  get vcpus(): readonly KvmVcpu[] {
+    return this.#vcpus;
+  }
+
+  /** Adds the next vCPU; its APIC id is its index. */
+  createVcpu(): KvmVcpu {
+    const vcpu = new KvmVcpu(this.fd, this.#kvm, this.memory, this.#vcpus.length);
+    this.#vcpus.push(vcpu);
+    return vcpu;
+  }
+
+  /** Replaces the routing table as a whole; the old one stays where this throws. */
+  setGsiRouting(routes: readonly KvmRoute[]): void {
+    this.#ioctl(KVM_SET_GSI_ROUTING, encodeRouting(routes), `table of ${routes.length} routes`);
+  }
+
+  /** Binds an eventfd to a GSI. EBUSY where the eventfd has an irqfd already, in any VM. */
+  assignIrqfd(irqfd: KvmIrqfd): void {
+    this.#ioctl(
+      KVM_IRQFD,
+      encodeIrqfdAssign(irqfd),
+      `assigning eventfd ${irqfd.eventfd} to GSI ${irqfd.gsi}`,
+    );
+  }
+
+  /** Takes the binding back; no error where there is none. When this returns the irqfd injects no more. */
+  deassignIrqfd(irqfd: KvmIrqfd): void {
+    this.#ioctl(
+      KVM_IRQFD,
+      encodeIrqfdDeassign(irqfd),
+      `deassigning eventfd ${irqfd.eventfd} from GSI ${irqfd.gsi}`,
+    );
+  }
+
+  /** Sends a message now. Returns whether a local APIC took it; false where none is addressed or enabled. */
+  signalMsi(msi: Msi): boolean {
+    return signalMsi(this.ffi, this.fd, encodeMsi(msi));
+  }
+
+  /** Raises or lowers the line of a GSI that is routed to an interrupt chip. */
+  setIrqLine(gsi: number, level: boolean): void {
+    this.#ioctl(KVM_IRQ_LINE, encodeIrqLevel(gsi, level), `GSI ${gsi}`);
+  }
+
+  /** The state of the I/O APIC. */
+  ioapic(): IoapicState {
+    const bytes = new DataView(new ArrayBuffer(IRQCHIP_BYTES));
+    bytes.setUint32(0, IRQCHIP_IOAPIC, true);
+    this.#ioctl(KVM_GET_IRQCHIP, bytes);
+    return decodeIoapic(bytes);
+  }
+
+  /** Stops every vCPU thread and waits until each has left KVM_RUN and ended. Rejects with the first failure. */
+  async stop(): Promise<void> {
+    for (const vcpu of this.#vcpus) vcpu.thread?.requestStop();
+    await Promise.all(this.#vcpus.map((vcpu) => vcpu.thread?.stop()));
+  }
+
+  /**
+   * Ends everything: kicks the vCPU threads out of KVM_RUN, blocking until they are (well under a
+   * millisecond), then closes the vCPUs and the VM, whose irqfds end with it. Idempotent.
+   */
+  [Symbol.dispose](): void {
+    if (this.#fd < 0) return;
+    this.#forgetExit();
+    for (const vcpu of this.#vcpus) vcpu.thread?.requestStop();
+    for (const vcpu of this.#vcpus) vcpu[Symbol.dispose]();
+    const fd = this.#fd;
+    this.#fd = -1;
+    checked(this.ffi.close(fd), "close", `VM fd ${fd}`);
+  }
+}
+
+/**
+ * One KVM_SIGNAL_MSI on a VM's descriptor, from any thread, with a record made by {@link encodeMsi}. Returns
+ * whether a local APIC took it.
+ */
+export function signalMsi(ffi: Ffi, vmFd: number, record: ArrayBufferView): boolean {
+  return checked(ffi.ioctlBuffer(vmFd, KVM_SIGNAL_MSI.request, record), KVM_SIGNAL_MSI.name, "a VM") > 0;
+}

@@ -1,0 +1,208 @@
+/**
+ * The structures that KVM's requests take, as bytes (linux/kvm.h and x86's asm/kvm.h; little-endian).
+ */
+import { IrqBypassError } from "../host/errors.js";
+
+/** A message-signalled interrupt as a device would send it. */
+export interface Msi {
+  readonly addressLow: number;
+  readonly addressHigh: number;
+  readonly data: number;
+}
+
+/** Where one GSI leads: a message, or a pin of an interrupt chip (0 and 1 the PICs, 2 the I/O APIC). */
+export type KvmRoute =
+  | { readonly gsi: number; readonly msi: Msi }
+  | { readonly gsi: number; readonly chip: number; readonly pin: number };
+
+/** Binds an eventfd to a GSI; with `resample` the GSI is level-triggered and each EOI signals that eventfd. */
+export interface KvmIrqfd {
+  readonly eventfd: number;
+  readonly gsi: number;
+  readonly resample?: number;
+}
+
+/** A fixed, edge-triggered message to one local APIC (Intel SDM volume 3, "Message Address Register Format"). */
+export function msiTo(apicId: number, vector: number): Msi {
+  if (!Number.isInteger(apicId) || apicId < 0 || apicId > 254) {
+    throw new IrqBypassError("EINVAL", `an MSI names a local APIC by an id of 0 to 254, not ${apicId}`);
+  }
+  if (!Number.isInteger(vector) || vector < 16 || vector > 255) {
+    throw new IrqBypassError("EINVAL", `an MSI carries a vector of 16 to 255, not ${vector}`);
+  }
+  return { addressLow: (0xfee00000 | (apicId << 12)) >>> 0, addressHigh: 0, data: vector };
+}
+
+/** Refuses what DataView would silently cut to 32 bits. */
+function u32(value: number, what: string): number {
+  if (Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff) return value;
+  throw new IrqBypassError("EINVAL", `${what} is a 32-bit unsigned number, not ${value}`);
+}
+
+function fd32(value: number, what: string): number {
+  if (Number.isInteger(value) && value >= 0 && value <= 0x7fff_ffff) return value;
+  throw new IrqBypassError("EBADF", `${what} is not a file descriptor: ${value}`);
+}
+
+function words(...values: number[]): Uint32Array {
+  return Uint32Array.from(values);
+}
+
+/** struct kvm_userspace_memory_region: `size` bytes at `address` become the guest's memory from `guestAddress`. */
+export function encodeMemoryRegion(slot: number, guestAddress: number, size: number, address: number) {
+  const view = new DataView(new ArrayBuffer(32));
+  view.setUint32(0, slot, true);
+  view.setBigUint64(8, BigInt(guestAddress), true);
+  view.setBigUint64(16, BigInt(size), true);
+  view.setBigUint64(24, BigInt(address), true);
+  return view;
+}
+
+const IRQFD_DEASSIGN = 1;
+const IRQFD_RESAMPLE = 2;
+
+function encodeIrqfd(irqfd: KvmIrqfd, flags: number): Uint32Array {
+  const eventfd = fd32(irqfd.eventfd, "the irqfd's eventfd");
+  const resample = irqfd.resample === undefined ? 0 : fd32(irqfd.resample, "the irqfd's resample eventfd");
+  return words(eventfd, u32(irqfd.gsi, "a GSI"), flags, resample, 0, 0, 0, 0);
+}
+
+/** struct kvm_irqfd that assigns. */
+export function encodeIrqfdAssign(irqfd: KvmIrqfd): Uint32Array {
+  return encodeIrqfd(irqfd, irqfd.resample === undefined ? 0 : IRQFD_RESAMPLE);
+}
+
+/** struct kvm_irqfd that takes the same pair back. */
+export function encodeIrqfdDeassign(irqfd: KvmIrqfd): Uint32Array {
+  return encodeIrqfd(irqfd, IRQFD_DEASSIGN);
+}
+
+const ROUTE_WORDS = 12;
+const ROUTE_IRQCHIP = 1;
+const ROUTE_MSI = 2;
+
+/** struct kvm_irq_routing: the whole table. */
+export function encodeRouting(routes: readonly KvmRoute[]): Uint32Array {
+  const table = new Uint32Array(2 + routes.length * ROUTE_WORDS);
+  table[0] = routes.length;
+  routes.forEach((route, index) => {
+    const gsi = u32(route.gsi, "a GSI");
+    const entry =
+      "msi" in route
+        ? [gsi, ROUTE_MSI, 0, 0, ...msiWords(route.msi)]
+        : [gsi, ROUTE_IRQCHIP, 0, 0, u32(route.chip, "an interrupt chip"), u32(route.pin, "a pin")];
+    table.set(entry, 2 + index * ROUTE_WORDS);
+  });
+  return table;
+}
+
+function msiWords(msi: Msi): number[] {
+  return [
+    u32(msi.addressLow, "an MSI's low address"),
+    u32(msi.addressHigh, "an MSI's high address"),
+    u32(msi.data, "an MSI's data"),
+  ];
+}
+
+/** struct kvm_msi. Encode once and signal often. */
+export function encodeMsi(msi: Msi): Uint32Array {
+  return words(...msiWords(msi), 0, 0, 0, 0, 0);
+}
+
+/** struct kvm_irq_level. */
+export function encodeIrqLevel(gsi: number, level: boolean): Uint32Array {
+  return words(u32(gsi, "a GSI"), level ? 1 : 0);
+}
+
+/** struct kvm_enable_cap with one argument. */
+export function encodeEnableCap(capability: number, argument: number): Uint32Array {
+  const bytes = new Uint32Array(104 / 4);
+  bytes[0] = capability;
+  bytes[2] = argument;
+  return bytes;
+}
+
+/** struct kvm_signal_mask: the kernel's set of signals that are blocked inside KVM_RUN. */
+export function encodeSignalMask(set: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(4 + set.length);
+  bytes[0] = set.length;
+  bytes.set(set, 4);
+  return bytes;
+}
+
+/** struct kvm_regs with everything 0 but these. */
+export function encodeRegs(regs: { rip: number; rsp: number; rflags: number }): DataView {
+  const view = new DataView(new ArrayBuffer(144));
+  view.setBigUint64(6 * 8, BigInt(regs.rsp), true);
+  view.setBigUint64(16 * 8, BigInt(regs.rip), true);
+  view.setBigUint64(17 * 8, BigInt(regs.rflags), true);
+  return view;
+}
+
+/** struct kvm_sregs, as KVM_GET_SREGS fills it. */
+export const SREGS_BYTES = 312;
+/** Segment registers of kvm_sregs by their place. */
+export const SEGMENT = { cs: 0, ds: 1, es: 2, fs: 3, gs: 4, ss: 5 } as const;
+const SEGMENT_BYTES = 24;
+const APIC_BASE_AT = 8 * SEGMENT_BYTES + 2 * 16 + 6 * 8;
+
+/** Points a real-mode segment register at `selector * 16`; its limit and rights stay. */
+export function setRealModeSegment(sregs: DataView, segment: keyof typeof SEGMENT, selector: number): void {
+  const at = SEGMENT[segment] * SEGMENT_BYTES;
+  sregs.setBigUint64(at, BigInt(selector) << 4n, true);
+  sregs.setUint16(at + 12, selector, true);
+}
+
+/** The APIC base register's bits: enabled, and in x2APIC mode. */
+export const X2APIC_ENABLED = 0xc00n;
+
+export function addApicBase(sregs: DataView, bits: bigint): void {
+  sregs.setBigUint64(APIC_BASE_AT, sregs.getBigUint64(APIC_BASE_AT, true) | bits, true);
+}
+
+/** struct kvm_lapic_state: the registers of a local APIC, 16 bytes apart. */
+export const LAPIC_BYTES = 1024;
+const SPURIOUS_VECTOR_AT = 0xf0;
+const IRR_AT = 0x200;
+const ISR_AT = 0x100;
+
+/** Sets the bit that software enables a local APIC with, and its spurious vector to 0xff. */
+export function enableLapic(lapic: Uint8Array): void {
+  new DataView(lapic.buffer, lapic.byteOffset).setUint32(SPURIOUS_VECTOR_AT, 0x1ff, true);
+}
+
+function vectorsAt(lapic: Uint8Array, at: number): number[] {
+  const view = new DataView(lapic.buffer, lapic.byteOffset, lapic.byteLength);
+  return Array.from({ length: 256 }, (_, vector) => vector).filter(
+    (vector) => view.getUint32(at + (vector >> 5) * 16, true) & (1 << (vector & 31)),
+  );
+}
+
+/** The vectors that wait in a local APIC: its IRR, ascending. */
+export const requestedVectors = (lapic: Uint8Array): number[] => vectorsAt(lapic, IRR_AT);
+
+/** The vectors that a local APIC's handlers have not ended yet: its ISR, ascending. */
+export const inServiceVectors = (lapic: Uint8Array): number[] => vectorsAt(lapic, ISR_AT);
+
+/** What KVM_GET_IRQCHIP says of the I/O APIC. */
+export interface IoapicState {
+  /** One bit for each asserted pin. */
+  readonly irr: number;
+  /** The redirection entries of pins 0 to 23. */
+  readonly pins: readonly bigint[];
+}
+
+export const IRQCHIP_BYTES = 520;
+export const IRQCHIP_IOAPIC = 2;
+
+export function decodeIoapic(bytes: DataView): IoapicState {
+  const state = 8;
+  return {
+    irr: bytes.getUint32(state + 16, true),
+    pins: Array.from({ length: 24 }, (_, pin) => bytes.getBigUint64(state + 24 + pin * 8, true)),
+  };
+}
+
+/** struct kvm_cpuid2 with room for this many entries. */
+export const CPUID_ENTRIES = 256;
+export const CPUID_BYTES = 8 + CPUID_ENTRIES * 40;

@@ -1,0 +1,93 @@
+/**
+ * The thread that runs a vCPU, from its owner's side.
+ */
+import { existsSync } from "node:fs";
+import { Worker } from "node:worker_threads";
+import { ERRNO, type ErrorCode, IrqBypassError } from "../host/errors.js";
+import type { Ffi } from "../linux/ffi.js";
+import {
+  createControl,
+  declareGone,
+  kick,
+  LEFT,
+  RUNNING,
+  STATE,
+  threadOf,
+  type VcpuToRun,
+  type VcpuWorkerData,
+} from "./vcpu-control.js";
+
+/** A worker thread inside KVM_RUN. It keeps the process alive until it is stopped. */
+export class KvmVcpuThread implements Disposable {
+  /**
+   * Resolves when the thread has ended: undefined after a stop, else the error that ended it, such as a guest
+   * that shut down. Never rejects.
+   */
+  readonly ended: Promise<IrqBypassError | undefined>;
+  readonly #ffi: Ffi;
+  readonly #control = createControl();
+
+  /** Made by a vCPU's start. */
+  constructor(ffi: Ffi, vcpu: VcpuToRun) {
+    this.#ffi = ffi;
+    const workerData: VcpuWorkerData = { ...vcpu, control: this.#control };
+    const worker = new Worker(new URL("./vcpu-worker.js", import.meta.url), {
+      workerData,
+      name: `vcpu-${vcpu.index}`,
+    });
+    this.ended = new Promise((resolve) => {
+      let failure: IrqBypassError | undefined;
+      worker.once("error", (error) => {
+        failure = asFailure(error, vcpu.index);
+      });
+      worker.once("exit", () => {
+        declareGone(this.#control);
+        resolve(failure);
+      });
+    });
+  }
+
+  /** Has the thread left KVM_RUN for good? Then the vCPU's requests can be made again. */
+  get left(): boolean {
+    return Atomics.load(this.#control, STATE) === LEFT;
+  }
+
+  /** The thread's kernel id, 0 before it runs and after it has left. */
+  get tid(): number {
+    return threadOf(this.#control);
+  }
+
+  /** Asks the thread to leave and ends its KVM_RUN, also one that it is about to enter. Does not wait. */
+  requestStop(): void {
+    kick(this.#control, this.#ffi);
+  }
+
+  /** Stops the thread; resolves when it has ended, rejects with the error that ended it before. */
+  async stop(): Promise<void> {
+    this.requestStop();
+    const failure = await this.ended;
+    if (failure !== undefined) throw failure;
+  }
+
+  /** Stops the thread and blocks until it has left KVM_RUN; the worker itself ends soon after. Idempotent. */
+  [Symbol.dispose](): void {
+    this.requestStop();
+    while (Atomics.wait(this.#control, STATE, RUNNING, 100) === "timed-out") {
+      // A worker that Node ended by force told nobody, and its exit event cannot come while we block.
+      const tid = this.tid;
+      if (tid !== 0 && !existsSync(`/proc/self/task/${tid}`)) declareGone(this.#control);
+    }
+  }
+}
+
+/** An error that crossed threads has lost its class, but keeps its fields. */
+function asFailure(error: unknown, index: number): IrqBypassError {
+  const { code, message = String(error), syscall } = error as Partial<IrqBypassError>;
+  const known: ErrorCode = code !== undefined && code in ERRNO ? code : "EIO";
+  const text = message.startsWith(`${known}: `) ? message.slice(known.length + 2) : message;
+  return new IrqBypassError(known, text, {
+    subject: `vCPU ${index}`,
+    cause: error,
+    ...(syscall === undefined ? {} : { syscall }),
+  });
+}

@@ -1,0 +1,127 @@
+/**
+ * One virtual CPU of KVM: its registers, its local APIC, its thread.
+ *
+ * While the vCPU's thread is inside KVM_RUN the kernel keeps every other request for it waiting, for as long as
+ * the guest runs. So each of them is refused (EBUSY) until the thread has ended.
+ */
+import { IrqBypassError } from "../host/errors.js";
+import type { WasmMemory } from "../host/wasm.js";
+import { checked } from "../linux/checked.js";
+import type { Ffi } from "../linux/ffi.js";
+import {
+  type Ioctl,
+  ioctl,
+  KVM_CREATE_VCPU,
+  KVM_GET_LAPIC,
+  KVM_GET_SREGS,
+  KVM_SET_CPUID2,
+  KVM_SET_LAPIC,
+  KVM_SET_MP_STATE,
+  KVM_SET_REGS,
+  KVM_SET_SREGS,
+} from "./ioctl.js";
+import { encodeRegs, LAPIC_BYTES, SREGS_BYTES } from "./structs.js";
+import { KvmVcpuThread } from "./vcpu-thread.js";
+
+const RUNNABLE = 0;
+
+/** What a vCPU needs to know of /dev/kvm. */
+export interface KvmFacts {
+  readonly ffi: Ffi;
+  readonly runBytes: number;
+  readonly supportedCpuid: Uint8Array;
+}
+
+export class KvmVcpu implements Disposable {
+  /** Its place in the machine, and the id of its local APIC. */
+  readonly index: number;
+  readonly #kvm: KvmFacts;
+  readonly #memory: WasmMemory;
+  #fd: number;
+  #thread: KvmVcpuThread | undefined;
+
+  /** Made by a machine's createVcpu. */
+  constructor(vmFd: number, kvm: KvmFacts, memory: WasmMemory, index: number) {
+    this.index = index;
+    this.#kvm = kvm;
+    this.#memory = memory;
+    this.#fd = ioctl(kvm.ffi, vmFd, KVM_CREATE_VCPU, index, `VM fd ${vmFd}`, `vCPU ${index}`);
+    try {
+      this.#ioctl(KVM_SET_CPUID2, kvm.supportedCpuid);
+      // All but the first wait for a start-up IPI, which no guest of ours sends.
+      this.#ioctl(KVM_SET_MP_STATE, new Uint32Array([RUNNABLE]));
+    } catch (error) {
+      kvm.ffi.close(this.#fd);
+      throw error;
+    }
+  }
+
+  #ioctl(call: Ioctl, argument: ArrayBufferView): void {
+    if (this.#fd < 0) throw new IrqBypassError("EBADF", `vCPU ${this.index} was closed by dispose`);
+    if (this.#thread !== undefined && !this.#thread.left) {
+      throw new IrqBypassError(
+        "EBUSY",
+        `vCPU ${this.index} is running and ${call.name} would wait for it; stop its thread first`,
+        { subject: `vCPU ${this.index}`, syscall: call.name },
+      );
+    }
+    ioctl(this.#kvm.ffi, this.#fd, call, argument, `vCPU ${this.index}`);
+  }
+
+  /** The thread that runs it, from {@link start} on. */
+  get thread(): KvmVcpuThread | undefined {
+    return this.#thread;
+  }
+
+  /** Sets where the guest goes on, its stack and its flags; all other registers become 0. */
+  setRegisters(registers: { rip: number; rsp: number; rflags: number }): void {
+    this.#ioctl(KVM_SET_REGS, encodeRegs(registers));
+  }
+
+  /** Reads the special registers, lets `change` write to them (struct kvm_sregs), and sets them. */
+  changeSpecialRegisters(change: (sregs: DataView) => void): void {
+    const sregs = new DataView(new ArrayBuffer(SREGS_BYTES));
+    this.#ioctl(KVM_GET_SREGS, sregs);
+    change(sregs);
+    this.#ioctl(KVM_SET_SREGS, sregs);
+  }
+
+  /** A copy of the local APIC's registers; see requestedVectors and inServiceVectors. */
+  lapic(): Uint8Array {
+    const lapic = new Uint8Array(LAPIC_BYTES);
+    this.#ioctl(KVM_GET_LAPIC, lapic);
+    return lapic;
+  }
+
+  /** Replaces the local APIC's registers. */
+  setLapic(lapic: Uint8Array): void {
+    if (lapic.byteLength !== LAPIC_BYTES) {
+      throw new IrqBypassError("EINVAL", `a local APIC has ${LAPIC_BYTES} bytes, not ${lapic.byteLength}`);
+    }
+    this.#ioctl(KVM_SET_LAPIC, lapic);
+  }
+
+  /** Runs the guest in a thread of its own. EBUSY while one runs it. Does not wait for it. */
+  start(): KvmVcpuThread {
+    if (this.#fd < 0) throw new IrqBypassError("EBADF", `vCPU ${this.index} was closed by dispose`);
+    if (this.#thread !== undefined && !this.#thread.left) {
+      throw new IrqBypassError("EBUSY", `vCPU ${this.index} is running already; stop its thread first`);
+    }
+    this.#thread = new KvmVcpuThread(this.#kvm.ffi, {
+      fd: this.#fd,
+      index: this.index,
+      runBytes: this.#kvm.runBytes,
+      memory: this.#memory,
+    });
+    return this.#thread;
+  }
+
+  /** Kicks its thread out of KVM_RUN, blocking until it has left, and closes the vCPU. Idempotent. */
+  [Symbol.dispose](): void {
+    if (this.#fd < 0) return;
+    this.#thread?.[Symbol.dispose]();
+    const fd = this.#fd;
+    this.#fd = -1;
+    checked(this.#kvm.ffi.close(fd), "close", `vCPU ${this.index}`);
+  }
+}

@@ -1,0 +1,265 @@
+/**
+ * A real guest on a host: KVM's VM, with its irqfds registered as consumers.
+ */
+import type { BypassHost } from "../bypass/bypass-host.js";
+import { announceChange } from "../bypass/changes.js";
+import { refresh, requires } from "../bypass/remapping.js";
+import { IrqBypassError } from "../host/errors.js";
+import { Consumer, Injection, Producer, RouteType, Vm as V, VmFlag } from "../host/layout.js";
+import type { Mutex } from "../host/mutex.js";
+import type { WasmMemory } from "../host/wasm.js";
+import { LinuxEventfd } from "../linux/eventfd.js";
+import { injected, relayed } from "../posting/irte.js";
+import type { Reason } from "../posting/reason.js";
+import { assign, checkIrqfd, deassignAll, forgetTarget } from "../vm/assignment.js";
+import { Irqfd } from "../vm/irqfd.js";
+import { irqfdsOf, requiredError } from "../vm/reroute.js";
+import { checkRoutes, defaultRoutes, type GsiRoute, type RouteWords } from "../vm/route.js";
+import type { IrqfdOptions } from "../vm/vm.js";
+import { vmMutex } from "../vm/vm-mutex.js";
+import { bootGuest, type GuestTables, guestPages, guestTables } from "./guest.js";
+import { kvmKindOf } from "./kind.js";
+import { Kvm, type KvmOptions } from "./kvm.js";
+import { KvmMachine } from "./machine.js";
+import type { KvmRoute } from "./structs.js";
+
+/** Options of a new guest. */
+export interface KvmVmOptions extends KvmOptions {
+  /** 1 (the default) to 240. */
+  readonly vcpus?: number;
+}
+
+/**
+ * A KVM guest that counts its interrupts. It belongs to the thread that made it; its interrupts may be signalled from
+ * any thread. It takes Linux eventfds only: KVM cannot see shared ones.
+ */
+export class KvmVm implements Disposable {
+  /** The VM as KVM offers it. Use it to look, and leave its irqfds and routing to this object. */
+  readonly machine: KvmMachine;
+  private readonly host: BypassHost;
+  private readonly record: number;
+  private readonly mutex: Mutex;
+  private readonly kind: number;
+  /** GSI routes by GSI; KVM's in-kernel irqchip comes with the default ones. */
+  private routes = byGsi(defaultRoutes());
+  private disposed = false;
+
+  /**
+   * A new guest with its memory and its in-kernel irqchip, not running yet. Throws what /dev/kvm says (ENOENT, EACCES,
+   * ...), EINVAL for a host without the kinds `linux()` and `kvm()`, ENOMEM.
+   */
+  constructor(host: BypassHost, options: KvmVmOptions = {}) {
+    const { vcpus = 1 } = options;
+    const pages = guestPages(vcpus);
+    this.host = host;
+    this.kind = kvmKindOf(host);
+    this.record = host.mutex.guard(() => host.pools.vm.allocate());
+    this.mutex = vmMutex(host, this.record);
+    try {
+      using kvm = Kvm.open(options);
+      this.machine = new KvmMachine(kvm, { pages });
+    } catch (error) {
+      host.mutex.guard(() => host.pools.vm.release(this.record));
+      throw error;
+    }
+    const { words, thread } = host;
+    words.set(this.record + V.flags, VmFlag.kvm);
+    words.set(this.record + V.owner, thread.record);
+    words.set(this.record + V.fd, this.machine.fd + 1);
+    try {
+      bootGuest(this.machine, vcpus);
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
+  }
+
+  /** A small number that no other VM of this host has while this one lives. */
+  get id(): number {
+    return this.host.pools.vm.slot(this.record);
+  }
+
+  /** The guest's memory; {@link guestTables} finds the counts in it, in any thread. */
+  get memory(): WasmMemory {
+    return this.machine.memory;
+  }
+
+  /** What the guest's handlers on a vCPU have noted, indexed by vector. */
+  tables(vcpu: number): GuestTables {
+    return guestTables(this.machine.memory, vcpu);
+  }
+
+  /** Runs every vCPU in a thread of its own. */
+  start(): void {
+    for (const vcpu of this.machine.vcpus) vcpu.start();
+  }
+
+  /** Kicks the vCPUs out of the guest; resolves when their threads have ended, rejects with what ended one before. */
+  stop(): Promise<void> {
+    return this.machine.stop();
+  }
+
+  /**
+   * Replaces the whole routing table, in KVM and for the injections of this host. When it has returned nothing uses an old
+   * route. Throws what KVM says, EINVAL for a bad entry, and EOPNOTSUPP where a connected irqfd with bypass: "require"
+   * could not be bypassed any more; the old table stays then.
+   */
+  setGsiRouting(routes: readonly GsiRoute[]): void {
+    const { host } = this;
+    const checkedRoutes = checkRoutes(routes);
+    const next = byGsi(checkedRoutes);
+    const changed = this.mutex.guard(() =>
+      [...irqfdsOf(host, this.record)].filter(
+        (irqfd) => !same(this.routes.get(this.gsiOf(irqfd)), next.get(this.gsiOf(irqfd))),
+      ),
+    );
+    // Through the eventfd while the two tables change: KVM itself takes either route, and never half of one.
+    const parked: { irqfd: number; target: number }[] = [];
+    const restore = () => {
+      for (const { irqfd, target } of parked) this.retarget(irqfd, target);
+    };
+    for (const irqfd of changed) {
+      const reason = requires(host, irqfd) ? whyNotInjected(next.get(this.gsiOf(irqfd))) : undefined;
+      const target = this.retarget(irqfd, relayed(reason ?? "no-route"), reason === undefined);
+      if (target !== undefined) {
+        parked.push({ irqfd, target });
+        continue;
+      }
+      restore();
+      throw requiredError(host, this.record, this.gsiOf(irqfd), reason ?? "no-route");
+    }
+    try {
+      this.machine.setGsiRouting(checkedRoutes.map(kvmRoute));
+    } catch (error) {
+      restore();
+      throw error;
+    }
+    this.routes = next;
+    for (const { irqfd, target } of parked) {
+      forgetTarget(host, target);
+      this.retarget(irqfd, this.resolve(this.gsiOf(irqfd)));
+    }
+    if (changed.length > 0) announceChange(host.words);
+  }
+
+  /** As `Vm.irqfd`, for Linux eventfds; the same KVM_IRQFD throws what KVM says. */
+  irqfd(eventfd: LinuxEventfd, gsi: number, { bypass = "prefer", resample }: IrqfdOptions = {}): Irqfd {
+    const { host, mutex, record: vm, kind } = this;
+    if (this.disposed) throw new IrqBypassError("EBADF", `VM ${this.id} was disposed: make another one`);
+    checkIrqfd(host, eventfd, gsi, bypass);
+    if (resample !== undefined) checkIrqfd(host, resample, gsi, bypass);
+    if (!(eventfd instanceof LinuxEventfd) || !(resample === undefined || resample instanceof LinuxEventfd)) {
+      throw new IrqBypassError(
+        "EINVAL",
+        "KVM listens to Linux eventfds only, and signals no others: make it with LinuxEventfd.create",
+      );
+    }
+    const assigned = assign(host, {
+      vm,
+      vmMutex: mutex,
+      eventfd: eventfd.record,
+      gsi,
+      policy: bypass,
+      kind,
+      resample: resample?.record ?? 0,
+      resolve: () => this.resolve(gsi),
+    });
+    return new Irqfd(host, mutex, assigned);
+  }
+
+  /**
+   * Ends the guest: kicks its vCPUs, blocking until they have left (well under a millisecond), deassigns every irqfd and
+   * closes the VM. Doing it again does nothing.
+   */
+  dispose(): void {
+    if (this.disposed) return;
+    this.disposed = true;
+    const { host, record } = this;
+    this.mutex.guard(() => host.words.set(record + V.dying, 1));
+    deassignAll(host, this.mutex, record);
+    this.machine[Symbol.dispose](); // after the fences of deassign: nobody injects through its descriptor any more
+    host.mutex.guard(() => host.pools.vm.release(record));
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** What a GSI's interrupts come to: an injection of its one MSI, or relayed and why. */
+  private resolve(gsi: number): number {
+    const { words, mutex, pools } = this.host;
+    const [route] = this.routes.get(gsi) ?? [];
+    const reason = whyNotInjected(this.routes.get(gsi));
+    if (reason !== undefined || route === undefined) return relayed(reason ?? "no-route");
+    return mutex.guard(() => {
+      const injection = pools.injection.allocate();
+      words.set(injection + Injection.fd, this.machine.fd);
+      words.set(injection + Injection.addressLow, route.a);
+      words.set(injection + Injection.addressHigh, route.b);
+      words.set(injection + Injection.data, route.c);
+      words.set(injection + Injection.kind, this.kind);
+      return injected(pools.injection.slot(injection));
+    });
+  }
+
+  /**
+   * Gives an irqfd another target, waits until no signal uses the old one, and returns that. Unless `connected` allows it,
+   * changes nothing where a producer is connected, and returns undefined.
+   */
+  private retarget(irqfd: number, target: number): number;
+  private retarget(irqfd: number, target: number, connected: boolean): number | undefined;
+  private retarget(irqfd: number, target: number, connected = true): number | undefined {
+    const { host } = this;
+    const { words, mutex, manager } = host;
+    let old: number | undefined;
+    let owner = 0;
+    const producer = mutex.guard(() => {
+      if (!connected && words.get(irqfd + Consumer.producer) !== 0) return 0;
+      old = words.exchange(irqfd + Consumer.target, target);
+      const changed = refresh(host, irqfd);
+      if (changed !== 0) owner = words.get(changed + Producer.owner);
+      return changed;
+    });
+    if (producer !== 0) manager.fence(producer, owner);
+    return old;
+  }
+
+  private gsiOf(irqfd: number): number {
+    return this.host.words.get(irqfd + Consumer.gsi) >>> 0;
+  }
+}
+
+function byGsi(routes: readonly RouteWords[]): Map<number, RouteWords[]> {
+  const table = new Map<number, RouteWords[]>();
+  for (const route of routes) {
+    const others = table.get(route.gsi);
+    if (others === undefined) table.set(route.gsi, [route]);
+    else others.push(route);
+  }
+  return table;
+}
+
+/** Only a GSI's single MSI can be injected. */
+function whyNotInjected(routes: readonly RouteWords[] = []): Reason | undefined {
+  if (routes.length === 0) return "no-route";
+  if (routes.length > 1) return "several-routes";
+  return routes[0]!.type === RouteType.msi ? undefined : "not-msi";
+}
+
+function kvmRoute({ gsi, type, a, b, c }: RouteWords): KvmRoute {
+  if (type === RouteType.irqchip) return { gsi, chip: a, pin: b };
+  return { gsi, msi: { addressLow: a >>> 0, addressHigh: b >>> 0, data: c >>> 0 } };
+}
+
+function same(one: readonly RouteWords[] = [], other: readonly RouteWords[] = []): boolean {
+  return (
+    one.length === other.length &&
+    one.every(
+      (route, i) =>
+        route.type === other[i]!.type &&
+        route.a === other[i]!.a &&
+        route.b === other[i]!.b &&
+        route.c === other[i]!.c,
+    )
+  );
+}

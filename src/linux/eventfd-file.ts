@@ -1,0 +1,172 @@
+/**
+ * An eventfd of the kernel, through a descriptor of our own.
+ *
+ * The identity of an eventfd is the kernel's `eventfd-id` of /proc/self/fdinfo: descriptors that share a context
+ * (dup, fork, a unix socket) have the same one, and it is not given out again while any descriptor lives. So the
+ * dup is made first, and the identity read from the dup: whatever happens to the caller's number afterwards, the
+ * two belong together. (fs/eventfd.c: eventfd_show_fdinfo, eventfd_read, eventfd_write.)
+ */
+import { readFileSync } from "node:fs";
+import { IrqBypassError } from "../host/errors.js";
+import { checked } from "./checked.js";
+import { F_DUPFD_CLOEXEC, type Ffi, O_CLOEXEC, O_NONBLOCK } from "./ffi.js";
+
+const EFD_SEMAPHORE = 1;
+const UINT32_MAX = 0xffff_ffff;
+/** The largest value that write(2) takes. */
+const WRITE_MAX = 0xffff_ffff_ffff_fffen;
+
+/** What the kernel says of an eventfd descriptor. */
+export interface EventfdInfo {
+  /** Equal for two descriptors exactly when they are one eventfd. */
+  readonly id: number;
+  /** The counter now. Reading it here takes nothing. */
+  readonly count: bigint;
+  /** A read takes 1 instead of all. */
+  readonly semaphore: boolean;
+  /** Reads of 0 and writes without room fail with EAGAIN instead of sleeping. A flag of all dups together. */
+  readonly nonblocking: boolean;
+}
+
+export interface EventfdFileOptions {
+  /** The first count, 0 to 2^32 - 1; default 0. */
+  readonly count?: number;
+  /** Default false. */
+  readonly semaphore?: boolean;
+  /** Default true. */
+  readonly nonblocking?: boolean;
+}
+
+/**
+ * Reads the lines of /proc/self/fdinfo for an eventfd. Throws EINVAL where they are of another kind of file,
+ * ENOSYS where the kernel gives no id (before 5.2), ENOSPC where it had none left (-1).
+ */
+export function parseEventfdInfo(text: string, subject: string): EventfdInfo {
+  const field = (name: string): string | undefined =>
+    new RegExp(`^${name}:[ \t]*(\\S+)$`, "m").exec(text)?.[1];
+  const count = field("eventfd-count");
+  if (count === undefined) {
+    throw new IrqBypassError("EINVAL", `${subject} is not an eventfd; pass a descriptor made by eventfd(2)`, {
+      subject,
+    });
+  }
+  const id = field("eventfd-id");
+  if (id === undefined) {
+    throw new IrqBypassError(
+      "ENOSYS",
+      `${subject} has no eventfd-id in its fdinfo, so it cannot be told from others; Linux 5.2 or newer is needed`,
+      { subject },
+    );
+  }
+  if (!/^\d+$/.test(id)) {
+    throw new IrqBypassError(
+      "ENOSPC",
+      `${subject} has eventfd-id ${id}: the kernel had no id for it, so it cannot be told from others; close other eventfds and create it again`,
+      { subject },
+    );
+  }
+  return {
+    id: Number(id),
+    count: BigInt(`0x${count}`),
+    semaphore: field("eventfd-semaphore") === "1",
+    nonblocking: (Number.parseInt(field("flags") ?? "0", 8) & O_NONBLOCK) !== 0,
+  };
+}
+
+/** What the kernel says of descriptor `fd`. Throws EBADF where it is not open; else as {@link parseEventfdInfo}. */
+export function eventfdInfo(fd: number): EventfdInfo {
+  const subject = `fd ${fd}`;
+  let text: string;
+  try {
+    text = readFileSync(`/proc/self/fdinfo/${fd}`, "latin1");
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
+    throw new IrqBypassError("EBADF", `${subject} is not open`, { subject, cause });
+  }
+  return parseEventfdInfo(text, subject);
+}
+
+/** One descriptor of an eventfd, owned by this object. Usable in the thread that made it. */
+export class EventfdFile implements Disposable {
+  readonly id: number;
+  readonly semaphore: boolean;
+  readonly nonblocking: boolean;
+  readonly #ffi: Ffi;
+  readonly #word = new BigUint64Array(1);
+  #fd: number;
+
+  private constructor(ffi: Ffi, fd: number) {
+    this.#ffi = ffi;
+    this.#fd = fd;
+    try {
+      const info = eventfdInfo(fd);
+      this.id = info.id;
+      this.semaphore = info.semaphore;
+      this.nonblocking = info.nonblocking;
+    } catch (error) {
+      ffi.close(fd);
+      throw error;
+    }
+  }
+
+  /** Makes an eventfd. Throws EINVAL for a bad count, EMFILE where the process has no descriptor left. */
+  static create(ffi: Ffi, options: EventfdFileOptions = {}): EventfdFile {
+    const { count = 0, semaphore = false, nonblocking = true } = options;
+    if (!Number.isInteger(count) || count < 0 || count > UINT32_MAX) {
+      throw new IrqBypassError("EINVAL", `an eventfd starts with a count of 0 to 2^32 - 1, not ${count}`);
+    }
+    const flags = O_CLOEXEC | (semaphore ? EFD_SEMAPHORE : 0) | (nonblocking ? O_NONBLOCK : 0);
+    return new EventfdFile(ffi, checked(ffi.eventfd(count, flags), "eventfd", "a new eventfd"));
+  }
+
+  /** Takes a descriptor of its own for the eventfd behind `fd`, which stays the caller's. */
+  static dup(ffi: Ffi, fd: number): EventfdFile {
+    if (!Number.isInteger(fd) || fd < 0) {
+      throw new IrqBypassError("EBADF", `${fd} is not a file descriptor`);
+    }
+    return new EventfdFile(ffi, checked(ffi.fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl", `fd ${fd}`));
+  }
+
+  /** The descriptor. Throws EBADF after dispose. */
+  get fd(): number {
+    if (this.#fd < 0) throw new IrqBypassError("EBADF", `eventfd ${this.id} was closed by dispose`);
+    return this.#fd;
+  }
+
+  /** The counter now, without taking anything. Opens a file of /proc: not for hot paths. */
+  get count(): bigint {
+    return eventfdInfo(this.fd).count;
+  }
+
+  /**
+   * Takes the count, or 1 of a semaphore. Where the count is 0: EAGAIN, or for a blocking eventfd the thread
+   * sleeps until a write.
+   */
+  read(): bigint {
+    checked(this.#ffi.read(this.fd, this.#word), "read", `eventfd ${this.id}`);
+    return this.#word[0]!;
+  }
+
+  /**
+   * Adds `value`, 0 to 2^64 - 2; 0 adds nothing and still wakes. Where there is no room: EAGAIN, or for a
+   * blocking eventfd the thread sleeps until a read.
+   */
+  write(value: number | bigint = 1): void {
+    const valid = typeof value === "bigint" || Number.isSafeInteger(value);
+    if (!valid || value < 0 || value > WRITE_MAX) {
+      throw new IrqBypassError("EINVAL", `a write to an eventfd adds 0 to 2^64 - 2, not ${value}`, {
+        subject: `eventfd ${this.id}`,
+      });
+    }
+    this.#word[0] = BigInt(value);
+    checked(this.#ffi.write(this.fd, this.#word), "write", `eventfd ${this.id}`);
+  }
+
+  /** Closes the descriptor. The eventfd lives on while others hold one. Idempotent. */
+  [Symbol.dispose](): void {
+    if (this.#fd < 0) return;
+    const fd = this.#fd;
+    this.#fd = -1;
+    checked(this.#ffi.close(fd), "close", `eventfd ${this.id}`);
+  }
+}

@@ -1,0 +1,213 @@
+import { checkWrite, EventfdContext } from "../eventfd/context.js";
+import { IrqBypassError } from "../host/errors.js";
+import { Eventfd as E, EventfdFlag } from "../host/layout.js";
+import type { HostMemory } from "../host/memory.js";
+import { checked } from "./checked.js";
+import { EPOLL_CTL_ADD, EPOLL_EVENT_BYTES, epollEvent } from "./epoll.js";
+import { EventfdFile, type EventfdFileOptions, eventfdInfo } from "./eventfd-file.js";
+import { F_DUPFD_CLOEXEC, type Ffi, O_CLOEXEC } from "./ffi.js";
+import { byKernelId, fdOf, linuxKindOf, signalFd } from "./kind.js";
+
+/** A blocking read looks this often whether it should end: no other kick reaches it. */
+const SLICE_MS = 50;
+const EAGAIN = -11;
+
+/**
+ * A real Linux eventfd as a token of this host. Its identity is the kernel's `eventfd-id`, read from a descriptor of the
+ * host's own: two descriptors of one eventfd are the same token, and a closed number that is used again is another. The
+ * host must have been made with `kinds: [linux()]`. A close(2) elsewhere is not seen here: closing the last library handle
+ * is what deassigns. The relay of a software VM hears of writes by epoll, which is silent about a write of 0 to a counter
+ * at 0: a KVM guest and a shared eventfd take that as an interrupt, this does not.
+ */
+export class LinuxEventfd extends EventfdContext {
+  private readonly ffi: Ffi;
+  private readonly value = new BigUint64Array(1);
+
+  private constructor(memory: HostMemory, record: number, ffi: Ffi) {
+    super(memory, record);
+    this.ffi = ffi;
+  }
+
+  /** Makes a new eventfd(2), non-blocking by default. Throws EINVAL, EMFILE, ENOMEM, ENOSYS where there is no FFI. */
+  static create(memory: HostMemory, options: EventfdFileOptions = {}): LinuxEventfd {
+    using file = EventfdFile.create(linuxKindOf(memory).kind.ffi(), options);
+    return LinuxEventfd.adopt(memory, file.fd);
+  }
+
+  /**
+   * A token for the eventfd behind the caller's `fd`, which stays the caller's: the host works on a dup of its own. Throws
+   * EBADF for a closed descriptor, EINVAL for one that is no eventfd, ENOSYS and ENOSPC where the kernel has no id for it.
+   */
+  static adopt(memory: HostMemory, fd: number): LinuxEventfd {
+    const { kind, number } = linuxKindOf(memory);
+    const ffi = kind.ffi();
+    if (!Number.isInteger(fd) || fd < 0)
+      throw new IrqBypassError("EBADF", `${String(fd)} is not a file descriptor`);
+    // The dup first: whatever happens to the caller's number, descriptor and identity belong together.
+    const own = checked(ffi.fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl", `fd ${fd}`);
+    let record = 0;
+    let known = false;
+    try {
+      const { id, semaphore, nonblocking } = eventfdInfo(own);
+      const { words, mutex, pools, thread } = memory;
+      mutex.guard(() => {
+        record = byKernelId(memory).load(id);
+        known = record !== 0;
+        if (!known) {
+          record = pools.eventfd.allocate();
+          try {
+            byKernelId(memory).insert(id, record);
+          } catch (error) {
+            pools.eventfd.release(record);
+            throw error;
+          }
+          const modes = (semaphore ? EventfdFlag.semaphore : 0) | (nonblocking ? 0 : EventfdFlag.blocking);
+          const flags = EventfdFlag.linux | modes;
+          words.set(record + E.flags, flags | (number << EventfdFlag.kindShift));
+          words.set(record + E.owner, thread.record);
+          words.set(record + E.kernelId, id);
+          words.set(record + E.fd, own + 1);
+        }
+        words.set(record + E.handles, words.get(record + E.handles) + 1);
+      });
+    } catch (error) {
+      ffi.close(own);
+      throw error;
+    }
+    if (known) ffi.close(own); // the host has a descriptor of this eventfd already
+    return new LinuxEventfd(memory, record, ffi);
+  }
+
+  /** A handle in this thread to a Linux eventfd of the host. Throws ESTALE when it is gone, EINVAL for the wrong kind. */
+  static open(memory: HostMemory, handle: number): LinuxEventfd {
+    const ffi = linuxKindOf(memory).kind.ffi();
+    const { words, mutex, pools } = memory;
+    return mutex.guard(() => {
+      const record = pools.eventfd.open(handle);
+      if ((words.get(record + E.flags) & EventfdFlag.linux) === 0) {
+        throw new IrqBypassError(
+          "EINVAL",
+          `eventfd ${handle} is a shared eventfd: open it with Eventfd.open`,
+        );
+      }
+      const handles = words.get(record + E.handles);
+      if (handles === 0)
+        throw new IrqBypassError("ESTALE", `the last handle of eventfd ${handle} was closed`);
+      words.set(record + E.handles, handles + 1);
+      return new LinuxEventfd(memory, record, ffi);
+    });
+  }
+
+  /** The host's descriptor, for calls that take one. It is the host's: do not close it. */
+  get fd(): number {
+    this.check();
+    return fdOf(this.memory, this.record);
+  }
+
+  /** The kernel's eventfd-id. */
+  get kernelId(): number {
+    return this.memory.words.get(this.record + E.kernelId);
+  }
+
+  /** As {@link EventfdContext.write}; one write(2). Blocks where the eventfd was made blocking and has no room. */
+  write(value: number | bigint = 1): void {
+    this.value[0] = value === 1 ? 1n : checkWrite(value);
+    checked(this.ffi.write(this.fd, this.value), "write", `eventfd ${this.id}`, "read it first");
+  }
+
+  signal(): void {
+    signalFd(this.ffi, this.fd);
+  }
+
+  /** As {@link EventfdContext.tryRead}. Throws EINVAL on an eventfd made without EFD_NONBLOCK. */
+  tryRead(): bigint | undefined {
+    if (this.memory.words.get(this.record + E.flags) & EventfdFlag.blocking) {
+      throw new IrqBypassError("EINVAL", `eventfd ${this.id} blocks: make it with EFD_NONBLOCK`);
+    }
+    const result = this.ffi.read(this.fd, this.value);
+    if (result === EAGAIN) return undefined;
+    checked(result, "read", `eventfd ${this.id}`);
+    return this.value[0];
+  }
+
+  /** As {@link EventfdContext.read}; sleeps in epoll_wait, a twentieth of a second at a time. */
+  read({ timeoutMs = Infinity }: { readonly timeoutMs?: number } = {}): bigint {
+    const { words } = this.memory;
+    const deadline = words.clock() + timeoutMs;
+    const epoll = checked(this.ffi.epollCreate(O_CLOEXEC), "epoll_create1", `eventfd ${this.id}`);
+    try {
+      checked(
+        this.ffi.epollControl(epoll, EPOLL_CTL_ADD, this.fd, epollEvent(0, 0)),
+        "epoll_ctl",
+        `eventfd ${this.id}`,
+      );
+      const events = new DataView(new ArrayBuffer(EPOLL_EVENT_BYTES));
+      for (;;) {
+        const taken = this.tryRead();
+        if (taken !== undefined) return taken;
+        const left = deadline - words.clock();
+        if (left <= 0) throw this.timedOut(timeoutMs);
+        this.ffi.epollWait(epoll, events, 1, Math.ceil(Math.min(left, SLICE_MS)));
+      }
+    } finally {
+      this.ffi.close(epoll);
+    }
+  }
+
+  async readAsync({
+    timeoutMs = Infinity,
+    signal,
+  }: {
+    timeoutMs?: number;
+    signal?: AbortSignal;
+  } = {}): Promise<bigint> {
+    signal?.throwIfAborted();
+    const first = this.tryRead();
+    if (first !== undefined) return first;
+    // A descriptor of its own: the event loop takes each number once.
+    const own = checked(this.ffi.fcntl(this.fd, F_DUPFD_CLOEXEC, 0), "fcntl", `eventfd ${this.id}`);
+    const { promise, resolve, reject } = withResolvers<bigint>();
+    const stop = this.ffi.watch(own, () => {
+      try {
+        const taken = this.tryRead();
+        if (taken !== undefined) resolve(taken);
+      } catch (error) {
+        reject(error);
+      }
+    });
+    const abort = () => reject(signal?.reason);
+    signal?.addEventListener("abort", abort, { once: true });
+    const timer =
+      timeoutMs === Infinity ? undefined : setTimeout(() => reject(this.timedOut(timeoutMs)), timeoutMs);
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+      stop();
+      this.ffi.close(own);
+    }
+  }
+
+  get count(): bigint {
+    return eventfdInfo(this.fd).count;
+  }
+
+  private timedOut(timeoutMs: number): IrqBypassError {
+    return new IrqBypassError("ETIMEDOUT", `eventfd ${this.id} stayed at 0 for ${timeoutMs} ms`);
+  }
+}
+
+function withResolvers<T>(): {
+  promise: Promise<T>;
+  resolve: (value: T) => void;
+  reject: (reason: unknown) => void;
+} {
+  let resolve!: (value: T) => void;
+  let reject!: (reason: unknown) => void;
+  const promise = new Promise<T>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  return { promise, resolve, reject };
+}

@@ -1,0 +1,9 @@
+/**
+ * Linux objects: eventfds of the kernel as tokens of a host, and the C library through FFI. Linux only;
+ * {@link loadFfi} says why not elsewhere.
+ */
+export { LinuxEventfd } from "./eventfd.js";
+export { EventfdFile, type EventfdFileOptions, type EventfdInfo, eventfdInfo } from "./eventfd-file.js";
+export type { Ffi } from "./ffi.js";
+export { type LinuxKind, linux } from "./kind.js";
+export { type FfiSource, loadFfi } from "./koffi.js";

@@ -1,0 +1,119 @@
+/**
+ * What a host needs to know to hold Linux eventfds: pass `linux()` to Host.create and Host.attach in every thread.
+ */
+import type { BypassHost } from "../bypass/bypass-host.js";
+import type { Kind } from "../bypass/kind.js";
+import { IrqBypassError } from "../host/errors.js";
+import { Consumer, Eventfd as E, Header, Rec } from "../host/layout.js";
+import type { HostMemory } from "../host/memory.js";
+import { XArray } from "../host/xarray.js";
+import { askForRelay } from "../vm/relay.js";
+import { checked } from "./checked.js";
+import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, epollEvent, relayEpoll, wakeRelay } from "./epoll.js";
+import { eventfdInfo } from "./eventfd-file.js";
+import { beforeExit } from "./exit.js";
+import type { Ffi } from "./ffi.js";
+import { loadFfi } from "./koffi.js";
+
+const NAME = "linux-eventfd";
+const EAGAIN = -11;
+
+/** The kind of Linux eventfds, with the C library of the thread that made it. */
+export interface LinuxKind extends Kind {
+  /** The C library, loaded at the first call. Throws ENOSYS, saying why, where there is none. */
+  readonly ffi: () => Ffi;
+}
+
+/** The kind of Linux eventfds. One for each thread; works, but is not capable, where there is no FFI. */
+export function linux(): LinuxKind {
+  let loaded: Ffi | undefined;
+  const ffi = () => {
+    loaded ??= loadFfi();
+    return loaded;
+  };
+  return {
+    name: NAME,
+    ffi,
+    capable: () => isCapable(ffi),
+    forget(memory, eventfd) {
+      const { words } = memory;
+      byKernelId(memory).erase(words.get(eventfd + E.kernelId));
+      const fd = fdOf(memory, eventfd);
+      return () => checked(ffi().close(fd), "close", `eventfd fd ${fd}`);
+    },
+    signal: (memory, eventfd) => signalFd(ffi(), fdOf(memory, eventfd)),
+    listen: {
+      start(memory, irqfd, eventfd) {
+        const { words } = memory;
+        const fd = fdOf(memory, eventfd);
+        const { count, nonblocking, id } = eventfdInfo(fd);
+        if (!nonblocking) {
+          throw new IrqBypassError(
+            "EINVAL",
+            `eventfd ${id} was made without EFD_NONBLOCK: a software VM's relay could sleep in it, so make it non-blocking`,
+          );
+        }
+        // A count that is there already is one interrupt, and stays in the counter until the next signal.
+        words.store(irqfd + Consumer.leftover, count > 0n ? 1 : 0);
+        const event = epollEvent(irqfd, words.get(irqfd + Rec.generation));
+        checked(
+          ffi().epollControl(relayEpoll(memory, ffi()), EPOLL_CTL_ADD, fd, event),
+          "epoll_ctl",
+          `eventfd ${id}`,
+        );
+        askForRelay(memory, linuxKindOf(memory).number);
+        return false;
+      },
+      stop(memory, _irqfd, eventfd) {
+        const fd = fdOf(memory, eventfd);
+        ffi().epollControl(relayEpoll(memory, ffi()), EPOLL_CTL_DEL, fd, null);
+        ffi().read(fd, new BigUint64Array(1)); // non-blocking: EAGAIN when there is nothing
+      },
+    },
+    relay: {
+      module: new URL("./relay-worker.js", import.meta.url),
+      wake: (memory) => wakeRelay(memory, ffi()),
+      started: beforeExit,
+    },
+  };
+}
+
+/** What a device does: adds 1. A full counter has more to read than a device can count, and that is no error. */
+export function signalFd(ffi: Ffi, fd: number): void {
+  const result = ffi.write(fd, new BigUint64Array([1n]));
+  if (result !== EAGAIN) checked(result, "write", `eventfd fd ${fd}`);
+}
+
+/** Can the calling thread make system calls? */
+export function isCapable(ffi: () => Ffi): boolean {
+  try {
+    ffi();
+    return true;
+  } catch (error) {
+    if (error instanceof IrqBypassError && error.code === "ENOSYS") return false;
+    throw error;
+  }
+}
+
+/** The host's Linux kind and its number. Throws EINVAL where the host was made without it. */
+export function linuxKindOf(memory: HostMemory): { readonly kind: LinuxKind; readonly number: number } {
+  const { kinds } = memory as BypassHost;
+  const number = kinds.findIndex(({ name }) => name === NAME);
+  if (number < 0) {
+    throw new IrqBypassError(
+      "EINVAL",
+      "this host was made without Linux eventfds: pass kinds: [linux()] from irqbypass/linux to Host.create and Host.attach",
+    );
+  }
+  return { kind: kinds[number] as LinuxKind, number };
+}
+
+/** The host's own descriptor of a Linux eventfd record; it stays open while the record lives. */
+export function fdOf({ words }: HostMemory, eventfd: number): number {
+  return words.get(eventfd + E.fd) - 1;
+}
+
+/** The records of Linux eventfds by the kernel's id: two descriptors of one context are one record. Under the host mutex. */
+export function byKernelId({ words, pools }: HostMemory): XArray {
+  return new XArray(words, Header.linuxEventfds, pools.node);
+}

@@ -1,0 +1,113 @@
+/**
+ * {@link Ffi} on koffi, an optional dependency that brings prebuilt binaries and is loaded on first use.
+ */
+import { createRequire } from "node:module";
+import { IrqBypassError } from "../host/errors.js";
+import type { Ffi } from "./ffi.js";
+
+type Argument = number | string | ArrayBufferView | null;
+
+/** What is used of koffi. */
+interface Koffi {
+  load(library: null): { func(prototype: string): (...args: Argument[]) => number };
+  errno(): number;
+  address(view: ArrayBufferView): bigint;
+  readonly node: { poll(fd: number, callback: () => void): { stop(): void; close(): void } };
+}
+
+/** Where {@link loadFfi} looks; a test replaces it to see the refusals. */
+export interface FfiSource {
+  readonly platform: string;
+  readonly arch: string;
+  readonly require: (name: string) => unknown;
+}
+
+const thisProcess: FfiSource = {
+  platform: process.platform,
+  arch: process.arch,
+  require: createRequire(import.meta.url),
+};
+
+/**
+ * Loads koffi and binds the C library of this process. About 30 ms the first time in a thread; each thread
+ * loads its own. Throws ENOSYS, saying which, where this is not Linux, koffi is not installed, or koffi has no
+ * binary for this machine.
+ */
+export function loadFfi(source: FfiSource = thisProcess): Ffi {
+  if (source.platform !== "linux") {
+    throw new IrqBypassError(
+      "ENOSYS",
+      `Linux eventfds and KVM need Linux, this is ${source.platform}; shared eventfds and software VMs work here`,
+    );
+  }
+  let koffi: Koffi;
+  try {
+    koffi = source.require("koffi") as Koffi;
+  } catch (cause) {
+    throw new IrqBypassError("ENOSYS", whyNoKoffi(cause, source), { subject: "koffi", cause });
+  }
+  return bind(koffi);
+}
+
+function whyNoKoffi(cause: unknown, source: FfiSource): string {
+  const missing = cause instanceof Error && (cause as NodeJS.ErrnoException).code === "MODULE_NOT_FOUND";
+  if (missing && cause.message.includes("'koffi'")) {
+    return "calls into the C library need the package koffi, which is not installed; run: npm install koffi";
+  }
+  const detail = cause instanceof Error ? cause.message.split("\n")[0] : String(cause);
+  return `koffi has no binary that loads on ${source.platform}-${source.arch} (${detail}); reinstall it with its optional packages`;
+}
+
+// ioctl, open, fcntl and syscall are variadic in C and declared here with the arguments they are given. On the
+// 64-bit ABIs of Linux both are passed the same way, and a fixed prototype is a third faster to call.
+function bind(koffi: Koffi): Ffi {
+  const libc = koffi.load(null);
+  const open = libc.func("int open(const char *path, int flags, int mode)");
+  const close = libc.func("int close(int fd)");
+  const fcntl = libc.func("int fcntl(int fd, int command, long argument)");
+  const read = libc.func("long read(int fd, void *buffer, size_t length)");
+  const write = libc.func("long write(int fd, const void *buffer, size_t length)");
+  const ioctl = libc.func("int ioctl(int fd, unsigned long request, uintptr_t argument)");
+  const ioctlBuffer = libc.func("int ioctl(int fd, unsigned long request, void *buffer)");
+  const eventfd = libc.func("int eventfd(unsigned int count, int flags)");
+  const epollCreate = libc.func("int epoll_create1(int flags)");
+  const epollControl = libc.func("int epoll_ctl(int fd, int operation, int target, void *event)");
+  const epollWait = libc.func("int epoll_wait(int fd, void *events, int count, int timeout)");
+  const mmap = libc.func(
+    "intptr_t mmap(uintptr_t at, size_t length, int prot, int flags, int fd, long offset)",
+  );
+  const munmap = libc.func("int munmap(uintptr_t address, size_t length)");
+  const sigprocmask = libc.func("int sigprocmask(int how, const void *set, void *old)");
+  const syscall = libc.func("long syscall(long number, long first, long second, long third)");
+  const memcpy = libc.func("uintptr_t memcpy(void *target, uintptr_t source, size_t length)");
+
+  // koffi restores the errno of its last call, so nothing that V8 did in between shows here.
+  const result = (value: number): number => (value < 0 ? -koffi.errno() : value);
+
+  return {
+    open: (path, flags, mode) => result(open(path, flags, mode)),
+    close: (fd) => result(close(fd)),
+    fcntl: (fd, command, argument) => result(fcntl(fd, command, argument)),
+    read: (fd, buffer) => result(read(fd, buffer, buffer.byteLength)),
+    write: (fd, buffer) => result(write(fd, buffer, buffer.byteLength)),
+    ioctl: (fd, request, argument) => result(ioctl(fd, request, argument)),
+    ioctlBuffer: (fd, request, buffer) => result(ioctlBuffer(fd, request, buffer)),
+    eventfd: (count, flags) => result(eventfd(count, flags)),
+    epollCreate: (flags) => result(epollCreate(flags)),
+    epollControl: (fd, operation, target, event) => result(epollControl(fd, operation, target, event)),
+    epollWait: (fd, events, count, timeoutMs) => result(epollWait(fd, events, count, timeoutMs)),
+    watch(fd, readable) {
+      const handle = koffi.node.poll(fd, readable);
+      return () => {
+        handle.stop();
+        handle.close();
+      };
+    },
+    mmap: (length, protection, flags, fd, offset) => result(mmap(0, length, protection, flags, fd, offset)),
+    munmap: (address, length) => result(munmap(address, length)),
+    signalMask: (how, set, old) => result(sigprocmask(how, set, old)),
+    syscall: (number, first, second, third) => result(syscall(number, first, second, third)),
+    copyFrom: (address, target) => void memcpy(target, address, target.byteLength),
+    addressOf: (view) => Number(koffi.address(view)),
+  };
+}

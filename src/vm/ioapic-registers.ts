@@ -1,0 +1,51 @@
+import { IrqBypassError } from "../host/errors.js";
+import { IOAPIC_PINS } from "../host/layout.js";
+import type { HostMemory } from "../host/memory.js";
+import { linesOf, readRegister } from "./ioapic.js";
+import { writeIoapic } from "./resample.js";
+import { vmMutex } from "./vm-mutex.js";
+
+/** Where a pin's interrupt goes. */
+export interface Redirection {
+  readonly vcpu: number;
+  readonly vector: number;
+  /** Level-triggered; edge-triggered is the default. */
+  readonly level?: boolean;
+  readonly masked?: boolean;
+}
+
+const REDIRECTION = 0x10;
+const LEVEL = 1 << 15;
+const MASKED = 1 << 16;
+
+/** A VM's I/O APIC, as its guest programs it (82093AA). From any thread; each call takes the VM's mutex. */
+export class IoApic {
+  constructor(
+    private readonly memory: HostMemory,
+    private readonly vm: number,
+  ) {}
+
+  /** Reads a register by its number, as the guest does through its window. */
+  read(register: number): number {
+    return vmMutex(this.memory, this.vm).guard(() => readRegister(this.memory, this.vm, register));
+  }
+
+  /** Writes a register: a redirection entry's low word at 0x10 + 2 * pin, its high word behind it. */
+  write(register: number, value: number): void {
+    writeIoapic(this.memory, this.vm, register, value);
+  }
+
+  /** Programs a pin: the two writes that a guest makes, the high word first. Throws EINVAL for a pin that is not there. */
+  redirect(pin: number, { vcpu, vector, level = false, masked = false }: Redirection): void {
+    if (!Number.isInteger(pin) || pin < 0 || pin >= IOAPIC_PINS) {
+      throw new IrqBypassError("EINVAL", `the I/O APIC has pins 0 to ${IOAPIC_PINS - 1}, not ${String(pin)}`);
+    }
+    this.write(REDIRECTION + pin * 2 + 1, (vcpu & 0xff) << 24);
+    this.write(REDIRECTION + pin * 2, (vector & 0xff) | (level ? LEVEL : 0) | (masked ? MASKED : 0));
+  }
+
+  /** The lines that are asserted now, one bit a pin. */
+  get lines(): number {
+    return vmMutex(this.memory, this.vm).guard(() => linesOf(this.memory, this.vm));
+  }
+}

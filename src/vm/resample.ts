@@ -1,0 +1,104 @@
+/**
+ * Level-triggered irqfds: their line stays up until the guest's EOI, which lets go of it and asks every device of the
+ * GSI, by its resample eventfd, whether it still has something to say (irqfd_resampler_ack).
+ */
+import { dropContext, holdContext } from "../eventfd/context.js";
+import { signalRecord } from "../eventfd/signal.js";
+import { Chip, Consumer, Route, RouteType, Vm } from "../host/layout.js";
+import type { HostMemory } from "../host/memory.js";
+import { endOfPin, pinsOf, Source, serviceAfterUnmask, writeRegister } from "./ioapic.js";
+import { firstRoute, setGsi } from "./routing.js";
+import { vmMutex } from "./vm-mutex.js";
+
+/** Adds a level-triggered irqfd to those that are asked. Under the VM's mutex. */
+export function addResampler({ words }: HostMemory, vm: number, irqfd: number): void {
+  words.store(irqfd + Consumer.nextResampler, words.load(vm + Vm.resamplers));
+  words.store(vm + Vm.resamplers, irqfd);
+}
+
+/** The mirror image; when the last one of a GSI goes, its line drops. Under the VM's mutex. */
+export function removeResampler(memory: HostMemory, vm: number, irqfd: number): void {
+  const { words } = memory;
+  const gsi = words.get(irqfd + Consumer.gsi);
+  let link = vm + Vm.resamplers;
+  let others = false;
+  for (let one = words.load(link); one !== 0; one = words.load(link)) {
+    if (one === irqfd) {
+      words.store(link, words.load(irqfd + Consumer.nextResampler));
+      continue;
+    }
+    if (words.get(one + Consumer.gsi) === gsi) others = true;
+    link = one + Consumer.nextResampler;
+  }
+  if (!others) setGsi(memory, vm, gsi, Source.resample, false);
+}
+
+/**
+ * The EOI of a vector: on each pin that it acknowledges, the irqfds let go of the line and their resample eventfds are
+ * signalled, also where the guest has programmed the pin as an edge. Takes the VM's mutex; the signals come after it.
+ * Without level-triggered irqfds an EOI of an edge is nobody's business, and costs one load here.
+ */
+export function acknowledge(memory: HostMemory, vm: number, vector: number, level: boolean): void {
+  if (!level && memory.words.load(vm + Vm.resamplers) === 0) return;
+  const asked: number[] = [];
+  vmMutex(memory, vm).guard(() => {
+    for (const pin of pinsOf(memory, vm, vector)) {
+      for (const irqfd of resamplersOf(memory, vm, pin)) {
+        setGsi(memory, vm, memory.words.get(irqfd + Consumer.gsi), Source.resample, false);
+        ask(memory, irqfd, asked);
+      }
+      if (level) endOfPin(memory, vm, pin);
+    }
+  });
+  signalAll(memory, asked);
+}
+
+/**
+ * Writes an I/O APIC register. Unmasking a level-triggered pin that is asserted asks its resample irqfds first: the guest
+ * may have acknowledged the device while the pin was masked, and then the line is up no more (fef8f2b90edb).
+ */
+export function writeIoapic(memory: HostMemory, vm: number, register: number, value: number): void {
+  const asked: number[] = [];
+  vmMutex(memory, vm).guard(() => {
+    const pin = writeRegister(memory, vm, register, value);
+    if (pin === undefined) return;
+    for (const irqfd of resamplersOf(memory, vm, pin)) ask(memory, irqfd, asked);
+    serviceAfterUnmask(memory, vm, pin, asked.length > 0);
+  });
+  signalAll(memory, asked);
+}
+
+/** Remembers an irqfd's resample eventfd, and keeps it alive until it has been signalled. */
+function ask(memory: HostMemory, irqfd: number, asked: number[]): void {
+  const eventfd = memory.words.get(irqfd + Consumer.resample);
+  memory.mutex.guard(() => holdContext(memory, eventfd));
+  asked.push(eventfd);
+}
+
+/** Not under a mutex: a Linux eventfd takes a system call. */
+function signalAll(memory: HostMemory, asked: readonly number[]): void {
+  for (const eventfd of asked) {
+    signalRecord(memory, eventfd);
+    dropContext(memory, eventfd);
+  }
+}
+
+/** The level-triggered irqfds whose GSI is routed to this pin. */
+function resamplersOf(memory: HostMemory, vm: number, pin: number): number[] {
+  const { words } = memory;
+  const found: number[] = [];
+  for (let one = words.load(vm + Vm.resamplers); one !== 0; one = words.load(one + Consumer.nextResampler)) {
+    if (reachesPin(memory, vm, words.get(one + Consumer.gsi), pin)) found.push(one);
+  }
+  return found;
+}
+
+function reachesPin(memory: HostMemory, vm: number, gsi: number, pin: number): boolean {
+  const { words } = memory;
+  for (let route = firstRoute(memory, vm, gsi); route !== 0; route = words.get(route + Route.next)) {
+    const toIoapic =
+      words.get(route + Route.type) === RouteType.irqchip && words.get(route + Route.a) === Chip.ioapic;
+    if (toIoapic && words.get(route + Route.b) === pin) return true;
+  }
+  return false;
+}

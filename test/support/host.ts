@@ -1,0 +1,24 @@
+/** Hosts for tests: small ones, and second views of one as another thread would have. */
+import { Host, type HostOptions } from "irqbypass";
+
+/** Room for a test, a few hundred kilobytes. */
+export const SMALL = {
+  thread: 16,
+  eventfd: 128,
+  producer: 64,
+  consumer: 64,
+  vm: 8,
+  vcpu: 32,
+  route: 64,
+  routing: 6,
+  injection: 8,
+};
+
+export function smallHost({ capacity, ...options }: HostOptions = {}): Host {
+  return Host.create({ ...options, capacity: { ...SMALL, ...capacity } });
+}
+
+/** How many records of each pool live: what must be as before when everything is torn down. */
+export function liveRecords(host: Host): Record<string, number> {
+  return Object.fromEntries(Object.values(host.pools).map((pool) => [pool.name, pool.live]));
+}
