@@ -11,8 +11,9 @@ import type { WasmMemory } from "../host/wasm.js";
 import { LinuxEventfd } from "../linux/eventfd.js";
 import { injected, relayed } from "../posting/irte.js";
 import type { Reason } from "../posting/reason.js";
-import { assign, checkIrqfd, deassign, forgetTarget } from "../vm/assignment.js";
+import { assign, checkIrqfd, deassignAll, forgetTarget } from "../vm/assignment.js";
 import { Irqfd } from "../vm/irqfd.js";
+import { irqfdsOf, requiredError } from "../vm/reroute.js";
 import { checkRoutes, defaultRoutes, type GsiRoute, type RouteWords } from "../vm/route.js";
 import type { IrqfdOptions } from "../vm/vm.js";
 import { vmMutex } from "../vm/vm-mutex.js";
@@ -108,7 +109,7 @@ export class KvmVm implements Disposable {
     const checkedRoutes = checkRoutes(routes);
     const next = byGsi(checkedRoutes);
     const changed = this.mutex.guard(() =>
-      [...this.irqfds()].filter(
+      [...irqfdsOf(host, this.record)].filter(
         (irqfd) => !same(this.routes.get(this.gsiOf(irqfd)), next.get(this.gsiOf(irqfd))),
       ),
     );
@@ -125,12 +126,7 @@ export class KvmVm implements Disposable {
         continue;
       }
       restore();
-      const gsi = this.gsiOf(irqfd);
-      throw new IrqBypassError(
-        "EOPNOTSUPP",
-        `GSI ${gsi} of VM ${this.id} requires bypass, and with this route it could not be (${reason}): the old routes stay`,
-        { subject: `GSI ${gsi}`, reason: reason ?? "no-route" },
-      );
+      throw requiredError(host, this.record, this.gsiOf(irqfd), reason ?? "no-route");
     }
     try {
       this.machine.setGsiRouting(checkedRoutes.map(kvmRoute));
@@ -151,13 +147,14 @@ export class KvmVm implements Disposable {
     const { host, mutex, record: vm, kind } = this;
     if (this.disposed) throw new IrqBypassError("EBADF", `VM ${this.id} was disposed: make another one`);
     checkIrqfd(host, eventfd, gsi, bypass);
-    if (!(eventfd instanceof LinuxEventfd)) {
+    if (resample !== undefined) checkIrqfd(host, resample, gsi, bypass);
+    if (!(eventfd instanceof LinuxEventfd) || !(resample === undefined || resample instanceof LinuxEventfd)) {
       throw new IrqBypassError(
         "EINVAL",
-        "KVM listens to Linux eventfds only: make it with LinuxEventfd.create",
+        "KVM listens to Linux eventfds only, and signals no others: make it with LinuxEventfd.create",
       );
     }
-    const record = assign(host, {
+    const assigned = assign(host, {
       vm,
       vmMutex: mutex,
       eventfd: eventfd.record,
@@ -167,7 +164,7 @@ export class KvmVm implements Disposable {
       resample: resample?.record ?? 0,
       resolve: () => this.resolve(gsi),
     });
-    return new Irqfd(host, mutex, record);
+    return new Irqfd(host, mutex, assigned);
   }
 
   /**
@@ -178,11 +175,8 @@ export class KvmVm implements Disposable {
     if (this.disposed) return;
     this.disposed = true;
     const { host, record } = this;
-    for (;;) {
-      const irqfd = this.mutex.guard(() => host.words.get(record + V.irqfds));
-      if (irqfd === 0) break;
-      deassign(host, this.mutex, irqfd);
-    }
+    this.mutex.guard(() => host.words.set(record + V.dying, 1));
+    deassignAll(host, this.mutex, record);
     this.machine[Symbol.dispose](); // after the fences of deassign: nobody injects through its descriptor any more
     host.mutex.guard(() => host.pools.vm.release(record));
   }
@@ -232,12 +226,6 @@ export class KvmVm implements Disposable {
 
   private gsiOf(irqfd: number): number {
     return this.host.words.get(irqfd + Consumer.gsi) >>> 0;
-  }
-
-  private *irqfds(): Generator<number> {
-    const { words } = this.host;
-    for (let irqfd = words.get(this.record + V.irqfds); irqfd !== 0; irqfd = words.get(irqfd + Consumer.next))
-      yield irqfd;
   }
 }
 

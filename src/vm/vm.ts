@@ -1,28 +1,18 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
-import { announceChange } from "../bypass/changes.js";
-import { type Policy, refresh, requires } from "../bypass/remapping.js";
+import type { Policy } from "../bypass/remapping.js";
 import type { EventfdContext } from "../eventfd/context.js";
 import { IrqBypassError } from "../host/errors.js";
-import {
-  Consumer,
-  Eventfd as E,
-  MAX_VCPUS,
-  Producer,
-  Thread,
-  Vm as V,
-  Vcpu,
-  VmFlag,
-} from "../host/layout.js";
+import { Consumer, Eventfd as E, MAX_VCPUS, Vm as V, Vcpu, VmFlag } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
 import { initialise } from "../posting/descriptor.js";
-import { reasonOf } from "../posting/irte.js";
-import { assign, checkIrqfd, deassign } from "./assignment.js";
+import { assign, checkIrqfd, deassign, deassignAll } from "./assignment.js";
 import { reset, Source } from "./ioapic.js";
 import { IoApic } from "./ioapic-registers.js";
 import { Irqfd } from "./irqfd.js";
 import { askForRelay } from "./relay.js";
+import { replaceRoutes } from "./reroute.js";
 import { checkRoutes, type GsiRoute } from "./route.js";
-import { buildTable, defaultTable, freeTable, resolve, setGsi } from "./routing.js";
+import { defaultTable, freeTable, resolve, setGsi } from "./routing.js";
 import { VcpuRef } from "./vcpu.js";
 import { vmMutex } from "./vm-mutex.js";
 
@@ -100,31 +90,7 @@ export class Vm implements Disposable {
    */
   setGsiRouting(routes: readonly GsiRoute[]): void {
     this.check();
-    const { host, record } = this;
-    const { words } = host;
-    const table = buildTable(host, checkRoutes(routes));
-    let old = 0;
-    const retargeted: number[] = [];
-    try {
-      this.mutex.guard(() => {
-        old = words.get(record + V.routing);
-        words.set(record + V.routing, table);
-        try {
-          retargeted.push(...this.retargetRequired());
-        } catch (error) {
-          words.set(record + V.routing, old);
-          throw error;
-        }
-        for (const irqfd of this.irqfds()) if (this.retarget(irqfd)) retargeted.push(irqfd);
-      });
-    } catch (error) {
-      freeTable(host, table);
-      throw error;
-    }
-    // Not under the mutex: what is under way may need it to finish.
-    for (const irqfd of retargeted) this.fence(irqfd);
-    if (old !== 0) freeTable(host, old);
-    if (retargeted.length > 0) announceChange(words);
+    replaceRoutes(this.host, this.record, this.mutex, checkRoutes(routes));
   }
 
   /**
@@ -138,7 +104,7 @@ export class Vm implements Disposable {
     checkIrqfd(this.host, eventfd, gsi, bypass);
     if (resample !== undefined) this.checkResample(resample);
     const { host, mutex: vmMutex, record: vm } = this;
-    const record = assign(host, {
+    const assigned = assign(host, {
       vm,
       vmMutex,
       eventfd: eventfd.record,
@@ -148,7 +114,7 @@ export class Vm implements Disposable {
       resample: resample?.record ?? 0,
       resolve: () => resolve(host, vm, gsi),
     });
-    return new Irqfd(host, vmMutex, record);
+    return new Irqfd(host, vmMutex, assigned);
   }
 
   /**
@@ -159,10 +125,12 @@ export class Vm implements Disposable {
     this.check();
     eventfd.handle;
     const { words } = this.host;
-    const irqfd = words.load(eventfd.record + E.irqfd);
-    if (irqfd === 0 || words.get(irqfd + Consumer.vm) !== this.record) return false;
-    if (words.get(irqfd + Consumer.gsi) >>> 0 !== gsi) return false;
-    return deassign(this.host, this.mutex, irqfd);
+    return deassign(this.host, this.mutex, () => {
+      const irqfd = words.load(eventfd.record + E.irqfd);
+      if (irqfd === 0 || words.get(irqfd + Consumer.vm) !== this.record) return 0;
+      const matches = words.get(irqfd + Consumer.gsi) >>> 0 === gsi;
+      return matches && words.load(irqfd + Consumer.source) === eventfd.record ? irqfd : 0;
+    });
   }
 
   /**
@@ -182,12 +150,8 @@ export class Vm implements Disposable {
       });
     }
     this.disposed = true;
-    this.mutex.guard(() => words.set(record + V.flags, words.get(record + V.flags) | VmFlag.dying));
-    for (;;) {
-      const irqfd = this.mutex.guard(() => words.get(record + V.irqfds));
-      if (irqfd === 0) break;
-      deassign(host, this.mutex, irqfd);
-    }
+    this.mutex.guard(() => words.set(record + V.dying, 1));
+    deassignAll(host, this.mutex, record);
     const table = words.get(record + V.routing);
     if (table !== 0) freeTable(host, table);
     for (const vcpu of vcpus) mutex.guard(() => pools.vcpu.release(vcpu));
@@ -231,66 +195,6 @@ export class Vm implements Disposable {
 
   private check(): void {
     if (this.disposed) throw new IrqBypassError("EBADF", `VM ${this.id} was disposed: make another one`);
-  }
-
-  /** Under the VM's mutex. */
-  private *irqfds(): Generator<number> {
-    const { words } = this.host;
-    for (let irqfd = words.get(this.record + V.irqfds); irqfd !== 0; irqfd = words.get(irqfd + Consumer.next))
-      yield irqfd;
-  }
-
-  /**
-   * First the irqfds that require bypass and could not have it with the new table. A connected one refuses the table, and
-   * those before it get their targets back; one that waits for its producer gets the new target, so that a producer that
-   * arrives from here on is refused. Returns those it changed. Under the VM's mutex.
-   */
-  private retargetRequired(): number[] {
-    const { host, record } = this;
-    const { words } = host;
-    const changed: { irqfd: number; old: number }[] = [];
-    for (const irqfd of this.irqfds()) {
-      if (!requires(host, irqfd)) continue;
-      const gsi = words.get(irqfd + Consumer.gsi);
-      const target = resolve(host, record, gsi);
-      const reason = reasonOf(target);
-      if (reason === undefined) continue;
-      const connected = host.mutex.guard(() => {
-        if (words.get(irqfd + Consumer.producer) !== 0) return true;
-        changed.push({ irqfd, old: words.exchange(irqfd + Consumer.target, target) });
-        return false;
-      });
-      if (!connected) continue;
-      for (const { irqfd: one, old } of changed) words.store(one + Consumer.target, old);
-      throw new IrqBypassError(
-        "EOPNOTSUPP",
-        `GSI ${gsi} of VM ${this.id} requires bypass, and with this route it could not be (${reason}): the old routes stay`,
-        { subject: `GSI ${gsi}`, reason },
-      );
-    }
-    return changed.map(({ irqfd }) => irqfd);
-  }
-
-  /** Gives an irqfd what its GSI comes to now; returns whether that changed. Under the VM's mutex. */
-  private retarget(irqfd: number): boolean {
-    const { host } = this;
-    const { words } = host;
-    const target = resolve(host, this.record, words.get(irqfd + Consumer.gsi));
-    if (words.load(irqfd + Consumer.target) === target) return false;
-    host.mutex.guard(() => {
-      words.store(irqfd + Consumer.target, target);
-      refresh(host, irqfd);
-    });
-    return true;
-  }
-
-  /** Waits for a signal of the irqfd's producer and for an injection of the relay that still use the old target. */
-  private fence(irqfd: number): void {
-    const { host } = this;
-    const { words, thread, manager } = host;
-    const producer = host.mutex.guard(() => words.get(irqfd + Consumer.producer));
-    if (producer !== 0) manager.fence(producer, words.get(producer + Producer.owner));
-    thread.fenceAll(Thread.writing, irqfd);
   }
 }
 

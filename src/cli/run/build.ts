@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Consumer } from "../../host/layout.js";
-import { type Capacity, Host } from "../../index.js";
+import { type Capacity, Host, type Interrupt, IrqBypassError } from "../../index.js";
 import { whyNoKvm } from "../../kvm/index.js";
 import { LinuxEventfd } from "../../linux/index.js";
 import { type Compare, interruptName, type OneSided } from "../result.js";
@@ -39,7 +39,8 @@ export function machineBuilder(surroundings: Surroundings = {}): BuildMachine {
       await machine.open(surroundings.deviceWorker ?? DEVICE_WORKER, options.signal);
       return machine;
     } catch (error) {
-      await machine.close();
+      // What failed first is what there is to know.
+      await machine.close().catch(() => {});
       throw error;
     }
   };
@@ -58,7 +59,9 @@ function whatRuns(
     : "--no-kvm was given";
   if (why === undefined) return { runnable: workload, leftOut: [] };
   const runnable = withoutKind(workload, "kvm");
-  if (runnable.devices.length === 0) throw new Error(`nothing is left to run: ${why}`);
+  if (runnable.devices.length === 0) {
+    throw new IrqBypassError("EOPNOTSUPP", `nothing is left to run: ${why}`);
+  }
   return { runnable, leftOut: guests.map((vm) => `${vm.name} is left out: ${why}`) };
 }
 
@@ -114,8 +117,11 @@ class ThreadedMachine implements Machine {
       thread.done.catch(this.#fail);
       this.#devices.push(thread);
     }
-    await Promise.all(this.#guests.map((guest) => guest.ready));
-    await Promise.all(this.#devices.map((thread) => thread.ready));
+    const stopped = new Promise<void>((resolve) => {
+      signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+    signal.throwIfAborted();
+    await Promise.race([Promise.all([...this.#guests, ...this.#devices].map((one) => one.ready)), stopped]);
     signal.throwIfAborted();
   }
 
@@ -129,11 +135,7 @@ class ThreadedMachine implements Machine {
 
   oneSided(): OneSided[] {
     const names = new Map(this.#interrupts.map((one) => [one.eventfd.id, interruptName(one.planned)]));
-    return this.#host.interrupts().flatMap(({ eventfd, consumer, producer, reason = null }): OneSided[] => {
-      if (consumer !== undefined && producer !== undefined) return [];
-      const end = consumer === undefined ? "producer" : "consumer";
-      return [{ name: names.get(eventfd) ?? `eventfd ${eventfd}`, eventfd, end, reason }];
-    });
+    return oneSided(this.#host.interrupts(), names);
   }
 
   async settle(): Promise<void> {
@@ -161,10 +163,11 @@ class ThreadedMachine implements Machine {
     if (free) this.#host.dispose();
   }
 
-  #deviceData(device: number, { burst, rate, interrupts }: PlannedDevice): DeviceThreadData {
+  #deviceData(device: number, { kind, burst, rate, interrupts }: PlannedDevice): DeviceThreadData {
     return {
       seat: this.#seat,
       ledger: this.ledger.handle,
+      kind,
       job: { device, burst, rate },
       interrupts: interrupts.map(({ number }) => {
         const { eventfd, mailbox, vcpu } = this.#interrupts[number]!;
@@ -173,6 +176,15 @@ class ThreadedMachine implements Machine {
       }),
     };
   }
+}
+
+/** The eventfds of a host that have only one end, called by the names that they have in the run. */
+export function oneSided(interrupts: readonly Interrupt[], names: ReadonlyMap<number, string>): OneSided[] {
+  return interrupts.flatMap(({ eventfd, consumer, producer, reason = null }) => {
+    if (consumer !== undefined && producer !== undefined) return [];
+    const end = consumer === undefined ? "producer" : "consumer";
+    return [{ name: names.get(eventfd) ?? `eventfd ${eventfd}`, eventfd, end, reason }];
+  });
 }
 
 /** Is an interrupt still between its eventfd and its vCPU? */
