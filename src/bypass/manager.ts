@@ -233,7 +233,10 @@ export class Manager {
     }
     callbacks.run(cons.start, "consumer start", producer, consumer);
     callbacks.run(prod.start, "producer start", producer, consumer);
-    if (failed === undefined) this.bind(producer, consumer, consumer, producer);
+    if (failed === undefined) {
+      this.memory.words.set(consumer + Consumer.refusal, 0);
+      this.bind(producer, consumer, consumer, producer);
+    }
     return failed;
   }
 

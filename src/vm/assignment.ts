@@ -12,6 +12,7 @@ import { Consumer, Eventfd, LEVEL, Thread, Vm } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
 import { Mode, modeOf, targetOf } from "../posting/irte.js";
 import { reasonCode } from "../posting/reason.js";
+import { relayOne } from "./relay.js";
 import { addResampler, removeResampler } from "./resample.js";
 
 /** What an irqfd is assigned with. */
@@ -112,7 +113,7 @@ function begin(host: BypassHost, wanted: Assignment, irqfd: number, progress: Pr
     );
   }
   words.store(irqfd + Consumer.target, wanted.resolve());
-  // Before the binding: a writer that sees the binding raises the irqfd, and the relay drops what has no source.
+  // Before the binding: a relay that hears of the eventfd through the binding finds its way back by the source.
   words.store(irqfd + Consumer.source, eventfd);
   if (words.compareExchange(eventfd + Eventfd.irqfd, 0, irqfd) !== 0) {
     const name = `eventfd ${pools.eventfd.slot(eventfd)}`;
@@ -126,9 +127,10 @@ function begin(host: BypassHost, wanted: Assignment, irqfd: number, progress: Pr
   }
   progress.bound = true;
   link(host, vm, irqfd);
+  // First of the two: a refusal must not read the counter out, as the end of listening does.
+  if (wanted.policy !== "off") registerConsumer(host, irqfd, wanted);
   const due = listenOf(host, irqfd, eventfd).start(host, irqfd, eventfd);
   progress.listening = true;
-  if (wanted.policy !== "off") registerConsumer(host, irqfd, wanted);
   if (due) host.pending.raise(irqfd);
 }
 
@@ -182,7 +184,9 @@ function takeDown(
   words.store(eventfd + Eventfd.irqfd, 0);
   if (listening) listenOf(host, irqfd, eventfd).stop(host, irqfd, eventfd);
   else thread.fenceAll(Thread.writing, eventfd);
-  // The relay announces an irqfd before it looks at its source, so from here on it has either finished or stops there.
+  // A signal from before this is an interrupt (irqfd_shutdown flushes its inject work), whoever of the two claims it. The
+  // relay announces the irqfd before it claims, so after the fence it has finished and finds nothing more to claim.
+  relayOne(host, irqfd);
   thread.fenceAll(Thread.writing, irqfd);
   words.store(irqfd + Consumer.pending, 0);
   manager.unregisterConsumer(irqfd);
