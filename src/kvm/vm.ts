@@ -11,7 +11,7 @@ import type { WasmMemory } from "../host/wasm.js";
 import { LinuxEventfd } from "../linux/eventfd.js";
 import { injected, relayed } from "../posting/irte.js";
 import type { Reason } from "../posting/reason.js";
-import { assign, checkIrqfd, deassign, forgetTarget } from "../vm/assignment.js";
+import { assign, checkIrqfd, deassignAll, forgetTarget } from "../vm/assignment.js";
 import { Irqfd } from "../vm/irqfd.js";
 import { irqfdsOf, requiredError } from "../vm/reroute.js";
 import { checkRoutes, defaultRoutes, type GsiRoute, type RouteWords } from "../vm/route.js";
@@ -154,7 +154,7 @@ export class KvmVm implements Disposable {
         "KVM listens to Linux eventfds only, and signals no others: make it with LinuxEventfd.create",
       );
     }
-    const record = assign(host, {
+    const assigned = assign(host, {
       vm,
       vmMutex: mutex,
       eventfd: eventfd.record,
@@ -164,7 +164,7 @@ export class KvmVm implements Disposable {
       resample: resample?.record ?? 0,
       resolve: () => this.resolve(gsi),
     });
-    return new Irqfd(host, mutex, record);
+    return new Irqfd(host, mutex, assigned);
   }
 
   /**
@@ -175,11 +175,8 @@ export class KvmVm implements Disposable {
     if (this.disposed) return;
     this.disposed = true;
     const { host, record } = this;
-    for (;;) {
-      const irqfd = this.mutex.guard(() => host.words.get(record + V.irqfds));
-      if (irqfd === 0) break;
-      deassign(host, this.mutex, irqfd);
-    }
+    this.mutex.guard(() => host.words.set(record + V.dying, 1));
+    deassignAll(host, this.mutex, record);
     this.machine[Symbol.dispose](); // after the fences of deassign: nobody injects through its descriptor any more
     host.mutex.guard(() => host.pools.vm.release(record));
   }

@@ -12,7 +12,7 @@ import { vmMutex } from "./vm-mutex.js";
 
 /** Adds a level-triggered irqfd to those that are asked. Under the VM's mutex. */
 export function addResampler({ words }: HostMemory, vm: number, irqfd: number): void {
-  words.set(irqfd + Consumer.nextResampler, words.get(vm + Vm.resamplers));
+  words.store(irqfd + Consumer.nextResampler, words.load(vm + Vm.resamplers));
   words.store(vm + Vm.resamplers, irqfd);
 }
 
@@ -22,9 +22,9 @@ export function removeResampler(memory: HostMemory, vm: number, irqfd: number): 
   const gsi = words.get(irqfd + Consumer.gsi);
   let link = vm + Vm.resamplers;
   let others = false;
-  for (let one = words.get(link); one !== 0; one = words.get(link)) {
+  for (let one = words.load(link); one !== 0; one = words.load(link)) {
     if (one === irqfd) {
-      words.store(link, words.get(irqfd + Consumer.nextResampler));
+      words.store(link, words.load(irqfd + Consumer.nextResampler));
       continue;
     }
     if (words.get(one + Consumer.gsi) === gsi) others = true;
@@ -87,7 +87,7 @@ function signalAll(memory: HostMemory, asked: readonly number[]): void {
 function resamplersOf(memory: HostMemory, vm: number, pin: number): number[] {
   const { words } = memory;
   const found: number[] = [];
-  for (let one = words.get(vm + Vm.resamplers); one !== 0; one = words.get(one + Consumer.nextResampler)) {
+  for (let one = words.load(vm + Vm.resamplers); one !== 0; one = words.load(one + Consumer.nextResampler)) {
     if (reachesPin(memory, vm, words.get(one + Consumer.gsi), pin)) found.push(one);
   }
   return found;

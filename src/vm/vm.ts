@@ -5,7 +5,7 @@ import { IrqBypassError } from "../host/errors.js";
 import { Consumer, Eventfd as E, MAX_VCPUS, Vm as V, Vcpu, VmFlag } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
 import { initialise } from "../posting/descriptor.js";
-import { assign, checkIrqfd, deassign } from "./assignment.js";
+import { assign, checkIrqfd, deassign, deassignAll } from "./assignment.js";
 import { reset, Source } from "./ioapic.js";
 import { IoApic } from "./ioapic-registers.js";
 import { Irqfd } from "./irqfd.js";
@@ -104,7 +104,7 @@ export class Vm implements Disposable {
     checkIrqfd(this.host, eventfd, gsi, bypass);
     if (resample !== undefined) this.checkResample(resample);
     const { host, mutex: vmMutex, record: vm } = this;
-    const record = assign(host, {
+    const assigned = assign(host, {
       vm,
       vmMutex,
       eventfd: eventfd.record,
@@ -114,7 +114,7 @@ export class Vm implements Disposable {
       resample: resample?.record ?? 0,
       resolve: () => resolve(host, vm, gsi),
     });
-    return new Irqfd(host, vmMutex, record);
+    return new Irqfd(host, vmMutex, assigned);
   }
 
   /**
@@ -125,10 +125,12 @@ export class Vm implements Disposable {
     this.check();
     eventfd.handle;
     const { words } = this.host;
-    const irqfd = words.load(eventfd.record + E.irqfd);
-    if (irqfd === 0 || words.get(irqfd + Consumer.vm) !== this.record) return false;
-    if (words.get(irqfd + Consumer.gsi) >>> 0 !== gsi) return false;
-    return deassign(this.host, this.mutex, irqfd);
+    return deassign(this.host, this.mutex, () => {
+      const irqfd = words.load(eventfd.record + E.irqfd);
+      if (irqfd === 0 || words.get(irqfd + Consumer.vm) !== this.record) return 0;
+      const matches = words.get(irqfd + Consumer.gsi) >>> 0 === gsi;
+      return matches && words.load(irqfd + Consumer.source) === eventfd.record ? irqfd : 0;
+    });
   }
 
   /**
@@ -148,12 +150,8 @@ export class Vm implements Disposable {
       });
     }
     this.disposed = true;
-    this.mutex.guard(() => words.set(record + V.flags, words.get(record + V.flags) | VmFlag.dying));
-    for (;;) {
-      const irqfd = this.mutex.guard(() => words.get(record + V.irqfds));
-      if (irqfd === 0) break;
-      deassign(host, this.mutex, irqfd);
-    }
+    this.mutex.guard(() => words.set(record + V.dying, 1));
+    deassignAll(host, this.mutex, record);
     const table = words.get(record + V.routing);
     if (table !== 0) freeTable(host, table);
     for (const vcpu of vcpus) mutex.guard(() => pools.vcpu.release(vcpu));
