@@ -127,11 +127,11 @@ export class Vm implements Disposable {
 
   /**
    * Deassigns the irqfd that matches both `eventfd` and `gsi`; returns whether there was one. Throws nothing where
-   * nothing matches, as KVM_IRQFD_FLAG_DEASSIGN.
+   * nothing matches, as KVM_IRQFD_FLAG_DEASSIGN; EBADF for a closed eventfd, EINVAL for what is none of this host.
    */
   deassign(eventfd: EventfdContext, gsi: number): boolean {
     this.check();
-    eventfd.handle;
+    checkIrqfd(this.host, eventfd, gsi, "off");
     const { words } = this.host;
     return deassign(this.host, this.mutex, () => {
       const irqfd = words.load(eventfd.record + E.irqfd);
