@@ -88,6 +88,7 @@ function resamplersOf(memory: HostMemory, vm: number, pin: number): number[] {
   const { words } = memory;
   const gsi = gsiOfPin(memory, vm, pin);
   const found: number[] = [];
+  if (gsi < 0) return found; // GSI 2^32-1 is -1 as a word, and leads nowhere
   for (let one = words.load(vm + Vm.resamplers); one !== 0; one = words.load(one + Consumer.nextResampler)) {
     if (words.get(one + Consumer.gsi) === gsi) found.push(one);
   }
