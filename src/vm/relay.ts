@@ -6,6 +6,7 @@ import { Consumer, Header, LEVEL, Vcpu } from "../host/layout.js";
 import type { HostHandle, HostMemory } from "../host/memory.js";
 import { post } from "../posting/descriptor.js";
 import { Mode, modeOf, targetOf, vectorOf } from "../posting/irte.js";
+import { markTrigger } from "./delivery.js";
 import { inject } from "./routing.js";
 import { vmMutex } from "./vm-mutex.js";
 
@@ -74,7 +75,9 @@ export function deliverSignal(memory: HostMemory, irqfd: number): void {
   const { words, pools } = memory;
   const target = words.load(irqfd + Consumer.target);
   if (modeOf(target) === Mode.posted) {
-    post(words, pools.vcpu.base + targetOf(target) * Vcpu.words, vectorOf(target));
+    const vcpu = pools.vcpu.base + targetOf(target) * Vcpu.words;
+    markTrigger(words, vcpu, vectorOf(target), false); // before the post, as every delivery by software
+    post(words, vcpu, vectorOf(target));
   } else {
     // No plain MSI to one vCPU: by the live table.
     const vm = words.get(irqfd + Consumer.vm);
