@@ -1,6 +1,6 @@
 // Makes a checkout ready to run: installs what is missing, then builds what is stale. Needs Node and npm only.
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -27,3 +27,4 @@ function installed() {
 
 if (!installed()) run("npm", ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]);
 run(process.execPath, ["node_modules/typescript/bin/tsc", "-b"]);
+chmodSync(`${root}/dist/cli/main.js`, 0o755); // npm does it on install only

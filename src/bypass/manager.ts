@@ -117,7 +117,9 @@ export class Manager {
     if (this.producers.insert(index, producer) !== 0) {
       throw refuse("EBUSY", "producer", producer, `cannot register: eventfd ${index} has a producer already`);
     }
-    words.store(producer + Producer.irte, relayed("no-consumer"));
+    // A read where a write would change nothing: it is the costliest word here.
+    if (words.load(producer + Producer.irte) !== NO_CONSUMER)
+      words.store(producer + Producer.irte, NO_CONSUMER);
     const consumer = this.consumers.load(index);
     if (consumer !== 0) {
       const failed = this.connect(producer, consumer);
@@ -283,6 +285,7 @@ export class Manager {
   }
 }
 
+const NO_CONSUMER = relayed("no-consumer");
 const ALREADY = "is registered already: unregister it first";
 
 function refuse(

@@ -27,26 +27,26 @@ const LAYOUTS: readonly [...Layout<Row>[], Layout<Row>] = [
   { columns: [interrupt, path, rate], heading: byVm },
 ];
 
-/** Lines around the table: the head and a blank above, a blank and a hint below. */
-const FRAME = 4;
+/** Lines around the table: a blank, the head and a blank above, a blank and a hint below. */
+const FRAME = 5;
 /** The table's own title line. */
 const TITLES = 1;
 
 /** The live table in at most `height` lines of at most `columns` characters. */
 export function frame(moment: Moment, columns: number, height: number): Line[] {
-  const lines = [head(moment)];
   const room = height - FRAME - TITLES;
-  if (room > 0) {
-    const shown = rows(moment.interrupts, moment.rates, room);
-    const hint = moment.ending ?? "Ctrl-C ends the run with its summary";
-    lines.push(
-      [],
-      ...atMost(table(LAYOUTS, shown, columns).lines, TITLES + room),
-      [],
-      line(span(`  ${hint}`, "dim")),
-    );
-  }
-  return lines.slice(0, height).map((one) => cut(one, columns));
+  if (room <= 0) return [cut(head(moment), columns)].slice(0, height);
+  const shown = rows(moment.interrupts, moment.rates, room);
+  const hint = moment.ending ?? "Ctrl-C ends the run with its summary";
+  const lines = [
+    [],
+    head(moment),
+    [],
+    ...atMost(table(LAYOUTS, shown, columns).lines, TITLES + room),
+    [],
+    line(span(`  ${hint}`, "dim")),
+  ];
+  return lines.map((one) => cut(one, columns));
 }
 
 /** Headings and groups may still be more than there is room for. */
@@ -58,7 +58,7 @@ function atMost(lines: readonly Line[], limit: number): readonly Line[] {
 
 function head(moment: Moment): Line {
   return line(
-    span("irqbypass", "bold"),
+    span(moment.ending === undefined ? "running" : "ending", "bold"),
     `  ${time(moment)}  ${perSecond(total(moment))}  `,
     lossSpan(moment),
   );

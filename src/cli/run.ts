@@ -62,7 +62,7 @@ export function runCommand(build: BuildMachine): Command {
 
 /**
  * Runs one workload.
- * @returns the exit code: 0, or 1 when an interrupt was lost.
+ * @returns the exit code: 0, or 1 when an interrupt was lost or the run was stopped before it began.
  * @throws {WorkloadError} for a file that is none, and what building or running the machine failed with.
  */
 export async function run(
@@ -89,6 +89,10 @@ export async function run(
     } finally {
       await machine.close();
     }
+  } catch (error) {
+    if (!stop.signal.aborted || error !== stop.signal.reason) throw error;
+    view.note(line("stopped before the devices began"));
+    return 1;
   } finally {
     view.close();
     process.stdout.off("error", stop.stop);

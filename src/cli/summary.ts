@@ -17,8 +17,7 @@ import { duration, full, plural, seconds } from "./units.js";
 /** More rows than this are not read; alike ones share one. */
 const MOST_ROWS = 48;
 /** What the latencies are; the column titles have no room for it. */
-const LATENCY =
-  "P50, P99: from a signal to an idle guest until its handler runs; KVM: until the device sees that it ran.";
+const LATENCY = "P50, P99: idle guest, signal to handler; KVM: until the device sees it";
 /** Of a list of names, this many. */
 const MOST_NAMES = 12;
 

@@ -102,18 +102,19 @@ function virtualisation(host: Host, module: Module | undefined): ChainLink {
 function iommu(host: Host): ChainLink {
   const units = known(host.units) ?? [];
   const groups = known(host.groups) ?? 0;
+  const inGroups = `${groups} ${groups === 1 ? "group" : "groups"}`;
   const evidence = [
     seen(host.units, units.length === 0 ? "no unit" : units.map(({ name }) => name).join(", ")),
-    seen(host.groups, `${groups} groups`),
+    seen(host.groups, inGroups),
   ];
   if (host.units.state === "unreadable")
     return link("IOMMU", "unknown", `/${host.units.path} ${whyNot(host.units)}`);
   if (units.length === 0) {
-    const says = groups === 0 ? "no IOMMU is in use" : `${groups} groups, but no unit shows itself`;
+    const says = groups === 0 ? "no IOMMU is in use" : `${inGroups}, but no unit shows itself`;
     return link("IOMMU", groups === 0 ? "broken" : "unknown", says, ...evidence);
   }
   const count = units.length === 1 ? `1 unit (${units[0]!.name})` : `${units.length} units (${names(units)})`;
-  return link("IOMMU", "holds", `${count}, ${groups} groups`, ...evidence);
+  return link("IOMMU", "holds", `${count}, ${inGroups}`, ...evidence);
 }
 
 function names(units: readonly Unit[]): string {
@@ -147,7 +148,7 @@ function remapping(host: Host): ChainLink {
       name,
       "holds",
       says,
-      seen(host.interrupts, `${remapped} chips start with IR-, ${plain} do not`),
+      seen(host.interrupts, `${remapped} of ${remapped + plain} chips start with IR-`),
     );
   }
   const units = known(host.units) ?? [];
@@ -214,11 +215,11 @@ function capability(host: Host): ChainLink {
     intel.length > 0
       ? {
           source: "/sys/class/iommu/dmar*/intel-iommu/cap",
-          says: `bit 59 is 1 on ${total} of ${total} units`,
+          says: "bit 59 is 1 in each",
         }
       : {
           source: "/sys/class/iommu/ivhd*/amd-iommu/features",
-          says: `bits 7 and 21 are 1 on ${total} of ${total} units`,
+          says: "bits 7 and 21 are 1 in each",
         };
   return link(name, "holds", `${total} of ${total} units can post`, proof);
 }

@@ -45,6 +45,7 @@ function general(text: string, irq: number | null): string {
     .replace(/\bgrew by \d+/, "grew")
     .replace(/\bran \d+ times/, "ran")
     .replace(/vCPU -?\d+, vector 0x[0-9a-f]+, GSI \d+/, "vCPU")
+    .replace(/^entry \d+ is/, "entry is")
     .replace(/^eventfd \d+:/, "eventfd");
 }
 
@@ -71,6 +72,7 @@ function merge(members: readonly VectorReport[], index: number, irqs: string): E
       const vcpus = ranges(numbers(/vCPU (-?\d+)/));
       return `vCPU ${vcpus}, GSI ${short(ranges(numbers(/GSI (\d+)/)))}`;
     })
+    .replace(/^entry \d+ is/, () => `entries ${short(ranges(numbers(/^entry (\d+)/)))} are`)
     .replace(/^eventfd \d+:/, () => `eventfds ${short(ranges(numbers(/^eventfd (\d+)/)))}:`);
   return { source, says };
 }

@@ -53,8 +53,11 @@ function describe(
   return { posted, remapped, doubt, evidence: seen({ state: "absent", path }, says), vendor };
 }
 
-/** What a device's table says of one of its vectors. */
-export type EntryState = "posted" | "remapped" | "some posted" | "none";
+/** What a device's table says of one of its vectors; `index` where the vector's own entry is known. */
+export interface EntryState {
+  readonly is: "posted" | "remapped" | "some posted" | "none";
+  readonly index: number | undefined;
+}
 
 /**
  * The state of one vector's entry. The tables name the device and not the vector: if all entries are alike that
@@ -63,12 +66,13 @@ export type EntryState = "posted" | "remapped" | "some posted" | "none";
 export function entryOf(table: DeviceTable, device: Device, vector: Vector): EntryState {
   const index = entryIndex(table, vector);
   if (index !== undefined) {
-    if (table.posted.some((entry) => entry.index === index)) return "posted";
-    if (table.remapped.some((entry) => entry.index === index)) return "remapped";
+    if (table.posted.some((entry) => entry.index === index)) return { is: "posted", index };
+    if (table.remapped.some((entry) => entry.index === index)) return { is: "remapped", index };
   }
-  if (table.posted.length === 0) return table.remapped.length === 0 ? "none" : "remapped";
+  if (table.posted.length === 0)
+    return { is: table.remapped.length === 0 ? "none" : "remapped", index: undefined };
   const all = table.remapped.length === 0 && table.posted.length >= device.vectors.length;
-  return all ? "posted" : "some posted";
+  return { is: all ? "posted" : "some posted", index: undefined };
 }
 
 /** Intel numbers an interrupt by its entry: first index of the block in the upper half, offset in the lower. */

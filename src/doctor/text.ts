@@ -221,7 +221,7 @@ function strange(page: Page, { strange: all }: Report): void {
   page.heading("Texts of unknown format, as they are");
   for (const { path, problem, raw } of all) {
     page.put(2, `${path}: ${problem}`, "doubt", 4);
-    for (const line of raw.split("\n").slice(0, 6)) page.put(6, `| ${line}`, "dim", 8);
+    for (const line of raw.trimEnd().split("\n").slice(0, 6)) page.put(6, `| ${line}`, "dim", 8);
   }
 }
 

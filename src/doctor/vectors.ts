@@ -85,7 +85,7 @@ function decide(
   // start of the window: a line that grew in it says that the entry changed since.
   if (change?.set === true && (runs?.sinceChange ?? 0) === 0)
     return { verdict: "posted now", evidence: [...changeSays, ...tableSays, growth.evidence] };
-  const postedEntry = entry === "posted" && table?.doubt === undefined;
+  const postedEntry = entry?.is === "posted" && table?.doubt === undefined;
   if (postedEntry && !(growth.count !== null && growth.count > 0)) {
     return { verdict: "posted now", evidence: [...tableSays, growth.evidence] };
   }
@@ -107,7 +107,7 @@ function decide(
   if (able === "unknown") return { verdict: "unknown", evidence: [setting.because, ...rest] };
   if (growth.count === null) return { verdict: "unknown", evidence: [growth.evidence, ...tableSays] };
   if (setting.guestReceived) {
-    const you = { source: "you", says: "say that the guest received interrupts of it in the window" };
+    const you = { source: "you", says: "saw that the guest received interrupts of it in the window" };
     return {
       verdict: "probably posted",
       evidence: [growth.evidence, you, setting.because, ...tableSays, ...changeSays],
@@ -134,10 +134,13 @@ function barrierOf(vector: Vector, { host, able, because }: Setting): Evidence |
 
 /** What the table says, with what it leaves open about this entry. */
 function doubted(table: DeviceTable, entry: EntryState | undefined): Evidence {
-  const { source, says } = table.evidence;
-  if (entry === "posted" && table.doubt !== undefined) return { source, says: `${says}; but ${table.doubt}` };
-  if (entry === "some posted") return { source, says: `${says}; it does not say which vectors these are` };
-  return table.evidence;
+  const { source, says: sum } = table.evidence;
+  const says = entry?.index === undefined ? sum : `entry ${entry.index} is ${entry.is} (${sum})`;
+  if (entry?.is === "posted" && table.doubt !== undefined)
+    return { source, says: `${says}; but ${table.doubt}` };
+  if (entry?.is === "some posted")
+    return { source, says: `${says}; it does not say which vectors these are` };
+  return { source, says };
 }
 
 /** Both ends registered with the same eventfd, without an error. */

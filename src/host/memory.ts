@@ -73,7 +73,7 @@ export class HostMemory {
     if (create) {
       const capacity = checkCapacity(options.capacity);
       const words = access(buffer, handle.byteOffset, hostWords(capacity));
-      writeHeader(words, capacity, names);
+      writeHeader(words, capacity, joinNames(names));
       this.words = words;
     } else {
       const length = readSize(buffer, handle.byteOffset);
@@ -211,7 +211,32 @@ function hostWords(capacity: Capacity): number {
   return words;
 }
 
-function writeHeader(words: Words, capacity: Capacity, kinds: readonly string[]): void {
+const MAX_KINDS = Header.kinds - Header.relays;
+
+/** The names as the header keeps them. Throws where a thread that attaches could not tell them apart. */
+function joinNames(kinds: readonly string[]): string {
+  if (kinds.length > MAX_KINDS) {
+    throw new IrqBypassError("E2BIG", `a host has at most ${MAX_KINDS} kinds, its own included`);
+  }
+  for (const name of kinds) {
+    if (typeof name === "string" && /^[^\n]+$/.test(name) && kinds.indexOf(name) === kinds.lastIndexOf(name))
+      continue;
+    throw new IrqBypassError(
+      "EINVAL",
+      `kind ${JSON.stringify(name)}: give each kind a name of its own, in one line`,
+    );
+  }
+  const names = kinds.join("\n");
+  if (names.length > Header.kindsEnd - Header.kinds - 1) {
+    throw new IrqBypassError(
+      "E2BIG",
+      `the names of the kinds take ${names.length} characters: use shorter names`,
+    );
+  }
+  return names;
+}
+
+function writeHeader(words: Words, capacity: Capacity, names: string): void {
   if (words.load(Header.magic) === MAGIC) {
     throw new IrqBypassError(
       "EEXIST",
@@ -221,13 +246,6 @@ function writeHeader(words: Words, capacity: Capacity, kinds: readonly string[])
   POOLS.forEach(({ name }, index) => {
     words.set(Header.capacities + index, capacityOf(capacity, name));
   });
-  const names = kinds.join("\n");
-  if (names.length > Header.kindsEnd - Header.kinds - 1) {
-    throw new IrqBypassError(
-      "E2BIG",
-      `the names of the kinds take ${names.length} characters: use shorter names`,
-    );
-  }
   words.set(Header.kinds, names.length);
   for (let i = 0; i < names.length; i++) words.set(Header.kinds + 1 + i, names.charCodeAt(i));
   words.set(Header.size, hostWords(capacity));

@@ -13,6 +13,7 @@ import { injected, relayed } from "../posting/irte.js";
 import type { Reason } from "../posting/reason.js";
 import { assign, checkIrqfd, deassignAll, forgetTarget } from "../vm/assignment.js";
 import { Irqfd } from "../vm/irqfd.js";
+import { irqfdsOf, requiredError } from "../vm/reroute.js";
 import { checkRoutes, defaultRoutes, type GsiRoute, type RouteWords } from "../vm/route.js";
 import type { IrqfdOptions } from "../vm/vm.js";
 import { vmMutex } from "../vm/vm-mutex.js";
@@ -108,7 +109,7 @@ export class KvmVm implements Disposable {
     const checkedRoutes = checkRoutes(routes);
     const next = byGsi(checkedRoutes);
     const changed = this.mutex.guard(() =>
-      [...this.irqfds()].filter(
+      [...irqfdsOf(host, this.record)].filter(
         (irqfd) => !same(this.routes.get(this.gsiOf(irqfd)), next.get(this.gsiOf(irqfd))),
       ),
     );
@@ -125,12 +126,7 @@ export class KvmVm implements Disposable {
         continue;
       }
       restore();
-      const gsi = this.gsiOf(irqfd);
-      throw new IrqBypassError(
-        "EOPNOTSUPP",
-        `GSI ${gsi} of VM ${this.id} requires bypass, and with this route it could not be (${reason}): the old routes stay`,
-        { subject: `GSI ${gsi}`, reason: reason ?? "no-route" },
-      );
+      throw requiredError(host, this.record, this.gsiOf(irqfd), reason ?? "no-route");
     }
     try {
       this.machine.setGsiRouting(checkedRoutes.map(kvmRoute));
@@ -228,12 +224,6 @@ export class KvmVm implements Disposable {
 
   private gsiOf(irqfd: number): number {
     return this.host.words.get(irqfd + Consumer.gsi) >>> 0;
-  }
-
-  private *irqfds(): Generator<number> {
-    const { words } = this.host;
-    for (let irqfd = words.get(this.record + V.irqfds); irqfd !== 0; irqfd = words.get(irqfd + Consumer.next))
-      yield irqfd;
   }
 }
 

@@ -41,7 +41,12 @@ export const REASONS = [
 
 export type Reason = Exclude<(typeof REASONS)[number], "none">;
 
+const CODES = Object.fromEntries(REASONS.map((reason, code) => [reason, code])) as Record<
+  (typeof REASONS)[number],
+  number
+>;
+
 /** The number of a reason in shared memory. */
 export function reasonCode(reason: (typeof REASONS)[number]): number {
-  return REASONS.indexOf(reason);
+  return CODES[reason];
 }

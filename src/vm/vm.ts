@@ -1,28 +1,18 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
-import { announceChange } from "../bypass/changes.js";
-import { type Policy, refresh, requires } from "../bypass/remapping.js";
+import type { Policy } from "../bypass/remapping.js";
 import type { EventfdContext } from "../eventfd/context.js";
 import { IrqBypassError } from "../host/errors.js";
-import {
-  Consumer,
-  Eventfd as E,
-  MAX_VCPUS,
-  Producer,
-  Thread,
-  Vm as V,
-  Vcpu,
-  VmFlag,
-} from "../host/layout.js";
+import { Consumer, Eventfd as E, MAX_VCPUS, Vm as V, Vcpu, VmFlag } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
 import { initialise } from "../posting/descriptor.js";
-import { reasonOf } from "../posting/irte.js";
 import { assign, checkIrqfd, deassign, deassignAll } from "./assignment.js";
 import { reset, Source } from "./ioapic.js";
 import { IoApic } from "./ioapic-registers.js";
 import { Irqfd } from "./irqfd.js";
 import { askForRelay } from "./relay.js";
+import { replaceRoutes } from "./reroute.js";
 import { checkRoutes, type GsiRoute } from "./route.js";
-import { buildTable, defaultTable, freeTable, resolve, setGsi } from "./routing.js";
+import { defaultTable, freeTable, resolve, setGsi } from "./routing.js";
 import { VcpuRef } from "./vcpu.js";
 import { vmMutex } from "./vm-mutex.js";
 
@@ -100,31 +90,7 @@ export class Vm implements Disposable {
    */
   setGsiRouting(routes: readonly GsiRoute[]): void {
     this.check();
-    const { host, record } = this;
-    const { words } = host;
-    const table = buildTable(host, checkRoutes(routes));
-    let old = 0;
-    const retargeted: number[] = [];
-    try {
-      this.mutex.guard(() => {
-        old = words.get(record + V.routing);
-        words.set(record + V.routing, table);
-        try {
-          retargeted.push(...this.retargetRequired());
-        } catch (error) {
-          words.set(record + V.routing, old);
-          throw error;
-        }
-        for (const irqfd of this.irqfds()) if (this.retarget(irqfd)) retargeted.push(irqfd);
-      });
-    } catch (error) {
-      freeTable(host, table);
-      throw error;
-    }
-    // Not under the mutex: what is under way may need it to finish.
-    for (const irqfd of retargeted) this.fence(irqfd);
-    if (old !== 0) freeTable(host, old);
-    if (retargeted.length > 0) announceChange(words);
+    replaceRoutes(this.host, this.record, this.mutex, checkRoutes(routes));
   }
 
   /**
@@ -230,66 +196,6 @@ export class Vm implements Disposable {
   private check(): void {
     if (this.disposed) throw new IrqBypassError("EBADF", `VM ${this.id} was disposed: make another one`);
   }
-
-  /** Under the VM's mutex. */
-  private *irqfds(): Generator<number> {
-    const { words } = this.host;
-    for (let irqfd = words.get(this.record + V.irqfds); irqfd !== 0; irqfd = words.get(irqfd + Consumer.next))
-      yield irqfd;
-  }
-
-  /**
-   * First the irqfds that require bypass and could not have it with the new table. A connected one refuses the table, and
-   * those before it get their targets back; one that waits for its producer gets the new target, so that a producer that
-   * arrives from here on is refused. Returns those it changed. Under the VM's mutex.
-   */
-  private retargetRequired(): number[] {
-    const { host, record } = this;
-    const { words } = host;
-    const changed: { irqfd: number; old: number }[] = [];
-    for (const irqfd of this.irqfds()) {
-      if (!requires(host, irqfd)) continue;
-      const gsi = words.get(irqfd + Consumer.gsi);
-      const target = resolve(host, record, gsi);
-      const reason = reasonOf(target);
-      if (reason === undefined) continue;
-      const connected = host.mutex.guard(() => {
-        if (words.get(irqfd + Consumer.producer) !== 0) return true;
-        changed.push({ irqfd, old: words.exchange(irqfd + Consumer.target, target) });
-        return false;
-      });
-      if (!connected) continue;
-      for (const { irqfd: one, old } of changed) words.store(one + Consumer.target, old);
-      throw new IrqBypassError(
-        "EOPNOTSUPP",
-        `GSI ${gsi} of VM ${this.id} requires bypass, and with this route it could not be (${reason}): the old routes stay`,
-        { subject: `GSI ${gsi}`, reason },
-      );
-    }
-    return changed.map(({ irqfd }) => irqfd);
-  }
-
-  /** Gives an irqfd what its GSI comes to now; returns whether that changed. Under the VM's mutex. */
-  private retarget(irqfd: number): boolean {
-    const { host } = this;
-    const { words } = host;
-    const target = resolve(host, this.record, words.get(irqfd + Consumer.gsi));
-    if (words.load(irqfd + Consumer.target) === target) return false;
-    host.mutex.guard(() => {
-      words.store(irqfd + Consumer.target, target);
-      refresh(host, irqfd);
-    });
-    return true;
-  }
-
-  /** Waits for a signal of the irqfd's producer and for an injection of the relay that still use the old target. */
-  private fence(irqfd: number): void {
-    const { host } = this;
-    const { words, thread, manager } = host;
-    const producer = host.mutex.guard(() => words.get(irqfd + Consumer.producer));
-    if (producer !== 0) manager.fence(producer, words.get(producer + Producer.owner));
-    thread.fenceAll(Thread.writing, irqfd);
-  }
 }
 
 function createRecord(host: BypassHost, { vcpus = 1, apic = true }: VmOptions): number {
@@ -300,27 +206,24 @@ function createRecord(host: BypassHost, { vcpus = 1, apic = true }: VmOptions): 
   const record = mutex.guard(() => pools.vm.allocate());
   words.set(record + V.flags, apic ? 0 : VmFlag.bare);
   words.set(record + V.owner, thread.record);
-  if (apic) {
-    reset(host, record);
-    words.set(record + V.routing, defaultTable(host));
-  }
-  for (let index = 0; index < vcpus; index++) {
-    try {
-      words.set(
-        record + V.vcpu + index,
-        mutex.guard(() => pools.vcpu.allocate()),
-      );
-    } catch (error) {
-      for (let made = 0; made < index; made++)
-        mutex.guard(() => pools.vcpu.release(words.get(record + V.vcpu + made)));
-      mutex.guard(() => pools.vm.release(record));
-      throw error;
+  try {
+    if (apic) {
+      reset(host, record);
+      words.set(record + V.routing, defaultTable(host));
     }
-    const vcpu = words.get(record + V.vcpu + index);
-    words.set(vcpu + Vcpu.vm, record);
-    words.set(vcpu + Vcpu.index, index);
-    initialise(words, vcpu);
-    words.set(record + V.vcpus, index + 1);
+    for (let index = 0; index < vcpus; index++) {
+      const vcpu = mutex.guard(() => pools.vcpu.allocate());
+      words.set(record + V.vcpu + index, vcpu);
+      words.set(vcpu + Vcpu.vm, record);
+      words.set(vcpu + Vcpu.index, index);
+      initialise(words, vcpu);
+      words.set(record + V.vcpus, index + 1);
+    }
+    return record;
+  } catch (error) {
+    for (let index = 0; index < words.get(record + V.vcpus); index++)
+      mutex.guard(() => pools.vcpu.release(words.get(record + V.vcpu + index)));
+    mutex.guard(() => pools.vm.release(record));
+    throw error;
   }
-  return record;
 }

@@ -157,7 +157,7 @@ test("the live view leaves notes and the summary, and the cursor", () => {
   const view = chooseView(false, { out: terminal, error: terminal }, {});
   view.begin(line("begin"));
   view.update({ elapsed: 1, seconds: 5, interrupts: SMALL, rates: SMALL.map(() => 1) });
-  assert.match(terminal.text, /^begin\nirqbypass {2}1\.0 of 5 s/);
+  assert.match(terminal.text, /^begin\n\nrunning {2}1\.0 of 5 s/);
   view.note(line("a note"));
   view.end(result(SMALL));
   assert.match(terminal.text, /^begin\na note\n\n {2}VM {5}INTERRUPT/);

@@ -17,6 +17,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { after } from "node:test";
 import { type TraceFiles, traceFiles } from "#src/doctor/trace-files.js";
 
 /** Text of a `format` file with these fields ("unsigned int gsi") and this print format. */
@@ -88,6 +89,12 @@ export function line(event: string, text: string, at = 100.5, tid = 4711, task =
   return `${`${task}-${tid}`.padStart(23)} [003] d.h1. ${at.toFixed(6)}: ${event}: ${text}\n`;
 }
 
+const made: FakeTracefs[] = [];
+after(() => {
+  for (const one of made) one.dispose();
+});
+
+/** Goes away at the end of the tests, also of those that fail. */
 export class FakeTracefs {
   readonly root = mkdtempSync(join(tmpdir(), "irqbypass-trace-"));
   /** Called for each control file that is written; may throw. */
@@ -103,6 +110,7 @@ export class FakeTracefs {
     for (const control of ["events/enable", "tracing_on", "trace_clock", "buffer_size_kb"]) {
       this.#put(`template/${control}`, "\n");
     }
+    made.push(this);
     mkdirSync(join(this.root, "instances"));
     const real = traceFiles(this.root);
     this.files = {
@@ -138,7 +146,7 @@ export class FakeTracefs {
   }
 
   dispose(): void {
-    for (const fd of this.#writers) closeSync(fd);
+    for (const fd of this.#writers.splice(0)) closeSync(fd);
     rmSync(this.root, { recursive: true, force: true });
   }
 

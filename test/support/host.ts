@@ -2,7 +2,7 @@
 import { Host, type HostOptions } from "irqbypass";
 
 /** Room for a test, a few hundred kilobytes. */
-const SMALL = {
+export const SMALL = {
   thread: 16,
   eventfd: 128,
   producer: 64,

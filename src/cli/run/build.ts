@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Consumer } from "../../host/layout.js";
-import { type Capacity, Host } from "../../index.js";
+import { type Capacity, Host, type Interrupt, IrqBypassError } from "../../index.js";
 import { whyNoKvm } from "../../kvm/index.js";
 import { LinuxEventfd } from "../../linux/index.js";
 import { type Compare, interruptName, type OneSided } from "../result.js";
@@ -39,7 +39,8 @@ export function machineBuilder(surroundings: Surroundings = {}): BuildMachine {
       await machine.open(surroundings.deviceWorker ?? DEVICE_WORKER, options.signal);
       return machine;
     } catch (error) {
-      await machine.close();
+      // What failed first is what there is to know.
+      await machine.close().catch(() => {});
       throw error;
     }
   };
@@ -58,7 +59,9 @@ function whatRuns(
     : "--no-kvm was given";
   if (why === undefined) return { runnable: workload, leftOut: [] };
   const runnable = withoutKind(workload, "kvm");
-  if (runnable.devices.length === 0) throw new Error(`nothing is left to run: ${why}`);
+  if (runnable.devices.length === 0) {
+    throw new IrqBypassError("EOPNOTSUPP", `nothing is left to run: ${why}`);
+  }
   return { runnable, leftOut: guests.map((vm) => `${vm.name} is left out: ${why}`) };
 }
 
@@ -114,8 +117,11 @@ class ThreadedMachine implements Machine {
       thread.done.catch(this.#fail);
       this.#devices.push(thread);
     }
-    await Promise.all(this.#guests.map((guest) => guest.ready));
-    await Promise.all(this.#devices.map((thread) => thread.ready));
+    const stopped = new Promise<void>((resolve) => {
+      signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+    signal.throwIfAborted();
+    await Promise.race([Promise.all([...this.#guests, ...this.#devices].map((one) => one.ready)), stopped]);
     signal.throwIfAborted();
   }
 
@@ -129,11 +135,7 @@ class ThreadedMachine implements Machine {
 
   oneSided(): OneSided[] {
     const names = new Map(this.#interrupts.map((one) => [one.eventfd.id, interruptName(one.planned)]));
-    return this.#host.interrupts().flatMap(({ eventfd, consumer, producer, reason = null }): OneSided[] => {
-      if (consumer !== undefined && producer !== undefined) return [];
-      const end = consumer === undefined ? "producer" : "consumer";
-      return [{ name: names.get(eventfd) ?? `eventfd ${eventfd}`, eventfd, end, reason }];
-    });
+    return oneSided(this.#host.interrupts(), names);
   }
 
   async settle(): Promise<void> {
@@ -175,6 +177,15 @@ class ThreadedMachine implements Machine {
   }
 }
 
+/** The eventfds of a host that have only one end, called by the names that they have in the run. */
+export function oneSided(interrupts: readonly Interrupt[], names: ReadonlyMap<number, string>): OneSided[] {
+  return interrupts.flatMap(({ eventfd, consumer, producer, reason = null }) => {
+    if (consumer !== undefined && producer !== undefined) return [];
+    const end = consumer === undefined ? "producer" : "consumer";
+    return [{ name: names.get(eventfd) ?? `eventfd ${eventfd}`, eventfd, end, reason }];
+  });
+}
+
 /** Is an interrupt still between its eventfd and its vCPU? */
 function isRelaying(host: Host): boolean {
   let any = false;
@@ -184,19 +195,8 @@ function isRelaying(host: Host): boolean {
   return any;
 }
 
-/** Room for the plan, and for the main thread and the relays. */
-function capacityFor({ vms, devices, interrupts }: Plan): Partial<Capacity> {
+/** The default host has room for every workload but for its threads; beside those, the main thread and the relays. */
+function capacityFor({ vms, devices }: Plan): Partial<Capacity> {
   const vcpus = vms.reduce((sum, vm) => sum + vm.vcpus, 0);
-  const ends = Math.max(1, interrupts.length);
-  return {
-    thread: vcpus + devices.length + 4,
-    eventfd: ends,
-    producer: ends,
-    consumer: ends,
-    route: ends,
-    injection: ends,
-    vm: vms.length,
-    routing: vms.length,
-    vcpu: vcpus,
-  };
+  return { thread: vcpus + devices.length + 4 };
 }

@@ -18,8 +18,8 @@ const TURNS = 150;
 const TURN_MS = 2;
 /** Between two looks at the clock. */
 const ROUNDS = 16;
-/** How often to look for the answer before the thread sleeps: about 10 us. */
-const LOOKS = 256;
+/** How often to look for the answer before the thread sleeps: longer than a sleeping guest takes to wake up. */
+const LOOKS = 2000;
 const WAIT_MS = 100;
 const LOST_AFTER_WAITS = 20;
 

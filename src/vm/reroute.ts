@@ -1,0 +1,113 @@
+/**
+ * Replacing a VM's routes while its interrupts are live: what each irqfd comes to changes in place, only where it did
+ * change, and nothing uses an old route when the call has returned (kvm_set_irq_routing, kvm_irq_routing_update).
+ */
+import type { BypassHost } from "../bypass/bypass-host.js";
+import { announceChange } from "../bypass/changes.js";
+import { refresh, requires } from "../bypass/remapping.js";
+import { IrqBypassError } from "../host/errors.js";
+import { Consumer, Producer, Thread, Vm } from "../host/layout.js";
+import type { Mutex } from "../host/mutex.js";
+import { reasonOf } from "../posting/irte.js";
+import type { RouteWords } from "./route.js";
+import { buildTable, freeTable, resolve } from "./routing.js";
+
+/** Replaces the whole table; see {@link Vm.setGsiRouting} for what it throws. The old table stays then. */
+export function replaceRoutes(
+  host: BypassHost,
+  vm: number,
+  vmMutex: Mutex,
+  routes: readonly RouteWords[],
+): void {
+  const { words } = host;
+  const table = buildTable(host, routes);
+  let old = 0;
+  const changed: number[] = [];
+  try {
+    vmMutex.guard(() => {
+      old = words.get(vm + Vm.routing);
+      words.set(vm + Vm.routing, table);
+      try {
+        changed.push(...retargetRequired(host, vm));
+      } catch (error) {
+        words.set(vm + Vm.routing, old);
+        throw error;
+      }
+      for (const irqfd of irqfdsOf(host, vm)) if (retarget(host, vm, irqfd)) changed.push(irqfd);
+    });
+  } catch (error) {
+    freeTable(host, table);
+    throw error;
+  }
+  // Not under the mutex: what is under way may need it to finish.
+  for (const irqfd of changed) fence(host, irqfd);
+  if (old !== 0) freeTable(host, old);
+  if (changed.length > 0) announceChange(words);
+}
+
+/** The irqfds of a VM. Under the VM's mutex. */
+export function* irqfdsOf({ words }: BypassHost, vm: number): Generator<number> {
+  for (let irqfd = words.get(vm + Vm.irqfds); irqfd !== 0; irqfd = words.get(irqfd + Consumer.next))
+    yield irqfd;
+}
+
+/** The refusal of a route under which a connected irqfd could not have the bypass that it requires. */
+export function requiredError(host: BypassHost, vm: number, gsi: number, reason: string): IrqBypassError {
+  const name = `GSI ${gsi} of VM ${host.pools.vm.slot(vm)}`;
+  return new IrqBypassError(
+    "EOPNOTSUPP",
+    `${name} requires bypass, and with this route it could not be (${reason}): the old routes stay`,
+    { subject: name, reason },
+  );
+}
+
+/**
+ * First the irqfds that require bypass and could not have it with the new table. A connected one refuses the table, and
+ * those before it get their targets back; one that waits for its producer gets the new target, so that a producer that
+ * arrives from here on is refused. Returns those it changed. Under the VM's mutex.
+ */
+function retargetRequired(host: BypassHost, vm: number): number[] {
+  const { words } = host;
+  const changed: { irqfd: number; old: number }[] = [];
+  for (const irqfd of irqfdsOf(host, vm)) {
+    if (!requires(host, irqfd)) continue;
+    const gsi = words.get(irqfd + Consumer.gsi);
+    const target = resolve(host, vm, gsi);
+    const reason = reasonOf(target);
+    if (reason === undefined) continue;
+    const connected = host.mutex.guard(() => {
+      if (words.get(irqfd + Consumer.producer) !== 0) return true;
+      changed.push({ irqfd, old: words.exchange(irqfd + Consumer.target, target) });
+      return false;
+    });
+    if (!connected) continue;
+    for (const { irqfd: one, old } of changed) words.store(one + Consumer.target, old);
+    throw requiredError(host, vm, gsi, reason);
+  }
+  return changed.map(({ irqfd }) => irqfd);
+}
+
+/** Gives an irqfd what its GSI comes to now; returns whether that changed. Under the VM's mutex. */
+function retarget(host: BypassHost, vm: number, irqfd: number): boolean {
+  const { words } = host;
+  const target = resolve(host, vm, words.get(irqfd + Consumer.gsi));
+  if (words.load(irqfd + Consumer.target) === target) return false;
+  host.mutex.guard(() => {
+    words.store(irqfd + Consumer.target, target);
+    refresh(host, irqfd);
+  });
+  return true;
+}
+
+/** Waits for a signal of the irqfd's producer and for an injection of the relay that still use the old target. */
+function fence(host: BypassHost, irqfd: number): void {
+  const { words, thread, manager } = host;
+  let owner = 0;
+  const producer = host.mutex.guard(() => {
+    const connected = words.get(irqfd + Consumer.producer);
+    if (connected !== 0) owner = words.get(connected + Producer.owner);
+    return connected;
+  });
+  if (producer !== 0) manager.fence(producer, owner);
+  thread.fenceAll(Thread.writing, irqfd);
+}

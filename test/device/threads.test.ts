@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { describe, it } from "node:test";
+import { Worker } from "node:worker_threads";
+import { Eventfd, type Host, Vcpu, VfioPciDevice, Vm } from "irqbypass";
+import { smallHost } from "./support.js";
+
+/** Starts the VMM's thread beside this one, which is the device's. */
+function startVmm(host: Host, vm: Vm, eventfd: Eventfd, work: "route" | "unmask") {
+  const shared = new Int32Array(new SharedArrayBuffer(8));
+  const worker = new Worker(new URL("./reroute-vmm.js", import.meta.url), {
+    workerData: { host: host.handle, vm: vm.handle, eventfd: eventfd.handle, stop: shared.buffer, work },
+  });
+  return {
+    shared,
+    started: once(worker, "online"),
+    async stop(): Promise<number> {
+      const rounds = once(worker, "message");
+      Atomics.store(shared, 0, 1);
+      Atomics.notify(shared, 1);
+      const [count] = await rounds;
+      await once(worker, "exit");
+      return count as number;
+    },
+  };
+}
+
+describe("a device in its thread, the VMM in another", () => {
+  it("re-routed while live, masked and unmasked, moved between eventfds: each signal arrives exactly once", async () => {
+    const host = smallHost();
+    const vm = new Vm(host, { vcpus: 2 });
+    vm.setGsiRouting([{ gsi: 24, msi: { vcpu: 0, vector: 0x40 } }]);
+    const eventfds = [Eventfd.create(host), Eventfd.create(host)] as const;
+    for (const eventfd of eventfds) vm.irqfd(eventfd, 24, { bypass: "require" });
+    const vcpus = [0, 1].map((index) => Vcpu.open(host, vm.vcpu(index).handle));
+    const nic = new VfioPciDevice(host, { msix: 4 });
+    nic.setTrigger("msix", 0, eventfds[0]);
+    const vector = nic.vector("msix", 0);
+    const vmm = startVmm(host, vm, eventfds[0], "route");
+    await vmm.started;
+    const seen = new Set<string>();
+    for (let round = 0; round < 20_000; round++) {
+      if (round % 16 === 0) nic.setTrigger("msix", 0, eventfds[(round / 16) & 1]!);
+      const masked = round % 5 === 0;
+      if (masked) vector.mask();
+      vector.signal();
+      if (masked) vector.unmask();
+      const delivered = vcpus.flatMap((vcpu, index) => {
+        const taken = vcpu.acknowledge();
+        if (taken === undefined) return [];
+        vcpu.eoi();
+        return [`${index}:${taken}`];
+      });
+      assert.equal(delivered.length, 1, `round ${round}: ${delivered.join(" ") || "lost"}`);
+      seen.add(delivered[0]!);
+    }
+    assert.ok((await vmm.stop()) > 1);
+    assert.ok(seen.size > 1, "routes did change");
+    nic.dispose();
+    for (const vcpu of vcpus) vcpu.put();
+    vm.dispose();
+    host.dispose();
+  });
+
+  it("a level-triggered line, unmasked from the VMM's thread, fires until it is down", async () => {
+    const host = smallHost();
+    const vm = new Vm(host);
+    const [trigger, unmask] = [Eventfd.create(host), Eventfd.create(host)];
+    const device = new VfioPciDevice(host, { intx: true });
+    device.setTrigger("intx", 0, trigger);
+    device.setIrqs({
+      index: "intx",
+      start: 0,
+      count: 1,
+      action: "unmask",
+      data: "eventfd",
+      eventfds: [unmask],
+    });
+    const vmm = startVmm(host, vm, unmask, "unmask");
+    await vmm.started;
+    device.intx.assert();
+    for (let fired = 0; fired < 200; fired++) {
+      assert.equal(await trigger.readAsync({ timeoutMs: 30_000 }), 1n);
+      if (fired === 199) device.intx.deassert();
+      Atomics.add(vmm.shared, 1, 1);
+      Atomics.notify(vmm.shared, 1);
+    }
+    const deadline = Date.now() + 30_000;
+    while (device.intx.masked) {
+      assert.ok(Date.now() < deadline, "the last unmask does not arrive");
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    assert.equal(trigger.count, 0n);
+    await vmm.stop();
+    device.dispose();
+    vm.dispose();
+    host.dispose();
+  });
+});

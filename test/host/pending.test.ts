@@ -1,0 +1,96 @@
+/** The set of irqfds that have an injection due. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { Consumer, Header } from "#src/host/layout.js";
+import { PendingIrqfds } from "#src/host/pending.js";
+import { POOL_STATE_WORDS, Pool } from "#src/host/pool.js";
+import { SharedWords } from "#src/host/words.js";
+
+/** Of a consumer's record the set touches `pending` alone, so its first line is enough. */
+const STRIDE = 16;
+
+function newSet(capacity: number) {
+  const state = Header.words;
+  const base = state + 16;
+  const bits = base + capacity * STRIDE;
+  const length = bits + PendingIrqfds.words(capacity) + 1;
+  const words = new SharedWords(new SharedArrayBuffer(length * 4), 0, length);
+  assert.ok(POOL_STATE_WORDS <= 16);
+  const pool = new Pool(words, "consumer", state, base, STRIDE, capacity, 0);
+  return { words, pool, set: new PendingIrqfds(words, pool, bits) };
+}
+
+describe("the pending irqfds", () => {
+  for (const capacity of [1, 2, 31, 32, 33, 1024, 1025, 40_000]) {
+    it(`are taken out once each, of ${capacity}`, () => {
+      const { pool, set } = newSet(capacity);
+      const some = fc.uniqueArray(fc.nat(capacity - 1), { maxLength: 40 });
+      fc.assert(
+        fc.property(some, (slots) => {
+          assert.equal(set.any, false);
+          for (const slot of slots) for (let twice = 0; twice < 2; twice++) set.raise(pool.at(slot));
+          assert.equal(set.any, slots.length > 0);
+          const taken: number[] = [];
+          set.takeAll((irqfd) => taken.push(pool.slot(irqfd)));
+          assert.deepEqual(taken.sort(), [...slots].sort());
+          set.takeAll(() => assert.fail("taken twice"));
+        }),
+        { numRuns: 30 },
+      );
+    });
+  }
+
+  it("stay when they are raised again while they are injected", () => {
+    const { words, pool, set } = newSet(100);
+    const irqfd = pool.at(70);
+    set.raise(irqfd);
+    let injections = 0;
+    set.takeAll((taken) => {
+      if (++injections === 1) set.raise(taken);
+    });
+    set.takeAll(() => {
+      injections += 1;
+    });
+    assert.equal(injections, 2);
+    assert.equal(words.load(irqfd + Consumer.pending), 0);
+    assert.equal(set.any, false);
+  });
+
+  it("are not injected when they were called off, as deassign does", () => {
+    const { words, pool, set } = newSet(4);
+    set.raise(pool.at(2));
+    words.store(pool.at(2) + Consumer.pending, 0);
+    set.takeAll(() => assert.fail("called off"));
+  });
+
+  it("let the relay sleep only while nothing is due", () => {
+    const { words, pool, set } = newSet(4);
+    const parked: number[] = [];
+    const park = (word: number, expected: number) => {
+      assert.equal(words.load(word), expected);
+      parked.push(word);
+    };
+    set.raise(pool.at(1));
+    set.sleep(10, park);
+    assert.deepEqual(parked, []);
+    set.takeAll(() => {});
+    set.sleep(10, park);
+    assert.deepEqual(parked, [Header.doorbell]);
+    assert.equal(words.load(Header.doorbell) & 1, 0, "the bit that says it sleeps is gone when it wakes");
+  });
+
+  it("ring the relay that sleeps", () => {
+    const { words, pool, set } = newSet(4);
+    let rung = 0;
+    words.notify = (word) => {
+      if (word === Header.doorbell) rung += 1;
+      return 0;
+    };
+    set.raise(pool.at(0));
+    assert.equal(rung, 0);
+    set.takeAll(() => {});
+    set.sleep(10, () => set.raise(pool.at(0)));
+    assert.equal(rung, 1);
+  });
+});

@@ -1,0 +1,129 @@
+/** Typed pools: records, generations and handles. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { Rec } from "#src/host/layout.js";
+import { POOL_STATE_WORDS, Pool } from "#src/host/pool.js";
+import { SharedWords } from "#src/host/words.js";
+import { liveRecords, smallHost } from "../support/host.js";
+
+const STRIDE = 8;
+
+function newPool(capacity: number, firstGeneration = 0): { pool: Pool; words: SharedWords } {
+  const base = 2 * STRIDE;
+  const length = base + capacity * STRIDE;
+  const words = new SharedWords(new SharedArrayBuffer(length * 4), 0, length);
+  assert.ok(POOL_STATE_WORDS <= base);
+  return { pool: new Pool(words, "thing", 0, base, STRIDE, capacity, firstGeneration), words };
+}
+
+describe("a pool", () => {
+  it("hands out each record once, zeroed, until none is left", () => {
+    const { pool, words } = newPool(5);
+    const records = Array.from({ length: 5 }, () => pool.allocate());
+    assert.equal(new Set(records).size, 5);
+    assert.deepEqual(
+      records.map((record) => pool.slot(record)),
+      [0, 1, 2, 3, 4],
+    );
+    assert.throws(() => pool.allocate(), { code: "ENOMEM", message: /all 5 thing records are in use/ });
+    assert.equal(pool.live, 5);
+    for (const record of records) for (let word = 2; word < STRIDE; word++) words.set(record + word, -1);
+    for (const record of records) pool.release(record);
+    assert.equal(pool.live, 0);
+    for (let i = 0; i < 5; i++) {
+      const record = pool.allocate();
+      for (let word = 1; word < STRIDE; word++) assert.equal(words.get(record + word), 0);
+    }
+  });
+
+  it("knows a handle of an earlier life, and of a record that has not been used", () => {
+    const { pool } = newPool(4);
+    const first = pool.allocate();
+    const stale = pool.handle(first);
+    assert.equal(pool.open(stale), first);
+    pool.release(first);
+    assert.throws(() => pool.open(stale), { code: "ESTALE", errno: -116 });
+    assert.equal(pool.allocate(), first);
+    assert.throws(() => pool.open(stale), { code: "ESTALE" });
+    assert.equal(pool.open(pool.handle(first)), first);
+    assert.throws(() => pool.open(stale + 1), { code: "ESTALE" });
+    assert.equal(pool.lives(first), true);
+  });
+
+  it("refuses what is no handle with EINVAL", () => {
+    const { pool } = newPool(1);
+    for (const wrong of ["1", undefined, null, -1, 0.5, Number.NaN, 2 ** 53, {}, 1n]) {
+      assert.throws(() => pool.open(wrong), { code: "EINVAL", message: /not the handle of a thing/ });
+    }
+  });
+
+  it("keeps handles apart when a generation wraps around 2^32", () => {
+    const { pool, words } = newPool(1);
+    const record = pool.allocate();
+    words.set(record + Rec.generation, -1); // 2^32 - 1
+    const last = pool.handle(record);
+    assert.ok(Number.isSafeInteger(last));
+    assert.equal(pool.open(last), record);
+    pool.release(record);
+    assert.equal(pool.allocate(), record);
+    assert.throws(() => pool.open(last), { code: "ESTALE" });
+    assert.equal(pool.open(pool.handle(record)), record);
+  });
+
+  it("says so when a record is released twice", () => {
+    const { pool } = newPool(2);
+    const record = pool.allocate();
+    pool.release(record);
+    assert.throws(() => pool.release(record), /thing record \d+ was released twice/);
+  });
+
+  it("never hands out a live record, whatever the order", () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(9), { maxLength: 200, size: "max" }), (choices) => {
+        const { pool } = newPool(6);
+        const live = new Map<number, number>(); // record -> handle
+        for (const choice of choices) {
+          if (choice < 6 && live.size > choice) {
+            const [record, handle] = [...live][choice]!;
+            pool.release(record);
+            live.delete(record);
+            assert.throws(() => pool.open(handle), { code: "ESTALE" });
+          } else if (live.size < 6) {
+            const record = pool.allocate();
+            assert.equal(live.has(record), false);
+            live.set(record, pool.handle(record));
+          }
+          assert.equal(pool.live, live.size);
+          for (const [record, handle] of live) assert.equal(pool.open(handle), record);
+        }
+      }),
+    );
+  });
+});
+
+describe("the pools of a host", () => {
+  it("refuse each other's handles", () => {
+    const host = smallHost();
+    const pools = Object.values(host.pools).filter(({ name }) => name !== "thread");
+    const handles = pools.map((pool) => pool.handle(pool.allocate()));
+    for (const [i, pool] of pools.entries()) {
+      for (const [j, handle] of handles.entries()) {
+        if (i === j) assert.equal(pool.slot(pool.open(handle)), 0);
+        else assert.throws(() => pool.open(handle), { code: "ESTALE" });
+      }
+    }
+    assert.ok(Object.values(liveRecords(host)).filter((live) => live === 1).length >= pools.length);
+  });
+
+  it("do not overlap, and none reaches beyond the host", () => {
+    const host = smallHost();
+    const size = host.handle.memory.buffer.byteLength / 4;
+    let end = 0;
+    for (const { base, stride, capacity } of Object.values(host.pools)) {
+      assert.ok(base >= end);
+      end = base + stride * capacity;
+    }
+    assert.ok(end <= size);
+  });
+});
