@@ -83,6 +83,7 @@ export abstract class EventfdContext implements Disposable {
   close(): void {
     if (!this.open) return;
     this.open = false;
+    this.closing();
     const { mutex, words } = this.memory;
     const last = mutex.guard(() => {
       const left = words.get(this.record + E.handles) - 1;
@@ -98,6 +99,9 @@ export abstract class EventfdContext implements Disposable {
   [Symbol.dispose](): void {
     this.close();
   }
+
+  /** This handle is closed from now on: wakes those who wait through it, so that they see that. */
+  protected closing(): void {}
 }
 
 /** Keeps a context alive beyond its handles: what a producer and an irqfd do. Under the host mutex. */

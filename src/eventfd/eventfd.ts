@@ -1,7 +1,7 @@
 import { IrqBypassError } from "../host/errors.js";
 import { Eventfd as E, EventfdFlag } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
-import { checkWrite, EventfdContext } from "./context.js";
+import { checkWrite, dropContext, EventfdContext, holdContext } from "./context.js";
 import { signalContext, wakeSleepers } from "./signal.js";
 
 /** Options of {@link Eventfd.create}. */
@@ -96,7 +96,7 @@ export class Eventfd extends EventfdContext {
       const left = deadline === Infinity ? Infinity : deadline - words.clock();
       if (left <= 0) throw this.timedOut(timeoutMs);
       if (looks > 0) words.relax();
-      else this.asleep(() => thread.park(this.record + E.sequence, sequence, left));
+      else this.sleep(sequence, left);
     }
   }
 
@@ -107,7 +107,7 @@ export class Eventfd extends EventfdContext {
     timeoutMs?: number;
     signal?: AbortSignal;
   } = {}): Promise<bigint> {
-    const { words, thread } = this.memory;
+    const { words, thread, mutex } = this.memory;
     const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
     for (;;) {
       const sequence = words.load(this.record + E.sequence);
@@ -115,7 +115,15 @@ export class Eventfd extends EventfdContext {
       if (taken !== undefined) return taken;
       const left = deadline === Infinity ? Infinity : deadline - words.clock();
       if (left <= 0) throw this.timedOut(timeoutMs);
-      await this.asleep(() => thread.parkAsync(this.record + E.sequence, sequence, left, signal));
+      // Held meanwhile: this very handle may be closed, and the sleeper still counts itself out of the record.
+      mutex.guard(() => holdContext(this.memory, this.record));
+      words.add(this.record + E.sleepers, 1);
+      try {
+        await thread.parkAsync(this.record + E.sequence, sequence, left, signal);
+      } finally {
+        words.add(this.record + E.sleepers, -1);
+        dropContext(this.memory, this.record);
+      }
     }
   }
 
@@ -124,16 +132,19 @@ export class Eventfd extends EventfdContext {
     return BigInt.asUintN(64, this.memory.words.load64(this.record + E.counter));
   }
 
-  /** Runs a sleep while counted as a sleeper: whoever changes the counter notifies only where somebody sleeps. */
-  private asleep<T>(sleep: () => T): T {
-    const { words } = this.memory;
-    const sleepers = this.record + E.sleepers;
-    words.add(sleepers, 1);
-    const done = () => words.add(sleepers, -1);
-    const result = sleep();
-    if (result instanceof Promise) return result.finally(done) as T;
-    done();
-    return result;
+  protected override closing(): void {
+    wakeSleepers(this.memory.words, this.record);
+  }
+
+  /** Sleeps while counted as a sleeper: whoever changes the counter notifies only where somebody sleeps. */
+  private sleep(sequence: number, timeoutMs: number): void {
+    const { words, thread } = this.memory;
+    words.add(this.record + E.sleepers, 1);
+    try {
+      thread.park(this.record + E.sequence, sequence, timeoutMs);
+    } finally {
+      words.add(this.record + E.sleepers, -1);
+    }
   }
 
   private timedOut(timeoutMs: number): IrqBypassError {

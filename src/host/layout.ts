@@ -183,11 +183,12 @@ export const enum Consumer {
   next = 19, // V
   /** {@link LEVEL} for a level-triggered one. C */
   flags = 20,
-  /** Level-triggered: the eventfd to signal at EOI, and the next such irqfd of the VM. C, V */
+  /** Level-triggered: the eventfd to signal at EOI. C */
   resample = 21,
-  nextResampler = 23,
   /** Linux eventfds: a count left at assign has been seen and is not to be read out. A */
   leftover = 22,
+  /** The next level-triggered irqfd of the VM. V */
+  nextResampler = 23,
   words = 32,
 }
 
@@ -198,7 +199,7 @@ export const LEVEL = 1;
 export const enum Vm {
   /** The VM's mutex: routing, irqfds, lines. A */
   mutex = 2,
-  /** {@link VmFlag}. V */
+  /** {@link VmFlag}. C */
   flags = 3,
   vcpus = 4, // C
   /** The GSI routing table, 0 while nothing is routed. V */
@@ -214,8 +215,8 @@ export const enum Vm {
   resamplers = 10,
   /** I/O APIC: lines that are asserted, one bit a pin. V */
   lines = 11,
-  /** I/O APIC: the register that the index register names. V */
-  ioregsel = 12,
+  /** 1 while it is being disposed: it takes no irqfd any more. V */
+  dying = 12,
   /** I/O APIC: 24 redirection entries of two words. V */
   ioapic = 32,
   /** I/O APIC: who asserts each pin, one bit a source. V, 24 words */
@@ -229,8 +230,6 @@ export const enum VmFlag {
   bare = 1,
   /** A real KVM guest. */
   kvm = 2,
-  /** Being disposed: takes no irqfd any more. */
-  dying = 4,
 }
 export const MAX_VCPUS = 256;
 

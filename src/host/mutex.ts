@@ -16,8 +16,11 @@ export interface MutexThread {
   readonly spins: number;
   /** Sleeps while the word holds `expected`. */
   park(word: number, expected: number, timeoutMs: number): "ok" | "not-equal" | "timed-out";
-  /** Called when a mutex has been waited for in vain: finds out whether its owner still lives. */
-  probe(lockId: number): void;
+  /**
+   * Called when a mutex has been waited for in vain: throws EOWNERDEAD if the owner is gone, and still the owner when
+   * that is known, because it may have unlocked before it ended.
+   */
+  probe(lockId: number, owns: () => boolean): void;
 }
 
 /**
@@ -81,7 +84,8 @@ export class Mutex {
       if (held === 0) return;
       // The bit must be there before sleeping, or the owner's unlock would not wake anybody.
       if ((held & WAITERS) === 0 && words.compareExchange(word, held, held | WAITERS) !== held) continue;
-      if (thread.park(word, held | WAITERS, PROBE_MS) === "timed-out") thread.probe(held >> 1);
+      if (thread.park(word, held | WAITERS, PROBE_MS) === "timed-out")
+        thread.probe(held >> 1, () => words.load(word) >> 1 === held >> 1);
     }
   }
 

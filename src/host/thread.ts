@@ -172,10 +172,11 @@ export class ThisThread implements MutexThread {
     };
   }
 
-  probe(lockId: number): void {
+  probe(lockId: number, owns: () => boolean): void {
     if (lockId === 0) return;
     const owner = this.pool.at(lockId - 1);
-    if (this.platform.alive(this.osThread(owner)) === false) {
+    // Asked in this order: a thread that is gone gives nothing back any more.
+    if (this.platform.alive(this.osThread(owner)) === false && owns()) {
       throw new IrqBypassError("EOWNERDEAD", `thread ${lockId - 1} ended while it held a lock of this host`, {
         subject: `thread ${lockId - 1}`,
       });

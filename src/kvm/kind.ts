@@ -8,7 +8,8 @@ import { IrqBypassError } from "../host/errors.js";
 import { Consumer, Injection, Vm as V } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { checked } from "../linux/checked.js";
-import { fdOf, linuxKindOf } from "../linux/kind.js";
+import { fdOf, isCapable, linuxKindOf } from "../linux/kind.js";
+import { loadFfi } from "../linux/koffi.js";
 import { hangUp } from "../vm/host.js";
 import { ioctl, KVM_IRQFD, KVM_SIGNAL_MSI } from "./ioctl.js";
 import { encodeIrqfdAssign, encodeIrqfdDeassign, encodeMsi } from "./structs.js";
@@ -25,7 +26,7 @@ export function kvm(): Kind {
     name: NAME,
     unbypassed: "irqfd",
     consumer: irqfdOps,
-    capable: () => true,
+    capable: () => isCapable(loadFfi),
     inject(memory, injection) {
       const { words } = memory;
       message[0] = words.get(injection + Injection.addressLow);
@@ -40,10 +41,15 @@ export function kvm(): Kind {
     },
     listen: {
       start(memory, irqfd, eventfd) {
+        const resample = memory.words.get(irqfd + Consumer.resample);
         irqfdCall(
           memory,
           irqfd,
-          encodeIrqfdAssign({ eventfd: fdOf(memory, eventfd), gsi: gsiOf(memory, irqfd) }),
+          encodeIrqfdAssign({
+            eventfd: fdOf(memory, eventfd),
+            gsi: gsiOf(memory, irqfd),
+            ...(resample === 0 ? {} : { resample: fdOf(memory, resample) }),
+          }),
         );
         return false; // KVM looks at the counter itself
       },

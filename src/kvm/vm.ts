@@ -147,13 +147,14 @@ export class KvmVm implements Disposable {
     const { host, mutex, record: vm, kind } = this;
     if (this.disposed) throw new IrqBypassError("EBADF", `VM ${this.id} was disposed: make another one`);
     checkIrqfd(host, eventfd, gsi, bypass);
-    if (!(eventfd instanceof LinuxEventfd)) {
+    if (resample !== undefined) checkIrqfd(host, resample, gsi, bypass);
+    if (!(eventfd instanceof LinuxEventfd) || !(resample === undefined || resample instanceof LinuxEventfd)) {
       throw new IrqBypassError(
         "EINVAL",
-        "KVM listens to Linux eventfds only: make it with LinuxEventfd.create",
+        "KVM listens to Linux eventfds only, and signals no others: make it with LinuxEventfd.create",
       );
     }
-    const assigned = assign(host, {
+    const record = assign(host, {
       vm,
       vmMutex: mutex,
       eventfd: eventfd.record,
@@ -163,7 +164,7 @@ export class KvmVm implements Disposable {
       resample: resample?.record ?? 0,
       resolve: () => this.resolve(gsi),
     });
-    return new Irqfd(host, mutex, assigned);
+    return new Irqfd(host, mutex, record);
   }
 
   /**
@@ -174,6 +175,7 @@ export class KvmVm implements Disposable {
     if (this.disposed) return;
     this.disposed = true;
     const { host, record } = this;
+    this.mutex.guard(() => host.words.set(record + V.dying, 1));
     deassignAll(host, this.mutex, record);
     this.machine[Symbol.dispose](); // after the fences of deassign: nobody injects through its descriptor any more
     host.mutex.guard(() => host.pools.vm.release(record));

@@ -16,7 +16,8 @@ const EAGAIN = -11;
  * A real Linux eventfd as a token of this host. Its identity is the kernel's `eventfd-id`, read from a descriptor of the
  * host's own: two descriptors of one eventfd are the same token, and a closed number that is used again is another. The
  * host must have been made with `kinds: [linux()]`. A close(2) elsewhere is not seen here: closing the last library handle
- * is what deassigns.
+ * is what deassigns. The relay of a software VM hears of writes by epoll, which is silent about a write of 0 to a counter
+ * at 0: a KVM guest and a shared eventfd take that as an interrupt, this does not.
  */
 export class LinuxEventfd extends EventfdContext {
   private readonly ffi: Ffi;

@@ -84,7 +84,8 @@ export function signalFd(ffi: Ffi, fd: number): void {
   if (result !== EAGAIN) checked(result, "write", `eventfd fd ${fd}`);
 }
 
-function isCapable(ffi: () => Ffi): boolean {
+/** Can the calling thread make system calls? */
+export function isCapable(ffi: () => Ffi): boolean {
   try {
     ffi();
     return true;

@@ -117,6 +117,12 @@ export function msiWords(msi: Msi, where: string): { a: number; b: number; c: nu
   if (!isWord(address) || !isWord(addressHigh) || !isWord(data)) {
     throw new IrqBypassError("EINVAL", `${where}: address, addressHigh and data are unsigned 32-bit numbers`);
   }
+  if (addressHigh & 0xff) {
+    throw new IrqBypassError(
+      "EINVAL",
+      `${where}: addressHigh holds bits 8 to 31 of the destination, its low byte must be 0`,
+    );
+  }
   return { a: address | 0, b: addressHigh | 0, c: data | 0 };
 }
 

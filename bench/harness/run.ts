@@ -1,0 +1,106 @@
+/** Runs suites: starts a trial's contestants, asks each for rounds in turn, and sums up. */
+import { describeMachine } from "./machine.js";
+import { Compiler } from "./native.js";
+import { ContestantProcess } from "./process.js";
+import type { Figure, Report, Row, SuiteReport, TrialReport } from "./report.js";
+import { ratio, spread } from "./statistics.js";
+import { type Sample, type Suite, type Trial, Unavailable } from "./suite.js";
+
+export interface RunOptions {
+  readonly quick: boolean;
+  /** Told what is being measured. */
+  readonly progress: (text: string) => void;
+}
+
+/** Until a contestant has measured for `warmUpMs`, its rounds do not count: code is not compiled yet. */
+const FULL = { rounds: 9, warmUpMs: 250, roundMs: 12 };
+const QUICK = { rounds: 3, warmUpMs: 60, roundMs: 4 };
+
+export async function runSuites(suites: readonly Suite[], { quick, progress }: RunOptions): Promise<Report> {
+  const machine = describeMachine();
+  const start = performance.now();
+  using compiler = new Compiler();
+  const reports: SuiteReport[] = [];
+  for (const suite of suites) {
+    const trials: TrialReport[] = [];
+    for (const trial of suite.trials(quick)) {
+      progress(`${suite.name}: ${trial.title}`);
+      trials.push(await runTrial(suite, trial, quick, compiler));
+    }
+    const { name, about, measures, notes = [] } = suite;
+    reports.push({ name, about, notes, measures, trials });
+  }
+  return {
+    date: new Date().toISOString(),
+    quick,
+    machine,
+    seconds: Math.round((performance.now() - start) / 100) / 10,
+    suites: reports,
+  };
+}
+
+async function runTrial(
+  suite: Suite,
+  { title, parameters, contestants }: Trial,
+  quick: boolean,
+  compiler: Compiler,
+): Promise<TrialReport> {
+  const { rounds, warmUpMs, roundMs } = quick ? QUICK : FULL;
+  const counted = Math.min(rounds, suite.rounds ?? rounds);
+  const settings = { roundMs, ...parameters };
+  const running = new Map<string, ContestantProcess>();
+  const unavailable = new Map<string, string>();
+  const samples = new Map<string, Sample[]>();
+  try {
+    for (const name of contestants) {
+      try {
+        running.set(name, await ContestantProcess.start(suite, name, settings, compiler));
+        samples.set(name, []);
+      } catch (error) {
+        if (!(error instanceof Unavailable)) throw error;
+        unavailable.set(name, error.message);
+      }
+    }
+    if (suite.rounds !== 1) for (const contestant of running.values()) await warmUp(contestant, warmUpMs);
+    for (let round = 0; round < counted; round++) {
+      for (const [name, contestant] of running) samples.get(name)?.push(await contestant.round());
+    }
+  } finally {
+    await Promise.all([...running.values()].map((contestant) => contestant[Symbol.asyncDispose]()));
+  }
+  const reference = samples.get(contestants[0] ?? "") ?? [];
+  const rows = contestants.map((contestant): Row => {
+    const why = unavailable.get(contestant);
+    if (why !== undefined) return { contestant, figures: {}, unavailable: why };
+    return summary(suite, contestant, samples.get(contestant) ?? [], reference);
+  });
+  return { title, parameters, rows };
+}
+
+async function warmUp(contestant: ContestantProcess, ms: number): Promise<void> {
+  const end = performance.now() + ms;
+  do await contestant.round();
+  while (performance.now() < end);
+}
+
+function summary(
+  { measures }: Suite,
+  contestant: string,
+  samples: readonly Sample[],
+  reference: readonly Sample[],
+): Row {
+  const figures: Record<string, Figure> = {};
+  for (const { key } of measures) {
+    const rounds = samples.map(({ values }) => values[key]).filter((value) => value !== undefined);
+    if (rounds.length === 0) continue;
+    const base = reference.map(({ values }) => values[key] ?? Number.NaN);
+    figures[key] = { ...spread(rounds), ratio: ratio(rounds, base), rounds };
+  }
+  const latencies = new Map<number, number>();
+  for (const sample of samples) {
+    for (const [bucket, count] of sample.latencies ?? [])
+      latencies.set(bucket, (latencies.get(bucket) ?? 0) + count);
+  }
+  if (latencies.size === 0) return { contestant, figures };
+  return { contestant, figures, latencies: [...latencies].sort(([a], [b]) => a - b) };
+}

@@ -1,0 +1,42 @@
+/** Loops that measure. */
+
+/** What two looks at the clock cost, in milliseconds: taken off what lies between them. */
+export const clockCost = (() => {
+  const costs: number[] = [];
+  for (let i = 0; i < 2000; i++) {
+    const start = performance.now();
+    costs.push(performance.now() - start);
+  }
+  return costs.sort((a, b) => a - b)[costs.length >> 1] ?? 0;
+})();
+
+/** One step of a round: timed, or only done. */
+export interface Phase {
+  readonly run: () => void;
+  readonly timed: boolean;
+}
+
+export const timed = (run: () => void): Phase => ({ run, timed: true });
+export const untimed = (run: () => void): Phase => ({ run, timed: false });
+
+/**
+ * Runs the phases one after the other, again and again until `ms` are over, at least once.
+ * @param operations how many operations each timed phase does.
+ * @returns for each timed phase, nanoseconds per operation.
+ */
+export function measure(ms: number, operations: number, ...phases: readonly Phase[]): number[] {
+  const spent = phases.map(() => 0);
+  const end = performance.now() + ms;
+  let repeats = 0;
+  do {
+    phases.forEach((phase, i) => {
+      const start = performance.now();
+      phase.run();
+      spent[i]! += performance.now() - start - clockCost;
+    });
+    repeats += 1;
+  } while (performance.now() < end);
+  return phases
+    .map((phase, i) => (phase.timed ? (Math.max(0, spent[i]!) * 1e6) / (repeats * operations) : -1))
+    .filter((value) => value >= 0);
+}

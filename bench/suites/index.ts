@@ -1,0 +1,23 @@
+/** All suites, in the order in which they run. */
+import type { Suite } from "../harness/suite.js";
+import { deassign } from "./deassign.js";
+import { kvm } from "./kvm.js";
+import { latency } from "./latency.js";
+import { memory } from "./memory.js";
+import { pair } from "./pair.js";
+import { register } from "./register.js";
+import { signal } from "./signal.js";
+import { startup } from "./startup.js";
+import { storm } from "./storm.js";
+
+export const suites: readonly Suite[] = [
+  register,
+  pair,
+  storm,
+  signal,
+  latency,
+  deassign,
+  kvm,
+  memory,
+  startup,
+];

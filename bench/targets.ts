@@ -1,0 +1,126 @@
+/**
+ * What the figures are to reach: the one place where targets stand. Each is a quotient or a figure of one report, so
+ * that it says the same on every machine as far as that is possible; absolute times hold for a machine like the one
+ * that they were set on, a two-core virtual machine with Node 20.
+ */
+import { figure, type Report } from "./harness/report.js";
+import type { Unit } from "./harness/suite.js";
+import { ASLEEP, SPINNING } from "./suites/latency.js";
+
+export interface Target {
+  readonly what: string;
+  /** `ratio` prints as times. */
+  readonly unit: Unit | "ratio";
+  /** The figure must be below it. */
+  readonly limit: number;
+  /** What we would be proud of. */
+  readonly moonshot?: number;
+  /** The figure, or undefined where the report does not have it. */
+  readonly value: (report: Report) => number | undefined;
+}
+
+const OURS = "irqbypass";
+/** A figure, where the report has it. */
+const median =
+  (suite: string, trial: string, contestant: string, measure: string): Target["value"] =>
+  (report) =>
+    figure(report, suite, trial, contestant, measure)?.median;
+
+/** Ratio of the first contestant to another one, round by round. */
+const timesOf =
+  (suite: string, trial: string, contestant: string, measure: string): Target["value"] =>
+  (report) => {
+    const other = figure(report, suite, trial, contestant, measure);
+    return other && 1 / other.ratio;
+  };
+
+const SIZES = ["10", "32", "100", "1,000", "10,000", "174,000", "1,000,000"];
+
+/** Dearest registration of all sizes over the cheapest; undefined where the largest was not measured. */
+function flatness(report: Report): number | undefined {
+  const found = SIZES.map((n) => median("register", n, OURS, "register")(report));
+  const known = found.filter((value) => value !== undefined);
+  return found.at(-1) === undefined ? undefined : Math.max(...known) / Math.min(...known);
+}
+
+export const targets: readonly Target[] = [
+  {
+    what: "register a consumer, 174,000 registered",
+    unit: "ns",
+    limit: 65,
+    moonshot: 45,
+    value: median("register", "174,000", OURS, "register"),
+  },
+  {
+    what: "register a consumer, dearest over cheapest from 10 to 1,000,000",
+    unit: "ratio",
+    limit: 1.5,
+    moonshot: 1.2,
+    value: flatness,
+  },
+  {
+    what: "register a consumer over a list on the same memory, 32 registered",
+    unit: "ratio",
+    limit: 1,
+    value: timesOf("register", "32", "list", "register"),
+  },
+  {
+    what: "a pair comes and goes, 174,000 pairs standing",
+    unit: "ns",
+    limit: 300,
+    moonshot: 200,
+    value: median("pair", "174,000", OURS, "pair"),
+  },
+  {
+    what: "index memory per consumer, 1,000 registered",
+    unit: "bytes",
+    limit: 9,
+    value: median("memory", "1,000", OURS, "consumer"),
+  },
+  {
+    what: "deassign one of 20,000 irqfds of a software VM",
+    unit: "ns",
+    limit: 1000,
+    value: median("deassign", "20,000", OURS, "deassign"),
+  },
+  {
+    what: "wait for the manager's lock, 4 threads registering, mean",
+    unit: "ns",
+    limit: 400,
+    value: median("storm", "4 threads, 1,000 registered", OURS, "mean"),
+  },
+  {
+    what: "signal() posted to a running vCPU",
+    unit: "ns",
+    limit: 20,
+    moonshot: 10,
+    value: median("signal", "producer side", "posted, running vCPU", "signal"),
+  },
+  {
+    what: "one way to a spinning vCPU, harvest included",
+    unit: "ns",
+    limit: 100,
+    moonshot: 70,
+    value: median("latency", SPINNING, "posted, spinning vCPU", "mean"),
+  },
+  {
+    what: "waking a halted vCPU over a bare Atomics.wait and notify, p50",
+    unit: "ratio",
+    limit: 1.2,
+    value: timesOf("latency", ASLEEP, "Atomics.wait and notify", "p50"),
+  },
+  {
+    what: "KVM_SIGNAL_MSI from here over the C program",
+    unit: "ratio",
+    limit: 1.5,
+    moonshot: 1.2,
+    value: timesOf("kvm", "injected", "C KVM_SIGNAL_MSI", "signal"),
+  },
+  {
+    what: "irqfd write from here over the C program",
+    unit: "ratio",
+    limit: 1.5,
+    moonshot: 1.2,
+    value: timesOf("kvm", "irqfd", "C irqfd write", "signal"),
+  },
+];

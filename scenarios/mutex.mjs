@@ -1,0 +1,155 @@
+// The mutex under the host and under every VM: one word that holds the owner and whether anybody sleeps.
+import { override } from "irqbypass/explore";
+import { Mutex } from "#src/host/mutex.js";
+
+const [MUTEX, COUNTER] = [0, 1];
+
+/** Threads that each enter the mutex once and count. `make` makes the mutex of a thread. */
+function cast(world, names, make) {
+  world.memory(2, ["mutex", "counter"]);
+  const threads = {};
+  for (const [index, name] of names.entries()) {
+    const words = world.words(name);
+    const platform = world.platform(name);
+    const thread = {
+      lockId: index + 1,
+      mayBlock: true,
+      spins: 0,
+      park: (word, expected, timeoutMs) => words.wait(word, expected, timeoutMs),
+      probe(lockId, owns) {
+        if (lockId !== 0 && !platform.alive({ tid: lockId }) && owns()) throw new Error("EOWNERDEAD");
+      },
+    };
+    const mutex = make(words, thread);
+    threads[name] = () => {
+      try {
+        return mutex.guard(() => {
+          if (!mutex.held()) throw new Error("the mutex does not say who holds it");
+          words.set(COUNTER, words.get(COUNTER) + 1);
+          return "in";
+        });
+      } catch (error) {
+        if (error.message === "EOWNERDEAD") return "told";
+        throw error;
+      }
+    };
+  }
+  return { threads, words: world.words(names[0]) };
+}
+
+const shipped = (words, thread) => new Mutex(words, MUTEX, thread, "the mutex");
+
+/** The shipped mutex, with one instruction that its protocol rests on played false. */
+const with_ = (change) => (words, thread) => {
+  const false_ = override(words, change(words));
+  return shipped(false_, { ...thread, park: false_.wait });
+};
+
+/** Everybody got in, one at a time. */
+function everybody(world, names, make) {
+  const { threads, words } = cast(world, names, make);
+  return {
+    threads,
+    end() {
+      const counted = words.get(COUNTER);
+      if (counted !== names.length) throw new Error(`${names.length} threads counted to ${counted}`);
+      if (words.load(MUTEX) !== 0) throw new Error("the mutex is held by nobody who lives");
+    },
+  };
+}
+
+const looksThenWrites = with_((words) => ({
+  compareExchange(word, expected, value) {
+    if (expected !== 0) return words.compareExchange(word, expected, value);
+    const old = words.load(word);
+    if (old === expected) words.store(word, value);
+    return old;
+  },
+}));
+
+const forgetsWaiters = with_((words) => ({
+  compareExchange: (word, expected, value) =>
+    words.compareExchange(word, expected, expected === 0 ? value & ~1 : value),
+}));
+
+export const exclusion = {
+  sentence: "Two threads are never inside at once, each gets in, and the word says who is inside.",
+  setup: (world) => everybody(world, ["a", "b"], shipped),
+  twins: {
+    "looks-then-writes": {
+      sentence: "takes the mutex by a load and a store instead of a compare-exchange",
+      setup: (world) => everybody(world, ["a", "b"], looksThenWrites),
+    },
+    "no-wake": {
+      sentence: "unlocks without waking the thread that sleeps",
+      setup: (world) =>
+        everybody(
+          world,
+          ["a", "b"],
+          with_(() => ({ notify: () => 0 })),
+        ),
+    },
+    "sleeps-unannounced": {
+      sentence: "goes to sleep without setting the waiters bit",
+      setup: (world) =>
+        everybody(
+          world,
+          ["a", "b"],
+          with_((words) => ({
+            compareExchange: (word, expected, value) =>
+              value === (expected | 1) && expected !== 0
+                ? expected
+                : words.compareExchange(word, expected, value),
+            wait: (word, expected, ms) => words.wait(word, expected & ~1, ms),
+          })),
+        ),
+    },
+  },
+};
+
+export const handover = {
+  sentence:
+    "Of three threads that want the mutex each gets in: no wake-up is lost on the way from one to the next.",
+  setup: (world) => everybody(world, ["a", "b", "c"], shipped),
+  twins: {
+    "forgets-waiters": {
+      sentence: "takes the mutex after a sleep without the waiters bit, so that the next one is not woken",
+      setup: (world) => everybody(world, ["a", "b", "c"], forgetsWaiters),
+    },
+  },
+};
+
+/** Whoever lives got in, or was told that the owner died. */
+function survivors(world, make) {
+  const names = ["a", "b", "c"];
+  const { threads, words } = cast(world, names, make);
+  return {
+    threads,
+    end(results) {
+      const owner = words.load(MUTEX) >> 1;
+      for (const name of ["a", "c"]) {
+        if (results[name] === "told" && owner !== 2)
+          throw new Error(`${name} was told of a death that holds nothing up`);
+        if (results[name] !== "in" && results[name] !== "told") throw new Error(`${name} was left behind`);
+      }
+    },
+  };
+}
+
+export const death = {
+  sentence:
+    "When a thread dies while it waits, is woken or owns the mutex, the others get in or are told so.",
+  kills: ["b"],
+  timeouts: "stuck",
+  setup: (world) => survivors(world, shipped),
+  twins: {
+    "waits-for-ever": {
+      sentence: "sleeps without a time limit, so that nobody looks whether the owner lives",
+      setup: (world) =>
+        survivors(
+          world,
+          with_((words) => ({ wait: (word, expected) => words.wait(word, expected, Infinity) })),
+        ),
+    },
+  },
+};

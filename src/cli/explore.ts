@@ -1,0 +1,221 @@
+/**
+ * `irqbypass explore`: runs every interleaving of the scenarios.
+ */
+import { Command, InvalidArgumentError, Option } from "commander";
+import {
+  chartOf,
+  count,
+  type ExploreSettings,
+  exploreSubject,
+  type Report,
+  replayId,
+  reportText,
+  type Subject,
+  saveTest,
+  subjectOfReplay,
+  subjects,
+  type Tally,
+} from "../explore/index.js";
+
+interface Options {
+  readonly json?: true;
+  readonly list?: true;
+  readonly museum?: true;
+  readonly twins: boolean;
+  readonly reduce: boolean;
+  readonly preemptions?: number;
+  readonly seconds?: number;
+  readonly replay?: string;
+  readonly accesses?: true;
+  readonly save?: string;
+}
+
+const PROGRESS_MS = 250;
+const DEFAULT_COLUMNS = 120;
+
+/** The command, for the program to add. It sets `process.exitCode` to 1 where a scenario does not hold. */
+export function exploreCommand(): Command {
+  return new Command("explore")
+    .description(
+      "Run every interleaving of a few threads over shared memory, and find the one that goes wrong.",
+    )
+    .argument(
+      "[scenario...]",
+      "a file, scenario or twin of the package, or a file of your own; all of the package if none",
+    )
+    .option("--list", "list the scenarios and what each says")
+    .option(
+      "--museum",
+      "only the bugs that Linux has had: each must be found in a twin, and not in the shipped code",
+    )
+    .option("--no-twins", "leave out the broken twins")
+    .option("--no-reduce", "run every schedule by itself instead of visiting each state once")
+    .addOption(
+      new Option("--preemptions <n>", "at most n switches away from a thread that could go on").argParser(
+        whole,
+      ),
+    )
+    .addOption(
+      new Option(
+        "--seconds <n>",
+        "give up on a scenario after n seconds; it then counts as failed",
+      ).argParser(positive),
+    )
+    .option("--replay <id>", "run one schedule again, and print what each thread does")
+    .option("--accesses", "with --replay: print every access to a guarded word, too")
+    .option("--save <file>", "with --replay: write the schedule as a test for `node --test`")
+    .addOption(new Option("--json", "print one JSON object").conflicts(["list"]))
+    .addHelpText(
+      "after",
+      `
+It explores sequentially consistent interleavings: a missing hardware barrier is outside. docs/explore.md says what else
+is, and how to write a scenario.
+
+Examples:
+  irqbypass explore                          all scenarios of the package, with their twins
+  irqbypass explore mutex/handover           one of them
+  irqbypass explore ./mine.mjs --seconds 60  your own
+  irqbypass explore --replay mutex/handover/forgets-waiters:a2b5c4a2b3
+
+Exit codes: 0 every scenario holds and every twin is caught, 1 not so, 2 wrong usage.`,
+    )
+    .action(async (names: string[], options: Options) => {
+      if (options.replay !== undefined) await showReplay(options.replay, options);
+      else if (options.save !== undefined)
+        throw new InvalidArgumentError("--save needs --replay, which names the schedule");
+      else await exploreAll(names, options);
+    });
+}
+
+async function exploreAll(names: readonly string[], options: Options): Promise<void> {
+  const all = (await subjects(names)).filter((one) => options.twins || !one.twin);
+  const chosen = options.museum
+    ? all.filter((one) => one.bug !== undefined || all.some((twin) => isExhibit(one, twin)))
+    : all;
+  if (options.list) {
+    for (const { name, sentence, twin } of chosen)
+      process.stdout.write(`${twin ? "  " : ""}${name}: ${sentence}\n`);
+    return;
+  }
+  const reports: Report[] = [];
+  const started = performance.now();
+  for (const subject of chosen) {
+    const report = exploreSubject(subject, settingsOf(subject, options));
+    clearProgress();
+    reports.push(report);
+    if (!options.json && !options.museum) process.stdout.write(`${await textOf(report)}\n`);
+  }
+  const failed = reports.filter(({ passed }) => !passed);
+  if (options.json)
+    process.stdout.write(`${JSON.stringify({ reports, passed: failed.length === 0 }, null, 2)}\n`);
+  else if (options.museum) process.stdout.write(museum(chosen, reports));
+  else process.stdout.write(summary(reports, (performance.now() - started) / 1000));
+  if (failed.length > 0) process.exitCode = 1;
+}
+
+/** Is `shipped` what the twin of a known bug is a twin of? */
+const isExhibit = (shipped: Subject, twin: Subject) =>
+  twin.bug !== undefined && !shipped.twin && twin.name.startsWith(`${shipped.name}/`);
+
+function museum(chosen: readonly Subject[], reports: readonly Report[]): string {
+  const rows = chosen.flatMap((twin, index) => {
+    if (twin.bug === undefined) return [];
+    const shipped = reports[chosen.findIndex((one) => isExhibit(one, twin))];
+    const found = reports[index]!;
+    const caught =
+      found.violation === undefined ? "NOT FOUND" : `found after ${count(found.tally.transitions)} steps`;
+    const survives = shipped?.passed
+      ? `${count(shipped.tally.schedules)} schedules without it`
+      : "NOT SURVIVED";
+    return [
+      `${twin.bug.id}, ${twin.bug.year}: ${twin.sentence}\n    ${caught}; the shipped code: ${survives}\n`,
+    ];
+  });
+  return rows.length === 0 ? "none of these scenarios has a twin with a known bug\n" : rows.join("");
+}
+
+function settingsOf(subject: Subject, { preemptions, seconds, reduce, json }: Options): ExploreSettings {
+  const started = performance.now();
+  let shown = started;
+  return {
+    ...(preemptions === undefined ? {} : { preemptions }),
+    reduce,
+    progress(tally) {
+      const now = performance.now();
+      if (now - shown >= PROGRESS_MS && !json) {
+        shown = now;
+        showProgress(subject.name, tally, (now - started) / 1000);
+      }
+      return seconds !== undefined && now - started > seconds * 1000;
+    },
+  };
+}
+
+function showProgress(name: string, { states, transitions, schedules }: Tally, seconds: number): void {
+  if (!process.stderr.isTTY) return;
+  const seen = states > 0 ? `${count(states)} states` : `${count(schedules)} schedules`;
+  const text = `${name}: ${seen}, ${count(transitions)} steps, ${seconds.toFixed(0)} s`;
+  process.stderr.write(`\r\x1b[K${text.slice(0, (process.stderr.columns ?? 80) - 1)}`);
+}
+
+function clearProgress(): void {
+  if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+}
+
+/** A report, and for shipped code that fails the schedule. */
+async function textOf(report: Report): Promise<string> {
+  const { violation, twin } = report;
+  if (violation === undefined || twin || violation.steps === 0) return reportText(report);
+  const again = await replayId(violation.id);
+  return `${reportText(report)}\n\n${chartOf(again, columns())}\n\n       --replay ${violation.id}\n`;
+}
+
+function summary(reports: readonly Report[], seconds: number): string {
+  const shipped = reports.filter(({ twin }) => !twin);
+  const twins = reports.filter(({ twin }) => twin);
+  const hold = shipped.filter(({ passed }) => passed).length;
+  const caught = twins.filter(({ passed }) => passed).length;
+  const killed = shipped.reduce((sum, { tally }) => sum + tally.killed, 0);
+  const schedules = shipped.reduce((sum, { tally }) => sum + tally.schedules, 0);
+  const bounded = shipped.filter(({ extent }) => extent === "bounded").length;
+  const parts = [`${hold} of ${shipped.length} scenarios hold`];
+  if (twins.length > 0) parts.push(`${caught} of ${twins.length} twins caught`);
+  return (
+    `\n${parts.join(", ")}, in ${seconds.toFixed(1)} s\n` +
+    `${count(schedules)} schedules, ${count(killed)} of them with a death; ${shipped.length - bounded} exhaustive, ${bounded} bounded\n`
+  );
+}
+
+async function showReplay(id: string, options: Options): Promise<void> {
+  const replayed = await replayId(id, options.accesses ? "accesses" : "steps");
+  const { subject } = await subjectOfReplay(id);
+  const whole = `${subject.name}:${replayed.id}`;
+  if (options.save !== undefined) await saveTest(options.save, whole, replayed.violation);
+  if (options.json) {
+    process.stdout.write(
+      `${JSON.stringify({ ...replayed, id: whole, violation: replayed.violation ?? null }, null, 2)}\n`,
+    );
+  } else {
+    process.stdout.write(`${subject.name}: ${subject.sentence}\n\n${chartOf(replayed, columns())}\n\n`);
+    process.stdout.write(replayed.violation === undefined ? "holds\n" : `VIOLATED: ${replayed.violation}\n`);
+    if (replayed.id !== id.slice(id.lastIndexOf(":") + 1))
+      process.stdout.write(`the whole schedule: ${whole}\n`);
+    if (options.save !== undefined) process.stdout.write(`written to ${options.save}\n`);
+  }
+  if (replayed.violation !== undefined && !subject.twin) process.exitCode = 1;
+}
+
+function columns(): number {
+  return process.stdout.columns ?? DEFAULT_COLUMNS;
+}
+
+function whole(text: string): number {
+  if (!/^\d{1,6}$/.test(text)) throw new InvalidArgumentError("It must be a whole number from 0 to 999999.");
+  return Number(text);
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new InvalidArgumentError("It must be a number above 0.");
+  return value;
+}

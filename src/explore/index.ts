@@ -1,0 +1,14 @@
+/**
+ * Runs every interleaving of a few threads over shared memory, and finds the one that goes wrong. See docs/explore.md
+ * for what it can show and what it cannot.
+ */
+export { type ChartLine, type Detail, drawChart } from "./chart.js";
+export { Explorer, type ExploreSettings, type Tally, type Violation } from "./explorer.js";
+export { replayId, saveTest, subjectOfReplay, subjects } from "./files.js";
+export { hosts } from "./hosts.js";
+export { override } from "./override.js";
+export { chartOf, type Replay, replay, shorten } from "./replay.js";
+export { count, exploreSubject, type Report, reportText, type Subject, subjectsOf } from "./report.js";
+export type { Access, Cast, Discipline, Scenario, ScenarioOptions, Twin, Words } from "./scenario.js";
+export { type Choice, formatSchedule, parseSchedule } from "./schedule.js";
+export type { World } from "./world.js";

@@ -1,0 +1,57 @@
+/**
+ * The relay for Linux eventfds that irqfds of software VMs listen to. It reads an eventfd out and injects; a poller of the
+ * same eventfd may see the count before that, which the kernel's own irqfd never shows.
+ */
+import type { BypassHost } from "../bypass/bypass-host.js";
+import { Consumer, Rec } from "../host/layout.js";
+import { relayOne } from "../vm/relay.js";
+import { checked } from "./checked.js";
+import { EPOLL_EVENT_BYTES, eventAt, relayEpoll } from "./epoll.js";
+import type { Ffi } from "./ffi.js";
+import { fdOf } from "./kind.js";
+
+const EVENTS = 64;
+const EINTR = -4;
+
+/** Waits for events and relays them, in rounds. */
+export class LinuxRelay {
+  private readonly events = new DataView(new ArrayBuffer(EVENTS * EPOLL_EVENT_BYTES));
+  private readonly count = new BigUint64Array(1);
+
+  constructor(
+    private readonly host: BypassHost,
+    private readonly ffi: Ffi,
+  ) {}
+
+  /** Relays what is there, after waiting for it at most `timeoutMs`, -1 without end. Returns how many events there were. */
+  round(timeoutMs: number): number {
+    const { host, ffi, events } = this;
+    const ready = ffi.epollWait(relayEpoll(host, ffi), events, EVENTS, timeoutMs);
+    if (ready === EINTR) return 0;
+    checked(ready, "epoll_wait", "the relay");
+    for (let index = 0; index < ready; index++) {
+      const { irqfd, generation } = eventAt(events, index);
+      if (irqfd !== 0) this.relay(irqfd, generation);
+    }
+    return ready;
+  }
+
+  /**
+   * One event. The announcement comes before the irqfd is looked at: deassign makes it unreachable first, then waits for
+   * the announcement to be gone, so the eventfd's descriptor is open while it is used here.
+   */
+  private relay(irqfd: number, generation: number): void {
+    const { host } = this;
+    const { words, thread } = host;
+    words.store(thread.writing, irqfd);
+    try {
+      const eventfd = words.load(irqfd + Consumer.source);
+      if (eventfd === 0 || words.get(irqfd + Rec.generation) !== generation) return;
+      // The first event of an eventfd that was not at 0 when it was assigned: an interrupt, but the count stays.
+      if (words.exchange(irqfd + Consumer.leftover, 0) === 0) this.ffi.read(fdOf(host, eventfd), this.count);
+    } finally {
+      thread.leave(thread.writing);
+    }
+    relayOne(host, irqfd);
+  }
+}

@@ -1,0 +1,56 @@
+/** The numbered examples run and print what they say; the README shows the first of them to the letter. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../../../", import.meta.url));
+const read = (path: string) => readFileSync(`${root}${path}`, "utf8");
+
+/** What each example prints, as patterns of its lines. */
+const OUTPUT: Readonly<Record<string, readonly RegExp[]>> = {
+  "01-first-interrupt.mjs": [/^posted interrupt 65$/],
+  "02-three-threads.mjs": [/^posted as soon as the device is there$/, /^1000 interrupts handled$/],
+  "03-own-interrupt-controller.mjs": [
+    /^ON is at byte \d+, pending: true$/,
+    /^vectors 0x20 to 0x3f: 0{14}110{16}$/,
+  ],
+  "04-kvm-guest.mjs": [
+    /^(irqfd: through the eventfd, inside KVM \(no-producer\)|no KVM guest here: E[A-Z]+: .+)$/,
+    /^injected: by one KVM_SIGNAL_MSI of this thread$/,
+    /^the guest has handled 2 interrupts$/,
+  ],
+};
+
+describe("the examples", () => {
+  const files = readdirSync(`${root}examples`).filter((name) => name.endsWith(".mjs"));
+
+  it("are all listed here and in their README", () => {
+    assert.deepEqual(files.sort(), Object.keys(OUTPUT).sort());
+    for (const file of files) assert.match(read("examples/README.md"), new RegExp(`\`${file}\``));
+  });
+
+  for (const file of files) {
+    it(`${file} prints what it says`, () => {
+      const { status, stdout, stderr } = spawnSync(process.execPath, [`examples/${file}`], {
+        cwd: root,
+        encoding: "utf8",
+        timeout: 60_000,
+      });
+      assert.equal(stderr, "");
+      assert.equal(status, 0);
+      const lines = stdout.trimEnd().split("\n");
+      const expected = OUTPUT[file] ?? [];
+      const shown = lines[0]?.startsWith("no KVM") ? expected.slice(0, 1) : expected;
+      assert.equal(lines.length, shown.length, stdout);
+      for (const [index, pattern] of shown.entries()) assert.match(lines[index] ?? "", pattern);
+    });
+  }
+
+  it("the first one is the README's", () => {
+    const [, block] = /```js\n([\s\S]*?)```/.exec(read("README.md")) ?? [];
+    const code = read("examples/01-first-interrupt.mjs").split("\n").slice(1).join("\n");
+    assert.equal(block, code);
+  });
+});
