@@ -43,7 +43,7 @@ export const pirWord = (vm, index = 0) => vm.vcpu(index).record + PIR;
 
 /** The relay thread's part; a daemon. */
 export function relay(host) {
-  host.words.store(Header.relay, 2); // running
+  host.words.store(Header.relays, 2); // running
   return () => runRelay(host);
 }
 

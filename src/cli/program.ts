@@ -3,6 +3,8 @@
  */
 import { readFileSync } from "node:fs";
 import { Command, type CommanderError } from "commander";
+import { doctorCommand } from "./doctor.js";
+import { exploreCommand } from "./explore.js";
 import type { BuildMachine } from "./run/machine.js";
 import { runCommand } from "./run.js";
 import { WorkloadError } from "./workload.js";
@@ -25,6 +27,8 @@ export function createProgram(build: BuildMachine): Command {
     .version(version(), "-V, --version", "print the version")
     .helpCommand("help [command]", "show the help of a command")
     .addCommand(runCommand(build))
+    .addCommand(exploreCommand())
+    .addCommand(doctorCommand())
     .addHelpText(
       "after",
       `
@@ -32,8 +36,11 @@ Examples:
   irqbypass run                        the default example: five seconds, a live table, a summary
   irqbypass run my.json --seconds 30   a workload of your own, for half a minute
   irqbypass run --json | jq .totals    one JSON object
+  irqbypass explore                    every interleaving of every scenario, and what it finds
+  irqbypass doctor                     which interrupts of this host's VMs are bypassed, and if not, why
 
-Exit codes: 0 all is well, 1 an interrupt was lost or the command failed, 2 wrong usage.`,
+Exit codes: 0 all is well, 1 an interrupt was lost or the command failed, 2 wrong usage;
+doctor has its own, see irqbypass doctor --help.`,
     );
   for (const command of [program, ...program.commands]) {
     command.exitOverride((error) => {

@@ -149,7 +149,7 @@ export class Intx {
 
   /** Unmasks, or signals again while the line is up (vfio_pci_intx_unmask_handler). Nothing while the guest disables it. */
   private unmask(session: Session): void {
-    if (!session.masked || this.disabledByGuest) return;
+    if (this.disabledByGuest) return;
     session.masked = this.line;
     if (this.line) this.send(session);
   }

@@ -56,5 +56,5 @@ function untied({ hidden, proc }: Processes): Evidence {
       source: "/proc/*/fd",
       says: `${hidden} processes may not be looked into; one of them may hold it`,
     };
-  return { source: "/proc/*/fd", says: "no process holds it" };
+  return { source: "/proc/*/fd", says: "no process that shows here holds it" };
 }

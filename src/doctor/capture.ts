@@ -141,6 +141,10 @@ class Recorder implements Source {
       }
     }
     for (const [path, code] of this.#failures) {
+      const pid = /^proc\/(\d+)\//.exec(path)?.[1];
+      // A thread of the kernel hides nothing; a process that may hold a VM is there again by its number.
+      if (pid !== undefined && this.#files.get(`proc/${pid}/cmdline`) === "") continue;
+      if (pid !== undefined) mkdirSync(join(root, "proc", pid), { recursive: true });
       unreadable.push(`${code} ${sample}/${path}`);
     }
     return count;

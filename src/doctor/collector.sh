@@ -87,6 +87,14 @@ under() {
   [ -d "$tree/$1/${2%/*}" ] || mkdir -p "$tree/$1/${2%/*}"
 }
 
+# absent PATH: it is not there, and that is known because the directories above it are open as far as they go.
+absent() {
+  [ ! -e "$root/$1" ] || return 1
+  above=${1%/*}
+  while [ ! -e "$root/$above" ] && [ "$above" != "${above%/*}" ]; do above=${above%/*}; done
+  [ -x "$root/$above" ]
+}
+
 # save SAMPLE PATH...: copies files as they are. A host may have thousands, so that tests go before programs.
 save() {
   sample=$1
@@ -96,7 +104,7 @@ save() {
       under "$sample" "$path"
       cat "$root/$path" >"$tree/$sample/$path" 2>"$errors" && continue
       rm -f "$tree/$sample/$path"
-    elif [ ! -e "$root/$path" ] && [ -x "$root/${path%/*}" ]; then
+    elif absent "$path"; then
       continue
     else
       cat "$root/$path" >"$scratch" 2>"$errors" && continue
@@ -176,6 +184,8 @@ processes() {
     case $pid in *[!0-9]*) continue ;; esac
     # A descriptor that went away meanwhile makes ls complain, and the others are listed all the same.
     ls -l "$dir/fd" >"$work/fds" 2>"$errors" || [ -s "$work/fds" ] || {
+      # A thread of the kernel has no command line and holds nothing.
+      if [ -r "$dir/cmdline" ] && [ -z "$(tr -d '\0' <"$dir/cmdline")" ]; then continue; fi
       before=$(wc -l <"$tree/unreadable")
       refused "1/proc/$pid/fd"
       # With its name, so that the doctor counts it as one that it could not look into.

@@ -50,12 +50,17 @@ export function readProcesses(source: Source): Processes {
   let hidden = 0;
   for (const pid of pids.sort((a, b) => a - b)) {
     const fds = source.list(`proc/${pid}/fd`);
-    if (fds.state === "unreadable") hidden += 1;
+    if (fds.state === "unreadable" && !isKernelThread(source, pid)) hidden += 1;
     if (fds.state !== "read") continue;
     const process = readProcess(source, pid, fds.value);
     if (process !== undefined) found.push(process);
   }
   return { found, hidden, proc: { state: "read", path: "proc", value: pids.length } };
+}
+
+/** Threads of the kernel have no command line, hold nothing, and are as closed as other users' processes. */
+function isKernelThread(source: Source, pid: number): boolean {
+  return known(source.read(`proc/${pid}/cmdline`)) === "";
 }
 
 function readProcess(source: Source, pid: number, names: readonly string[]): VmProcess | undefined {

@@ -26,7 +26,7 @@ export interface Kind {
 
 /**
  * How an irqfd listens to an eventfd: the eventfd's record is bound to the irqfd already, so these do what else it
- * takes. Both may make system calls, neither is called under a mutex.
+ * takes. Both may make system calls. `start` is called under the VM's mutex, `stop` under none.
  */
 export interface Listen {
   /**

@@ -187,7 +187,7 @@ export const enum Consumer {
   resample = 21,
   /** Linux eventfds: a count left at assign has been seen and is not to be read out. A */
   leftover = 22,
-  /** The next level-triggered irqfd of the VM. V */
+  /** The next level-triggered irqfd of the VM; written under the VM's mutex. A */
   nextResampler = 23,
   words = 32,
 }
@@ -211,7 +211,7 @@ export const enum Vm {
   owner = 8,
   /** KVM: its descriptor, plus one. C */
   fd = 9,
-  /** Head of the list of level-triggered irqfds. V */
+  /** Head of the list of level-triggered irqfds; written under the VM's mutex. A */
   resamplers = 10,
   /** I/O APIC: lines that are asserted, one bit a pin. V */
   lines = 11,

@@ -122,7 +122,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     flags: [Consumer.flags, "C"],
     resample: [Consumer.resample, "C"],
     leftover: [Consumer.leftover, "A"],
-    nextResampler: [Consumer.nextResampler, "V"],
+    nextResampler: [Consumer.nextResampler, "A"],
   },
   vm: {
     ...REC_FIELDS,
@@ -134,7 +134,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     irqfdCount: [Vm.irqfdCount, "V"],
     owner: [Vm.owner, "C"],
     fd: [Vm.fd, "C"],
-    resamplers: [Vm.resamplers, "V"],
+    resamplers: [Vm.resamplers, "A"],
     lines: [Vm.lines, "V"],
     dying: [Vm.dying, "V"],
     ioapic: [Vm.ioapic, "V", Vm.sources - Vm.ioapic],

@@ -154,7 +154,7 @@ export class KvmVm implements Disposable {
         "KVM listens to Linux eventfds only, and signals no others: make it with LinuxEventfd.create",
       );
     }
-    const record = assign(host, {
+    const assigned = assign(host, {
       vm,
       vmMutex: mutex,
       eventfd: eventfd.record,
@@ -164,7 +164,7 @@ export class KvmVm implements Disposable {
       resample: resample?.record ?? 0,
       resolve: () => this.resolve(gsi),
     });
-    return new Irqfd(host, mutex, record);
+    return new Irqfd(host, mutex, assigned);
   }
 
   /**

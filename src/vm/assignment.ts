@@ -10,7 +10,7 @@ import { listenOf } from "../eventfd/listen.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Consumer, Eventfd, LEVEL, Thread, Vm } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
-import { Mode, modeOf, relayed, targetOf } from "../posting/irte.js";
+import { Mode, modeOf, targetOf } from "../posting/irte.js";
 import { reasonCode } from "../posting/reason.js";
 import { addResampler, removeResampler } from "./resample.js";
 
@@ -46,20 +46,27 @@ export function checkIrqfd(host: BypassHost, eventfd: EventfdContext, gsi: numbe
   eventfd.handle; // EBADF for a closed one
 }
 
+/** An irqfd that was assigned. */
+export interface Assigned {
+  readonly record: number;
+  /** By which a later look tells it from another irqfd in the same record. */
+  readonly handle: number;
+}
+
 /**
- * Assigns: from its return on, each signal of the eventfd is an interrupt of the GSI. Returns the irqfd's record.
- * Throws EBUSY (the eventfd has an irqfd, in whichever VM), ENOMEM, and for policy "require" what keeps it from being
- * bypassed; nothing is left behind then.
+ * Assigns: from its return on, each signal of the eventfd is an interrupt of the GSI. Throws EBUSY (the eventfd has an
+ * irqfd, in whichever VM), ENOMEM, and for policy "require" what keeps it from being bypassed; nothing is left behind then.
  */
-export function assign(host: BypassHost, wanted: Assignment): number {
+export function assign(host: BypassHost, wanted: Assignment): Assigned {
   const { words, mutex, pools, thread } = host;
-  const { vm, eventfd, gsi, policy } = wanted;
-  const irqfd = mutex.guard(() => {
+  const { vm, vmMutex, eventfd, gsi, policy } = wanted;
+  const assigned = mutex.guard(() => {
     const record = pools.consumer.allocate();
     holdContext(host, eventfd);
     if (wanted.resample !== 0) holdContext(host, wanted.resample);
-    return record;
+    return { record, handle: pools.consumer.handle(record) };
   });
+  const irqfd = assigned.record;
   words.set(irqfd + Consumer.kind, wanted.kind);
   words.set(irqfd + Consumer.owner, thread.record);
   words.set(irqfd + Consumer.policy, POLICIES.indexOf(policy));
@@ -67,113 +74,121 @@ export function assign(host: BypassHost, wanted: Assignment): number {
   words.set(irqfd + Consumer.gsi, gsi);
   words.set(irqfd + Consumer.resample, wanted.resample);
   words.set(irqfd + Consumer.flags, wanted.resample === 0 ? 0 : LEVEL);
-  // Announced before anybody can find it: a deassign that finds it half assigned waits until it is all there.
-  words.store(thread.writing, irqfd);
+  const progress: Progress = { bound: false, listening: false };
   try {
-    complete(host, wanted, irqfd);
-  } finally {
-    thread.leave(thread.writing);
-  }
-  return irqfd;
-}
-
-function complete(host: BypassHost, wanted: Assignment, irqfd: number): void {
-  const { words, mutex, manager } = host;
-  const { vmMutex, eventfd, policy } = wanted;
-  bind(host, wanted, irqfd);
-  let due = false;
-  try {
-    due = listenOf(host, irqfd, eventfd).start(host, irqfd, eventfd);
-  } catch (error) {
-    // Whoever has begun to deassign it meanwhile waits for this thread, and takes it down itself.
-    if (words.exchange(irqfd + Consumer.source, 0) === 0) throw error;
-    words.store(eventfd + Eventfd.irqfd, 0);
-    host.thread.fenceAll(Thread.writing, eventfd); // a writer that saw the binding may still be raising it
-    words.store(irqfd + Consumer.pending, 0);
-    vmMutex.guard(() => unlink(host, wanted.vm, irqfd));
-    release(host, irqfd, eventfd);
-    throw error;
-  }
-  if (policy !== "off") {
-    try {
-      manager.registerConsumer(irqfd, eventfd);
-    } catch (error) {
-      if (policy === "require" || !(error instanceof IrqBypassError)) {
-        deassign(host, vmMutex, irqfd);
+    vmMutex.guard(() => {
+      try {
+        begin(host, wanted, irqfd, progress);
+      } catch (error) {
+        words.store(irqfd + Consumer.source, 0); // from here on nobody but this thread takes it down
         throw error;
       }
-      // Preferred, not required: the interrupt is relayed, and the irqfd says why.
-      mutex.guard(() => words.set(irqfd + Consumer.refusal, reasonCode("refused")));
-    }
+    });
+  } catch (error) {
+    if (progress.bound) takeDown(host, vmMutex, irqfd, eventfd, progress.listening);
+    else release(host, irqfd, eventfd);
+    throw error;
   }
-  if (due) host.pending.raise(irqfd);
+  return assigned;
 }
 
-/** Makes the irqfd one of its VM's, and the one of its eventfd. Throws with nothing left behind. */
-function bind(host: BypassHost, wanted: Assignment, irqfd: number): void {
-  const { words, pools } = host;
-  const { vm, vmMutex, eventfd } = wanted;
-  let bound = false;
-  try {
-    bound = vmMutex.guard(() => {
-      if (words.get(vm + Vm.dying) !== 0) {
-        throw new IrqBypassError(
-          "ESTALE",
-          `VM ${pools.vm.slot(vm)} is being disposed: assign the irqfd to another one`,
-        );
-      }
-      // Linked and resolved in one section: a routing update either sees it in the list or was before it. Bound last:
-      // a writer that sees it drains the count, and the relay then needs source and target.
-      words.store(irqfd + Consumer.target, wanted.resolve());
-      words.store(irqfd + Consumer.source, eventfd);
-      if (words.compareExchange(eventfd + Eventfd.irqfd, 0, irqfd) !== 0) return false;
-      link(host, vm, irqfd);
-      return true;
-    });
-  } finally {
-    if (!bound) release(host, irqfd, eventfd);
-  }
-  if (bound) return;
-  const name = `eventfd ${pools.eventfd.slot(eventfd)}`;
-  throw new IrqBypassError(
-    "EBUSY",
-    `${name} has an irqfd already: deassign that first, or use another eventfd`,
-    { subject: name },
-  );
+/** How far an assign has come, for whoever undoes it. */
+interface Progress {
+  bound: boolean;
+  listening: boolean;
 }
 
 /**
- * Deassigns; returns false where another thread has begun to already. When it has returned true, nothing is injected
- * through this irqfd any more, the bypass is torn down, the counter is read out and the eventfd is free.
- *
- * It leaves the VM's list last: a routing update, or the disposal of the VM, that comes first still finds it, and takes
- * the old route from its producer (b4d37cdb77a0 is what happens otherwise).
+ * The visible part of an assign. All of it under the VM's mutex: whoever deassigns, routes or disposes sees the whole
+ * irqfd or none of it (the kernel's assign is an SRCU section, for which the shutdown waits).
  */
-export function deassign(host: BypassHost, vmMutex: Mutex, irqfd: number): boolean {
-  const { words, thread, manager } = host;
-  const eventfd = words.exchange(irqfd + Consumer.source, 0);
+function begin(host: BypassHost, wanted: Assignment, irqfd: number, progress: Progress): void {
+  const { words, pools } = host;
+  const { vm, eventfd } = wanted;
+  if (words.get(vm + Vm.dying) !== 0) {
+    throw new IrqBypassError(
+      "ESTALE",
+      `VM ${pools.vm.slot(vm)} is being disposed: assign the irqfd to another one`,
+    );
+  }
+  words.store(irqfd + Consumer.target, wanted.resolve());
+  // Before the binding: a writer that sees the binding raises the irqfd, and the relay drops what has no source.
+  words.store(irqfd + Consumer.source, eventfd);
+  if (words.compareExchange(eventfd + Eventfd.irqfd, 0, irqfd) !== 0) {
+    const name = `eventfd ${pools.eventfd.slot(eventfd)}`;
+    throw new IrqBypassError(
+      "EBUSY",
+      `${name} has an irqfd already: deassign that first, or use another eventfd`,
+      {
+        subject: name,
+      },
+    );
+  }
+  progress.bound = true;
+  link(host, vm, irqfd);
+  const due = listenOf(host, irqfd, eventfd).start(host, irqfd, eventfd);
+  progress.listening = true;
+  if (wanted.policy !== "off") registerConsumer(host, irqfd, wanted);
+  if (due) host.pending.raise(irqfd);
+}
+
+function registerConsumer(host: BypassHost, irqfd: number, { eventfd, policy }: Assignment): void {
+  try {
+    host.manager.registerConsumer(irqfd, eventfd);
+  } catch (error) {
+    if (policy === "require" || !(error instanceof IrqBypassError)) throw error;
+    // Preferred, not required: the interrupt is relayed, and the irqfd says why.
+    host.mutex.guard(() => host.words.set(irqfd + Consumer.refusal, reasonCode("refused")));
+  }
+}
+
+/**
+ * Deassigns the irqfd that `find` names under the VM's mutex, 0 for none. Returns false where there is none or another
+ * thread has begun to deassign it. When it has returned true, nothing is injected through this irqfd any more, the bypass
+ * is torn down, the counter is read out and the eventfd is free.
+ */
+export function deassign(host: BypassHost, vmMutex: Mutex, find: () => number): boolean {
+  const { words } = host;
+  let eventfd = 0;
+  const irqfd = vmMutex.guard(() => {
+    const found = find();
+    if (found !== 0) eventfd = words.exchange(found + Consumer.source, 0);
+    return found;
+  });
   if (eventfd === 0) return false;
-  // An assign that is under way finishes first. The relay announces an irqfd before it looks at its source, so from
-  // here on it has either finished or stops there.
-  thread.fenceAll(Thread.writing, irqfd);
-  words.store(eventfd + Eventfd.irqfd, 0);
-  listenOf(host, irqfd, eventfd).stop(host, irqfd, eventfd);
-  words.store(irqfd + Consumer.pending, 0);
-  manager.unregisterConsumer(irqfd);
-  vmMutex.guard(() => unlink(host, words.get(irqfd + Consumer.vm), irqfd));
-  release(host, irqfd, eventfd);
-  announceChange(words);
+  takeDown(host, vmMutex, irqfd, eventfd, true);
   return true;
 }
 
 /** Deassigns every irqfd of a VM that takes no new ones, and waits for those that other threads are deassigning. */
 export function deassignAll(host: BypassHost, vmMutex: Mutex, vm: number): void {
   const { words } = host;
-  for (;;) {
-    const irqfd = vmMutex.guard(() => words.get(vm + Vm.irqfds));
-    if (irqfd === 0) return;
-    if (!deassign(host, vmMutex, irqfd)) words.relax();
-  }
+  const first = () => words.get(vm + Vm.irqfds);
+  while (vmMutex.guard(first) !== 0) if (!deassign(host, vmMutex, first)) words.relax();
+}
+
+/**
+ * Takes an irqfd down that has no source any more. It leaves the VM's list last: a routing update that comes first still
+ * finds it, and takes the old route from its producer and from the relay (b4d37cdb77a0 is what happens otherwise).
+ */
+function takeDown(
+  host: BypassHost,
+  vmMutex: Mutex,
+  irqfd: number,
+  eventfd: number,
+  listening: boolean,
+): void {
+  const { words, thread, manager } = host;
+  words.store(eventfd + Eventfd.irqfd, 0);
+  if (listening) listenOf(host, irqfd, eventfd).stop(host, irqfd, eventfd);
+  else thread.fenceAll(Thread.writing, eventfd);
+  // The relay announces an irqfd before it looks at its source, so from here on it has either finished or stops there.
+  thread.fenceAll(Thread.writing, irqfd);
+  words.store(irqfd + Consumer.pending, 0);
+  manager.unregisterConsumer(irqfd);
+  vmMutex.guard(() => unlink(host, words.get(irqfd + Consumer.vm), irqfd));
+  release(host, irqfd, eventfd);
+  announceChange(words);
 }
 
 /** Gives back what a target points to. Nobody uses the target any more. */
@@ -184,7 +199,7 @@ export function forgetTarget({ mutex, pools }: BypassHost, target: number): void
 
 function release(host: BypassHost, irqfd: number, eventfd: number): void {
   const resample = host.words.get(irqfd + Consumer.resample);
-  forgetTarget(host, host.words.exchange(irqfd + Consumer.target, relayed("none")));
+  forgetTarget(host, host.words.load(irqfd + Consumer.target));
   host.mutex.guard(() => host.pools.consumer.release(irqfd));
   dropContext(host, eventfd);
   if (resample !== 0) dropContext(host, resample);

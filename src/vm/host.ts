@@ -52,7 +52,14 @@ const irqfdKind: Kind = {
 
 /** Deassigns an irqfd whose eventfd nobody can write to any more. */
 export function hangUp(host: BypassHost, irqfd: number): void {
-  deassign(host, vmMutex(host, host.words.get(irqfd + Consumer.vm)), irqfd);
+  const { words, mutex } = host;
+  const vm = words.get(irqfd + Consumer.vm);
+  if (vm === 0) return; // deassigned meanwhile
+  deassign(host, vmMutex(host, vm), () => {
+    // Looked at again: the record may have become that of another irqfd, whose eventfd is open.
+    const eventfd = words.get(irqfd + Consumer.vm) === vm ? words.load(irqfd + Consumer.source) : 0;
+    return eventfd !== 0 && mutex.guard(() => words.get(eventfd + Eventfd.handles) === 0) ? irqfd : 0;
+  });
 }
 
 /**

@@ -65,12 +65,11 @@ function service(memory: HostMemory, vm: number, pin: number): void {
   if (deliver(memory, vm, message, level) && level) words.set(lowOf(vm, pin), low | Entry.remoteIrr);
 }
 
-/** The pins that an EOI of `vector` acknowledges: level-triggered, with that vector. */
+/** The pins that an EOI of `vector` acknowledges. */
 export function pinsOf({ words }: HostMemory, vm: number, vector: number): number[] {
   const pins: number[] = [];
   for (let pin = 0; pin < IOAPIC_PINS; pin++) {
-    const low = words.get(lowOf(vm, pin));
-    if ((low & 0xff) === vector && (low & Entry.level) !== 0) pins.push(pin);
+    if ((words.get(lowOf(vm, pin)) & 0xff) === vector) pins.push(pin);
   }
   return pins;
 }
@@ -78,6 +77,7 @@ export function pinsOf({ words }: HostMemory, vm: number, vector: number): numbe
 /** The EOI of a pin, after its resample irqfds have let go of the line: a line still asserted is delivered again. */
 export function endOfPin(memory: HostMemory, vm: number, pin: number): void {
   const { words } = memory;
+  if ((words.get(lowOf(vm, pin)) & Entry.level) === 0) return;
   words.set(lowOf(vm, pin), words.get(lowOf(vm, pin)) & ~Entry.remoteIrr);
   if (words.get(vm + Vm.lines) & (1 << pin)) service(memory, vm, pin);
 }

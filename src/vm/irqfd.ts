@@ -6,7 +6,7 @@ import { IrqBypassError } from "../host/errors.js";
 import { Consumer } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
 import type { Reason } from "../posting/reason.js";
-import { deassign } from "./assignment.js";
+import { type Assigned, deassign } from "./assignment.js";
 
 /** An assigned irqfd: a VM's interrupt that listens to an eventfd. Any thread may use it. */
 export class Irqfd implements Disposable {
@@ -15,11 +15,11 @@ export class Irqfd implements Disposable {
   private readonly record: number;
   private readonly handle: number;
 
-  constructor(host: BypassHost, vmMutex: Mutex, record: number) {
+  constructor(host: BypassHost, vmMutex: Mutex, { record, handle }: Assigned) {
     this.host = host;
     this.vmMutex = vmMutex;
     this.record = record;
-    this.handle = host.mutex.guard(() => host.pools.consumer.handle(record));
+    this.handle = handle;
   }
 
   get gsi(): number {
@@ -59,7 +59,7 @@ export class Irqfd implements Disposable {
    * bypass is torn down, and the eventfd is read out and free for another irqfd. Doing it again does nothing.
    */
   dispose(): void {
-    if (this.isLive()) deassign(this.host, this.vmMutex, this.record);
+    deassign(this.host, this.vmMutex, () => (this.isLive() ? this.record : 0));
   }
 
   [Symbol.dispose](): void {

@@ -12,8 +12,8 @@ import { vmMutex } from "./vm-mutex.js";
 
 /** Adds a level-triggered irqfd to those that are asked. Under the VM's mutex. */
 export function addResampler({ words }: HostMemory, vm: number, irqfd: number): void {
-  words.set(irqfd + Consumer.nextResampler, words.get(vm + Vm.resamplers));
-  words.set(vm + Vm.resamplers, irqfd);
+  words.store(irqfd + Consumer.nextResampler, words.load(vm + Vm.resamplers));
+  words.store(vm + Vm.resamplers, irqfd);
 }
 
 /** The mirror image; when the last one of a GSI goes, its line drops. Under the VM's mutex. */
@@ -22,9 +22,9 @@ export function removeResampler(memory: HostMemory, vm: number, irqfd: number): 
   const gsi = words.get(irqfd + Consumer.gsi);
   let link = vm + Vm.resamplers;
   let others = false;
-  for (let one = words.get(link); one !== 0; one = words.get(link)) {
+  for (let one = words.load(link); one !== 0; one = words.load(link)) {
     if (one === irqfd) {
-      words.set(link, words.get(irqfd + Consumer.nextResampler));
+      words.store(link, words.load(irqfd + Consumer.nextResampler));
       continue;
     }
     if (words.get(one + Consumer.gsi) === gsi) others = true;
@@ -34,10 +34,12 @@ export function removeResampler(memory: HostMemory, vm: number, irqfd: number): 
 }
 
 /**
- * The EOI of a level-triggered vector: on each pin that it acknowledges, the irqfds let go of the line and their resample
- * eventfds are signalled. Takes the VM's mutex; the signals come after it.
+ * The EOI of a vector: on each pin that it acknowledges, the irqfds let go of the line and their resample eventfds are
+ * signalled, also where the guest has programmed the pin as an edge. Takes the VM's mutex; the signals come after it.
+ * Without level-triggered irqfds an EOI of an edge is nobody's business, and costs one load here.
  */
-export function acknowledgeLevel(memory: HostMemory, vm: number, vector: number): void {
+export function acknowledge(memory: HostMemory, vm: number, vector: number, level: boolean): void {
+  if (!level && memory.words.load(vm + Vm.resamplers) === 0) return;
   const asked: number[] = [];
   vmMutex(memory, vm).guard(() => {
     for (const pin of pinsOf(memory, vm, vector)) {
@@ -45,7 +47,7 @@ export function acknowledgeLevel(memory: HostMemory, vm: number, vector: number)
         setGsi(memory, vm, memory.words.get(irqfd + Consumer.gsi), Source.resample, false);
         ask(memory, irqfd, asked);
       }
-      endOfPin(memory, vm, pin);
+      if (level) endOfPin(memory, vm, pin);
     }
   });
   signalAll(memory, asked);
@@ -85,7 +87,7 @@ function signalAll(memory: HostMemory, asked: readonly number[]): void {
 function resamplersOf(memory: HostMemory, vm: number, pin: number): number[] {
   const { words } = memory;
   const found: number[] = [];
-  for (let one = words.get(vm + Vm.resamplers); one !== 0; one = words.get(one + Consumer.nextResampler)) {
+  for (let one = words.load(vm + Vm.resamplers); one !== 0; one = words.load(one + Consumer.nextResampler)) {
     if (reachesPin(memory, vm, words.get(one + Consumer.gsi), pin)) found.push(one);
   }
   return found;

@@ -4,7 +4,7 @@ import type { HostMemory } from "../host/memory.js";
 import * as descriptor from "../posting/descriptor.js";
 import { isLevel } from "./delivery.js";
 import { accept, deliverable, endOfInterrupt, processorPriority } from "./lapic.js";
-import { acknowledgeLevel } from "./resample.js";
+import { acknowledge } from "./resample.js";
 
 const PIR_WORDS = 8;
 
@@ -162,8 +162,8 @@ export class Vcpu extends VcpuRef implements Disposable {
     this.checkApic("eoi");
     const { words } = this.memory;
     const vector = endOfInterrupt(words, this.record);
-    if (vector >= 0 && isLevel(words, this.record, vector)) {
-      acknowledgeLevel(this.memory, words.get(this.record + V.vm), vector);
+    if (vector >= 0) {
+      acknowledge(this.memory, words.get(this.record + V.vm), vector, isLevel(words, this.record, vector));
     }
   }
 

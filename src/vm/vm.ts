@@ -104,7 +104,7 @@ export class Vm implements Disposable {
     checkIrqfd(this.host, eventfd, gsi, bypass);
     if (resample !== undefined) this.checkResample(resample);
     const { host, mutex: vmMutex, record: vm } = this;
-    const record = assign(host, {
+    const assigned = assign(host, {
       vm,
       vmMutex,
       eventfd: eventfd.record,
@@ -114,7 +114,7 @@ export class Vm implements Disposable {
       resample: resample?.record ?? 0,
       resolve: () => resolve(host, vm, gsi),
     });
-    return new Irqfd(host, vmMutex, record);
+    return new Irqfd(host, vmMutex, assigned);
   }
 
   /**
@@ -125,10 +125,12 @@ export class Vm implements Disposable {
     this.check();
     eventfd.handle;
     const { words } = this.host;
-    const irqfd = words.load(eventfd.record + E.irqfd);
-    if (irqfd === 0 || words.get(irqfd + Consumer.vm) !== this.record) return false;
-    if (words.get(irqfd + Consumer.gsi) >>> 0 !== gsi) return false;
-    return deassign(this.host, this.mutex, irqfd);
+    return deassign(this.host, this.mutex, () => {
+      const irqfd = words.load(eventfd.record + E.irqfd);
+      if (irqfd === 0 || words.get(irqfd + Consumer.vm) !== this.record) return 0;
+      const matches = words.get(irqfd + Consumer.gsi) >>> 0 === gsi;
+      return matches && words.load(irqfd + Consumer.source) === eventfd.record ? irqfd : 0;
+    });
   }
 
   /**

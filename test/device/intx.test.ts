@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type Eventfd, VfioPciDevice } from "irqbypass";
+import { Eventfd, VfioPciDevice } from "irqbypass";
 import { closedEventfd, Guest, producers, refused, withEventfds } from "./support.js";
 
 /** A device with INTx enabled on eventfd 0. */
@@ -176,6 +176,16 @@ describe("the guest's Interrupt Disable bit", () => {
     assert.equal(it.fired(), 1, "it is not dead");
   });
 
+  it("set before INTx is enabled: it starts masked, with the line down too", () => {
+    using it = bench({ enabled: false });
+    it.pin.disIntx = true;
+    it.device.setTrigger("intx", 0, it.trigger);
+    it.pin.disIntx = true;
+    assert.equal(it.pin.masked, true);
+    it.pin.disIntx = false;
+    assert.deepEqual([it.pin.masked, it.fired()], [false, 0]);
+  });
+
   it("setting what is set already does not mask again", () => {
     using it = bench();
     it.pin.disIntx = false;
@@ -219,6 +229,7 @@ describe("the unmask eventfd", () => {
     it.pin.assert();
     it.unmask.write(3);
     it.setUnmask(it.unmask);
+    assert.equal(it.trigger.count, 2n, "at once");
     await settle();
     assert.deepEqual([it.fired(), it.pin.masked, it.unmask.count], [2, true, 0n]);
   });
@@ -265,6 +276,18 @@ describe("the unmask eventfd", () => {
     it.device.mask("intx");
     it.other.write();
     await until(() => !it.pin.masked);
+  });
+
+  it("closed here and written to through another handle: nothing arrives, and nothing throws", async () => {
+    using it = bench();
+    using other = Eventfd.open(it.host, it.unmask.handle);
+    it.setUnmask(it.unmask);
+    it.device.mask("intx");
+    await settle();
+    it.unmask.close();
+    other.write();
+    await settle();
+    assert.deepEqual([it.pin.masked, other.count], [true, 1n]);
   });
 
   it("closed, then disabled: nothing arrives after the close, and it ends once (D5)", async () => {

@@ -40,6 +40,7 @@ describe("every call is checked before anything is done (facts 3.2)", () => {
     ["index by number beyond the last", { ...good, index: 5 }],
     ["index named like an inherited property", { ...good, index: "constructor" }],
     ["start at the end", { ...good, start: 4 }],
+    ["start at the end, count 0", { ...good, start: 4, count: 0 }],
     ["range beyond the end", { ...good, start: 3, count: 2 }],
     ["negative start", { ...good, start: -1 }],
     ["negative count", { ...good, count: -1 }],

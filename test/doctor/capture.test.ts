@@ -17,7 +17,12 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { Capture } from "#src/doctor/capture.js";
+import { readHost } from "#src/doctor/host.js";
+import { liveSampling } from "#src/doctor/live.js";
 import type { Report } from "#src/doctor/report.js";
+import { openSaved } from "#src/doctor/saved.js";
+import type { Source } from "#src/doctor/source.js";
 import { runDoctor } from "./run.js";
 import { hostNames, loadHost, withTree } from "./tree.js";
 
@@ -125,6 +130,37 @@ describe("what a capture holds", () => {
       assert.equal(code, 2);
       assert.match(stderr, /EEXIST.*holds something already/);
       assert.ok(existsSync(join(tree, "about")));
+    });
+  });
+});
+
+describe("what may not be read", () => {
+  /** A host on which an ordinary user may not look into two processes, one of them a thread of the kernel. */
+  const closed: Source = {
+    name: "a closed host",
+    list: (path) =>
+      path === "proc"
+        ? { state: "read", path, value: ["2", "700"] }
+        : path.endsWith("/fd")
+          ? { state: "unreadable", path, code: "EACCES" }
+          : { state: "absent", path },
+    read: (path) =>
+      path.endsWith("/cmdline") && path.startsWith("proc/")
+        ? { state: "read", path, value: path.startsWith("proc/2/") ? "" : "qemu\0" }
+        : { state: "absent", path },
+    link: (path) => ({ state: "absent", path }),
+  };
+
+  it("is in the capture as what it is, but for threads of the kernel", async () => {
+    await withTree("empty-host", loadHost("empty-host"), async (tree) => {
+      const dir = join(tree, "case");
+      const capture = new Capture(liveSampling(closed, 0.01));
+      const live = readHost(capture.first);
+      await capture.second();
+      capture.save(dir, { masked: true, at: new Date().toISOString() });
+      assert.equal(live.processes.hidden, 1);
+      assert.equal(readHost(openSaved(dir).sampling.first).processes.hidden, 1);
+      assert.equal(readFileSync(join(dir, "unreadable"), "utf8"), "EACCES 1/proc/700/fd\n");
     });
   });
 });

@@ -11,7 +11,8 @@
  *     == 2/proc/interrupts         of the second sample; both/ is of both
  *     == path -> target            a symbolic link
  *     == path unreadable EACCES    was there and could not be read
- *     == path directory            empty
+ *     == path directory            an empty one
+ *     == path empty                a file without a text
  *     == path gone                 takes away what `like` brought, with everything below it
  *     == trace.json                beside the samples: what was traced
  */
@@ -86,6 +87,7 @@ function put(entries: Map<string, Entry>, head: string, body: readonly string[])
     entries.set(path, { text: `${body.join("\n").replaceAll("\\0", "\0")}\n` });
   } else if (word === "->") entries.set(path, { target: value! });
   else if (word === "unreadable") entries.set(path, { code: value! });
+  else if (word === "empty") entries.set(path, { text: "" });
   else if (word === "directory") entries.set(path, { directory: true });
   else if (word === "gone") {
     for (const key of [...entries.keys()])

@@ -163,10 +163,11 @@ class ThreadedMachine implements Machine {
     if (free) this.#host.dispose();
   }
 
-  #deviceData(device: number, { burst, rate, interrupts }: PlannedDevice): DeviceThreadData {
+  #deviceData(device: number, { kind, burst, rate, interrupts }: PlannedDevice): DeviceThreadData {
     return {
       seat: this.#seat,
       ledger: this.ledger.handle,
+      kind,
       job: { device, burst, rate },
       interrupts: interrupts.map(({ number }) => {
         const { eventfd, mailbox, vcpu } = this.#interrupts[number]!;

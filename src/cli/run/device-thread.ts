@@ -2,8 +2,10 @@
  * What the thread of a device does: it makes its interrupts producers, works, and unregisters them when released.
  */
 import { parentPort } from "node:worker_threads";
-import { Eventfd, VfioPciDevice } from "../../index.js";
+import { Eventfd } from "../../index.js";
 import { LinuxEventfd } from "../../linux/index.js";
+import type { WorkloadDevice } from "../workload.js";
+import { attachDevice } from "./attached-device.js";
 import { type DeviceJob, runDevice, type Signaller } from "./device.js";
 import { Ledger, type LedgerHandle } from "./ledger.js";
 import { join, type Seat } from "./seat.js";
@@ -12,6 +14,7 @@ import type { Progress } from "./thread.js";
 export interface DeviceThreadData {
   readonly seat: Seat;
   readonly ledger: LedgerHandle;
+  readonly kind: WorkloadDevice["kind"];
   readonly job: DeviceJob;
   readonly interrupts: readonly DeviceInterrupt[];
 }
@@ -34,16 +37,12 @@ export function deviceThread(data: DeviceThreadData, alter = (signal: () => void
   const eventfds = data.interrupts.map(({ eventfd, linux }) =>
     linux ? LinuxEventfd.open(host, eventfd) : Eventfd.open(host, eventfd),
   );
-  const device = new VfioPciDevice(host, { msix: eventfds.length });
-  eventfds.forEach((eventfd, i) => {
-    device.setTrigger("msix", i, eventfd);
-  });
+  const device = attachDevice(host, data.kind, eventfds);
   const signallers = data.interrupts.map(({ interrupt, mailbox, vcpu }, i): Signaller => {
-    const vector = device.vector("msix", i);
-    return { interrupt, mailbox, vcpu, signal: alter(() => vector.signal()) };
+    return { interrupt, mailbox, vcpu, signal: alter(device.signals[i]!) };
   });
   parentPort?.once("message", () => {
-    device.dispose();
+    device[Symbol.dispose]();
     for (const eventfd of eventfds) eventfd.close();
     host.dispose();
   });

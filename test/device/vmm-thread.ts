@@ -1,5 +1,5 @@
-/** A VMM's thread for the re-route test: changes routes, the switch and the irqfd while the device signals. */
-import { parentPort, workerData } from "node:worker_threads";
+/** The VMM's thread of the tests beside this: changes the route, or unmasks, while the device signals. */
+import { workerData } from "node:worker_threads";
 import { Eventfd, Host, type HostHandle, Vm } from "irqbypass";
 
 const {
@@ -17,12 +17,10 @@ const {
 };
 const host = Host.attach(handle);
 const ended = new Int32Array(stop);
-let rounds = 0;
 if (work === "route") {
   const guest = Vm.open(host, vm);
-  while (Atomics.load(ended, 0) === 0) {
+  for (let rounds = 0; Atomics.load(ended, 0) === 0; rounds++) {
     guest.setGsiRouting([{ gsi: 24, msi: { vcpu: rounds & 1, vector: 0x40 + (rounds & 7) } }]);
-    rounds += 1;
   }
 } else {
   // What a resample eventfd does at EOI: unmask once for each time that the line has fired.
@@ -33,8 +31,6 @@ if (work === "route") {
     const fired = Atomics.load(ended, 1);
     if (fired !== seen) unmask.write();
     seen = fired;
-    rounds += 1;
   }
 }
 host.dispose();
-parentPort?.postMessage(rounds);
