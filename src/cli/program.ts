@@ -3,6 +3,7 @@
  */
 import { readFileSync } from "node:fs";
 import { Command, type CommanderError } from "commander";
+import { benchCommand } from "./bench.js";
 import type { BuildMachine } from "./run/machine.js";
 import { runCommand } from "./run.js";
 import { WorkloadError } from "./workload.js";
@@ -25,6 +26,7 @@ export function createProgram(build: BuildMachine): Command {
     .version(version(), "-V, --version", "print the version")
     .helpCommand("help [command]", "show the help of a command")
     .addCommand(runCommand(build))
+    .addCommand(benchCommand())
     .addHelpText(
       "after",
       `
@@ -32,6 +34,7 @@ Examples:
   irqbypass run                        the default example: five seconds, a live table, a summary
   irqbypass run my.json --seconds 30   a workload of your own, for half a minute
   irqbypass run --json | jq .totals    one JSON object
+  irqbypass bench --quick              what it costs on this machine
 
 Exit codes: 0 all is well, 1 an interrupt was lost or the command failed, 2 wrong usage.`,
     );
