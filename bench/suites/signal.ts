@@ -2,7 +2,7 @@ import { EventEmitter } from "node:events";
 import { Vcpu } from "irqbypass";
 import { makeLinuxEventfd } from "../harness/linux.js";
 import { buildPosted } from "../harness/machines.js";
-import { type Peer, pause, spinUntil, spinWhile, startPeer, Word } from "../harness/peer.js";
+import { letSleep, type Peer, pause, spinUntil, spinWhile, startPeer, Word } from "../harness/peer.js";
 import { loadRingBuffer } from "../harness/ring-buffer.js";
 import { type Prepare, roundMs, type Suite } from "../harness/suite.js";
 import { measure, type Phase, timed, untimed } from "../harness/timing.js";
@@ -103,7 +103,7 @@ const halted: Prepare = async (parameters) => {
     1,
     untimed(() => {
       spinUntil(() => vcpu.inspect().nv === WAKEUP_VECTOR);
-      pause(20);
+      letSleep();
     }),
     timed(() => producer.signal()),
     untimed(() => {
@@ -211,7 +211,7 @@ const blockedReader: Prepare = async (parameters) => {
     1,
     untimed(() => {
       spinWhile(words, Word.ready, 0);
-      pause(50);
+      letSleep();
     }),
     timed(() => eventfd.signal()),
     untimed(() => {
