@@ -163,7 +163,7 @@ function assigns(world, break_ = () => {}) {
   const { hosts, vm, eventfd } = guest(world, ["vmm", "writer", "relay"]);
   openVcpu(hosts.vmm, vm);
   const own = Eventfd.open(hosts.writer, eventfd.handle);
-  break_(others);
+  break_(hosts);
   return {
     threads: {
       vmm: () => void vm.irqfd(eventfd, 24, { bypass: "off" }),
@@ -197,7 +197,7 @@ function deassignsListening(world, break_ = () => {}) {
   const irqfd = vm.irqfd(eventfd, 24, { bypass: "off" });
   const own = Eventfd.open(hosts.writer, eventfd.handle);
   const { words } = hosts.vmm;
-  break_(others);
+  break_(hosts);
   return {
     threads: {
       vmm() {
