@@ -230,7 +230,7 @@ function kicks(world, play) {
   const vcpu = openVcpu(hosts.vcpu, vm);
   const words = play === undefined ? hosts.vmm.words : override(hosts.vmm.words, play(hosts.vmm.words));
   return {
-    threads: { vcpu: () => vcpu.wait(), vmm: () => descriptor.kick(words, vcpu.record) },
+    threads: { vcpu: () => vcpu.wait(), vmm: () => descriptor.kick(words, vcpu.record, descriptor.KICKED) },
     keeps: [vcpu],
     end: ({ vcpu: why }) => expect(why === "kicked", `the wait ended with ${why}`),
   };

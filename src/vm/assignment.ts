@@ -65,16 +65,17 @@ export function assign(host: BypassHost, wanted: Assignment): Assigned {
     const record = pools.consumer.allocate();
     holdContext(host, eventfd);
     if (wanted.resample !== 0) holdContext(host, wanted.resample);
+    // Under the host mutex: a close may still look at whose the record was before.
+    words.set(record + Consumer.kind, wanted.kind);
+    words.set(record + Consumer.owner, thread.record);
+    words.set(record + Consumer.policy, POLICIES.indexOf(policy));
+    words.set(record + Consumer.vm, vm);
+    words.set(record + Consumer.gsi, gsi);
+    words.set(record + Consumer.resample, wanted.resample);
+    words.set(record + Consumer.flags, wanted.resample === 0 ? 0 : LEVEL);
     return { record, handle: pools.consumer.handle(record) };
   });
   const irqfd = assigned.record;
-  words.set(irqfd + Consumer.kind, wanted.kind);
-  words.set(irqfd + Consumer.owner, thread.record);
-  words.set(irqfd + Consumer.policy, POLICIES.indexOf(policy));
-  words.set(irqfd + Consumer.vm, vm);
-  words.set(irqfd + Consumer.gsi, gsi);
-  words.set(irqfd + Consumer.resample, wanted.resample);
-  words.set(irqfd + Consumer.flags, wanted.resample === 0 ? 0 : LEVEL);
   const progress: Progress = { bound: false, listening: false };
   try {
     vmMutex.guard(() => {
