@@ -2,7 +2,8 @@
  * What the threads of the race test tell each other, beside the host: one small shared array.
  *
  * Loss: a device publishes the index of its burst, signals, and waits until the guest's handler has noted that index. An
- * edge may coalesce with one that is pending; the last index must be noted.
+ * edge may coalesce with one that is pending; the last index must be noted. Only while an irqfd is reassigned a signal may
+ * go: deassign reads the counter out. A device that signalled meanwhile does it once more, as behind a careful VMM.
  *
  * Staleness: when a change of routes has returned, the controller lets every vCPU take what was posted until then, and
  * retires the old vectors. A vector that comes while it is retired was set by a signal that should not have.
@@ -25,6 +26,7 @@ const enum At {
   drainWanted = 48,
   drained = 56,
   stale = 64,
+  reassigns = 72,
   retired = 128,
 }
 const WORDS = At.retired + VCPUS * 256;
@@ -71,6 +73,21 @@ export class Board {
       const left = deadline - performance.now();
       if (left <= 0) return false;
       Atomics.wait(this.words, At.noted + device, noted, left);
+    }
+  }
+
+  /** The controller: around the reassign of a device's irqfd. Odd while it goes on. */
+  reassigning(device: number): void {
+    Atomics.add(this.words, At.reassigns + device, 1);
+    Atomics.notify(this.words, At.reassigns + device);
+  }
+
+  /** The device: how often its irqfd has been reassigned; waits while it is being. */
+  reassigned(device: number): number {
+    for (;;) {
+      const seen = Atomics.load(this.words, At.reassigns + device);
+      if (seen % 2 === 0) return seen;
+      Atomics.wait(this.words, At.reassigns + device, seen);
     }
   }
 

@@ -20,7 +20,11 @@ function device(): void {
   producer.register(eventfd, work.number);
   for (let index = 1; !board.devicesStopped; index++) {
     board.publish(work.number, index);
-    for (let signals = 1 + (index % 8); signals > 0; signals--) producer.signal();
+    let signals = 1 + (index % 8);
+    for (let before = -1; before !== board.reassigned(work.number); signals = 1) {
+      before = board.reassigned(work.number);
+      for (let left = signals; left > 0; left--) producer.signal();
+    }
     board.burstDone(work.number, !board.awaitNoted(work.number, index, LOST_MS));
     if (index % 97 === 0) {
       producer.unregister();
@@ -82,10 +86,10 @@ function controller(): void {
       host.bypass = !host.bypass;
     } else if (what === 1) {
       const device = next(DEVICES);
+      board.reassigning(device);
       irqfds[device]!.dispose();
       irqfds = irqfds.with(device, vm.irqfd(eventfds[device]!, device));
-      // A signal during a deassign is read out with the counter. Whoever reassigns asks the device again.
-      eventfds[device]!.write();
+      board.reassigning(device);
     } else {
       const old = targets;
       // Never the variant of before, so that an old vector is no new one.
