@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { release } from "node:os";
 import { after, before, describe, it } from "node:test";
 import { Kvm } from "#src/kvm/kvm.js";
 import { kvmTests } from "../kvm/available.js";
@@ -8,7 +7,7 @@ import { Barrier } from "./barrier.js";
 import { CASES, type Case } from "./cases.js";
 import { KernelWorld } from "./kernel.js";
 import type { World } from "./operation.js";
-import { readRecorded } from "./recorded.js";
+import { kernelVersion, readRecorded } from "./recorded.js";
 import { Run } from "./run.js";
 import { compareRandom, replay, type Tally } from "./sequences.js";
 import { SoftwareWorld } from "./software.js";
@@ -18,12 +17,12 @@ const STEPS = 4000;
 const SEED = 1;
 
 const recorded = readRecorded();
-/** How many cases and steps ran on which side. */
-const ran: Record<string, { cases: number; steps: number }> = {};
+/** How many named cases or sequences, and how many steps, ran on which side. */
+const ran: Record<string, { runs: number; steps: number }> = {};
 
-function count(side: string, cases: number, steps: number): void {
-  const sum = ran[side] ?? { cases: 0, steps: 0 };
-  ran[side] = { cases: sum.cases + cases, steps: sum.steps + steps };
+function count(side: string, runs: number, steps: number): void {
+  const sum = ran[side] ?? { runs: 0, steps: 0 };
+  ran[side] = { runs: sum.runs + runs, steps: sum.steps + steps };
 }
 
 function traceOf(world: World, side: string, { run }: Case): readonly string[] {
@@ -58,17 +57,17 @@ describe("named cases", () => {
 
   for (const one of CASES) {
     it(`software: ${one.name}`, () => {
-      assert.deepEqual(traceOf(new SoftwareWorld(), "software", one), recorded.cases[one.name]);
+      assert.deepEqual(traceOf(new SoftwareWorld(), "named cases: software", one), recorded.cases[one.name]);
     });
-    const epoll = one.silentForEpoll ? "epoll is silent about a write of 0 to a counter at 0" : linux.skip;
-    it(`software with Linux eventfds: ${one.name}`, { skip: epoll }, () => {
-      const trace = traceOf(new SoftwareWorld("linux"), "software with Linux eventfds", one);
+    const reason = one.notOnLinuxEventfds ?? linux.skip;
+    it(`software with Linux eventfds: ${one.name}`, { skip: reason }, () => {
+      const trace = traceOf(new SoftwareWorld("linux"), "named cases: software with Linux eventfds", one);
       assert.deepEqual(trace, recorded.cases[one.name]);
     });
     it(`kernel: ${one.name}`, { skip }, () => {
-      const trace = traceOf(new KernelWorld(kvm!, barrier!), "kernel", one);
+      const trace = traceOf(new KernelWorld(kvm!, barrier!), "named cases: kernel", one);
       // Another kernel may differ from the one that was recorded; the case has asserted what must hold on any.
-      if (release() === recorded.kernel) assert.deepEqual(trace, recorded.cases[one.name]);
+      if (kernelVersion() === recorded.kernel) assert.deepEqual(trace, recorded.cases[one.name]);
     });
   }
 });
@@ -80,7 +79,7 @@ describe("random sequences", () => {
       using software = new SoftwareWorld();
       replay(software, operations, results, tally);
     }
-    count("software, recorded sequences", tally.sequences, tally.steps);
+    count("recorded sequences: software", tally.sequences, tally.steps);
     assert.ok(tally.steps > 500, `${tally.steps} steps`);
   });
 
@@ -88,7 +87,7 @@ describe("random sequences", () => {
     using kvm = Kvm.open();
     using barrier = new Barrier(kvm);
     const { sequences, steps } = compareRandom(kvm, barrier, "shared", STEPS, SEED);
-    count("kernel and software, random sequences", sequences, steps);
+    count("random sequences: kernel and software", sequences, steps);
     t.diagnostic(`${steps} steps agreed`);
   });
 
@@ -96,16 +95,16 @@ describe("random sequences", () => {
     using kvm = Kvm.open();
     using barrier = new Barrier(kvm);
     const { sequences, steps } = compareRandom(kvm, barrier, "linux", STEPS / 4, SEED);
-    count("kernel and software with Linux eventfds, random sequences", sequences, steps);
+    count("random sequences: kernel and software with Linux eventfds", sequences, steps);
     t.diagnostic(`${steps} steps agreed`);
   });
 });
 
 after(() => {
   const width = Math.max(...Object.keys(ran).map((side) => side.length));
-  for (const [side, { cases, steps }] of Object.entries(ran))
+  for (const [side, { runs, steps }] of Object.entries(ran))
     console.log(
-      `${side.padEnd(width)}  ${String(cases).padStart(5)} cases  ${String(steps).padStart(7)} steps`,
+      `${side.padEnd(width)}  ${String(runs).padStart(4)} runs  ${String(steps).padStart(6)} steps`,
     );
   if (kvmTests.skip !== false) console.log(`no step ran on a kernel: ${kvmTests.skip}`);
 });
