@@ -104,7 +104,7 @@ export const targets: readonly Target[] = [
     value: median("latency", SPINNING, "posted, spinning vCPU", "typical"),
   },
   {
-    what: "waking a halted vCPU over a bare Atomics.wait and notify, p50",
+    what: "waking a halted vCPU over a bare Atomics.wait and notify",
     unit: "ratio",
     limit: 1.2,
     value: timesOf("latency", ASLEEP, "Atomics.wait and notify", "typical"),
