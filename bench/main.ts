@@ -101,6 +101,9 @@ function readReport(path: string): Report {
   return report as Report;
 }
 
+// Exiting by itself, it removes what it has compiled.
+process.once("SIGINT", () => process.exit(130));
+process.once("SIGTERM", () => process.exit(143));
 try {
   await main(process.argv.slice(2));
 } catch (error) {

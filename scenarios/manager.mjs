@@ -127,8 +127,8 @@ export const refused = {
   setup: (world) => pair(world, { refuse: true }),
   twins: {
     "leaves-entry": {
-      sentence:
-        "leaves the entry in the index when the connection failed (an earlier form of the xarray patch, 2023)",
+      sentence: "leaves the entry in the index when the connection failed",
+      bug: { id: "the xarray patch, second version, not merged", year: 2023 },
       setup: (world) => pair(world, { refuse: true, broken: true }),
     },
   },

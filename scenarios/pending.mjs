@@ -102,7 +102,11 @@ function news(world, play) {
       b: tell(hosts.b),
       relay() {
         for (;;) {
-          pending.takeAll(() => words.store(Header.watchers, words.load(Header.changes)));
+          pending.takeAll((irqfd) => {
+            if (!pending.claim(irqfd)) return;
+            words.store(Header.watchers, words.load(Header.changes));
+            pending.settle(irqfd);
+          });
           pending.sleep(1000, (word, expected, ms) => thread.park(word, expected, ms));
         }
       },

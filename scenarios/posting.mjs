@@ -55,7 +55,9 @@ export const halt = {
   setup: (world) => cast(world, { vectors: [VECTOR], run: (vcpu) => serve(vcpu, [VECTOR]) }),
   twins: {
     "blocks-unseen": {
-      sentence: "switches to the wake-up vector without looking at ON in the same exchange",
+      sentence:
+        "switches to the wake-up vector without comparing the word that it looked at, so that an ON in between is lost",
+      bug: { id: "cfb0e1306a37", year: 2021 },
       setup: (world) =>
         cast(world, {
           vectors: [VECTOR],
@@ -145,7 +147,8 @@ export const migration = {
   setup: (world) => migrate(world, {}),
   twins: {
     "keeps-on-clear": {
-      sentence: "clears SN and leaves ON clear though PIR is not empty (Linux before c112b5f50232, 2019)",
+      sentence: "clears SN and leaves ON clear though PIR is not empty",
+      bug: { id: "c112b5f50232", year: 2019 },
       setup: (world) =>
         migrate(world, {
           vcpu: (words, record) => ({
@@ -220,3 +223,26 @@ function trustsTheBit(words, record, state) {
     load: (word) => (word === record + CONTROL && state.flag ? 1 : words.load(word)),
   };
 }
+
+/** A vCPU that waits once, and a thread that kicks it. */
+function kicks(world, play) {
+  const { hosts, vm } = guest(world, ["vcpu", "vmm"]);
+  const vcpu = openVcpu(hosts.vcpu, vm);
+  const words = play === undefined ? hosts.vmm.words : override(hosts.vmm.words, play(hosts.vmm.words));
+  return {
+    threads: { vcpu: () => vcpu.wait(), vmm: () => descriptor.kick(words, vcpu.record, descriptor.KICKED) },
+    keeps: [vcpu],
+    end: ({ vcpu: why }) => expect(why === "kicked", `the wait ended with ${why}`),
+  };
+}
+
+export const kick = {
+  sentence: "A kick ends the vCPU's wait, also one that has only begun.",
+  setup: (world) => kicks(world),
+  twins: {
+    "no-mark": {
+      sentence: "wakes the vCPU without leaving a mark for one that is about to sleep",
+      setup: (world) => kicks(world, () => ({ or: () => 0 })),
+    },
+  },
+};

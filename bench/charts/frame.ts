@@ -6,8 +6,8 @@ export interface Series {
   readonly name: string;
   /** In data units; x ascending. */
   readonly points: readonly (readonly [x: number, y: number])[];
-  /** Marks at the points; without them it is a line only. */
-  readonly marks: boolean;
+  /** Where its marks stand. */
+  readonly marks: readonly (readonly [x: number, y: number])[];
 }
 
 export interface Axis {
@@ -25,7 +25,7 @@ export interface Chart {
   readonly series: readonly Series[];
 }
 
-const WIDTH = 880;
+const WIDTH = 940;
 const HEIGHT = 500;
 const PLOT = { left: 84, right: 660, top: 78, bottom: 428 };
 const LABEL_GAP = 18;
@@ -38,8 +38,11 @@ export function draw({ title, subtitle, x, y, series }: Chart): string {
   const py = (value: number) => PLOT.bottom - y.place(value) * (PLOT.bottom - PLOT.top);
   const drawn = series.map(({ points, marks }, i) => {
     const look = lookOf(i);
-    const places = points.map(([a, b]) => [px(a), py(b)] as const);
-    return polyline(places, look) + (marks ? places.map(([a, b]) => mark(a, b, look)).join("") : "");
+    const line = polyline(
+      points.map(([a, b]) => [px(a), py(b)] as const),
+      look,
+    );
+    return line + marks.map(([a, b]) => mark(px(a), py(b), look)).join("");
   });
   const ends = series.map(({ points }) => points.at(-1) ?? [0, 0]);
   const heights = spreadApart(
@@ -54,12 +57,14 @@ export function draw({ title, subtitle, x, y, series }: Chart): string {
     const height = heights[i]!;
     const from = PLOT.right + 10;
     return (
-      element("path", {
-        d: `M${endX + 6} ${endY}L${from + 4} ${height}`,
-        stroke: look.colour,
-        "stroke-width": 0.8,
-        fill: "none",
-      }) +
+      (endX < PLOT.right - 1
+        ? "" // it ends before: its look says which it is
+        : element("path", {
+            d: `M${endX + 6} ${endY}L${from + 4} ${height}`,
+            stroke: look.colour,
+            "stroke-width": 0.8,
+            fill: "none",
+          })) +
       polyline(
         [
           [from + 4, height],

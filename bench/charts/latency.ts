@@ -13,9 +13,15 @@ export function latencyChart(report: Report, trial: string): string | undefined 
     ?.trials.find(({ title }) => title === trial);
   const rows = found?.rows.filter(({ latencies }) => latencies !== undefined) ?? [];
   if (rows.length === 0) return undefined;
-  const series = rows.map(
-    (row): Series => ({ name: row.contestant, marks: false, points: percentiles(row) }),
-  );
+  const series = rows.map((row): Series => {
+    const points = percentiles(row);
+    // Marks where the axis has its ticks, as far as the curve goes.
+    const marks = TICKS.slice(1).flatMap((tick) => {
+      const next = points.find(([share]) => share >= tick);
+      return next === undefined ? [] : [[tick, next[1]] as const];
+    });
+    return { name: row.contestant, points, marks };
+  });
   return draw({
     title: `Latency ${trial}`,
     subtitle:

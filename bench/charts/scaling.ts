@@ -7,16 +7,13 @@ export function scalingChart(report: Report): string | undefined {
   if (suite === undefined) return undefined;
   const names = suite.trials[0]?.rows.map(({ contestant }) => contestant) ?? [];
   const series = names
-    .map(
-      (name): Series => ({
-        name,
-        marks: true,
-        points: suite.trials.flatMap(({ parameters, rows }) => {
-          const figure = rows.find(({ contestant }) => contestant === name)?.figures.register;
-          return figure === undefined ? [] : [[parameters.n ?? 1, figure.median] as const];
-        }),
-      }),
-    )
+    .map((name): Series => {
+      const points = suite.trials.flatMap(({ parameters, rows }) => {
+        const figure = rows.find(({ contestant }) => contestant === name)?.figures.register;
+        return figure === undefined ? [] : [[parameters.n ?? 1, figure.median] as const];
+      });
+      return { name, points, marks: points };
+    })
     .filter(({ points }) => points.length > 0);
   const sizes = suite.trials.map(({ parameters }) => parameters.n ?? 1);
   const low = Math.log10(Math.min(...sizes));

@@ -26,7 +26,7 @@ export class Compiler implements Disposable {
   }
 
   private async build(source: string): Promise<string> {
-    this.folder ??= mkdtempSync(join(tmpdir(), "irqbypass-bench-"));
+    this.folder ??= this.makeFolder();
     const program = join(this.folder, source.replace(/\.c$/, ""));
     try {
       await run("cc", ["-O2", "-std=gnu11", "-pthread", "-o", program, join(sources, source)]);
@@ -38,7 +38,18 @@ export class Compiler implements Disposable {
     return program;
   }
 
-  [Symbol.dispose](): void {
+  private makeFolder(): string {
+    const folder = mkdtempSync(join(tmpdir(), "irqbypass-bench-"));
+    process.on("exit", this.remove); // a run that is broken off leaves nothing behind either
+    return folder;
+  }
+
+  private readonly remove = (): void => {
     if (this.folder !== undefined) rmSync(this.folder, { recursive: true, force: true });
+  };
+
+  [Symbol.dispose](): void {
+    this.remove();
+    process.off("exit", this.remove);
   }
 }

@@ -3,7 +3,12 @@ import { Worker } from "node:worker_threads";
 import type { Role } from "../threads/peer.js";
 
 /** Words that a contestant and the thread beside it share, each on a line of its own. */
-export const Word = { mode: 0, ack: 16, ready: 32, ping: 48, pong: 64, words: 80 } as const;
+export const Word = { mode: 0, ack: 16, ready: 32, ping: 48, pong: 64, stamp: 80, words: 96 } as const;
+
+/** The 64-bit word in which the other thread notes when it was woken, by the one clock of `process.hrtime`. */
+export function stampOf({ buffer }: Int32Array<SharedArrayBuffer>): BigInt64Array {
+  return new BigInt64Array(buffer, Word.stamp * 4, 1);
+}
 
 /** What the other thread is to do; it sleeps while it is idle. */
 export const Mode = { idle: 0, busy: 1 } as const;
@@ -65,6 +70,14 @@ export function spinUntil(done: () => boolean): void {
   for (let looks = 1; !done(); looks++) {
     if (looks % 65536 === 0 && performance.now() > end) throw new Error("the other thread does not answer");
   }
+}
+
+/**
+ * Lets a thread that has said that it is about to sleep fall asleep, for so long that its core is asleep too: Linux in
+ * a virtual machine looks for work for another 50 us or so before it halts, and a wake-up in that time costs less.
+ */
+export function letSleep(): void {
+  pause(250);
 }
 
 /** Keeps the processor busy for so many microseconds. */

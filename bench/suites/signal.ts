@@ -2,7 +2,7 @@ import { EventEmitter } from "node:events";
 import { Vcpu } from "irqbypass";
 import { makeLinuxEventfd } from "../harness/linux.js";
 import { buildPosted } from "../harness/machines.js";
-import { type Peer, pause, spinUntil, spinWhile, startPeer, Word } from "../harness/peer.js";
+import { letSleep, type Peer, pause, spinUntil, spinWhile, startPeer, Word } from "../harness/peer.js";
 import { loadRingBuffer } from "../harness/ring-buffer.js";
 import { type Prepare, roundMs, type Suite } from "../harness/suite.js";
 import { measure, type Phase, timed, untimed } from "../harness/timing.js";
@@ -103,7 +103,7 @@ const halted: Prepare = async (parameters) => {
     1,
     untimed(() => {
       spinUntil(() => vcpu.inspect().nv === WAKEUP_VECTOR);
-      pause(20);
+      letSleep();
     }),
     timed(() => producer.signal()),
     untimed(() => {
@@ -211,7 +211,7 @@ const blockedReader: Prepare = async (parameters) => {
     1,
     untimed(() => {
       spinWhile(words, Word.ready, 0);
-      pause(50);
+      letSleep();
     }),
     timed(() => eventfd.signal()),
     untimed(() => {
@@ -265,6 +265,7 @@ export const signal: Suite = {
   trials: () => [{ title: "producer side", parameters: {}, contestants: Object.keys(contestants) }],
   notes: [
     "Running: the vCPU is loaded and has nothing pending, each of 200 vCPUs in turn; nobody touches the descriptor meanwhile. Harvested beside: one vCPU, which another core harvests without a pause.",
+    "Where a sleeper is woken, it may be woken on the signaller's own core: then its first steps are in the figure. How long it takes until it runs is in the suite latency.",
     "postMessage, the ring buffer and the eventfds only send here, except where a sleeper is woken; EventEmitter calls its listener in the same thread.",
   ],
 };

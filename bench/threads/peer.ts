@@ -5,14 +5,19 @@ import { LinuxEventfd, linux } from "irqbypass/linux";
 import { BaselineManager, type Registry } from "../baselines/manager.js";
 import { LockWatch } from "../harness/lock-watch.js";
 import type { VcpuData } from "../harness/machines.js";
-import { Mode, type PeerData, Word } from "../harness/peer.js";
+import { Mode, type PeerData, stampOf, Word } from "../harness/peer.js";
 import { loadRingBuffer } from "../harness/ring-buffer.js";
 import { Result, type StormData } from "../suites/storm.js";
 
 const { role, words, data } = workerData as PeerData;
 const port = parentPort!;
 const busy = () => Atomics.load(words, Word.mode) === Mode.busy;
-const acknowledge = () => Atomics.add(words, Word.ack, 1);
+const stamp = stampOf(words);
+/** Notes when, then that it was woken. */
+const acknowledge = () => {
+  stamp[0] = process.hrtime.bigint();
+  Atomics.add(words, Word.ack, 1);
+};
 
 /** Sleeps until there is work; for ever, since the process ends by itself. */
 function whenever(work: () => void): never {

@@ -167,7 +167,7 @@ async function textOf(report: Report): Promise<string> {
   const { violation, twin } = report;
   if (violation === undefined || twin || violation.steps === 0) return reportText(report);
   const again = await replayId(violation.id);
-  return `${reportText(report)}\n\n${chartOf(again, columns())}\n\n       --replay ${violation.id}\n`;
+  return `${reportText(report)}\n\n${chartOf(again, columns())}\n\n       --replay ${violation.id}`;
 }
 
 function summary(reports: readonly Report[], seconds: number): string {
@@ -177,12 +177,15 @@ function summary(reports: readonly Report[], seconds: number): string {
   const caught = twins.filter(({ passed }) => passed).length;
   const killed = shipped.reduce((sum, { tally }) => sum + tally.killed, 0);
   const schedules = shipped.reduce((sum, { tally }) => sum + tally.schedules, 0);
-  const bounded = shipped.filter(({ extent }) => extent === "bounded").length;
+  const extents = (["exhaustive", "bounded", "interrupted", "violated"] as const)
+    .map((extent) => [shipped.filter((report) => report.extent === extent).length, extent] as const)
+    .filter(([number]) => number > 0)
+    .map(([number, extent]) => `${number} ${extent}`);
   const parts = [`${hold} of ${shipped.length} scenarios hold`];
   if (twins.length > 0) parts.push(`${caught} of ${twins.length} twins caught`);
   return (
     `\n${parts.join(", ")}, in ${seconds.toFixed(1)} s\n` +
-    `${count(schedules)} schedules, ${count(killed)} of them with a death; ${shipped.length - bounded} exhaustive, ${bounded} bounded\n`
+    `${count(schedules)} schedules, ${count(killed)} of them with a death; ${extents.join(", ")}\n`
   );
 }
 

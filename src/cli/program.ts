@@ -3,6 +3,7 @@
  */
 import { readFileSync } from "node:fs";
 import { Command, type CommanderError } from "commander";
+import { benchCommand } from "./bench.js";
 import { doctorCommand } from "./doctor.js";
 import { exploreCommand } from "./explore.js";
 import type { BuildMachine } from "./run/machine.js";
@@ -29,6 +30,7 @@ export function createProgram(build: BuildMachine): Command {
     .addCommand(runCommand(build))
     .addCommand(exploreCommand())
     .addCommand(doctorCommand())
+    .addCommand(benchCommand())
     .addHelpText(
       "after",
       `
@@ -38,6 +40,7 @@ Examples:
   irqbypass run --json | jq .totals    one JSON object
   irqbypass explore                    every interleaving of every scenario, and what it finds
   irqbypass doctor                     which interrupts of this host's VMs are bypassed, and if not, why
+  irqbypass bench --quick              what it costs on this machine
 
 Exit codes: 0 all is well, 1 an interrupt was lost or the command failed, 2 wrong usage;
 doctor has its own, see irqbypass doctor --help.`,

@@ -92,7 +92,9 @@ export abstract class EventfdContext implements Disposable {
       return left === 0;
     });
     const irqfd = last ? words.load(this.record + E.irqfd) : 0;
-    if (irqfd !== 0) this.memory.kinds[words.get(irqfd + Consumer.kind)]?.hangup?.(this.memory, irqfd);
+    // Under the host mutex: the record may be on its way back to its pool.
+    const kind = irqfd === 0 ? 0 : mutex.guard(() => words.get(irqfd + Consumer.kind));
+    if (irqfd !== 0) this.memory.kinds[kind]?.hangup?.(this.memory, irqfd);
     dropContext(this.memory, this.record);
   }
 

@@ -1,4 +1,5 @@
 import { IrqBypassError } from "../host/errors.js";
+import { withAtomics } from "./arrays.js";
 import { ExploredMemory, scatter } from "./memory.js";
 import type { Performed } from "./op.js";
 import type { Cast, Discipline, ScenarioOptions } from "./scenario.js";
@@ -43,7 +44,9 @@ export interface ExploreSettings extends ScenarioOptions {
 
 /** A place in the tree of schedules: how things stood, and what is left to try. */
 interface Place {
+  /** The first `total` are in force. */
   readonly choices: Choice[];
+  total: number;
   next: number;
   /** The choice that is being followed. */
   chosen: Choice;
@@ -51,7 +54,7 @@ interface Place {
   low: number;
   high: number;
   /** Threads as they stood, {@link FIELDS} numbers each. */
-  readonly threads: number[];
+  readonly threads: Int32Array;
   /** The thread that made the last step, -1 for none. */
   last: number;
   preemptions: number;
@@ -137,7 +140,7 @@ export class Explorer implements Stage {
     const traces = Error.stackTraceLimit;
     Error.stackTraceLimit = 0; // the errors of the code under test are caught by the thousand
     try {
-      this.walk();
+      withAtomics(this.past, () => this.walk());
     } finally {
       Error.stackTraceLimit = traces;
       this.restore(this.places[0]!);
@@ -167,17 +170,24 @@ export class Explorer implements Stage {
     choices: readonly Choice[],
     trace?: (performed: Performed, step: number) => void,
   ): readonly Choice[] {
+    return withAtomics(this.past, () => this.walkOne(choices, trace));
+  }
+
+  private walkOne(
+    choices: readonly Choice[],
+    trace: ((performed: Performed, step: number) => void) | undefined,
+  ): readonly Choice[] {
     const made: Choice[] = [];
     this.single = true;
     if (trace !== undefined) this.trace = (performed) => trace(performed, made.length - 1);
     this.reach(-1);
     while (this.violation === undefined) {
       const place = this.places[this.depth]!;
-      const wanted = choices[made.length] ?? place.choices[0];
+      const offered = place.choices.slice(0, place.total);
+      const wanted = choices[made.length] ?? offered[0];
       if (wanted === undefined) break;
-      const offered = isKill(wanted) ? killOf(threadOf(wanted), 0) : wanted;
-      if (!place.choices.includes(offered)) {
-        if (place.choices.length === 0) break;
+      if (!offered.includes(isKill(wanted) ? killOf(threadOf(wanted), 0) : wanted)) {
+        if (offered.length === 0) break;
         throw new IrqBypassError(
           "EINVAL",
           `this schedule is of another scenario or version: step ${made.length + 1} is not possible`,
@@ -194,11 +204,18 @@ export class Explorer implements Stage {
 
   private single = false;
 
+  /** Somebody uses `Atomics` directly: allowed on what is not the explored memory. */
+  private readonly past = (array: unknown) => {
+    const { view } = this.memory;
+    if (this.direct || !ArrayBuffer.isView(array) || array.buffer !== view.buffer) return;
+    this.violated("Atomics is used on the memory itself, past the seam");
+  };
+
   /** Makes the other steps that are possible here and takes them back: only for what they touch. */
   private tryOthers(place: Place, wanted: Choice): void {
     const { trace, depth } = this;
     this.trace = undefined;
-    for (const choice of [...place.choices]) {
+    for (const choice of place.choices.slice(0, place.total)) {
       if (choice === wanted || choice !== stepOf(threadOf(choice))) continue;
       this.perform(choice);
       this.violation = undefined;
@@ -218,7 +235,7 @@ export class Explorer implements Stage {
     this.reach(-1);
     while (this.violation === undefined && !this.stopping) {
       const place = this.places[this.depth]!;
-      if (place.next < place.choices.length) {
+      if (place.next < place.total) {
         this.restore(place);
         this.perform(place.choices[place.next++]!);
       } else {
@@ -370,7 +387,7 @@ export class Explorer implements Stage {
       touched.push(running, touching[mine]!, touching[mine + 1]!);
     }
     if (this.mortal[running] && place.kills === 0) {
-      for (let writes = 1; writes <= this.writes; writes++) place.choices.push(killOf(running, writes));
+      for (let writes = 1; writes <= this.writes; writes++) offer(place, killOf(running, writes));
     }
   }
 
@@ -380,7 +397,7 @@ export class Explorer implements Stage {
     const before = this.places[this.depth];
     this.depth += 1;
     if (this.depth > this.tally.depth) this.tally.depth = this.depth;
-    this.places[this.depth] ??= newPlace();
+    this.places[this.depth] ??= newPlace(this.threads.length);
     const place = this.places[this.depth]!;
     this.enter(place, before, last);
     if (this.cast.always !== undefined) this.check(this.cast.always);
@@ -398,7 +415,7 @@ export class Explorer implements Stage {
     }
     if (this.depth >= (this.settings.maxDepth ?? Infinity)) return false;
     this.choose(place);
-    if (place.choices.length > 0) return true;
+    if (place.total > 0) return true;
     place.schedules = 1;
     this.tally.runs += 1;
     this.finish();
@@ -408,8 +425,8 @@ export class Explorer implements Stage {
   /** Fills in a place from how things stand. */
   private enter(place: Place, before: Place | undefined, last: number): void {
     const { memory, threads } = this;
-    place.choices.length = 0;
-    place.touched.length = 0;
+    place.total = 0;
+    if (place.touched.length > 0) place.touched.length = 0;
     place.next = 0;
     place.mark = memory.mark;
     place.low = memory.low;
@@ -462,16 +479,16 @@ export class Explorer implements Stage {
   /** What can happen here: the thread that ran goes first, so that schedules with few switches come first. */
   private choose(place: Place): void {
     const { threads, settings } = this;
-    const { choices, last } = place;
-    if (last >= 0 && ready(threads[last]!)) choices.push(stepOf(last));
-    const free = choices.length === 0 || place.preemptions < (settings.preemptions ?? Infinity);
+    const { last } = place;
+    if (last >= 0 && ready(threads[last]!)) offer(place, stepOf(last));
+    const free = place.total === 0 || place.preemptions < (settings.preemptions ?? Infinity);
     if (free)
       for (const thread of threads)
-        if (thread.index !== last && ready(thread)) choices.push(stepOf(thread.index));
+        if (thread.index !== last && ready(thread)) offer(place, stepOf(thread.index));
     this.chooseTimeouts(place);
     if (place.kills > 0) return;
     for (const { index, status } of threads) {
-      if (this.mortal[index] && status !== Status.done) choices.push(killOf(index, 0));
+      if (this.mortal[index] && status !== Status.done) offer(place, killOf(index, 0));
     }
   }
 
@@ -479,11 +496,11 @@ export class Explorer implements Stage {
     const { timeouts = "never" } = this.settings;
     if (timeouts === "never") return;
     const stuck =
-      place.choices.length === 0 &&
+      place.total === 0 &&
       this.threads.some((thread, index) => !this.daemons[index] && ended(thread) === false);
     if (!stuck && (timeouts === "stuck" || place.timeouts >= timeouts)) return;
     for (const { index, status, waitTimed } of this.threads) {
-      if (status === Status.asleep && waitTimed === 1) place.choices.push(timeoutOf(index));
+      if (status === Status.asleep && waitTimed === 1) offer(place, timeoutOf(index));
     }
   }
 
@@ -560,15 +577,16 @@ export class Explorer implements Stage {
   }
 }
 
-function newPlace(): Place {
+function newPlace(threads: number): Place {
   return {
     choices: [],
+    total: 0,
     next: 0,
     chosen: 0,
     mark: 0,
     low: 0,
     high: 0,
-    threads: [],
+    threads: new Int32Array(threads * FIELDS),
     last: -1,
     preemptions: 0,
     timeouts: 0,
@@ -578,6 +596,11 @@ function newPlace(): Place {
     killed: 0,
     touched: [],
   };
+}
+
+/** One more thing that can happen at a place. */
+function offer(place: Place, choice: Choice): void {
+  place.choices[place.total++] = choice;
 }
 
 const ended = ({ status }: ThreadWords) => status === Status.done || status === Status.dead;
@@ -597,5 +620,3 @@ function textPrint(value: unknown, seed: number): number {
   for (let at = 0; at < text.length; at++) hash = scatter(hash, text.charCodeAt(at), seed);
   return hash;
 }
-
-export { FIELDS };

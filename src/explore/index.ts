@@ -2,6 +2,7 @@
  * Runs every interleaving of a few threads over shared memory, and finds the one that goes wrong. See docs/explore.md
  * for what it can show and what it cannot.
  */
+export { sharedArray } from "./arrays.js";
 export { type ChartLine, type Detail, drawChart } from "./chart.js";
 export { Explorer, type ExploreSettings, type Tally, type Violation } from "./explorer.js";
 export { replayId, saveTest, subjectOfReplay, subjects } from "./files.js";

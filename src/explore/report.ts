@@ -17,6 +17,8 @@ export interface Report {
   readonly extent: "exhaustive" | "bounded" | "interrupted" | "violated";
   /** What it is bounded by, where it is. */
   readonly bounds: readonly string[];
+  /** What is taken for granted about waits. */
+  readonly timeLimits: "never pass" | "pass when nothing else can happen" | "pass at any moment, as bounded";
   readonly seconds: number;
   readonly violation: { readonly message: string; readonly id: string; readonly steps: number } | undefined;
   readonly passed: boolean;
@@ -86,6 +88,7 @@ export function exploreSubject(subject: Subject, more: ExploreSettings = {}): Re
           ? "bounded"
           : "exhaustive",
     bounds,
+    timeLimits: TIME_LIMITS[typeof settings.timeouts === "number" ? "any" : (settings.timeouts ?? "never")],
     seconds,
     violation,
     passed: subject.twin ? found !== undefined : found === undefined && !explorer.interrupted,
@@ -101,10 +104,17 @@ function told(
   return { message, id: `${subject.name}:${formatSchedule(choices)}`, steps: choices.length };
 }
 
+const TIME_LIMITS = {
+  never: "never pass",
+  stuck: "pass when nothing else can happen",
+  any: "pass at any moment, as bounded",
+} as const;
+
 function boundsOf({ preemptions, timeouts }: ExploreSettings): string[] {
   const bounds: string[] = [];
-  if (preemptions !== undefined) bounds.push(`${preemptions} preemptions`);
-  if (typeof timeouts === "number") bounds.push(`${timeouts} time limits passing early`);
+  if (preemptions !== undefined) bounds.push(`${preemptions} preemption${preemptions === 1 ? "" : "s"}`);
+  if (typeof timeouts === "number")
+    bounds.push(`${timeouts} early end${timeouts === 1 ? "" : "s"} of a time limit`);
   return bounds;
 }
 
@@ -141,7 +151,7 @@ export function reportText(report: Report): string {
         : "";
     lines.push(
       `       ${threads.length} threads, up to ${tally.depth} steps; ${where} stand for ${count(tally.schedules)} schedules${killed}`,
-      `       ${how} in ${seconds.toFixed(2)} s (${rate})${miss}`,
+      `       ${how} in ${seconds.toFixed(2)} s (${rate}); time limits ${report.timeLimits}${miss}`,
     );
     if (twin) lines.push("       NOT CAUGHT: this twin is wrong, and no schedule shows it");
   } else if (twin) {

@@ -295,13 +295,13 @@ export class ThreadWords implements Words {
       this.cursor = at + 1;
       return this.results[at] as number;
     }
-    this.begin(op, word, "change", value);
     const { memory } = this.stage;
     const old = memory.view[word]!;
     let now = value | 0;
     if (op === Op.or) now = old | value;
     else if (op === Op.and) now = old & value;
     else if (op === Op.add) now = (old + value) | 0;
+    this.begin(op, word, now === old ? "read" : "change", value);
     if (now !== old) memory.write(word, now);
     return this.end(op, word, old, now, value);
   }

@@ -43,8 +43,8 @@ export const enum Header {
   bypass = 17,
   /** Threads attached so far; fences look at no slot above it. A */
   threads = 18,
-  /** Attached threads that do not sleep in a wait of this library. A */
-  awake = 19,
+  /** Threads that look for what they wait for, before they sleep. A */
+  looking = 19,
 
   /** The host mutex: pools, both indexes, every connect and disconnect. A */
   mutex = 32,
@@ -292,11 +292,13 @@ export const IOAPIC_PINS = 24;
 /** Routes of the table that VMs with an I/O APIC start with: each of its pins, and those of two PICs. */
 export const DEFAULT_ROUTES = 40;
 
-/** A GSI routing table: for each GSI the first of its routes. */
+/** A GSI routing table: for each GSI the first of its routes, and for each pin of the I/O APIC the GSI that leads to it. */
 export const enum Routing {
   count = 2, // V
   gsi = 16, // V, 4096 words
-  words = 4112,
+  /** The last GSI of the table that leads to the pin, plus one. */
+  pins = 4112, // V, 24 words
+  words = 4144,
 }
 export const MAX_GSI = 4096;
 

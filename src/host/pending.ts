@@ -57,14 +57,24 @@ export class PendingIrqfds {
   }
 
   /**
-   * Takes out every pending irqfd and calls `inject` with it. An irqfd raised meanwhile is either taken now or
-   * stays. At least once across the death of the taker: `injecting` is left behind for repair to raise again.
+   * Takes out every pending irqfd and calls `visit` with it, to claim and inject it. An irqfd raised meanwhile is either
+   * taken now or stays. At least once across the death of the taker: `injecting` is left behind for repair to raise again.
    */
-  takeAll(inject: (irqfd: number) => void): void {
-    this.take(this.levels.length - 1, 0, inject);
+  takeAll(visit: (irqfd: number) => void): void {
+    this.take(this.levels.length - 1, 0, visit);
   }
 
-  private take(level: number, index: number, inject: (irqfd: number) => void): void {
+  /** Takes the injection of `irqfd` upon the caller, who has announced it; false where none is due or another has it. */
+  claim(irqfd: number): boolean {
+    return this.words.compareExchange(irqfd + Consumer.pending, State.due, State.injecting) === State.due;
+  }
+
+  /** The claimed injection is done. Raised again meanwhile, the irqfd stays pending. */
+  settle(irqfd: number): void {
+    this.words.compareExchange(irqfd + Consumer.pending, State.injecting, State.idle);
+  }
+
+  private take(level: number, index: number, visit: (irqfd: number) => void): void {
     const { words } = this;
     const word = this.levels[level]! + index;
     // Cleared before what it sums up is read, or a bit set in between would have no summary.
@@ -73,17 +83,9 @@ export class PendingIrqfds {
       const bit = 31 - Math.clz32(bits);
       bits &= ~(1 << bit);
       const number = index * 32 + bit;
-      if (level > 0) this.take(level - 1, number, inject);
-      else this.injectOne(this.consumers.at(number), inject);
+      if (level > 0) this.take(level - 1, number, visit);
+      else visit(this.consumers.at(number));
     }
-  }
-
-  private injectOne(irqfd: number, inject: (irqfd: number) => void): void {
-    const pending = irqfd + Consumer.pending;
-    if (this.words.compareExchange(pending, State.due, State.injecting) !== State.due) return;
-    inject(irqfd);
-    // Raised again during the injection: then the word is `due` and its bit is set again, so it stays.
-    this.words.compareExchange(pending, State.injecting, State.idle);
   }
 
   /** Is anything pending? */

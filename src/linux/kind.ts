@@ -78,10 +78,14 @@ export function linux(): LinuxKind {
   };
 }
 
-/** What a device does: adds 1. A full counter has more to read than a device can count, and that is no error. */
+/**
+ * What a device does: adds 1. To a full counter, where the kernel's own signal saturates and wakes, user space can add
+ * nothing: it stays as it is, and a write of 0 wakes who listens.
+ */
 export function signalFd(ffi: Ffi, fd: number): void {
-  const result = ffi.write(fd, new BigUint64Array([1n]));
-  if (result !== EAGAIN) checked(result, "write", `eventfd fd ${fd}`);
+  let result = ffi.write(fd, new BigUint64Array([1n]));
+  if (result === EAGAIN) result = ffi.write(fd, new BigUint64Array([0n]));
+  checked(result, "write", `eventfd fd ${fd}`);
 }
 
 /** Can the calling thread make system calls? */

@@ -4,7 +4,7 @@
  */
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { Consumer, Rec } from "../host/layout.js";
-import { relayOne } from "../vm/relay.js";
+import { deliverSignal } from "../vm/relay.js";
 import { checked } from "./checked.js";
 import { EPOLL_EVENT_BYTES, eventAt, relayEpoll } from "./epoll.js";
 import type { Ffi } from "./ffi.js";
@@ -49,9 +49,9 @@ export class LinuxRelay {
       if (eventfd === 0 || words.get(irqfd + Rec.generation) !== generation) return;
       // The first event of an eventfd that was not at 0 when it was assigned: an interrupt, but the count stays.
       if (words.exchange(irqfd + Consumer.leftover, 0) === 0) this.ffi.read(fdOf(host, eventfd), this.count);
+      deliverSignal(host, irqfd);
     } finally {
       thread.leave(thread.writing);
     }
-    relayOne(host, irqfd);
   }
 }

@@ -12,6 +12,7 @@ import { Consumer, Eventfd, LEVEL, Thread, Vm } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
 import { Mode, modeOf, targetOf } from "../posting/irte.js";
 import { reasonCode } from "../posting/reason.js";
+import { relayOne } from "./relay.js";
 import { addResampler, removeResampler } from "./resample.js";
 
 /** What an irqfd is assigned with. */
@@ -64,16 +65,17 @@ export function assign(host: BypassHost, wanted: Assignment): Assigned {
     const record = pools.consumer.allocate();
     holdContext(host, eventfd);
     if (wanted.resample !== 0) holdContext(host, wanted.resample);
+    // Under the host mutex: a close may still look at whose the record was before.
+    words.set(record + Consumer.kind, wanted.kind);
+    words.set(record + Consumer.owner, thread.record);
+    words.set(record + Consumer.policy, POLICIES.indexOf(policy));
+    words.set(record + Consumer.vm, vm);
+    words.set(record + Consumer.gsi, gsi);
+    words.set(record + Consumer.resample, wanted.resample);
+    words.set(record + Consumer.flags, wanted.resample === 0 ? 0 : LEVEL);
     return { record, handle: pools.consumer.handle(record) };
   });
   const irqfd = assigned.record;
-  words.set(irqfd + Consumer.kind, wanted.kind);
-  words.set(irqfd + Consumer.owner, thread.record);
-  words.set(irqfd + Consumer.policy, POLICIES.indexOf(policy));
-  words.set(irqfd + Consumer.vm, vm);
-  words.set(irqfd + Consumer.gsi, gsi);
-  words.set(irqfd + Consumer.resample, wanted.resample);
-  words.set(irqfd + Consumer.flags, wanted.resample === 0 ? 0 : LEVEL);
   const progress: Progress = { bound: false, listening: false };
   try {
     vmMutex.guard(() => {
@@ -112,7 +114,7 @@ function begin(host: BypassHost, wanted: Assignment, irqfd: number, progress: Pr
     );
   }
   words.store(irqfd + Consumer.target, wanted.resolve());
-  // Before the binding: a writer that sees the binding raises the irqfd, and the relay drops what has no source.
+  // Before the binding: a relay that hears of the eventfd through the binding finds its way back by the source.
   words.store(irqfd + Consumer.source, eventfd);
   if (words.compareExchange(eventfd + Eventfd.irqfd, 0, irqfd) !== 0) {
     const name = `eventfd ${pools.eventfd.slot(eventfd)}`;
@@ -126,9 +128,10 @@ function begin(host: BypassHost, wanted: Assignment, irqfd: number, progress: Pr
   }
   progress.bound = true;
   link(host, vm, irqfd);
+  // First of the two: a refusal must not read the counter out, as the end of listening does.
+  if (wanted.policy !== "off") registerConsumer(host, irqfd, wanted);
   const due = listenOf(host, irqfd, eventfd).start(host, irqfd, eventfd);
   progress.listening = true;
-  if (wanted.policy !== "off") registerConsumer(host, irqfd, wanted);
   if (due) host.pending.raise(irqfd);
 }
 
@@ -182,7 +185,9 @@ function takeDown(
   words.store(eventfd + Eventfd.irqfd, 0);
   if (listening) listenOf(host, irqfd, eventfd).stop(host, irqfd, eventfd);
   else thread.fenceAll(Thread.writing, eventfd);
-  // The relay announces an irqfd before it looks at its source, so from here on it has either finished or stops there.
+  // A signal from before this is an interrupt (irqfd_shutdown flushes its inject work), whoever of the two claims it. The
+  // relay announces the irqfd before it claims, so after the fence it has finished and finds nothing more to claim.
+  relayOne(host, irqfd);
   thread.fenceAll(Thread.writing, irqfd);
   words.store(irqfd + Consumer.pending, 0);
   manager.unregisterConsumer(irqfd);

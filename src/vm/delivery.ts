@@ -66,7 +66,8 @@ export function isLevel(words: Words, vcpu: number, vector: number): boolean {
   return (words.load(vcpu + Vcpu.tmr + (vector >>> 5)) & (1 << (vector & 31))) !== 0;
 }
 
-function markTrigger(words: Words, vcpu: number, vector: number, level: boolean): void {
+/** Notes how a vector is about to be delivered. What a device posts by itself leaves this alone, as hardware does. */
+export function markTrigger(words: Words, vcpu: number, vector: number, level: boolean): void {
   const word = vcpu + Vcpu.tmr + (vector >>> 5);
   const bit = 1 << (vector & 31);
   if (((words.load(word) & bit) !== 0) === level) return;

@@ -53,13 +53,15 @@ const irqfdKind: Kind = {
 /** Deassigns an irqfd whose eventfd nobody can write to any more. */
 export function hangUp(host: BypassHost, irqfd: number): void {
   const { words, mutex } = host;
-  const vm = words.get(irqfd + Consumer.vm);
+  const vm = mutex.guard(() => words.get(irqfd + Consumer.vm));
   if (vm === 0) return; // deassigned meanwhile
-  deassign(host, vmMutex(host, vm), () => {
+  deassign(host, vmMutex(host, vm), () =>
     // Looked at again: the record may have become that of another irqfd, whose eventfd is open.
-    const eventfd = words.get(irqfd + Consumer.vm) === vm ? words.load(irqfd + Consumer.source) : 0;
-    return eventfd !== 0 && mutex.guard(() => words.get(eventfd + Eventfd.handles) === 0) ? irqfd : 0;
-  });
+    mutex.guard(() => {
+      const eventfd = words.get(irqfd + Consumer.vm) === vm ? words.load(irqfd + Consumer.source) : 0;
+      return eventfd !== 0 && words.get(eventfd + Eventfd.handles) === 0 ? irqfd : 0;
+    }),
+  );
 }
 
 /**

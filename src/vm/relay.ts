@@ -6,6 +6,7 @@ import { Consumer, Header, LEVEL, Vcpu } from "../host/layout.js";
 import type { HostHandle, HostMemory } from "../host/memory.js";
 import { post } from "../posting/descriptor.js";
 import { Mode, modeOf, targetOf, vectorOf } from "../posting/irte.js";
+import { markTrigger } from "./delivery.js";
 import { inject } from "./routing.js";
 import { vmMutex } from "./vm-mutex.js";
 
@@ -53,24 +54,34 @@ export function runRelay(memory: HostMemory): void {
 }
 
 /**
- * Injects one irqfd that was claimed. The in-flight word is there from before the irqfd is looked at until nothing of
- * it is used any more: deassign and routing updates fence on it, and they hold no mutex while they do.
+ * Injects what is pending of one irqfd, unless another thread has claimed it. The in-flight word is there from before the
+ * claim until nothing of the irqfd is used any more: deassign and routing updates fence on it, and they hold no mutex
+ * while they do. What deassign finds unclaimed it injects itself, so a claim is never left to a thread that may not look.
  */
 export function relayOne(memory: HostMemory, irqfd: number): void {
-  const { words, thread, pools } = memory;
+  const { words, thread, pending } = memory;
   words.store(thread.writing, irqfd);
   try {
-    if (words.load(irqfd + Consumer.source) === 0) return; // deassigned meanwhile
-    const target = words.load(irqfd + Consumer.target);
-    if (modeOf(target) === Mode.posted) {
-      post(words, pools.vcpu.base + targetOf(target) * Vcpu.words, vectorOf(target));
-    } else {
-      // No plain MSI to one vCPU: by the live table.
-      const vm = words.get(irqfd + Consumer.vm);
-      const level = (words.get(irqfd + Consumer.flags) & LEVEL) !== 0;
-      vmMutex(memory, vm).guard(() => inject(memory, vm, words.get(irqfd + Consumer.gsi), level));
-    }
+    if (!pending.claim(irqfd)) return; // deassign was here first, or the record is another's by now
+    deliverSignal(memory, irqfd);
+    pending.settle(irqfd);
   } finally {
     thread.leave(thread.writing);
+  }
+}
+
+/** Delivers one signal of an irqfd that the calling thread has announced. */
+export function deliverSignal(memory: HostMemory, irqfd: number): void {
+  const { words, pools } = memory;
+  const target = words.load(irqfd + Consumer.target);
+  if (modeOf(target) === Mode.posted) {
+    const vcpu = pools.vcpu.base + targetOf(target) * Vcpu.words;
+    markTrigger(words, vcpu, vectorOf(target), false); // before the post, as every delivery by software
+    post(words, vcpu, vectorOf(target));
+  } else {
+    // No plain MSI to one vCPU: by the live table.
+    const vm = words.get(irqfd + Consumer.vm);
+    const level = (words.get(irqfd + Consumer.flags) & LEVEL) !== 0;
+    vmMutex(memory, vm).guard(() => inject(memory, vm, words.get(irqfd + Consumer.gsi), level));
   }
 }

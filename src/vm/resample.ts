@@ -4,10 +4,10 @@
  */
 import { dropContext, holdContext } from "../eventfd/context.js";
 import { signalRecord } from "../eventfd/signal.js";
-import { Chip, Consumer, Route, RouteType, Vm } from "../host/layout.js";
+import { Consumer, Vm } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { endOfPin, pinsOf, Source, serviceAfterUnmask, writeRegister } from "./ioapic.js";
-import { firstRoute, setGsi } from "./routing.js";
+import { gsiOfPin, setGsi } from "./routing.js";
 import { vmMutex } from "./vm-mutex.js";
 
 /** Adds a level-triggered irqfd to those that are asked. Under the VM's mutex. */
@@ -83,22 +83,14 @@ function signalAll(memory: HostMemory, asked: readonly number[]): void {
   }
 }
 
-/** The level-triggered irqfds whose GSI is routed to this pin. */
+/** The level-triggered irqfds of the GSI that leads to this pin (kvm_notify_acked_irq). */
 function resamplersOf(memory: HostMemory, vm: number, pin: number): number[] {
   const { words } = memory;
+  const gsi = gsiOfPin(memory, vm, pin);
   const found: number[] = [];
+  if (gsi < 0) return found; // GSI 2^32-1 is -1 as a word, and leads nowhere
   for (let one = words.load(vm + Vm.resamplers); one !== 0; one = words.load(one + Consumer.nextResampler)) {
-    if (reachesPin(memory, vm, words.get(one + Consumer.gsi), pin)) found.push(one);
+    if (words.get(one + Consumer.gsi) === gsi) found.push(one);
   }
   return found;
-}
-
-function reachesPin(memory: HostMemory, vm: number, gsi: number, pin: number): boolean {
-  const { words } = memory;
-  for (let route = firstRoute(memory, vm, gsi); route !== 0; route = words.get(route + Route.next)) {
-    const toIoapic =
-      words.get(route + Route.type) === RouteType.irqchip && words.get(route + Route.a) === Chip.ioapic;
-    if (toIoapic && words.get(route + Route.b) === pin) return true;
-  }
-  return false;
 }

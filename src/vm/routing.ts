@@ -2,7 +2,7 @@
  * GSI routing in shared memory: a table per VM, replaced as a whole (virt/kvm/irqchip.c). The live table is read and
  * replaced under the VM's mutex; every irqfd keeps what its GSI comes to in one word, so that a signal reads no table.
  */
-import { Chip, Header, Route, RouteType, Routing, Vcpu, Vm } from "../host/layout.js";
+import { Chip, Header, IOAPIC_PINS, MAX_GSI, Route, RouteType, Routing, Vcpu, Vm } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { posted, relayed } from "../posting/irte.js";
 import { Delivery, deliver, type Message, matches, vcpusOf } from "./delivery.js";
@@ -23,6 +23,7 @@ export function buildTable(memory: HostMemory, routes: readonly RouteWords[]): n
       words.set(route + Route.c, c);
       words.set(route + Route.next, words.get(head));
       words.set(head, route);
+      if (type === RouteType.irqchip && a === Chip.ioapic) words.set(table + Routing.pins + b, gsi + 1);
       words.set(table + Routing.count, words.get(table + Routing.count) + 1);
     }
     return table;
@@ -45,6 +46,7 @@ export function freeTable(memory: HostMemory, table: number): void {
     }
     words.set(slot, 0);
   }
+  for (let pin = 0; pin < IOAPIC_PINS; pin++) words.set(table + Routing.pins + pin, 0);
   words.set(table + Routing.count, 0);
   mutex.guard(() => pools.routing.releaseZeroed(table));
 }
@@ -52,9 +54,13 @@ export function freeTable(memory: HostMemory, table: number): void {
 /** The first route of a GSI, or 0; 0 too for a GSI that no table can have. Under the VM's mutex. */
 export function firstRoute(memory: HostMemory, vm: number, gsi: number): number {
   const table = memory.words.get(vm + Vm.routing);
-  return table === 0 || gsi >>> 0 >= Routing.words - Routing.gsi
-    ? 0
-    : memory.words.get(table + Routing.gsi + gsi);
+  return table === 0 || gsi >>> 0 >= MAX_GSI ? 0 : memory.words.get(table + Routing.gsi + gsi);
+}
+
+/** The GSI that leads to a pin of the I/O APIC, -1 for none: of several, the last of the table. Under the VM's mutex. */
+export function gsiOfPin(memory: HostMemory, vm: number, pin: number): number {
+  const table = memory.words.get(vm + Vm.routing);
+  return table === 0 ? -1 : memory.words.get(table + Routing.pins + pin) - 1;
 }
 
 /**

@@ -2,7 +2,7 @@ import type { BypassHost } from "../bypass/bypass-host.js";
 import type { Policy } from "../bypass/remapping.js";
 import type { EventfdContext } from "../eventfd/context.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Eventfd as E, MAX_VCPUS, Vm as V, Vcpu, VmFlag } from "../host/layout.js";
+import { Consumer, Eventfd as E, MAX_VCPUS, RouteType, Vm as V, Vcpu, VmFlag } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
 import { initialise } from "../posting/descriptor.js";
 import { assign, checkIrqfd, deassign, deassignAll } from "./assignment.js";
@@ -85,12 +85,20 @@ export class Vm implements Disposable {
 
   /**
    * Replaces the whole routing table (KVM_SET_GSI_ROUTING). When it has returned nothing uses an old route. Throws
-   * EINVAL for a bad entry, ENOMEM, and EOPNOTSUPP where a connected irqfd with bypass: "require" could not be
+   * EINVAL for a bad entry or a pin in a VM that has no I/O APIC, ENOMEM, and EOPNOTSUPP where a connected irqfd with bypass: "require" could not be
    * bypassed any more; the old table stays then. Blocks for this VM's mutex, and for signals that are under way.
    */
   setGsiRouting(routes: readonly GsiRoute[]): void {
     this.check();
-    replaceRoutes(this.host, this.record, this.mutex, checkRoutes(routes));
+    const checked = checkRoutes(routes);
+    const pin = this.isBare ? checked.find(({ type }) => type === RouteType.irqchip) : undefined;
+    if (pin !== undefined) {
+      throw new IrqBypassError(
+        "EINVAL",
+        `GSI ${pin.gsi} leads to an interrupt controller, and VM ${this.id} was made with apic: false: use an msi`,
+      );
+    }
+    replaceRoutes(this.host, this.record, this.mutex, checked);
   }
 
   /**
@@ -119,11 +127,11 @@ export class Vm implements Disposable {
 
   /**
    * Deassigns the irqfd that matches both `eventfd` and `gsi`; returns whether there was one. Throws nothing where
-   * nothing matches, as KVM_IRQFD_FLAG_DEASSIGN.
+   * nothing matches, as KVM_IRQFD_FLAG_DEASSIGN; EBADF for a closed eventfd, EINVAL for what is none of this host.
    */
   deassign(eventfd: EventfdContext, gsi: number): boolean {
     this.check();
-    eventfd.handle;
+    checkIrqfd(this.host, eventfd, gsi, "off");
     const { words } = this.host;
     return deassign(this.host, this.mutex, () => {
       const irqfd = words.load(eventfd.record + E.irqfd);
@@ -177,7 +185,7 @@ export class Vm implements Disposable {
   /** The VM's I/O APIC, as its guest programs it. Throws EINVAL for a VM without a local APIC. */
   get ioapic(): IoApic {
     this.check();
-    if (this.host.words.get(this.record + V.flags) & VmFlag.bare) {
+    if (this.isBare) {
       throw new IrqBypassError("EINVAL", `VM ${this.id} was made with apic: false and has no I/O APIC`);
     }
     return new IoApic(this.host, this.record);
@@ -185,12 +193,17 @@ export class Vm implements Disposable {
 
   private checkResample(resample: EventfdContext): void {
     checkIrqfd(this.host, resample, 0, "off");
-    if (this.host.words.get(this.record + V.flags) & VmFlag.bare) {
+    if (this.isBare) {
       throw new IrqBypassError(
         "EINVAL",
         `a level-triggered irqfd needs an I/O APIC, and VM ${this.id} was made with apic: false`,
       );
     }
+  }
+
+  /** Made with apic: false. */
+  private get isBare(): boolean {
+    return (this.host.words.get(this.record + V.flags) & VmFlag.bare) !== 0;
   }
 
   private check(): void {

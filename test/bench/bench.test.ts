@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { createProgram } from "#src/cli/program.js";
 import type { Figure, Report } from "../../bench/harness/report.js";
 
 const main = fileURLToPath(new URL("../../bench/main.js", import.meta.url));
@@ -60,6 +64,99 @@ test("a suite or an option that does not exist is refused with what is allowed",
 test("--help names every suite", () => {
   const { status, stdout } = bench(["--help"]);
   assert.equal(status, 0);
-  for (const name of ["register", "pair", "signal", "latency"])
+  for (const name of [
+    "register",
+    "pair",
+    "storm",
+    "signal",
+    "latency",
+    "deassign",
+    "kvm",
+    "memory",
+    "startup",
+  ])
     assert.match(stdout, new RegExp(`^  ${name} `, "m"));
 });
+
+test("a report that was written is shown again: targets, page and charts", () => {
+  const folder = mkdtempSync(join(tmpdir(), "irqbypass-test-"));
+  try {
+    const path = join(folder, "report.json");
+    writeFileSync(path, JSON.stringify(sampleReport));
+    const { status, stdout, stderr } = bench([
+      ...["--from", path, "--check", "--html", join(folder, "page.html"), "--svg", join(folder, "charts")],
+    ]);
+    assert.equal(status, 0, stderr);
+    assert.match(
+      stdout,
+      /met +register a consumer, 174,000 registered +50\.0 ns +0\.77x +65\.0 ns +45\.0 ns/,
+    );
+    assert.match(stdout, /missed +register a consumer over a list on the same memory, 32 registered +2\.00x/);
+    assert.match(stdout, /not measured +a pair comes and goes/);
+    assert.match(stdout, /1 of 2 measured targets are met/);
+    assert.match(stdout, /C list: not measured, there is no C compiler/);
+    const page = readFileSync(join(folder, "page.html"), "utf8");
+    assert.match(page, /<svg /);
+    assert.match(page, /C list: not measured/);
+    // Self-contained: nothing is fetched.
+    assert.doesNotMatch(page, /<(script|link|img|iframe)\b|url\(|@import/);
+    assert.deepEqual(readdirSync(join(folder, "charts")), ["scaling.svg"]);
+    const svg = readFileSync(join(folder, "charts", "scaling.svg"), "utf8");
+    assert.match(svg, /aria-label="Registering a consumer/);
+    assert.match(svg, />list &#60;old&#62;</);
+    assert.doesNotMatch(svg, /NaN|undefined|Infinity/);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("what is no report is refused", () => {
+  const { status, stderr } = bench(["--from", main]);
+  assert.equal(status, 2);
+  assert.match(stderr, /is not a report/);
+});
+
+test("irqbypass bench hands its arguments on", () => {
+  const program = createProgram(() => Promise.reject(new Error("not here")));
+  const command = program.commands.find((one) => one.name() === "bench");
+  assert.ok(command !== undefined);
+  const seen: unknown[] = [];
+  command.action((args) => {
+    seen.push(args);
+  });
+  program.parse(["bench", "register", "--quick", "--html", "x.html", "--help"], { from: "user" });
+  assert.deepEqual(seen, [["register", "--quick", "--html", "x.html", "--help"]]);
+});
+
+const constant = (median: number, ratio: number): Figure => ({
+  ...{ median, low: median, high: median },
+  ...{ ratio, rounds: [median] },
+});
+
+const sampleReport: Report = {
+  date: "2030-01-01T00:00:00.000Z",
+  quick: false,
+  machine: {
+    ...{ processor: "a processor", cores: 2, memoryGiB: 4, virtual: true },
+    ...{ system: "Linux", node: "v20", cc: null, load: 0 },
+  },
+  seconds: 1,
+  suites: [
+    {
+      name: "register",
+      about: "About.",
+      notes: [],
+      measures: [{ key: "register", title: "register a consumer", unit: "ns" }],
+      trials: [32, 174_000].map((n) => ({
+        title: n.toLocaleString("en-US"),
+        parameters: { n },
+        rows: [
+          { contestant: "irqbypass", figures: { register: constant(50, 1) } },
+          { contestant: "list", figures: { register: constant(25, 0.5) } },
+          { contestant: "list <old>", figures: { register: constant(30, 0.6) } },
+          { contestant: "C list", figures: {}, unavailable: "there is no C compiler" },
+        ],
+      })),
+    },
+  ],
+};

@@ -1,0 +1,137 @@
+// The explore command: what it prints, its exit codes, files of one's own, and saved schedules.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+const root = fileURLToPath(new URL("../../../", import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), "explore-"));
+after(() => rmSync(folder, { recursive: true }));
+
+// The command by itself, as the program adds it.
+const entry = join(folder, "entry.mjs");
+writeFileSync(
+  entry,
+  `import { exploreCommand } from ${JSON.stringify(pathToFileURL(`${root}dist/cli/explore.js`).href)};
+try { await exploreCommand().parseAsync(process.argv.slice(2), { from: "user" }); }
+catch (error) { console.error(error.message); process.exitCode = 2; }
+`,
+);
+
+function run(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [entry, ...args], {
+    cwd: folder,
+    encoding: "utf8",
+  });
+  return { status, stdout, stderr };
+}
+
+const mine = join(folder, "mine.mjs");
+writeFileSync(
+  mine,
+  `const cast = (world, step) => {
+  world.memory(2, ["count"]);
+  const threads = {};
+  for (const name of ["a", "b"]) {
+    const words = world.words(name);
+    threads[name] = () => step(words);
+  }
+  const words = world.words("a");
+  return { threads, end() { if (words.load(0) !== 2) throw new Error("an update is lost"); } };
+};
+const whole = (words) => { words.add(0, 1); };
+const torn = (words) => { words.store(0, words.load(0) + 1); };
+export const count = {
+  sentence: "Both updates are there.",
+  setup: (world) => cast(world, whole),
+  twins: { torn: { sentence: "adds in two steps", setup: (world) => cast(world, torn) } },
+};
+`,
+);
+
+test("a file of one's own is explored, with its twin", () => {
+  const { status, stdout, stderr } = run("./mine.mjs");
+  assert.equal(stderr, "");
+  assert.equal(status, 0);
+  assert.match(stdout, /ok {3}\.\/mine\.mjs\/count: Both updates are there\./);
+  assert.match(stdout, /stand for 2 schedules\n\s+exhaustive/);
+  assert.match(
+    stdout,
+    /twin \.\/mine\.mjs\/count\/torn: adds in two steps\n\s+caught .* an update is lost; shortest 4 steps/,
+  );
+  assert.match(stdout, /1 of 1 scenarios hold, 1 of 1 twins caught/);
+});
+
+test("--json is one object with the figures, and bounded is never called exhaustive", () => {
+  const { status, stdout } = run("mutex/exclusion", "--json", "--preemptions", "1");
+  assert.equal(status, 1, "a bound this low lets twins pass");
+  const { reports, passed } = JSON.parse(stdout);
+  assert.equal(passed, false);
+  assert.equal(reports[0].name, "mutex/exclusion");
+  assert.equal(reports[0].extent, "bounded");
+  assert.deepEqual(reports[0].bounds, ["1 preemption"]);
+  assert.ok(reports[0].tally.schedules > 0 && reports[0].tally.states > 0);
+  const { reports: whole } = JSON.parse(run("mutex/exclusion", "--json", "--no-twins", "--no-reduce").stdout);
+  assert.equal(whole[0].extent, "exhaustive");
+  assert.equal(whole[0].tally.states, 0);
+});
+
+test("a violation prints a chart and a replay id, and the exit code is 1", () => {
+  const broken = join(folder, "broken.mjs");
+  writeFileSync(broken, readFileSync(mine, "utf8").replace("cast(world, whole)", "cast(world, torn)"));
+  const { status, stdout } = run("./broken.mjs", "--no-twins");
+  assert.equal(status, 1);
+  assert.match(stdout, /FAIL \.\/broken\.mjs\/count/);
+  assert.match(stdout, /VIOLATED after \d+ steps: an update is lost/);
+  assert.match(stdout, /a {16}b\n/);
+  assert.match(stdout, /1 {2}load count: 0\n/);
+  const id = /--replay (\S+)/.exec(stdout)![1]!;
+  const again = run("--replay", id);
+  assert.equal(again.status, 1);
+  assert.match(again.stdout, /VIOLATED: an update is lost/);
+});
+
+test("a schedule is saved as a test that runs", () => {
+  const { status, stdout } = run("--replay", "./mine.mjs/count/torn:aba", "--save", "saved.test.mjs");
+  assert.equal(status, 0);
+  assert.match(stdout, /the whole schedule: \.\/mine\.mjs\/count\/torn:abab/);
+  const saved = readFileSync(join(folder, "saved.test.mjs"), "utf8");
+  assert.match(saved, /an update is lost/);
+  // From a folder without the package its import is led to this build.
+  const led = saved.replace(
+    '"irqbypass/explore"',
+    JSON.stringify(pathToFileURL(`${root}dist/explore/index.js`).href),
+  );
+  writeFileSync(join(folder, "saved.test.mjs"), led);
+  const ran = spawnSync(process.execPath, [join(folder, "saved.test.mjs")], { encoding: "utf8" });
+  assert.equal(ran.status, 0, ran.stdout + ran.stderr);
+});
+
+test("what cannot be done gets a sentence that says what can", () => {
+  assert.match(run("mutexx").stderr, /EINVAL: there is no scenario mutexx: use one of .*mutex/);
+  assert.match(run("mutex/none").stderr, /there is no scenario mutex\/none: use one of .*mutex\/death/);
+  assert.match(run("./absent.mjs").stderr, /EINVAL: cannot load .*absent\.mjs/);
+  assert.match(run("--replay", "mutex/death").stderr, /is not a replay id/);
+  assert.match(run("--replay", "mutex/death:a2z").stderr, /a2z is not a replay id/);
+  assert.match(
+    run("--replay", "mutex/death:a90b").stderr,
+    /is of another scenario or version: step \d+ is not possible/,
+  );
+  writeFileSync(join(folder, "empty.mjs"), "export const none = { sentence: 'x', setup() {}, twins: {} };\n");
+  assert.match(run("./empty.mjs").stderr, /none in .*empty\.mjs is no scenario: .*twins/);
+  assert.match(run("--preemptions", "x").stderr, /It must be a whole number/);
+  assert.match(run("--save", "x.mjs").stderr, /--save needs --replay/);
+});
+
+test("--list names everything, --museum the bugs that Linux had", () => {
+  assert.match(run("--list").stdout, /^mutex\/death: /m);
+  const { status, stdout } = run("--museum", "posting");
+  assert.equal(status, 0);
+  assert.match(
+    stdout,
+    /c112b5f50232, 2019: .*\n {4}found after \d+ steps; the shipped code: [\d,]+ schedules without it/,
+  );
+});
