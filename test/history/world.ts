@@ -14,14 +14,16 @@ export type Watch = (access: keyof Words, word: number) => void;
 /** One thread's way to the words, with a watch that may be set at any time. */
 class Watched {
   watch: Watch | undefined;
+  /** Accesses that are played false. */
+  played: Partial<Words> = {};
   readonly words: Words;
 
-  constructor(real: Words) {
+  constructor(readonly real: Words) {
     this.words = new Proxy(real, {
       get: (target, name: keyof Words) => {
-        const access = target[name] as (...args: unknown[]) => unknown;
         return (...args: unknown[]) => {
           this.watch?.(name, args[0] as number);
+          const access = (this.played[name] ?? target[name]) as (...args: unknown[]) => unknown;
           return access.apply(target, args);
         };
       },
@@ -101,6 +103,11 @@ export class World {
     );
   }
 
+  /** Plays some accesses of this thread false. */
+  playWords(change: (real: Words) => Partial<Words>): void {
+    this.watched.played = change(this.watched.real);
+  }
+
   /** Calls `watch` before every access of this thread, until it is called without one. */
   watch(watch?: Watch): void {
     this.watched.watch = watch;
@@ -122,11 +129,18 @@ export class World {
     this.host.words.notify(Header.relays);
   }
 
-  /** Could another thread run now without waiting for this one? */
+  /** What of this thread's the other one waits for: twins wait for less. */
+  readonly waitsFor = new Set(["host mutex", "VM mutex", "signals in flight"]);
+
+  /** Could the other thread run now without waiting for this one? */
   get free(): boolean {
     const { mutex, thread, words } = this.host;
-    const inFlight = words.load(thread.signalling) | words.load(thread.writing);
-    return inFlight === 0 && !mutex.held() && !vmMutex(this.host, recordOf(this.vm)).held();
+    const busy = {
+      "host mutex": mutex.held(),
+      "VM mutex": vmMutex(this.host, recordOf(this.vm)).held(),
+      "signals in flight": (words.load(thread.signalling) | words.load(thread.writing)) !== 0,
+    };
+    return !Object.entries(busy).some(([what, is]) => is && this.waitsFor.has(what));
   }
 }
 
