@@ -101,13 +101,13 @@ export const targets: readonly Target[] = [
     unit: "ns",
     limit: 100,
     moonshot: 70,
-    value: median("latency", SPINNING, "posted, spinning vCPU", "mean"),
+    value: median("latency", SPINNING, "posted, spinning vCPU", "typical"),
   },
   {
-    what: "waking a halted vCPU over a bare Atomics.wait and notify, p50",
+    what: "waking a halted vCPU over a bare Atomics.wait and notify",
     unit: "ratio",
     limit: 1.2,
-    value: timesOf("latency", ASLEEP, "Atomics.wait and notify", "p50"),
+    value: timesOf("latency", ASLEEP, "Atomics.wait and notify", "typical"),
   },
   {
     what: "KVM_SIGNAL_MSI from here over the C program",

@@ -94,9 +94,9 @@ export const semaphore = {
   preemptions: 2,
   setup: (world) => cast(world, two),
   twins: {
-    "wakes-one": {
-      sentence: "wakes one sleeper only, which may find its unit taken while the other sleeps on",
-      setup: (world) => cast(world, { ...two, play: { writer: (words) => ({ notify: () => 0 }) } }),
+    "wakes-none": {
+      sentence: "writes without waking the readers that sleep",
+      setup: (world) => cast(world, { ...two, play: { writer: () => ({ notify: () => 0 }) } }),
     },
   },
 };

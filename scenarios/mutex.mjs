@@ -14,7 +14,7 @@ function cast(world, names, make) {
     const thread = {
       lockId: index + 1,
       mayBlock: true,
-      spins: 0,
+      spin: () => false,
       park: (word, expected, timeoutMs) => words.wait(word, expected, timeoutMs),
       probe(lockId, owns) {
         if (lockId !== 0 && !platform.alive({ tid: lockId }) && owns()) throw new Error("EOWNERDEAD");

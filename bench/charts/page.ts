@@ -12,7 +12,7 @@ const STYLE = `
 body { font: 15px/1.5 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; color: #1b1b1b; background: #fff;
   margin: 0 auto; max-width: 1080px; padding: 32px 24px 64px; }
 h1 { font-size: 26px; margin: 0 0 4px; } h2 { font-size: 19px; margin: 40px 0 4px; } h3 { font-size: 15px; margin: 20px 0 6px; }
-p { margin: 4px 0 10px; max-width: 80ch; } .faint { color: #595959; }
+p { margin: 4px 0 10px; max-width: 88ch; } .machine { max-width: none; } .faint { color: #595959; }
 figure { margin: 20px 0; border: 1px solid #ddd; border-radius: 6px; overflow: hidden; } figure svg { display: block; width: 100%; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; margin: 6px 0 14px; font-variant-numeric: tabular-nums; }
@@ -36,7 +36,7 @@ export function page(report: Report, verdicts: readonly Verdict[]): string {
 </head>
 <body>
 <h1>irqbypass: the numbers</h1>
-<p class="faint">${printMachine(machine).map(escaped).join("<br>")}<br>${escaped(date.slice(0, 10))}, made by <code>npm run bench -- --html FILE</code></p>
+<p class="faint machine">${printMachine(machine).map(escaped).join("<br>")}<br>${escaped(date.slice(0, 10))}, made by <code>npm run bench -- --html FILE</code></p>
 <p>Every contestant runs in a process of its own and takes rounds in turn with the others; ratios are medians over those
 rounds. Ratios are above 1 where the other takes longer than the first. Absolute times move with the machine.</p>
 ${quick ? "<p><strong>A quick run: it shows that everything works; its figures are rough.</strong></p>" : ""}

@@ -1,7 +1,7 @@
 import { bucketOf, bucketRange } from "#src/cli/histogram.js";
 import type { Sample } from "./suite.js";
 
-const PERCENTILES = { p50: 0.5, p99: 0.99, p999: 0.999 } as const;
+const PERCENTILES = { p90: 0.9, p99: 0.99, p999: 0.999 } as const;
 
 /** Single latencies of one round, in nanoseconds. */
 export class Latencies {
@@ -14,14 +14,16 @@ export class Latencies {
     this.values.push(ns);
   }
 
-  /** Mean, percentiles and distribution. `mean` replaces the samples' own where it was measured without looking at the clock each time. */
-  sample(mean?: number): Sample {
+  /**
+   * Percentiles and distribution. `typical` is the median, or what the caller has measured without a look at the clock
+   * for each single one.
+   */
+  sample(typical?: number): Sample {
     const sorted = Float64Array.from(this.values).sort();
     const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;
     const percentiles = Object.entries(PERCENTILES).map(([key, share]) => [key, at(share)]);
-    const own = sorted.reduce((sum, ns) => sum + ns, 0) / sorted.length;
     return {
-      values: { mean: mean ?? own, ...Object.fromEntries(percentiles) },
+      values: { typical: typical ?? at(0.5), ...Object.fromEntries(percentiles) },
       latencies: [...this.counts],
     };
   }

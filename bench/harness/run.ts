@@ -12,9 +12,12 @@ export interface RunOptions {
   readonly progress: (text: string) => void;
 }
 
-/** Until a contestant has measured for `warmUpMs`, its rounds do not count: code is not compiled yet. */
-const FULL = { rounds: 9, warmUpMs: 250, roundMs: 12 };
-const QUICK = { rounds: 3, warmUpMs: 60, roundMs: 4 };
+/**
+ * Rounds that count are spread over several processes of each contestant, since the compiler may be lucky or unlucky once
+ * for the whole life of a process. Until a process has measured for `warmUpMs`, its rounds do not count.
+ */
+const FULL = { processes: 3, rounds: 3, warmUpMs: 120, roundMs: 12 };
+const QUICK = { processes: 1, rounds: 3, warmUpMs: 60, roundMs: 4 };
 
 export async function runSuites(suites: readonly Suite[], { quick, progress }: RunOptions): Promise<Report> {
   const machine = describeMachine();
@@ -45,28 +48,30 @@ async function runTrial(
   quick: boolean,
   compiler: Compiler,
 ): Promise<TrialReport> {
-  const { rounds, warmUpMs, roundMs } = quick ? QUICK : FULL;
-  const counted = Math.min(rounds, suite.rounds ?? rounds);
+  const { processes, rounds, warmUpMs, roundMs } = quick ? QUICK : FULL;
+  const once = suite.rounds === 1;
   const settings = { roundMs, ...parameters };
-  const running = new Map<string, ContestantProcess>();
   const unavailable = new Map<string, string>();
-  const samples = new Map<string, Sample[]>();
-  try {
-    for (const name of contestants) {
-      try {
-        running.set(name, await ContestantProcess.start(suite, name, settings, compiler));
-        samples.set(name, []);
-      } catch (error) {
-        if (!(error instanceof Unavailable)) throw error;
-        unavailable.set(name, error.message);
+  const samples = new Map<string, Sample[]>(contestants.map((name) => [name, []]));
+  for (let process = 0; process < (once ? 1 : processes); process++) {
+    const running = new Map<string, ContestantProcess>();
+    try {
+      for (const name of contestants) {
+        if (unavailable.has(name)) continue;
+        try {
+          running.set(name, await ContestantProcess.start(suite, name, settings, compiler));
+        } catch (error) {
+          if (!(error instanceof Unavailable)) throw error;
+          unavailable.set(name, error.message);
+        }
       }
+      if (!once) for (const contestant of running.values()) await warmUp(contestant, warmUpMs);
+      for (let round = 0; round < (once ? 1 : rounds); round++) {
+        for (const [name, contestant] of running) samples.get(name)?.push(await contestant.round());
+      }
+    } finally {
+      await Promise.all([...running.values()].map((contestant) => contestant[Symbol.asyncDispose]()));
     }
-    if (suite.rounds !== 1) for (const contestant of running.values()) await warmUp(contestant, warmUpMs);
-    for (let round = 0; round < counted; round++) {
-      for (const [name, contestant] of running) samples.get(name)?.push(await contestant.round());
-    }
-  } finally {
-    await Promise.all([...running.values()].map((contestant) => contestant[Symbol.asyncDispose]()));
   }
   const reference = samples.get(contestants[0] ?? "") ?? [];
   const rows = contestants.map((contestant): Row => {

@@ -58,8 +58,8 @@ export interface Suite {
   readonly contestants: Readonly<Record<string, Contestant>>;
   /** `quick` is a run of a few seconds that shows that everything works. */
   readonly trials: (quick: boolean) => readonly Trial[];
-  /** Rounds that count, where it is not the usual number: 1 for what does not vary. */
-  readonly rounds?: number;
+  /** One round is enough: what is measured does not vary. */
+  readonly rounds?: 1;
   /** What the reader should know beside the figures. */
   readonly notes?: readonly string[];
 }

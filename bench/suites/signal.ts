@@ -265,6 +265,7 @@ export const signal: Suite = {
   trials: () => [{ title: "producer side", parameters: {}, contestants: Object.keys(contestants) }],
   notes: [
     "Running: the vCPU is loaded and has nothing pending, each of 200 vCPUs in turn; nobody touches the descriptor meanwhile. Harvested beside: one vCPU, which another core harvests without a pause.",
+    "Where a sleeper is woken, it may be woken on the signaller's own core: then its first steps are in the figure. How long it takes until it runs is in the suite latency.",
     "postMessage, the ring buffer and the eventfds only send here, except where a sleeper is woken; EventEmitter calls its listener in the same thread.",
   ],
 };

@@ -129,7 +129,7 @@ export class Manager {
         throw failedConnect("producer", producer, failed);
       }
     }
-    words.set(producer + Producer.since, words.load(Header.ticks));
+    if (consumer === 0) words.set(producer + Producer.since, words.load(Header.ticks)); // else `bind` has
     words.set(producer + Producer.eventfd, eventfd);
   }
 
@@ -161,7 +161,7 @@ export class Manager {
         throw failedConnect("consumer", consumer, failed);
       }
     }
-    words.set(consumer + Consumer.since, words.load(Header.ticks));
+    if (producer === 0) words.set(consumer + Consumer.since, words.load(Header.ticks)); // else `bind` has
     words.set(consumer + Consumer.eventfd, eventfd);
   }
 

@@ -89,14 +89,17 @@ export class Eventfd extends EventfdContext {
   read({ timeoutMs = Infinity }: { readonly timeoutMs?: number } = {}): bigint {
     const { words, thread } = this.memory;
     const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
-    for (let looks = thread.spins; ; looks--) {
+    for (let looked = false; ; ) {
       const sequence = words.load(this.record + E.sequence);
       const taken = this.tryRead();
       if (taken !== undefined) return taken;
       const left = deadline === Infinity ? Infinity : deadline - words.clock();
       if (left <= 0) throw this.timedOut(timeoutMs);
-      if (looks > 0) words.relax();
-      else this.sleep(sequence, left);
+      if (!looked) {
+        looked = true;
+        if (thread.spin(() => words.load(this.record + E.sequence) !== sequence)) continue;
+      }
+      this.sleep(sequence, left);
     }
   }
 

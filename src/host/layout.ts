@@ -43,8 +43,8 @@ export const enum Header {
   bypass = 17,
   /** Threads attached so far; fences look at no slot above it. A */
   threads = 18,
-  /** Attached threads that do not sleep in a wait of this library. A */
-  awake = 19,
+  /** Threads that look for what they wait for, before they sleep. A */
+  looking = 19,
 
   /** The host mutex: pools, both indexes, every connect and disconnect. A */
   mutex = 32,

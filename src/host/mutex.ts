@@ -12,8 +12,8 @@ export interface MutexThread {
   readonly lockId: number;
   /** May it sleep? A browser's main thread may not. */
   readonly mayBlock: boolean;
-  /** How often it looks at a taken mutex before it goes to sleep, or gives up. */
-  readonly spins: number;
+  /** Looks for a while, until `look` says that it has what it waits for; false if it is to sleep, or to give up. */
+  spin(look: () => boolean): boolean;
   /** Sleeps while the word holds `expected`. */
   park(word: number, expected: number, timeoutMs: number): "ok" | "not-equal" | "timed-out";
   /**
@@ -69,10 +69,7 @@ export class Mutex {
         },
       );
     }
-    for (let spin = thread.spins; spin > 0; spin--) {
-      if (words.load(word) === 0 && words.compareExchange(word, 0, mine) === 0) return;
-      words.relax();
-    }
+    if (thread.spin(() => words.load(word) === 0 && words.compareExchange(word, 0, mine) === 0)) return;
     if (!thread.mayBlock) {
       throw new IrqBypassError("EAGAIN", `${this.name} is busy and this thread may not block: try again`, {
         subject: this.name,

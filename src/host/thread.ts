@@ -60,7 +60,6 @@ export class ThisThread implements MutexThread {
       for (;;) {
         const seen = words.load(Header.threads);
         if (seen <= slot && words.compareExchange(Header.threads, seen, slot + 1) !== seen) continue;
-        words.add(Header.awake, 1);
         return record;
       }
     }
@@ -76,27 +75,32 @@ export class ThisThread implements MutexThread {
     if (words.load(this.signalling) !== 0 || words.load(this.writing) !== 0)
       broken("a thread detached in mid-flight");
     for (let word = Thread.pid; word < Thread.signalling; word++) words.set(this.record + word, 0);
-    words.add(Header.awake, -1);
     words.store(this.record + Thread.state, State.free);
   }
 
   /**
-   * Looks that a wait takes before it sleeps: none where more threads run than there are cores, because then
-   * whoever has the answer may be waiting for this very core.
+   * Looks for about 5 us, until `look` says that it has what it waits for; false if the thread is to sleep now. At most
+   * one thread less than there are cores looks at a time: one more could keep whoever has the answer from its core. A
+   * thread that may not sleep looks for as long as it takes to give up.
    */
-  get spins(): number {
-    if (!this.mayBlock) return SPINS_WITHOUT_SLEEP;
-    return this.words.load(Header.awake) <= this.platform.cores ? SPINS : 0;
+  spin(look: () => boolean): boolean {
+    const { words, mayBlock, platform } = this;
+    if (mayBlock && platform.cores < 2) return false;
+    try {
+      if (words.add(Header.looking, 1) >= platform.cores - 1 && mayBlock) return false;
+      for (let left = mayBlock ? SPINS : SPINS_WITHOUT_SLEEP; left > 0; left--) {
+        if (look()) return true;
+        words.relax();
+      }
+      return false;
+    } finally {
+      words.add(Header.looking, -1);
+    }
   }
 
-  /** `Words.wait`, with the thread counted as asleep meanwhile. */
+  /** `Words.wait`. */
   park(word: number, expected: number, timeoutMs: number): "ok" | "not-equal" | "timed-out" {
-    this.words.add(Header.awake, -1);
-    try {
-      return this.words.wait(word, expected, timeoutMs);
-    } finally {
-      this.words.add(Header.awake, 1);
-    }
+    return this.words.wait(word, expected, timeoutMs);
   }
 
   /** `Words.waitAsync`, which ends early when `signal` is aborted, and keeps the event loop alive. */

@@ -46,7 +46,7 @@ export const HEADER_FIELDS: Fields = {
   ticks: [Header.ticks, "A"],
   bypass: [Header.bypass, "A"],
   threads: [Header.threads, "A"],
-  awake: [Header.awake, "A"],
+  looking: [Header.looking, "A"],
   mutex: [Header.mutex, "A"],
   producers: [Header.producers, "H", Root.words],
   consumers: [Header.consumers, "H", Root.words],
@@ -164,7 +164,8 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
   routing: {
     ...REC_FIELDS,
     count: [Routing.count, "V"],
-    gsi: [Routing.gsi, "V", Routing.words - Routing.gsi],
+    gsi: [Routing.gsi, "V", Routing.pins - Routing.gsi],
+    pins: [Routing.pins, "V", Routing.words - Routing.pins],
   },
   injection: {
     ...REC_FIELDS,

@@ -7,11 +7,11 @@ import { irqfdOps } from "../bypass/remapping.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Consumer, Injection, Vm as V } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
-import { checked } from "../linux/checked.js";
 import { fdOf, isCapable, linuxKindOf } from "../linux/kind.js";
 import { loadFfi } from "../linux/koffi.js";
 import { hangUp } from "../vm/host.js";
-import { ioctl, KVM_IRQFD, KVM_SIGNAL_MSI } from "./ioctl.js";
+import { ioctl, KVM_IRQFD } from "./ioctl.js";
+import { signalMsi } from "./machine.js";
 import { encodeIrqfdAssign, encodeIrqfdDeassign, encodeMsi } from "./structs.js";
 
 const NAME = "kvm-irqfd";
@@ -32,12 +32,7 @@ export function kvm(): Kind {
       message[0] = words.get(injection + Injection.addressLow);
       message[1] = words.get(injection + Injection.addressHigh);
       message[2] = words.get(injection + Injection.data);
-      const { ffi } = linuxKindOf(memory).kind;
-      checked(
-        ffi().ioctlBuffer(words.get(injection + Injection.fd), KVM_SIGNAL_MSI.request, message),
-        KVM_SIGNAL_MSI.name,
-        "a VM",
-      );
+      signalMsi(linuxKindOf(memory).kind.ffi(), words.get(injection + Injection.fd), message);
     },
     listen: {
       start(memory, irqfd, eventfd) {

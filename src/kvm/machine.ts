@@ -4,7 +4,7 @@
  * A machine belongs to the thread that made it. What another thread needs, it does with the descriptor's number:
  * {@link signalMsi} with a C library of its own.
  */
-import { IrqBypassError } from "../host/errors.js";
+import { ERRNO, IrqBypassError } from "../host/errors.js";
 import { createMemory, isMemory, type WasmMemory } from "../host/wasm.js";
 import { checked } from "../linux/checked.js";
 import { beforeExit } from "../linux/exit.js";
@@ -202,5 +202,8 @@ export class KvmMachine implements Disposable {
  * whether a local APIC took it.
  */
 export function signalMsi(ffi: Ffi, vmFd: number, record: ArrayBufferView): boolean {
-  return checked(ffi.ioctlBuffer(vmFd, KVM_SIGNAL_MSI.request, record), KVM_SIGNAL_MSI.name, "a VM") > 0;
+  const result = ffi.ioctlBuffer(vmFd, KVM_SIGNAL_MSI.request, record);
+  // What no APIC takes KVM counts as 0 or as -1, which is the number of EPERM; nothing here is forbidden.
+  if (result === -ERRNO.EPERM) return false;
+  return checked(result, KVM_SIGNAL_MSI.name, "a VM") > 0;
 }

@@ -97,14 +97,15 @@ export class Vcpu extends VcpuRef implements Disposable {
   wait({ timeoutMs = Infinity }: { readonly timeoutMs?: number } = {}): Wake {
     const { words, thread } = this.memory;
     const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
-    for (let looks = thread.spins; ; ) {
+    for (let looked = false; ; ) {
       const seen = words.load(this.record + V.wake); // before looking: a wake-up from here on changes it
       if (this.ready()) return "interrupt";
       if (this.took(seen, descriptor.NMI)) return "nmi";
       if (this.took(seen, descriptor.KICKED)) return "kicked";
-      if (looks > 0) {
-        looks = this.spin(looks, seen);
-        continue;
+      if (!looked) {
+        looked = true;
+        // All that can change what `ready` says comes with ON or through the wake word, and a look at those is two loads.
+        if (thread.spin(() => this.pending() || words.load(this.record + V.wake) !== seen)) continue;
       }
       const left = deadline === Infinity ? Infinity : deadline - words.clock();
       if (left <= 0) return "timeout";
@@ -228,19 +229,6 @@ export class Vcpu extends VcpuRef implements Disposable {
     if (this.bare) return descriptor.pending(words, this.record);
     descriptor.harvest(words, this.record, this.record + V.irr);
     return deliverable(words, this.record) >= 0;
-  }
-
-  /**
-   * Looks for news, at most so often; returns how many looks are left. All that can change what `ready` said comes
-   * with ON or through the wake word, and those cost two loads where `ready` costs thirty.
-   */
-  private spin(looks: number, seen: number): number {
-    const { words } = this.memory;
-    for (let left = looks; left > 0; left--) {
-      if (this.pending() || words.load(this.record + V.wake) !== seen) return left - 1;
-      words.relax();
-    }
-    return 0;
   }
 
   /** Was `bit` of the wake word set? Then it is taken. */

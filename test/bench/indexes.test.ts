@@ -18,7 +18,7 @@ function agrees(make: () => Index) {
     key: fc.integer({ min: 1, max: RECORDS - 2 }),
   });
   fc.assert(
-    fc.property(fc.array(operation, { maxLength: 200 }), (operations) => {
+    fc.property(fc.array(operation, { minLength: 40, maxLength: 400, size: "max" }), (operations) => {
       const index = make();
       const model = new Map<number, number>();
       for (const { kind, key } of operations) {

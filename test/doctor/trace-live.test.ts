@@ -149,7 +149,13 @@ test("the real tracing file system", { skip }, async (t) => {
     const [killed, living] = [run(waiting), run(waiting)];
     const ends = [result(killed), result(living)];
     try {
-      await Promise.all([once(killed.stdout!, "data"), once(living.stdout!, "data")]);
+      // One that ends before it starts says so, and does not leave this waiting.
+      const started = (child: typeof killed, end: Promise<unknown>) =>
+        Promise.race([
+          once(child.stdout!, "data"),
+          end.then((told) => assert.fail(`ended: ${JSON.stringify(told)}`)),
+        ]);
+      await Promise.all([started(killed, ends[0]!), started(living, ends[1]!)]);
       killed.kill("SIGKILL");
       await ends[0];
       assert.equal((await left()).length, 2);

@@ -8,6 +8,7 @@ import {
   formatSchedule,
   parseSchedule,
   replay,
+  sharedArray,
   shorten,
   type World,
 } from "#src/explore/index.js";
@@ -271,4 +272,50 @@ test("64-bit words are one step, and their width is kept", () => {
   const { violation, tally } = explore(setup);
   assert.equal(violation, undefined);
   assert.equal(tally.schedules, 2);
+});
+
+test("code that calls Atomics on a shared array is explored, its plain elements too", () => {
+  const setup =
+    (early: boolean) =>
+    (world: World): Cast => {
+      world.memory(2, ["flag", "value"]);
+      const [mine, theirs] = [world.words("a"), world.words("b")];
+      const [into, from] = [sharedArray(mine, 0, 2), sharedArray(theirs, 0, 2)];
+      return {
+        threads: {
+          a() {
+            if (early) Atomics.store(into, 0, 1);
+            into[1] = 42;
+            if (!early) Atomics.store(into, 0, 1);
+          },
+          b() {
+            while (Atomics.load(from, 0) === 0) theirs.relax();
+            return from[1];
+          },
+        },
+        end: ({ b }) => assert.equal(b, 42, "read too early"),
+      };
+    };
+  assert.equal(explore(setup(false)).violation, undefined);
+  assert.match(explore(setup(true)).violation!.message, /read too early|touch value at the same time/);
+  const outside = new Int32Array(new SharedArrayBuffer(4));
+  assert.equal(Atomics.add(outside, 0, 1), 0, "Atomics is itself again");
+});
+
+test("Atomics on the explored memory itself is reported", () => {
+  const buffer = new SharedArrayBuffer(64);
+  const past = (world: World): Cast => {
+    const words = world.adopt("a", buffer, 0, 16);
+    const bare = new Int32Array(buffer);
+    return {
+      threads: {
+        a: () => {
+          words.load(0);
+          Atomics.load(bare, 1);
+          words.load(2);
+        },
+      },
+    };
+  };
+  assert.match(explore(past).violation!.message, /past the seam/);
 });

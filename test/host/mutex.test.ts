@@ -14,7 +14,8 @@ const WAITERS = 1;
 
 /** A thread that parks by calling `parked`. */
 function newThread(lockId: number, options: Partial<MutexThread> = {}): MutexThread {
-  return { lockId, mayBlock: true, spins: 3, park: () => assert.fail("parked"), probe: () => {}, ...options };
+  const spin = (look: () => boolean) => look() || look() || look();
+  return { lockId, mayBlock: true, spin, park: () => assert.fail("parked"), probe: () => {}, ...options };
 }
 
 function newMutex() {

@@ -12,10 +12,8 @@ describe("a thread of a host", () => {
     const { record } = second.thread;
     assert.notEqual(record, host.thread.record);
     assert.notEqual(second.thread.lockId, host.thread.lockId);
-    assert.equal(host.words.load(Header.awake), 2);
     second.dispose();
     second.dispose();
-    assert.equal(host.words.load(Header.awake), 1);
     assert.equal(host.words.load(record + Thread.state), 0);
     assert.equal(Host.attach(host.handle).thread.record, record);
   });
@@ -43,24 +41,26 @@ describe("a thread of a host", () => {
     assert.equal(host.platform.alive({ pid: 0, tid: 0, startTime: 0 }), undefined);
   });
 
-  it("does not spin where more threads are awake than there are cores", () => {
+  it("looks before it sleeps, until it sees what it waits for", () => {
     const host = smallHost();
-    assert.ok(host.thread.spins > 0);
-    host.words.add(Header.awake, 1000);
-    assert.equal(host.thread.spins, 0);
+    let looks = 0;
+    const found = host.thread.spin(() => {
+      looks += 1;
+      assert.equal(host.words.load(Header.looking), 1);
+      return looks === 3;
+    });
+    assert.equal(found, host.platform.cores > 1);
+    assert.equal(host.words.load(Header.looking), 0);
   });
 
-  it("counts as asleep while it parks", () => {
+  it("does not look where as many others look as there are cores to spare", () => {
     const host = smallHost();
-    let inside = -1;
-    const { words } = host;
-    words.wait = () => {
-      inside = words.load(Header.awake);
-      return "timed-out";
-    };
-    assert.equal(host.thread.park(Header.doorbell, 0, 0), "timed-out");
-    assert.equal(inside, 0);
-    assert.equal(words.load(Header.awake), 1);
+    host.words.add(Header.looking, host.platform.cores - 1);
+    assert.equal(
+      host.thread.spin(() => assert.fail("looked")),
+      false,
+    );
+    assert.equal(host.words.load(Header.looking), host.platform.cores - 1);
   });
 
   it("clears its in-flight word and wakes the fence that waits for it", () => {

@@ -3,7 +3,7 @@
  */
 import { closeSync, openSync } from "node:fs";
 import { ERRNO, errorCode, IrqBypassError } from "#src/host/errors.js";
-import { ioctl, KVM_ENABLE_CAP, KVM_GET_IRQCHIP, KVM_IRQFD } from "#src/kvm/ioctl.js";
+import { ioctl, KVM_ENABLE_CAP, KVM_GET_IRQCHIP, KVM_IRQFD, KVM_SET_GSI_ROUTING } from "#src/kvm/ioctl.js";
 import type { Kvm } from "#src/kvm/kvm.js";
 import { KvmMachine } from "#src/kvm/machine.js";
 import { encodeEnableCap, IRQCHIP_BYTES, IRQCHIP_IOAPIC } from "#src/kvm/structs.js";
@@ -34,6 +34,7 @@ const KVM_SET_IRQCHIP = {
 const REDIRECTIONS_AT = 8 + 24;
 const DEASSIGN = 1;
 const RESAMPLE = 2;
+const NOT_OPEN = 0x7fff_fff0;
 const UNKNOWN_FLAG = 4;
 const EFD_SEMAPHORE = 1;
 const REMOTE_IRR = 1n << 14n;
@@ -106,6 +107,10 @@ export class KernelWorld implements World {
         return this.irqfd(operation.vm, this.fd(operation.e), 24, UNKNOWN_FLAG);
       case "deassign":
         return this.irqfd(operation.vm, this.fd(operation.e), operation.gsi, DEASSIGN);
+      case "deassign as level": {
+        const { vm, e, gsi } = operation;
+        return this.irqfd(vm, this.fd(e), gsi, DEASSIGN | RESAMPLE, NOT_OPEN);
+      }
       case "deassign wrongly":
         return this.wrong(operation.e, (fd) => this.irqfd(operation.vm, fd, 24, DEASSIGN));
       case "write":
@@ -146,6 +151,12 @@ export class KernelWorld implements World {
             ),
           ),
         );
+      case "route of no type": {
+        const table = new Uint32Array(2 + 12);
+        table.set([1, 0, 24, 99]);
+        const { fd } = this.vms[operation.vm]!.machine;
+        return outcome(this.ffi.ioctlBuffer(fd, KVM_SET_GSI_ROUTING.request, table));
+      }
       case "too many routes":
         return this.code(() =>
           this.vms[operation.vm]!.machine.setGsiRouting(

@@ -58,6 +58,8 @@ export type Operation =
   | { readonly op: "resample wrongly"; readonly vm: number; readonly e: number; readonly resample: NoEventfd }
   | { readonly op: "assign with an unknown option"; readonly vm: number; readonly e: number }
   | { readonly op: "deassign"; readonly vm: number; readonly e: number; readonly gsi: number }
+  /** Deassign that also says, with a descriptor that is not open, that it was level-triggered. */
+  | { readonly op: "deassign as level"; readonly vm: number; readonly e: number; readonly gsi: number }
   | { readonly op: "deassign wrongly"; readonly vm: number; readonly e: NoEventfd }
   | { readonly op: "write"; readonly e: number; readonly value: string }
   | { readonly op: "read"; readonly e: number }
@@ -68,6 +70,8 @@ export type Operation =
   /** Closes its oldest descriptor, unless it is the only one. */
   | { readonly op: "close one"; readonly e: number }
   | { readonly op: "routes"; readonly vm: number; readonly routes: readonly Route[] }
+  /** A table whose one entry is of no known type. */
+  | { readonly op: "route of no type"; readonly vm: number }
   | { readonly op: "too many routes"; readonly vm: number; readonly count: number }
   | { readonly op: "line"; readonly vm: number; readonly gsi: number; readonly level: boolean }
   /** Lets a vCPU take one interrupt and end it. */

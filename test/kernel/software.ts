@@ -129,6 +129,7 @@ export class SoftwareWorld implements World {
         this.vm(operation.vm).irqfd(this.eventfd(operation.e), 24, { bypass: "sometimes" as "off" });
         return "ok";
       case "deassign":
+      case "deassign as level":
         this.vm(operation.vm).deassign(this.eventfd(operation.e), operation.gsi);
         return "ok";
       case "deassign wrongly":
@@ -158,6 +159,9 @@ export class SoftwareWorld implements World {
       }
       case "routes":
         this.vm(operation.vm).setGsiRouting(operation.routes.map(gsiRoute));
+        return "ok";
+      case "route of no type":
+        this.vm(operation.vm).setGsiRouting([{ gsi: 24 } as GsiRoute]);
         return "ok";
       case "too many routes":
         this.vm(operation.vm).setGsiRouting(
