@@ -170,9 +170,10 @@ class ThreadedMachine implements Machine {
       kind,
       job: { device, burst, rate },
       interrupts: interrupts.map(({ number }) => {
-        const { eventfd, mailbox, vcpu } = this.#interrupts[number]!;
+        const { eventfd, resample, mailbox, vcpu } = this.#interrupts[number]!;
         const linux = eventfd instanceof LinuxEventfd;
-        return { interrupt: number, eventfd: eventfd.handle, linux, mailbox, vcpu };
+        const level = resample === undefined ? {} : { resample: resample.handle };
+        return { interrupt: number, eventfd: eventfd.handle, linux, mailbox, vcpu, ...level };
       }),
     };
   }

@@ -20,9 +20,11 @@ export interface DeviceThreadData {
 }
 
 /** One interrupt of the device; its position is the number of the vector or queue. */
-export interface DeviceInterrupt extends Omit<Signaller, "signal"> {
+export interface DeviceInterrupt extends Omit<Signaller, "signal" | "line"> {
   /** The eventfd's handle. */
   readonly eventfd: number;
+  /** The resample eventfd's handle, of a level-triggered one. */
+  readonly resample?: number;
   /** Is it one of the kernel's? */
   readonly linux: boolean;
 }
@@ -37,13 +39,17 @@ export function deviceThread(data: DeviceThreadData, alter = (signal: () => void
   const eventfds = data.interrupts.map(({ eventfd, linux }) =>
     linux ? LinuxEventfd.open(host, eventfd) : Eventfd.open(host, eventfd),
   );
-  const device = attachDevice(host, data.kind, eventfds);
+  const [first] = data.interrupts;
+  const resample = first?.resample === undefined ? undefined : Eventfd.open(host, first.resample);
+  const device = attachDevice(host, data.kind, eventfds, resample);
+  const line = device.line === undefined ? {} : { line: device.line };
   const signallers = data.interrupts.map(({ interrupt, mailbox, vcpu }, i): Signaller => {
-    return { interrupt, mailbox, vcpu, signal: alter(device.signals[i]!) };
+    return { interrupt, mailbox, vcpu, signal: alter(device.signals[i]!), ...line };
   });
   parentPort?.once("message", () => {
     device[Symbol.dispose]();
     for (const eventfd of eventfds) eventfd.close();
+    resample?.close();
     host.dispose();
   });
   tell("ready");

@@ -6,6 +6,7 @@
  * may coalesce; the last one may not go missing.
  */
 import { record } from "../histogram.js";
+import type { Line } from "./attached-device.js";
 import { clock, type Ledger, type Mailbox } from "./ledger.js";
 
 /** One interrupt as its device works with it. */
@@ -17,6 +18,8 @@ export interface Signaller {
   readonly vcpu: number | null;
   /** Sends one signal: what is being measured. */
   readonly signal: () => void;
+  /** Level-triggered: the other half of the device. */
+  readonly line?: Line;
 }
 
 export interface DeviceJob {
@@ -132,7 +135,11 @@ class Burst {
       const { words, seen } = this.#own.mailbox;
       if (Atomics.load(words, seen) === this.#index) this.#finish();
       else if (now - this.#openedAt >= LOST_AFTER_MS) this.#lose();
-      else return false;
+      else {
+        // After the look: the guest notes the index before its EOI, so a line that it has seen to is let go of by now.
+        this.#own.line?.recheck();
+        return false;
+      }
       moved = true;
     }
     if (stopping || now < this.#due) return moved;
@@ -148,7 +155,7 @@ class Burst {
   /** When this interrupt needs its thread again, should nobody ring before. */
   nextLook(now: number): number {
     if (!this.#open) return this.#due;
-    return this.#watched ? now + POLL_MS : this.#openedAt + LOST_AFTER_MS;
+    return this.#watched || this.#own.line !== undefined ? now + POLL_MS : this.#openedAt + LOST_AFTER_MS;
   }
 
   /** The guest can neither ring nor note the time. */
@@ -200,6 +207,7 @@ class Burst {
 
   /** When the burst's timed signal arrived; `undefined` where it was not timed, or nobody noted it. */
   #close(): bigint | undefined {
+    this.#own.line?.release();
     this.#open = false;
     this.#device.open -= 1;
     if (this.#sentAt === undefined) return undefined;

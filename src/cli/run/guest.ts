@@ -10,6 +10,8 @@ export interface GuestInterrupt {
   readonly planned: PlannedInterrupt;
   readonly eventfd: EventfdContext;
   readonly irqfd: Irqfd;
+  /** Level-triggered: the eventfd that tells the device of the guest's EOI. */
+  readonly resample?: EventfdContext;
   readonly mailbox: Mailbox;
   /** Number in the ledger of the vCPU that takes it; `null` where the ledger cannot see it. */
   readonly vcpu: number | null;

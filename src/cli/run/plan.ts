@@ -4,6 +4,7 @@
 import {
   type BypassPolicy,
   FIRST_GSI,
+  FIRST_LINE,
   FIRST_VECTOR,
   type Workload,
   type WorkloadDevice,
@@ -43,27 +44,35 @@ export interface PlannedInterrupt {
   readonly vcpu: number;
   readonly vector: number;
   readonly bypass: BypassPolicy;
+  /** Its GSI is a pin of the I/O APIC, with a line that stays up until the guest's EOI. */
+  readonly level: boolean;
 }
 
 /** Numbers a workload, which has room for all of it. The interrupts of a VM go around its vCPUs. */
 export function planRun(workload: Workload): Plan {
   const interrupts: PlannedInterrupt[] = [];
   const given = new Map<string, number>();
-  const next = (vm: WorkloadVm): { gsi: number; vcpu: number; vector: number } => {
-    const nth = given.get(vm.name) ?? 0;
-    given.set(vm.name, nth + 1);
+  const count = (what: string): number => {
+    const nth = given.get(what) ?? 0;
+    given.set(what, nth + 1);
+    return nth;
+  };
+  const next = (vm: WorkloadVm, level: boolean): { gsi: number; vcpu: number; vector: number } => {
+    const nth = count(vm.name);
     return {
-      gsi: FIRST_GSI + nth,
+      gsi: level ? FIRST_LINE + count(`${vm.name} lines`) : FIRST_GSI + count(`${vm.name} messages`),
       vcpu: nth % vm.vcpus,
-      vector: FIRST_VECTOR + Math.floor(nth / vm.vcpus),
+      // Interrupts that go around the vCPUs have a vector that no other has on any of them.
+      vector: FIRST_VECTOR + (vm.reroute === undefined ? Math.floor(nth / vm.vcpus) : nth),
     };
   };
   const devices = workload.devices.flatMap((device, deviceNumber): PlannedDevice[] => {
     const vm = workload.vms.find(({ name }) => name === device.vm);
     if (vm === undefined) return [];
+    const level = device.kind === "intx";
     const own = device.bypass.map((bypass, index) => ({
       ...{ number: interrupts.length + index, vm: vm.name, device: device.name, deviceNumber, index, bypass },
-      ...next(vm),
+      ...{ level, ...next(vm, level) },
     }));
     interrupts.push(...own);
     return [{ ...device, interrupts: own }];
