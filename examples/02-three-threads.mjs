@@ -15,9 +15,9 @@ async function vmm() {
   const here = new URL(import.meta.url);
   const device = new Worker(here, { workerData: { ...shared, eventfd: eventfd.handle } });
   const vcpu = new Worker(here, { workerData: { ...shared, vcpu: vm.vcpu(0).handle } });
+  const ends = [device, vcpu].map((worker) => new Promise((resolve) => worker.once("exit", resolve)));
   console.log(`${await irqfd.bypassed({ timeoutMs: 5000 })} as soon as the device is there`);
-  await new Promise((resolve) => vcpu.once("exit", resolve));
-  await new Promise((resolve) => device.once("exit", resolve));
+  await Promise.all(ends);
   console.log(`${Atomics.load(done, 0)} interrupts handled`);
   vm.dispose();
   eventfd.close();

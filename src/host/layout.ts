@@ -231,7 +231,8 @@ export const enum VmFlag {
   /** A real KVM guest. */
   kvm = 2,
 }
-export const MAX_VCPUS = 256;
+/** APIC ids are 0 to 254: 255 is the broadcast. */
+export const MAX_VCPUS = 255;
 
 /** A virtual CPU: its posted-interrupt descriptor, and its local APIC. */
 export const enum Vcpu {

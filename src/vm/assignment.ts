@@ -141,7 +141,9 @@ function registerConsumer(host: BypassHost, irqfd: number, { eventfd, policy }: 
   } catch (error) {
     if (policy === "require" || !(error instanceof IrqBypassError)) throw error;
     // Preferred, not required: the interrupt is relayed, and the irqfd says why.
-    host.mutex.guard(() => host.words.set(irqfd + Consumer.refusal, reasonCode("refused")));
+    // The manager has noted the reason of a refused connection; for the rest (no room) there is only this word.
+    const noted = error.side !== undefined && error.reason !== undefined;
+    if (!noted) host.mutex.guard(() => host.words.set(irqfd + Consumer.refusal, reasonCode("refused")));
   }
 }
 

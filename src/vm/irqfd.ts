@@ -55,6 +55,24 @@ export class Irqfd implements Disposable {
   }
 
   /**
+   * The mirror image: resolves with the reason as soon as the interrupt is not bypassed, as when its producer unregisters
+   * or the switch is turned off, which nobody can refuse.
+   */
+  async relayed(options: ChangeWait = {}): Promise<Reason> {
+    let reason: Reason | undefined;
+    await untilChange(
+      this.host,
+      `the irqfd of GSI ${this.gsi} stayed bypassed`,
+      () => {
+        reason = this.reason;
+        return reason !== undefined;
+      },
+      options,
+    );
+    return reason ?? "no-producer";
+  }
+
+  /**
    * Deassigns (KVM_IRQFD_FLAG_DEASSIGN). When it has returned, nothing is injected through this irqfd any more, its
    * bypass is torn down, and the eventfd is read out and free for another irqfd. Doing it again does nothing.
    */

@@ -31,6 +31,8 @@ export interface RouteWords {
   readonly c: number;
 }
 
+/** As a destination of 8 bits this means every vCPU. */
+const BROADCAST = 0xff;
 /** x86: MSI addresses start here; bits 12 to 19 are the destination, bit 2 its mode. */
 export const MSI_BASE = 0xfee00000;
 
@@ -105,8 +107,12 @@ export function defaultRoutes(): RouteWords[] {
 export function msiWords(msi: Msi, where: string): { a: number; b: number; c: number } {
   if ("vcpu" in msi) {
     const { vcpu, vector } = msi;
-    if (!isWord(vcpu) || vcpu > 0xffffff00)
-      throw new IrqBypassError("EINVAL", `${where}: vcpu is ${String(vcpu)}`);
+    if (!isWord(vcpu) || vcpu > 0xffffff00 || vcpu === BROADCAST) {
+      throw new IrqBypassError(
+        "EINVAL",
+        `${where}: vcpu is ${String(vcpu)}, it must be the index of a vCPU (to reach all, give an address)`,
+      );
+    }
     if (!Number.isInteger(vector) || vector < 0 || vector > 255) {
       throw new IrqBypassError("EINVAL", `${where}: vector is ${String(vector)}, it must be 0 to 255`);
     }

@@ -139,7 +139,8 @@ export class Vcpu extends VcpuRef implements Disposable {
       try {
         await thread.parkAsync(this.record + V.wake, seen, left, signal);
       } finally {
-        descriptor.unblock(words, this.record);
+        // Put meanwhile, it may be blocked on another thread by now, and not to be unblocked from here.
+        if (this.running) descriptor.unblock(words, this.record);
       }
     }
   }
@@ -195,6 +196,13 @@ export class Vcpu extends VcpuRef implements Disposable {
    * emulators with an interrupt controller of their own. Returns whether there was anything.
    */
   take(into: Uint32Array | Int32Array): boolean {
+    this.checkRunning();
+    if (!this.bare) {
+      throw new IrqBypassError(
+        "EINVAL",
+        "take is for a VM that was made with apic: false, this one has a local APIC: use acknowledge",
+      );
+    }
     if (into.length < PIR_WORDS) {
       throw new IrqBypassError(
         "EINVAL",
@@ -216,6 +224,7 @@ export class Vcpu extends VcpuRef implements Disposable {
     if (!this.running) return;
     this.running = false;
     descriptor.put(this.memory.words, this.record);
+    descriptor.wake(this.memory.words, this.record); // a waitAsync of this very thread ends
     this.memory.words.store(this.record + V.runner, 0);
   }
 
@@ -225,7 +234,7 @@ export class Vcpu extends VcpuRef implements Disposable {
 
   private ready(): boolean {
     const { words } = this.memory;
-    if (!this.running) throw new IrqBypassError("EBADF", "this vCPU was put: open it again");
+    this.checkRunning();
     if (this.bare) return descriptor.pending(words, this.record);
     descriptor.harvest(words, this.record, this.record + V.irr);
     return deliverable(words, this.record) >= 0;
@@ -238,8 +247,12 @@ export class Vcpu extends VcpuRef implements Disposable {
     return true;
   }
 
-  private checkApic(call: string): void {
+  private checkRunning(): void {
     if (!this.running) throw new IrqBypassError("EBADF", "this vCPU was put: open it again");
+  }
+
+  private checkApic(call: string): void {
+    this.checkRunning();
     if (this.bare) {
       throw new IrqBypassError(
         "EINVAL",

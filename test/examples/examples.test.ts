@@ -53,4 +53,9 @@ describe("the examples", () => {
     const code = read("examples/01-first-interrupt.mjs").split("\n").slice(1).join("\n");
     assert.equal(block, code);
   });
+
+  it("the doctor's report in the README is what it prints", () => {
+    const [, block] = /```text\n([\s\S]*?)```/.exec(read("README.md")) ?? [];
+    assert.equal(block, read("test/doctor/hosts/intel-nopost/report-80.txt"));
+  });
 });

@@ -509,3 +509,15 @@ describe("bugs of the kernel's past", () => {
     }
   });
 });
+
+describe("irqfd.relayed()", () => {
+  it("resolves with the reason as soon as the producer unregisters, which nobody can refuse", async () => {
+    const irqfd = vm.irqfd(eventfd, GSI, { bypass: "require" });
+    assert.equal(await irqfd.relayed(), "no-producer");
+    const producer = device();
+    const waiting = irqfd.relayed();
+    await assert.rejects(irqfd.relayed({ timeoutMs: 3 }), { code: "ETIMEDOUT" });
+    producer.dispose();
+    assert.equal(await waiting, "no-producer");
+  });
+});
