@@ -70,6 +70,13 @@ function withoutIrqfds({ host, vm }: World, update: () => void): void {
 const NOT_POSTABLE: readonly (readonly [string, readonly GsiRoute[]])[] = [
   ["no-route", []],
   ["not-msi", [{ gsi: GSI, irqchip: { chip: "ioapic", pin: 5 } }]],
+  [
+    "several-routes",
+    [
+      { gsi: GSI, irqchip: { chip: "ioapic", pin: 5 } },
+      { gsi: GSI, irqchip: { chip: "pic-master", pin: 5 } },
+    ],
+  ],
   ["delivery-mode", [{ gsi: GSI, msi: { address: 0xfee00000, data: 0x400 | VECTOR } }]],
   ["multicast", [{ gsi: GSI, msi: { address: 0xfeeff000, data: VECTOR } }]],
   ["no-vcpu", [{ gsi: GSI, msi: { vcpu: 9, vector: VECTOR } }]],
