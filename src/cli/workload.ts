@@ -29,6 +29,10 @@ export interface WorkloadDevice {
   readonly burst: number;
   /** Signals per second of each interrupt, or `"max"`: as fast as the guest answers. */
   readonly rate: number | "max";
+  /** Of a nic: its one interrupt is its INTx pin, level-triggered, and not an MSI-X vector. */
+  readonly trigger?: "level";
+  /** Milliseconds after which its interrupts get another vCPU and another vector, again and again while they are live. */
+  readonly reroute?: number;
 }
 
 export interface Workload {
@@ -43,6 +47,8 @@ export const VECTORS_PER_VCPU = 256 - FIRST_VECTOR;
 /** KVM_SET_GSI_ROUTING takes 4,096 entries, and the first 24 GSIs are the I/O APIC's pins. */
 export const FIRST_GSI = 24;
 const GSIS_PER_VM = 4096 - FIRST_GSI;
+const MIN_REROUTE = 1;
+const MAX_REROUTE = 60_000;
 export const MIN_SECONDS = 0.1;
 export const MAX_SECONDS = 86_400;
 const MAX_VCPUS = 64;
@@ -77,6 +83,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "devices[].queues": `a whole number from 1 to ${number(MAX_INTERRUPTS_PER_DEVICE)} (virtqueues of a block device)`,
   "devices[].burst": `a whole number from 1 to ${number(MAX_BURST)}`,
   "devices[].rate": `a number from 0.1 to ${number(MAX_RATE)} (signals per second of each interrupt) or "max"`,
+  "devices[].trigger": '"edge" (MSI-X vectors, virtqueues) or "level" (the INTx pin of a nic with 1 vector)',
+  "devices[].reroute": `a number of milliseconds from ${MIN_REROUTE} to ${number(MAX_REROUTE)} after which the interrupts move`,
   "devices[].bypass": POLICY_RULE,
   "devices[].overrides": 'a list of objects with "interrupts" and "bypass"',
   "devices[].overrides[]": 'an object with "interrupts" and "bypass"',
@@ -110,6 +118,8 @@ const fileSchema = object({
         queues: v.exactOptional(whole(1, MAX_INTERRUPTS_PER_DEVICE)),
         burst: whole(1, MAX_BURST),
         rate: v.union([v.literal("max"), between(0.1, MAX_RATE)]),
+        trigger: v.exactOptional(v.picklist(["edge", "level"]), "edge"),
+        reroute: v.exactOptional(between(MIN_REROUTE, MAX_REROUTE)),
         bypass: v.exactOptional(policy, "prefer"),
         overrides: v.exactOptional(
           v.array(
@@ -156,8 +166,12 @@ export function checkWorkload(input: unknown, source: string): Workload {
 function device(entry: DeviceEntry): WorkloadDevice {
   const policies = new Array<BypassPolicy>(interruptCount(entry) ?? 0).fill(entry.bypass);
   for (const override of entry.overrides) for (const i of override.interrupts) policies[i] = override.bypass;
-  const { name, kind, vm, burst, rate } = entry;
-  return { name, kind, vm, burst, rate, bypass: policies };
+  const { name, kind, vm, burst, rate, trigger, reroute } = entry;
+  return {
+    ...{ name, kind, vm, burst, rate, bypass: policies },
+    ...(trigger === "level" ? { trigger } : {}),
+    ...(reroute === undefined ? {} : { reroute }),
+  };
 }
 
 function interruptCount(entry: DeviceEntry): number | undefined {
@@ -219,9 +233,38 @@ function deviceProblems(file: WorkloadFile): string[] {
       problems.push(refused(`${place}.${own}`, "nothing", ALLOWED[`devices[].${own}`] ?? ""));
     } else {
       problems.push(...overrideProblems(entry, place, own, count));
+      problems.push(...routeProblems(file, entry, place, count));
     }
   });
   return problems;
+}
+
+/** What level-triggered and moving interrupts need. */
+function routeProblems(file: WorkloadFile, entry: DeviceEntry, place: string, count: number): string[] {
+  const problems: string[] = [];
+  const software = file.vms.find((vm) => vm.name === entry.vm)?.kind !== "kvm";
+  const level = entry.trigger === "level";
+  if (level && (entry.kind !== "nic" || count !== 1)) {
+    problems.push(
+      `${place}.trigger: found "level"; allowed: "edge", or a nic with 1 vector (it has one INTx pin)`,
+    );
+  }
+  if (level && !software) {
+    problems.push(`${place}.trigger: found "level"; allowed: "edge" ("${entry.vm}" is no software VM)`);
+  }
+  if (entry.reroute !== undefined && (level || !software)) {
+    const why = level ? "an INTx pin stays where it is" : `"${entry.vm}" is no software VM`;
+    problems.push(`${place}.reroute: found ${shown(entry.reroute)}; allowed: nothing (${why})`);
+  }
+  return problems;
+}
+
+/** Interrupts that move take two vectors, and no other interrupt of their VM has those on any vCPU. */
+function vectorsWanted(entries: readonly DeviceEntry[]): number {
+  return entries.reduce(
+    (sum, entry) => sum + (interruptCount(entry) ?? 0) * (entry.reroute === undefined ? 1 : 2),
+    0,
+  );
 }
 
 function overrideProblems(entry: DeviceEntry, place: string, own: string, count: number): string[] {
@@ -249,6 +292,19 @@ function roomProblems(file: WorkloadFile): string[] {
   const problems: string[] = [];
   file.vms.forEach((vm, index) => {
     const own = file.devices.filter((entry) => entry.vm === vm.name);
+    const moving = own.some((entry) => entry.reroute !== undefined);
+    if (moving && vectorsWanted(own) > VECTORS_PER_VCPU) {
+      problems.push(
+        `vms[${index}]: found ${number(vectorsWanted(own))} vectors for "${vm.name}"; allowed: at most ` +
+          `${VECTORS_PER_VCPU} where interrupts move between vCPUs (two for each that moves)`,
+      );
+    }
+    const pins = own.filter((entry) => entry.trigger === "level").length;
+    if (pins > FIRST_GSI) {
+      problems.push(
+        `vms[${index}]: found ${pins} level-triggered devices for "${vm.name}"; allowed: at most ${FIRST_GSI}`,
+      );
+    }
     const wanted = own.reduce((sum, entry) => sum + (interruptCount(entry) ?? 0), 0);
     const room = Math.min(vm.vcpus * VECTORS_PER_VCPU, GSIS_PER_VM);
     if (wanted > room) {

@@ -88,6 +88,82 @@ for (const kind of ["software", "kvm"] as const) {
   }
 }
 
+test("interrupts that move between vCPUs and vectors every millisecond: none is lost", async () => {
+  const machine = await build({
+    seconds: 1,
+    vms: [{ name: "web", kind: "software", vcpus: 3 }],
+    devices: [
+      {
+        name: "nic0",
+        kind: "nic",
+        vm: "web",
+        vectors: 3,
+        burst: 4,
+        rate: "max",
+        bypass: "require",
+        reroute: 1,
+      },
+      {
+        name: "disk0",
+        kind: "block",
+        vm: "web",
+        queues: 2,
+        burst: 1,
+        rate: "max",
+        bypass: "off",
+        reroute: 3,
+      },
+      { name: "nic1", kind: "nic", vm: "web", vectors: 1, burst: 1, rate: "max" },
+    ],
+  });
+  const seen = machine.wiring().map(() => new Set<number>());
+  const counts = await runUntil(machine, ({ counts }) => {
+    machine.wiring().forEach(({ vector }, i) => {
+      seen[i]?.add(vector);
+    });
+    return counts.every((one) => one.signals >= 5000) && machine.reroutes >= 500 && (seen[0]?.size ?? 0) > 1;
+  });
+  for (const one of counts) assert.equal(one.lost, 0);
+  assert.deepEqual(
+    machine.wiring().map(({ path }) => path),
+    ["posted", "posted", "posted", "relayed", "relayed", "posted"],
+  );
+  const vectors = seen.flatMap((one) => [...one]);
+  assert.equal(new Set(vectors).size, vectors.length, "two interrupts had one vector");
+  assert.equal(seen[5]?.size, 1, "one moved that was to stay");
+  await machine.close();
+});
+
+test("level-triggered interrupts: the guest's EOI lets the device say what it has left, and none is lost", async () => {
+  const machine = await build({
+    seconds: 1,
+    vms: [{ name: "web", kind: "software", vcpus: 1 }],
+    devices: [1, 5].map((burst) => {
+      return {
+        name: `pin${burst}`,
+        kind: "nic",
+        vm: "web",
+        vectors: 1,
+        trigger: "level",
+        burst,
+        rate: "max",
+      };
+    }),
+  });
+  const counts = await runUntil(machine, ({ counts }) => counts.every((one) => one.signals >= 2000));
+  for (const one of counts) assert.equal(one.lost, 0);
+  assert.deepEqual(
+    machine.wiring().map(({ gsi, path, reason }) => [gsi, path, reason]),
+    [
+      [0, "relayed", "no-producer"],
+      [1, "relayed", "no-producer"],
+    ],
+  );
+  assert.deepEqual(machine.oneSided(), [], "INTx has one end, as it should");
+  assert.equal(machine.reroutes, 0);
+  await machine.close();
+});
+
 test("thousands of interrupts over many vCPUs: each is seen, none is lost", async () => {
   const names = ["a", "b"];
   const machine = await build({

@@ -3,11 +3,14 @@
  */
 import { type EventfdContext, type Host, VdpaDevice, VfioPciDevice, VIRTIO_STATUS } from "../../index.js";
 import type { WorkloadDevice } from "../workload.js";
+import type { Mailbox } from "./ledger.js";
 
 /** Its interrupts are producers until it is disposed. For the thread that made it only. */
 export interface AttachedDevice extends Disposable {
   /** Sends one signal: by the number of the vector or queue. */
   readonly signals: readonly (() => void)[];
+  /** Level-triggered: looks whether the guest has ended its interrupt, and fires again while there is more to say. */
+  readonly poll?: () => void;
 }
 
 /** Makes a device that signals these eventfds: one vector or queue each. Throws what registering throws. */
@@ -28,6 +31,31 @@ function vfioPci(host: Host, eventfds: readonly EventfdContext[]): AttachedDevic
     return () => vector.signal();
   });
   return { signals, [Symbol.dispose]: () => device.dispose() };
+}
+
+/**
+ * A PCI device with an INTx pin. The guest's EOI signals `unmask`; the line is up as long as the guest has not noted the
+ * last index, which is how it acknowledges the device.
+ */
+export function attachPin(
+  host: Host,
+  eventfd: EventfdContext,
+  unmask: EventfdContext,
+  { words, used, seen }: Mailbox,
+): AttachedDevice {
+  const device = new VfioPciDevice(host, { intx: true });
+  const { intx } = device;
+  device.setTrigger("intx", 0, eventfd);
+  const one = { index: "intx", start: 0, count: 1 } as const;
+  device.setIrqs({ ...one, action: "unmask", data: "eventfd", eventfds: [unmask] });
+  return {
+    signals: [() => intx.assert()],
+    poll() {
+      if (Atomics.load(words, seen) === Atomics.load(words, used)) intx.deassert();
+      intx.poll();
+    },
+    [Symbol.dispose]: () => device.dispose(),
+  };
 }
 
 /** A vDPA device whose driver is up: each virtqueue has an interrupt of its own. */

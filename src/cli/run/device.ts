@@ -15,8 +15,12 @@ export interface Signaller {
   readonly mailbox: Mailbox;
   /** The software vCPU that takes it, by its number in the ledger; `null` for a vCPU that the ledger cannot see. */
   readonly vcpu: number | null;
+  /** Where it is re-routed: all vCPUs that it may go to. */
+  readonly mayMoveTo?: readonly number[];
   /** Sends one signal: what is being measured. */
   readonly signal: () => void;
+  /** Level-triggered: to be called whenever the device has time. */
+  readonly poll?: () => void;
 }
 
 export interface DeviceJob {
@@ -128,6 +132,7 @@ class Burst {
   /** Ends the open burst where it is over, or begins one where it is time. Whether anything was done. */
   step(now: number, stopping: boolean): boolean {
     let moved = false;
+    this.#own.poll?.();
     if (this.#open) {
       const { words, seen } = this.#own.mailbox;
       if (Atomics.load(words, seen) === this.#index) this.#finish();
@@ -148,7 +153,7 @@ class Burst {
   /** When this interrupt needs its thread again, should nobody ring before. */
   nextLook(now: number): number {
     if (!this.#open) return this.#due;
-    return this.#watched ? now + POLL_MS : this.#openedAt + LOST_AFTER_MS;
+    return this.#watched || this.#own.poll !== undefined ? now + POLL_MS : this.#openedAt + LOST_AFTER_MS;
   }
 
   /** The guest can neither ring nor note the time. */
@@ -177,7 +182,9 @@ class Burst {
   #wantsSample(): boolean {
     // A paced device reads the clock for its pace; one at full speed would be slowed down.
     if (this.#periodMs === 0 && this.#unsampled < SAMPLE_EVERY) return false;
-    return this.#own.vcpu === null ? this.#device.open === 0 : this.#ledger.vcpuIdle(this.#own.vcpu);
+    const { vcpu, mayMoveTo } = this.#own;
+    if (vcpu === null) return this.#device.open === 0;
+    return (mayMoveTo ?? [vcpu]).every((one) => this.#ledger.vcpuIdle(one));
   }
 
   #ask(): bigint {

@@ -42,28 +42,59 @@ export interface PlannedInterrupt {
   /** Index of the vCPU in its VM. */
   readonly vcpu: number;
   readonly vector: number;
+  /** The vector that it has in turn with the other one, where it moves. */
+  readonly otherVector?: number;
+  /** Is its GSI a pin of the I/O APIC, level-triggered? */
+  readonly level: boolean;
   readonly bypass: BypassPolicy;
+}
+
+/** What a VM has given out. */
+class Numbers {
+  #nth = 0;
+  #pins = 0;
+  #vectors = 0;
+  readonly #vm: WorkloadVm;
+  /** Some interrupts move between vCPUs: then each has vectors of its own on all of them. */
+  readonly #moving: boolean;
+
+  constructor(vm: WorkloadVm, moving: boolean) {
+    this.#vm = vm;
+    this.#moving = moving;
+  }
+
+  next({ trigger, reroute }: WorkloadDevice): Pick<PlannedInterrupt, "gsi" | "vcpu" | "vector" | "level"> {
+    const { vcpus } = this.#vm;
+    const level = trigger === "level";
+    const nth = this.#nth++;
+    const gsi = level ? this.#pins++ : FIRST_GSI + nth;
+    const vector = FIRST_VECTOR + (this.#moving ? this.#vectors++ : Math.floor(nth / vcpus));
+    const other = reroute === undefined ? {} : { otherVector: FIRST_VECTOR + this.#vectors++ };
+    return { gsi, vcpu: nth % vcpus, vector, level, ...other };
+  }
 }
 
 /** Numbers a workload, which has room for all of it. The interrupts of a VM go around its vCPUs. */
 export function planRun(workload: Workload): Plan {
   const interrupts: PlannedInterrupt[] = [];
-  const given = new Map<string, number>();
-  const next = (vm: WorkloadVm): { gsi: number; vcpu: number; vector: number } => {
-    const nth = given.get(vm.name) ?? 0;
-    given.set(vm.name, nth + 1);
-    return {
-      gsi: FIRST_GSI + nth,
-      vcpu: nth % vm.vcpus,
-      vector: FIRST_VECTOR + Math.floor(nth / vm.vcpus),
-    };
-  };
+  const numbers = new Map<string, Numbers>();
+  for (const vm of workload.vms) {
+    const moving = workload.devices.some((device) => device.vm === vm.name && device.reroute !== undefined);
+    numbers.set(vm.name, new Numbers(vm, moving));
+  }
   const devices = workload.devices.flatMap((device, deviceNumber): PlannedDevice[] => {
-    const vm = workload.vms.find(({ name }) => name === device.vm);
-    if (vm === undefined) return [];
+    const given = numbers.get(device.vm);
+    if (given === undefined) return [];
     const own = device.bypass.map((bypass, index) => ({
-      ...{ number: interrupts.length + index, vm: vm.name, device: device.name, deviceNumber, index, bypass },
-      ...next(vm),
+      ...{
+        number: interrupts.length + index,
+        vm: device.vm,
+        device: device.name,
+        deviceNumber,
+        index,
+        bypass,
+      },
+      ...given.next(device),
     }));
     interrupts.push(...own);
     return [{ ...device, interrupts: own }];

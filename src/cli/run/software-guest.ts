@@ -4,7 +4,8 @@
 import { Eventfd, type Host, Vm } from "../../index.js";
 import type { Guest, GuestInterrupt } from "./guest.js";
 import type { Ledger } from "./ledger.js";
-import type { PlannedVm } from "./plan.js";
+import type { PlannedInterrupt, PlannedVm } from "./plan.js";
+import { Rerouter } from "./rerouter.js";
 import type { Seat } from "./seat.js";
 import { endThreads, RunThread } from "./thread.js";
 import type { VcpuWorkerData } from "./vcpu-worker.js";
@@ -17,22 +18,35 @@ export class SoftwareGuest implements Guest {
   readonly ended: Promise<unknown>;
   readonly #vm: Vm;
   readonly #threads: readonly RunThread[];
+  readonly #rerouter: Rerouter;
 
   /** Makes the VM with its irqfds and starts its vCPUs. Throws what those refuse; nothing is left behind then. */
-  constructor(host: Host, seat: Seat, ledger: Ledger, plan: PlannedVm) {
+  constructor(
+    host: Host,
+    seat: Seat,
+    ledger: Ledger,
+    plan: PlannedVm,
+    periods: ReadonlyMap<string, number> = new Map(),
+  ) {
     const { firstVcpu } = plan;
     this.#vm = new Vm(host, { vcpus: plan.vcpus });
     const eventfds: Eventfd[] = [];
     try {
-      this.#vm.setGsiRouting(
-        plan.interrupts.map(({ gsi, vcpu, vector }) => ({ gsi, msi: { vcpu, vector } })),
-      );
-      this.interrupts = plan.interrupts.map((planned) => {
+      this.#rerouter = new Rerouter(this.#vm, plan.interrupts);
+      const make = () => {
         const eventfd = Eventfd.create(host);
         eventfds.push(eventfd);
-        const irqfd = this.#vm.irqfd(eventfd, planned.gsi, { bypass: planned.bypass });
-        const mailbox = ledger.mailbox(planned.number);
-        return { planned, eventfd, irqfd, mailbox, vcpu: firstVcpu + planned.vcpu };
+        return eventfd;
+      };
+      const all = Array.from({ length: plan.vcpus }, (_, index) => firstVcpu + index);
+      this.interrupts = plan.interrupts.map((planned): GuestInterrupt => {
+        const { gsi, bypass, level, number } = planned;
+        const eventfd = make();
+        const triggered = level ? { resample: make() } : {};
+        const irqfd = this.#vm.irqfd(eventfd, gsi, { bypass, ...triggered });
+        const moves = planned.otherVector === undefined ? {} : { mayMoveTo: all };
+        const vcpu = firstVcpu + planned.vcpu;
+        return { planned, eventfd, irqfd, mailbox: ledger.mailbox(number), vcpu, ...triggered, ...moves };
       });
     } catch (error) {
       this.#vm.dispose();
@@ -46,28 +60,47 @@ export class SoftwareGuest implements Guest {
         vcpu: this.#vm.vcpu(index).handle,
         number: firstVcpu + index,
         handlers: plan.interrupts
-          .filter(({ vcpu }) => vcpu === index)
-          .map(({ vector, number, deviceNumber }) => ({ vector, interrupt: number, device: deviceNumber })),
+          .filter(({ vcpu, otherVector }) => vcpu === index || otherVector !== undefined)
+          .flatMap(({ vector, otherVector, number, deviceNumber }) =>
+            [vector, otherVector ?? vector].map((one) => ({
+              ...{ vector: one, interrupt: number, device: deviceNumber },
+            })),
+          ),
       };
       return new RunThread(VCPU_WORKER, `vCPU ${index} of ${plan.name}`, data);
     });
     this.ready = Promise.all(this.#threads.map((thread) => thread.ready));
-    this.ended = Promise.all(this.#threads.map((thread) => thread.done));
+    const threads = Promise.all(this.#threads.map((thread) => thread.done));
+    this.ended = Promise.race([threads, this.#rerouter.failure]);
+    this.#rerouter.start(periods);
     this.ready.catch(() => {});
     this.ended.catch(() => {});
   }
 
+  get reroutes(): number {
+    return this.#rerouter.moves;
+  }
+
+  vectorOf(planned: PlannedInterrupt): number {
+    return this.#rerouter.vectorOf(planned);
+  }
+
   async finish(): Promise<void> {
+    this.#rerouter.stop();
     // A vCPU notices a kick only when it has nothing left to handle.
     for (let index = 0; index < this.#threads.length; index++) this.#vm.vcpu(index).kick();
     await this.ended;
   }
 
   async close(): Promise<boolean> {
+    this.#rerouter.stop();
     for (let index = 0; index < this.#threads.length; index++) this.#vm.vcpu(index).kick();
     if (!(await endThreads(this.#threads))) return false;
     this.#vm.dispose();
-    for (const { eventfd } of this.interrupts) eventfd.close();
+    for (const { eventfd, resample } of this.interrupts) {
+      eventfd.close();
+      resample?.close();
+    }
     return true;
   }
 }
