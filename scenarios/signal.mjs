@@ -97,7 +97,7 @@ export const unregister = {
 function reroutes(world, fenced = true) {
   const { hosts, vm, source } = connected(world, ["vmm", "device"]);
   const { words } = hosts.vmm;
-  if (!fenced) hosts.vmm.manager.fence = () => {};
+  if (!fenced) hosts.vmm.thread.quiesce = () => {};
   return {
     threads: {
       device: () => source.signal(),

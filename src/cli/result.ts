@@ -49,8 +49,6 @@ export interface RunResult {
   readonly oneSided: readonly OneSided[];
   /** How long the devices signalled. */
   readonly seconds: number;
-  /** How often interrupts were re-routed while they were live. */
-  readonly reroutes: number;
   readonly compare: Compare;
 }
 

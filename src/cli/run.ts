@@ -28,7 +28,8 @@ The workload file is one JSON object:
     "devices": [{ "name": "nic0", "kind": "nic", "vm": "web", "vectors": 4, "burst": 8, "rate": "max",
                   "bypass": "prefer", "overrides": [{ "interrupts": [3], "bypass": "off" }] }]
   }
-A VM is "software" or "kvm". A "nic" has "vectors", a "block" device has "queues". "burst" is how many signals it
+A VM is "software" or "kvm"; "reroute": 10 sends the MSIs of a software VM to the next vCPU every 10 ms. A "nic" has
+"vectors", a "block" device has "queues", an "intx" device one level-triggered line. "burst" is how many signals it
 sends before it waits for the guest, "rate" how many per second for each interrupt. "bypass" is "off", "prefer"
 (the default) or "require".
 

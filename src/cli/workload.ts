@@ -15,12 +15,14 @@ export interface WorkloadVm {
   /** A vCPU of `software` is this library's own; one of `kvm` runs guest code in the kernel. */
   readonly kind: "software" | "kvm";
   readonly vcpus: number;
+  /** Every so many milliseconds the MSIs of a software VM are routed to the next vCPU, while they are live. */
+  readonly reroute?: number;
 }
 
 export interface WorkloadDevice {
   readonly name: string;
-  /** A `nic` signals MSI-X vectors, a `block` device signals virtqueues. */
-  readonly kind: "nic" | "block";
+  /** A `nic` signals MSI-X vectors, a `block` device virtqueues, an `intx` device one level-triggered line. */
+  readonly kind: "nic" | "block" | "intx";
   /** The name of the VM that gets its interrupts. */
   readonly vm: string;
   /** Policy of each interrupt; its length is the number of vectors or queues. */
@@ -29,10 +31,6 @@ export interface WorkloadDevice {
   readonly burst: number;
   /** Signals per second of each interrupt, or `"max"`: as fast as the guest answers. */
   readonly rate: number | "max";
-  /** Of a nic: its one interrupt is its INTx pin, level-triggered, and not an MSI-X vector. */
-  readonly trigger?: "level";
-  /** Milliseconds after which its interrupts get another vCPU and another vector, again and again while they are live. */
-  readonly reroute?: number;
 }
 
 export interface Workload {
@@ -46,15 +44,18 @@ export const FIRST_VECTOR = 32;
 export const VECTORS_PER_VCPU = 256 - FIRST_VECTOR;
 /** KVM_SET_GSI_ROUTING takes 4,096 entries, and the first 24 GSIs are the I/O APIC's pins. */
 export const FIRST_GSI = 24;
+/** The I/O APIC's pins from here on are for the lines of `intx` devices; those below have PIC pins too. */
+export const FIRST_LINE = 16;
+export const LINES_PER_VM = FIRST_GSI - FIRST_LINE;
 const GSIS_PER_VM = 4096 - FIRST_GSI;
-const MIN_REROUTE = 1;
-const MAX_REROUTE = 60_000;
 export const MIN_SECONDS = 0.1;
 export const MAX_SECONDS = 86_400;
 const MAX_VCPUS = 64;
 const MAX_INTERRUPTS_PER_DEVICE = 2048;
 const MAX_BURST = 4096;
 const MAX_RATE = 10_000_000;
+const MIN_REROUTE_MS = 1;
+const MAX_REROUTE_MS = 60_000;
 /** Each vCPU and each device is a thread. */
 const MAX_THREADS = 128;
 
@@ -70,21 +71,20 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "": 'an object with "seconds", "vms" and "devices"',
   seconds: `a number of seconds from ${MIN_SECONDS} to ${number(MAX_SECONDS)}`,
   vms: `a list of 1 to ${MAX_VCPUS} VMs`,
-  "vms[]": 'an object with "name", "kind" and "vcpus"',
+  "vms[]": 'an object with "name", "kind" and "vcpus", and perhaps "reroute"',
   "vms[].name": NAME_RULE,
   "vms[].kind": '"software" or "kvm"',
   "vms[].vcpus": `a whole number from 1 to ${MAX_VCPUS}`,
+  "vms[].reroute": `a number of milliseconds from ${MIN_REROUTE_MS} to ${number(MAX_REROUTE_MS)}`,
   devices: "a list of at least 1 device",
   "devices[]": 'an object with "name", "kind", "vm", "vectors" or "queues", "burst" and "rate"',
   "devices[].name": NAME_RULE,
-  "devices[].kind": '"nic" or "block"',
+  "devices[].kind": '"nic", "block" or "intx"',
   "devices[].vm": "the name of one of the VMs",
   "devices[].vectors": `a whole number from 1 to ${number(MAX_INTERRUPTS_PER_DEVICE)} (MSI-X vectors of a nic)`,
   "devices[].queues": `a whole number from 1 to ${number(MAX_INTERRUPTS_PER_DEVICE)} (virtqueues of a block device)`,
   "devices[].burst": `a whole number from 1 to ${number(MAX_BURST)}`,
   "devices[].rate": `a number from 0.1 to ${number(MAX_RATE)} (signals per second of each interrupt) or "max"`,
-  "devices[].trigger": '"edge" (MSI-X vectors, virtqueues) or "level" (the INTx pin of a nic with 1 vector)',
-  "devices[].reroute": `a number of milliseconds from ${MIN_REROUTE} to ${number(MAX_REROUTE)} after which the interrupts move`,
   "devices[].bypass": POLICY_RULE,
   "devices[].overrides": 'a list of objects with "interrupts" and "bypass"',
   "devices[].overrides[]": 'an object with "interrupts" and "bypass"',
@@ -104,7 +104,14 @@ const object = <Entries extends v.ObjectEntries>(entries: Entries) => v.objectWi
 const fileSchema = object({
   seconds: between(MIN_SECONDS, MAX_SECONDS),
   vms: v.pipe(
-    v.array(object({ name, kind: v.picklist(["software", "kvm"]), vcpus: whole(1, MAX_VCPUS) })),
+    v.array(
+      object({
+        name,
+        kind: v.picklist(["software", "kvm"]),
+        vcpus: whole(1, MAX_VCPUS),
+        reroute: v.exactOptional(between(MIN_REROUTE_MS, MAX_REROUTE_MS)),
+      }),
+    ),
     v.minLength(1),
     v.maxLength(MAX_VCPUS),
   ),
@@ -112,14 +119,12 @@ const fileSchema = object({
     v.array(
       object({
         name,
-        kind: v.picklist(["nic", "block"]),
+        kind: v.picklist(["nic", "block", "intx"]),
         vm: v.string(),
         vectors: v.exactOptional(whole(1, MAX_INTERRUPTS_PER_DEVICE)),
         queues: v.exactOptional(whole(1, MAX_INTERRUPTS_PER_DEVICE)),
         burst: whole(1, MAX_BURST),
         rate: v.union([v.literal("max"), between(0.1, MAX_RATE)]),
-        trigger: v.exactOptional(v.picklist(["edge", "level"]), "edge"),
-        reroute: v.exactOptional(between(MIN_REROUTE, MAX_REROUTE)),
         bypass: v.exactOptional(policy, "prefer"),
         overrides: v.exactOptional(
           v.array(
@@ -166,15 +171,12 @@ export function checkWorkload(input: unknown, source: string): Workload {
 function device(entry: DeviceEntry): WorkloadDevice {
   const policies = new Array<BypassPolicy>(interruptCount(entry) ?? 0).fill(entry.bypass);
   for (const override of entry.overrides) for (const i of override.interrupts) policies[i] = override.bypass;
-  const { name, kind, vm, burst, rate, trigger, reroute } = entry;
-  return {
-    ...{ name, kind, vm, burst, rate, bypass: policies },
-    ...(trigger === "level" ? { trigger } : {}),
-    ...(reroute === undefined ? {} : { reroute }),
-  };
+  const { name, kind, vm, burst, rate } = entry;
+  return { name, kind, vm, burst, rate, bypass: policies };
 }
 
 function interruptCount(entry: DeviceEntry): number | undefined {
+  if (entry.kind === "intx") return 1;
   return entry.kind === "nic" ? entry.vectors : entry.queues;
 }
 
@@ -208,9 +210,17 @@ function fieldsOf(parent: string): string[] {
 }
 
 function vmProblems(file: WorkloadFile): string[] {
-  return repeated(file.vms.map((vm) => vm.name)).map(({ at, first, name }) =>
+  const problems = repeated(file.vms.map((vm) => vm.name)).map(({ at, first, name }) =>
     refused(`vms[${at}].name`, shown(name), `a name that no other VM has (vms[${first}] has it)`),
   );
+  file.vms.forEach((vm, index) => {
+    if (vm.reroute === undefined || (vm.kind === "software" && vm.vcpus > 1)) return;
+    problems.push(
+      `vms[${index}].reroute: found it on a ${vm.kind} VM with ${plural(vm.vcpus, "vCPU")}; ` +
+        "allowed: on a software VM with at least 2 vCPUs, among which its interrupts go around",
+    );
+  });
+  return problems;
 }
 
 function deviceProblems(file: WorkloadFile): string[] {
@@ -223,6 +233,10 @@ function deviceProblems(file: WorkloadFile): string[] {
     if (!vmNames.includes(entry.vm)) {
       problems.push(refused(`${place}.vm`, shown(entry.vm), `one of ${vmNames.map(shown).join(", ")}`));
     }
+    if (entry.kind === "intx") {
+      problems.push(...lineProblems(file, entry, place));
+      return;
+    }
     const [own, other] =
       entry.kind === "nic" ? (["vectors", "queues"] as const) : (["queues", "vectors"] as const);
     if (entry[other] !== undefined) {
@@ -233,38 +247,24 @@ function deviceProblems(file: WorkloadFile): string[] {
       problems.push(refused(`${place}.${own}`, "nothing", ALLOWED[`devices[].${own}`] ?? ""));
     } else {
       problems.push(...overrideProblems(entry, place, own, count));
-      problems.push(...routeProblems(file, entry, place, count));
     }
   });
   return problems;
 }
 
-/** What level-triggered and moving interrupts need. */
-function routeProblems(file: WorkloadFile, entry: DeviceEntry, place: string, count: number): string[] {
-  const problems: string[] = [];
-  const software = file.vms.find((vm) => vm.name === entry.vm)?.kind !== "kvm";
-  const level = entry.trigger === "level";
-  if (level && (entry.kind !== "nic" || count !== 1)) {
+/** A device with one line: no numbers of its own to give, and a VM with an I/O APIC of ours. */
+function lineProblems(file: WorkloadFile, entry: DeviceEntry, place: string): string[] {
+  const problems = (["vectors", "queues"] as const)
+    .filter((field) => entry[field] !== undefined)
+    .map(
+      (field) => `${place}.${field}: an intx device has one line and no ${field}; allowed: to leave it out`,
+    );
+  if (file.vms.find((vm) => vm.name === entry.vm)?.kind === "kvm") {
     problems.push(
-      `${place}.trigger: found "level"; allowed: "edge", or a nic with 1 vector (it has one INTx pin)`,
+      refused(`${place}.vm`, shown(entry.vm), "a software VM: the guest of a KVM VM drives no I/O APIC"),
     );
   }
-  if (level && !software) {
-    problems.push(`${place}.trigger: found "level"; allowed: "edge" ("${entry.vm}" is no software VM)`);
-  }
-  if (entry.reroute !== undefined && (level || !software)) {
-    const why = level ? "an INTx pin stays where it is" : `"${entry.vm}" is no software VM`;
-    problems.push(`${place}.reroute: found ${shown(entry.reroute)}; allowed: nothing (${why})`);
-  }
-  return problems;
-}
-
-/** Interrupts that move take two vectors, and no other interrupt of their VM has those on any vCPU. */
-function vectorsWanted(entries: readonly DeviceEntry[]): number {
-  return entries.reduce(
-    (sum, entry) => sum + (interruptCount(entry) ?? 0) * (entry.reroute === undefined ? 1 : 2),
-    0,
-  );
+  return [...problems, ...overrideProblems(entry, place, "the line", 1)];
 }
 
 function overrideProblems(entry: DeviceEntry, place: string, own: string, count: number): string[] {
@@ -292,26 +292,22 @@ function roomProblems(file: WorkloadFile): string[] {
   const problems: string[] = [];
   file.vms.forEach((vm, index) => {
     const own = file.devices.filter((entry) => entry.vm === vm.name);
-    const moving = own.some((entry) => entry.reroute !== undefined);
-    if (moving && vectorsWanted(own) > VECTORS_PER_VCPU) {
-      problems.push(
-        `vms[${index}]: found ${number(vectorsWanted(own))} vectors for "${vm.name}"; allowed: at most ` +
-          `${VECTORS_PER_VCPU} where interrupts move between vCPUs (two for each that moves)`,
-      );
-    }
-    const pins = own.filter((entry) => entry.trigger === "level").length;
-    if (pins > FIRST_GSI) {
-      problems.push(
-        `vms[${index}]: found ${pins} level-triggered devices for "${vm.name}"; allowed: at most ${FIRST_GSI}`,
-      );
-    }
     const wanted = own.reduce((sum, entry) => sum + (interruptCount(entry) ?? 0), 0);
-    const room = Math.min(vm.vcpus * VECTORS_PER_VCPU, GSIS_PER_VM);
+    const lines = own.filter((entry) => entry.kind === "intx").length;
+    if (lines > LINES_PER_VM) {
+      problems.push(
+        `vms[${index}]: found ${number(lines)} intx devices for "${vm.name}"; allowed: at most ${LINES_PER_VM} ` +
+          `(pins ${FIRST_LINE} to ${FIRST_GSI - 1} of its I/O APIC)`,
+      );
+    }
+    // Where interrupts go around, every vCPU must know every vector.
+    const vectors = vm.reroute === undefined ? vm.vcpus * VECTORS_PER_VCPU : VECTORS_PER_VCPU;
+    const room = Math.min(vectors, GSIS_PER_VM);
     if (wanted > room) {
       const why =
         room === GSIS_PER_VM
           ? `a VM has GSIs ${FIRST_GSI} to 4,095`
-          : `vectors ${FIRST_VECTOR} to 255 on ${plural(vm.vcpus, "vCPU")}`;
+          : `vectors ${FIRST_VECTOR} to 255${vm.reroute === undefined ? ` on ${plural(vm.vcpus, "vCPU")}` : ", which all vCPUs share"}`;
       problems.push(
         `vms[${index}]: found ${number(wanted)} interrupts for "${vm.name}" (${own.map((entry) => entry.name).join(", ")}); ` +
           `allowed: at most ${number(room)} (${why})`,

@@ -5,7 +5,7 @@ import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
 import { refresh, requires } from "../bypass/remapping.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Injection, Producer, RouteType, Vm as V, VmFlag } from "../host/layout.js";
+import { Consumer, Injection, RouteType, Vm as V, VmFlag } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
 import type { WasmMemory } from "../host/wasm.js";
 import { LinuxEventfd } from "../linux/eventfd.js";
@@ -128,6 +128,7 @@ export class KvmVm implements Disposable {
       restore();
       throw requiredError(host, this.record, this.gsiOf(irqfd), reason ?? "no-route");
     }
+    if (parked.length > 0) host.thread.quiesce(); // nobody injects by an old route any more
     try {
       this.machine.setGsiRouting(checkedRoutes.map(kvmRoute));
     } catch (error) {
@@ -203,24 +204,20 @@ export class KvmVm implements Disposable {
   }
 
   /**
-   * Gives an irqfd another target, waits until no signal uses the old one, and returns that. Unless `connected` allows it,
+   * Gives an irqfd another target and returns the old one, which signals under way may still use. Unless `connected` allows it,
    * changes nothing where a producer is connected, and returns undefined.
    */
   private retarget(irqfd: number, target: number): number;
   private retarget(irqfd: number, target: number, connected: boolean): number | undefined;
   private retarget(irqfd: number, target: number, connected = true): number | undefined {
     const { host } = this;
-    const { words, mutex, manager } = host;
+    const { words, mutex } = host;
     let old: number | undefined;
-    let owner = 0;
-    const producer = mutex.guard(() => {
-      if (!connected && words.get(irqfd + Consumer.producer) !== 0) return 0;
+    mutex.guard(() => {
+      if (!connected && words.get(irqfd + Consumer.producer) !== 0) return;
       old = words.exchange(irqfd + Consumer.target, target);
-      const changed = refresh(host, irqfd);
-      if (changed !== 0) owner = words.get(changed + Producer.owner);
-      return changed;
+      refresh(host, irqfd);
     });
-    if (producer !== 0) manager.fence(producer, owner);
     return old;
   }
 

@@ -6,7 +6,7 @@ import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
 import { refresh, requires } from "../bypass/remapping.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Producer, Thread, Vm } from "../host/layout.js";
+import { Consumer, Vm } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
 import { reasonOf } from "../posting/irte.js";
 import type { RouteWords } from "./route.js";
@@ -22,27 +22,27 @@ export function replaceRoutes(
   const { words } = host;
   const table = buildTable(host, routes);
   let old = 0;
-  const changed: number[] = [];
+  let changed = false;
   try {
     vmMutex.guard(() => {
       old = words.get(vm + Vm.routing);
       words.set(vm + Vm.routing, table);
       try {
-        changed.push(...retargetRequired(host, vm));
+        changed = retargetRequired(host, vm);
       } catch (error) {
         words.set(vm + Vm.routing, old);
         throw error;
       }
-      for (const irqfd of irqfdsOf(host, vm)) if (retarget(host, vm, irqfd)) changed.push(irqfd);
+      for (const irqfd of irqfdsOf(host, vm)) if (retarget(host, vm, irqfd)) changed = true;
     });
   } catch (error) {
     freeTable(host, table);
     throw error;
   }
   // Not under the mutex: what is under way may need it to finish.
-  for (const irqfd of changed) fence(host, irqfd);
+  if (changed) host.thread.quiesce();
   if (old !== 0) freeTable(host, old);
-  if (changed.length > 0) announceChange(words);
+  if (changed) announceChange(words);
 }
 
 /** The irqfds of a VM. Under the VM's mutex. */
@@ -64,9 +64,9 @@ export function requiredError(host: BypassHost, vm: number, gsi: number, reason:
 /**
  * First the irqfds that require bypass and could not have it with the new table. A connected one refuses the table, and
  * those before it get their targets back; one that waits for its producer gets the new target, so that a producer that
- * arrives from here on is refused. Returns those it changed. Under the VM's mutex.
+ * arrives from here on is refused. Returns whether it changed any. Under the VM's mutex.
  */
-function retargetRequired(host: BypassHost, vm: number): number[] {
+function retargetRequired(host: BypassHost, vm: number): boolean {
   const { words } = host;
   const changed: { irqfd: number; old: number }[] = [];
   for (const irqfd of irqfdsOf(host, vm)) {
@@ -84,7 +84,7 @@ function retargetRequired(host: BypassHost, vm: number): number[] {
     for (const { irqfd: one, old } of changed) words.store(one + Consumer.target, old);
     throw requiredError(host, vm, gsi, reason);
   }
-  return changed.map(({ irqfd }) => irqfd);
+  return changed.length > 0;
 }
 
 /** Gives an irqfd what its GSI comes to now; returns whether that changed. Under the VM's mutex. */
@@ -97,17 +97,4 @@ function retarget(host: BypassHost, vm: number, irqfd: number): boolean {
     refresh(host, irqfd);
   });
   return true;
-}
-
-/** Waits for a signal of the irqfd's producer and for an injection of the relay that still use the old target. */
-function fence(host: BypassHost, irqfd: number): void {
-  const { words, thread, manager } = host;
-  let owner = 0;
-  const producer = host.mutex.guard(() => {
-    const connected = words.get(irqfd + Consumer.producer);
-    if (connected !== 0) owner = words.get(connected + Producer.owner);
-    return connected;
-  });
-  if (producer !== 0) manager.fence(producer, owner);
-  thread.fenceAll(Thread.writing, irqfd);
 }

@@ -98,7 +98,6 @@ export function result(list: readonly Interrupt[]): RunResult {
         reason: one.reason,
       })),
     seconds: 5.0034,
-    reroutes: 0,
     compare: { posted: 1210.4, relayed: 9800, postMessage: 24_100 },
   };
 }

@@ -11,7 +11,6 @@ import { DEFAULT_WORKLOAD } from "#src/cli/workload-file.js";
 
 /** A machine without threads: one interrupt that a timer signals and delivers, and loses if it is told to. */
 class Imitation implements Machine {
-  readonly reroutes = 0;
   readonly leftOut = ["guest is left out: there is no /dev/kvm"];
   readonly ledger = Ledger.create({ devices: 1, vcpus: 1, interrupts: 1 });
   readonly failure: Promise<never>;

@@ -36,13 +36,6 @@ test("the default example is a workload on which every path is seen", () => {
   }
 });
 
-test("the example of live re-routing has level-triggered interrupts and such that move", () => {
-  const { vms, devices } = readWorkload("examples/live-reroute.json");
-  assert.deepEqual([...new Set(vms.map((vm) => vm.kind))], ["software"], "it runs everywhere");
-  assert.ok(devices.some((device) => device.trigger === "level"));
-  assert.ok(devices.some((device) => device.reroute !== undefined));
-});
-
 test("policies default to prefer and are overridden for single interrupts", () => {
   const input = withNic({ vectors: 4, overrides: [{ interrupts: [3, 1], bypass: "off" }] });
   assert.deepEqual(checkWorkload(input, "w").devices[0]?.bypass, ["prefer", "off", "prefer", "off"]);
@@ -76,7 +69,7 @@ const REFUSED: readonly [what: string, input: unknown, problem: string][] = [
   [
     "an unknown field",
     withNic({ brust: 8 }),
-    "devices[0].brust: there is no such field; allowed: name, kind, vm, vectors, queues, burst, rate, trigger, reroute, bypass, overrides",
+    "devices[0].brust: there is no such field; allowed: name, kind, vm, vectors, queues, burst, rate, bypass, overrides",
   ],
   ["an unknown VM", withNic({ vm: "wed" }), 'devices[0].vm: found "wed"; allowed: one of "web"'],
   [
@@ -103,31 +96,6 @@ const REFUSED: readonly [what: string, input: unknown, problem: string][] = [
       ],
     }),
     "devices[0].overrides[1].interrupts[0]: found 0; allowed: each number once (devices[0].overrides[0].interrupts[0] has it)",
-  ],
-  [
-    "two level-triggered vectors",
-    withNic({ trigger: "level" }),
-    'devices[0].trigger: found "level"; allowed: "edge", or a nic with 1 vector (it has one INTx pin)',
-  ],
-  [
-    "a pin that moves",
-    withNic({ trigger: "level", vectors: 1, reroute: 5 }),
-    "devices[0].reroute: found 5; allowed: nothing (an INTx pin stays where it is)",
-  ],
-  [
-    "a real guest whose interrupts move",
-    { seconds: 1, vms: [{ ...VM, kind: "kvm" }], devices: [{ ...NIC, reroute: 5 }] },
-    'devices[0].reroute: found 5; allowed: nothing ("web" is no software VM)',
-  ],
-  [
-    "a move every 0 ms",
-    withNic({ reroute: 0 }),
-    "devices[0].reroute: found 0; allowed: a number of milliseconds from 1 to 60,000 after which the interrupts move",
-  ],
-  [
-    "more vectors than there are for those that move",
-    withNic({ vectors: 113, reroute: 5 }),
-    'vms[0]: found 226 vectors for "web"; allowed: at most 224 where interrupts move between vCPUs (two for each that moves)',
   ],
   [
     "a name twice",

@@ -54,6 +54,32 @@ describe("the examples", () => {
     assert.equal(block, code);
   });
 
+  it("live-reroute.json loses nothing, on lines and on messages that move", () => {
+    const args = ["dist/cli/main.js", "run", "examples/live-reroute.json", "--seconds", "1", "--json"];
+    const { status, stdout } = spawnSync(process.execPath, args, {
+      cwd: root,
+      encoding: "utf8",
+      timeout: 60_000,
+    });
+    assert.equal(status, 0, stdout);
+    const { interrupts, totals } = JSON.parse(stdout) as {
+      interrupts: { path: string; gsi: number; delivered: number; lost: number }[];
+      totals: { lost: number };
+    };
+    assert.equal(totals.lost, 0);
+    for (const { path, gsi, delivered } of interrupts) {
+      assert.equal(path, gsi < 24 ? "relayed" : "posted");
+      assert.ok(delivered > 0);
+    }
+  });
+
+  it("the figures in the README are those of the recorded run", () => {
+    const [, block = "nothing"] = /```console\n([\s\S]*?)\n```/.exec(read("README.md")) ?? [];
+    const args = ["build/bench/main.js", "--from", "bench/recorded.json"];
+    const { stdout } = spawnSync(process.execPath, args, { cwd: root, encoding: "utf8", timeout: 60_000 });
+    for (const table of block.split("\n\n")) assert.ok(stdout.includes(table), table);
+  });
+
   it("the doctor's report in the README is what it prints", () => {
     const [, block] = /```text\n([\s\S]*?)```/.exec(read("README.md")) ?? [];
     assert.equal(block, read("test/doctor/hosts/intel-nopost/report-80.txt"));

@@ -3,14 +3,21 @@
  */
 import { type EventfdContext, type Host, VdpaDevice, VfioPciDevice, VIRTIO_STATUS } from "../../index.js";
 import type { WorkloadDevice } from "../workload.js";
-import type { Mailbox } from "./ledger.js";
 
 /** Its interrupts are producers until it is disposed. For the thread that made it only. */
 export interface AttachedDevice extends Disposable {
   /** Sends one signal: by the number of the vector or queue. */
   readonly signals: readonly (() => void)[];
-  /** Level-triggered: looks whether the guest has ended its interrupt, and fires again while there is more to say. */
-  readonly poll?: () => void;
+  /** A level-triggered line: what its device does beside signalling. */
+  readonly line?: Line;
+}
+
+/** The device's side of a line that stays up until the device lets go of it. */
+export interface Line {
+  /** Hears of the guest's EOI, and signals again where the device still has something to say. */
+  readonly recheck: () => void;
+  /** The guest has seen to the device: it lets go of the line. */
+  readonly release: () => void;
 }
 
 /** Makes a device that signals these eventfds: one vector or queue each. Throws what registering throws. */
@@ -18,7 +25,9 @@ export function attachDevice(
   host: Host,
   kind: WorkloadDevice["kind"],
   eventfds: readonly EventfdContext[],
+  resample?: EventfdContext,
 ): AttachedDevice {
+  if (kind === "intx") return intx(host, eventfds[0]!, resample!);
   return kind === "nic" ? vfioPci(host, eventfds) : vdpa(host, eventfds);
 }
 
@@ -33,27 +42,21 @@ function vfioPci(host: Host, eventfds: readonly EventfdContext[]): AttachedDevic
   return { signals, [Symbol.dispose]: () => device.dispose() };
 }
 
-/**
- * A PCI device with an INTx pin. The guest's EOI signals `unmask`; the line is up as long as the guest has not noted the
- * last index, which is how it acknowledges the device.
- */
-export function attachPin(
-  host: Host,
-  eventfd: EventfdContext,
-  unmask: EventfdContext,
-  { words, used, seen }: Mailbox,
-): AttachedDevice {
+/** A PCI device with an INTx pin, wired as a VMM wires it: the guest's EOI unmasks the pin. */
+function intx(host: Host, eventfd: EventfdContext, resample: EventfdContext): AttachedDevice {
   const device = new VfioPciDevice(host, { intx: true });
-  const { intx } = device;
   device.setTrigger("intx", 0, eventfd);
-  const one = { index: "intx", start: 0, count: 1 } as const;
-  device.setIrqs({ ...one, action: "unmask", data: "eventfd", eventfds: [unmask] });
+  device.setIrqs({
+    index: "intx",
+    start: 0,
+    count: 1,
+    action: "unmask",
+    data: "eventfd",
+    eventfds: [resample],
+  });
   return {
-    signals: [() => intx.assert()],
-    poll() {
-      if (Atomics.load(words, seen) === Atomics.load(words, used)) intx.deassert();
-      intx.poll();
-    },
+    signals: [() => device.intx.assert()],
+    line: { recheck: () => device.intx.poll(), release: () => device.intx.deassert() },
     [Symbol.dispose]: () => device.dispose(),
   };
 }

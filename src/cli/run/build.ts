@@ -15,7 +15,7 @@ import type { Guest, GuestInterrupt } from "./guest.js";
 import { KvmGuest } from "./kvm-guest.js";
 import { Ledger } from "./ledger.js";
 import type { BuildMachine, Machine, MachineOptions, Wiring } from "./machine.js";
-import { type Plan, type PlannedDevice, type PlannedInterrupt, planRun, withoutKind } from "./plan.js";
+import { type Plan, type PlannedDevice, planRun, withoutKind } from "./plan.js";
 import { kindsOf, type Seat } from "./seat.js";
 import { SoftwareGuest } from "./software-guest.js";
 import { endThreads, RunThread } from "./thread.js";
@@ -105,7 +105,7 @@ class ThreadedMachine implements Machine {
       const guest =
         vm.kind === "kvm"
           ? new KvmGuest(this.#host, vm)
-          : new SoftwareGuest(this.#host, this.#seat, this.ledger, vm, this.#periods());
+          : new SoftwareGuest(this.#host, this.#seat, this.ledger, vm);
       guest.ended.catch(this.#fail);
       this.#guests.push(guest);
     }
@@ -127,8 +127,7 @@ class ThreadedMachine implements Machine {
 
   wiring(): Wiring[] {
     return this.#interrupts.map(({ planned, eventfd, irqfd, mailbox }) => {
-      const { vm, device, index, gsi } = planned;
-      const vector = this.#vectorOf(planned);
+      const { vm, device, index, gsi, vector } = planned;
       const { path, reason = null } = irqfd;
       return { vm, device, index, gsi, vector, eventfd: eventfd.id, path, reason, mailbox };
     });
@@ -136,14 +135,7 @@ class ThreadedMachine implements Machine {
 
   oneSided(): OneSided[] {
     const names = new Map(this.#interrupts.map((one) => [one.eventfd.id, interruptName(one.planned)]));
-    // INTx never has a producer, so that its eventfd has one end is as it should be.
-    const pins = new Set(this.#interrupts.filter((one) => one.planned.level).map((one) => one.eventfd.id));
-    const interrupts = this.#host.interrupts().filter(({ eventfd }) => !pins.has(eventfd));
-    return oneSided(interrupts, names);
-  }
-
-  get reroutes(): number {
-    return this.#guests.reduce((sum, guest) => sum + guest.reroutes, 0);
+    return oneSided(this.#host.interrupts(), names);
   }
 
   async settle(): Promise<void> {
@@ -171,18 +163,6 @@ class ThreadedMachine implements Machine {
     if (free) this.#host.dispose();
   }
 
-  #vectorOf(planned: PlannedInterrupt): number {
-    const guest = this.#guests[this.#plan.vms.findIndex(({ name }) => name === planned.vm)];
-    return guest?.vectorOf(planned) ?? planned.vector;
-  }
-
-  /** How often the interrupts of each device move, in milliseconds. */
-  #periods(): Map<string, number> {
-    return new Map(
-      this.#plan.devices.flatMap(({ name, reroute }) => (reroute === undefined ? [] : [[name, reroute]])),
-    );
-  }
-
   #deviceData(device: number, { kind, burst, rate, interrupts }: PlannedDevice): DeviceThreadData {
     return {
       seat: this.#seat,
@@ -190,13 +170,10 @@ class ThreadedMachine implements Machine {
       kind,
       job: { device, burst, rate },
       interrupts: interrupts.map(({ number }) => {
-        const { eventfd, resample, mailbox, vcpu, mayMoveTo } = this.#interrupts[number]!;
+        const { eventfd, resample, mailbox, vcpu } = this.#interrupts[number]!;
         const linux = eventfd instanceof LinuxEventfd;
-        return {
-          ...{ interrupt: number, eventfd: eventfd.handle, linux, mailbox, vcpu },
-          ...(resample === undefined ? {} : { resample: resample.handle }),
-          ...(mayMoveTo === undefined ? {} : { mayMoveTo }),
-        };
+        const level = resample === undefined ? {} : { resample: resample.handle };
+        return { interrupt: number, eventfd: eventfd.handle, linux, mailbox, vcpu, ...level };
       }),
     };
   }

@@ -5,7 +5,7 @@ import { parentPort } from "node:worker_threads";
 import { Eventfd } from "../../index.js";
 import { LinuxEventfd } from "../../linux/index.js";
 import type { WorkloadDevice } from "../workload.js";
-import { attachDevice, attachPin } from "./attached-device.js";
+import { attachDevice } from "./attached-device.js";
 import { type DeviceJob, runDevice, type Signaller } from "./device.js";
 import { Ledger, type LedgerHandle } from "./ledger.js";
 import { join, type Seat } from "./seat.js";
@@ -20,10 +20,10 @@ export interface DeviceThreadData {
 }
 
 /** One interrupt of the device; its position is the number of the vector or queue. */
-export interface DeviceInterrupt extends Omit<Signaller, "signal" | "poll"> {
+export interface DeviceInterrupt extends Omit<Signaller, "signal" | "line"> {
   /** The eventfd's handle. */
   readonly eventfd: number;
-  /** Level-triggered: the handle of what the guest's EOI signals. */
+  /** The resample eventfd's handle, of a level-triggered one. */
   readonly resample?: number;
   /** Is it one of the kernel's? */
   readonly linux: boolean;
@@ -39,25 +39,17 @@ export function deviceThread(data: DeviceThreadData, alter = (signal: () => void
   const eventfds = data.interrupts.map(({ eventfd, linux }) =>
     linux ? LinuxEventfd.open(host, eventfd) : Eventfd.open(host, eventfd),
   );
-  const resamples = data.interrupts.flatMap(({ resample, mailbox }) =>
-    resample === undefined ? [] : [{ eventfd: Eventfd.open(host, resample), mailbox }],
-  );
-  const [pin] = resamples;
-  const device =
-    pin === undefined
-      ? attachDevice(host, data.kind, eventfds)
-      : attachPin(host, eventfds[0]!, pin.eventfd, pin.mailbox);
-  const { poll } = device;
-  const signallers = data.interrupts.map(({ interrupt, mailbox, vcpu, mayMoveTo }, i): Signaller => {
-    return {
-      ...{ interrupt, mailbox, vcpu, signal: alter(device.signals[i]!) },
-      ...(poll === undefined ? {} : { poll }),
-      ...(mayMoveTo === undefined ? {} : { mayMoveTo }),
-    };
+  const [first] = data.interrupts;
+  const resample = first?.resample === undefined ? undefined : Eventfd.open(host, first.resample);
+  const device = attachDevice(host, data.kind, eventfds, resample);
+  const line = device.line === undefined ? {} : { line: device.line };
+  const signallers = data.interrupts.map(({ interrupt, mailbox, vcpu }, i): Signaller => {
+    return { interrupt, mailbox, vcpu, signal: alter(device.signals[i]!), ...line };
   });
   parentPort?.once("message", () => {
     device[Symbol.dispose]();
-    for (const eventfd of [...eventfds, ...resamples.map((one) => one.eventfd)]) eventfd.close();
+    for (const eventfd of eventfds) eventfd.close();
+    resample?.close();
     host.dispose();
   });
   tell("ready");

@@ -6,6 +6,7 @@
  * may coalesce; the last one may not go missing.
  */
 import { record } from "../histogram.js";
+import type { Line } from "./attached-device.js";
 import { clock, type Ledger, type Mailbox } from "./ledger.js";
 
 /** One interrupt as its device works with it. */
@@ -15,12 +16,10 @@ export interface Signaller {
   readonly mailbox: Mailbox;
   /** The software vCPU that takes it, by its number in the ledger; `null` for a vCPU that the ledger cannot see. */
   readonly vcpu: number | null;
-  /** Where it is re-routed: all vCPUs that it may go to. */
-  readonly mayMoveTo?: readonly number[];
   /** Sends one signal: what is being measured. */
   readonly signal: () => void;
-  /** Level-triggered: to be called whenever the device has time. */
-  readonly poll?: () => void;
+  /** Level-triggered: the other half of the device. */
+  readonly line?: Line;
 }
 
 export interface DeviceJob {
@@ -132,12 +131,15 @@ class Burst {
   /** Ends the open burst where it is over, or begins one where it is time. Whether anything was done. */
   step(now: number, stopping: boolean): boolean {
     let moved = false;
-    this.#own.poll?.();
     if (this.#open) {
       const { words, seen } = this.#own.mailbox;
       if (Atomics.load(words, seen) === this.#index) this.#finish();
       else if (now - this.#openedAt >= LOST_AFTER_MS) this.#lose();
-      else return false;
+      else {
+        // After the look: the guest notes the index before its EOI, so a line that it has seen to is let go of by now.
+        this.#own.line?.recheck();
+        return false;
+      }
       moved = true;
     }
     if (stopping || now < this.#due) return moved;
@@ -153,7 +155,7 @@ class Burst {
   /** When this interrupt needs its thread again, should nobody ring before. */
   nextLook(now: number): number {
     if (!this.#open) return this.#due;
-    return this.#watched || this.#own.poll !== undefined ? now + POLL_MS : this.#openedAt + LOST_AFTER_MS;
+    return this.#watched || this.#own.line !== undefined ? now + POLL_MS : this.#openedAt + LOST_AFTER_MS;
   }
 
   /** The guest can neither ring nor note the time. */
@@ -182,9 +184,7 @@ class Burst {
   #wantsSample(): boolean {
     // A paced device reads the clock for its pace; one at full speed would be slowed down.
     if (this.#periodMs === 0 && this.#unsampled < SAMPLE_EVERY) return false;
-    const { vcpu, mayMoveTo } = this.#own;
-    if (vcpu === null) return this.#device.open === 0;
-    return (mayMoveTo ?? [vcpu]).every((one) => this.#ledger.vcpuIdle(one));
+    return this.#own.vcpu === null ? this.#device.open === 0 : this.#ledger.vcpuIdle(this.#own.vcpu);
   }
 
   #ask(): bigint {
@@ -207,6 +207,7 @@ class Burst {
 
   /** When the burst's timed signal arrived; `undefined` where it was not timed, or nobody noted it. */
   #close(): bigint | undefined {
+    this.#own.line?.release();
     this.#open = false;
     this.#device.open -= 1;
     if (this.#sentAt === undefined) return undefined;

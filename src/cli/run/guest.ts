@@ -9,22 +9,16 @@ import type { PlannedInterrupt } from "./plan.js";
 export interface GuestInterrupt {
   readonly planned: PlannedInterrupt;
   readonly eventfd: EventfdContext;
-  /** Level-triggered: what the guest's EOI signals. */
-  readonly resample?: EventfdContext;
   readonly irqfd: Irqfd;
+  /** Level-triggered: the eventfd that tells the device of the guest's EOI. */
+  readonly resample?: EventfdContext;
   readonly mailbox: Mailbox;
   /** Number in the ledger of the vCPU that takes it; `null` where the ledger cannot see it. */
   readonly vcpu: number | null;
-  /** The vCPUs that it may move to, as numbers in the ledger. */
-  readonly mayMoveTo?: readonly number[];
 }
 
 export interface Guest {
   readonly interrupts: readonly GuestInterrupt[];
-  /** How often interrupts have been re-routed. */
-  readonly reroutes: number;
-  /** The vector that an interrupt has now. */
-  vectorOf(planned: PlannedInterrupt): number;
   /** Resolves when the vCPUs run. */
   readonly ready: Promise<unknown>;
   /** Rejects when a vCPU fails; resolves when all have ended. */

@@ -7,7 +7,7 @@ import { inServiceVectors, KvmVm, requestedVectors } from "../../kvm/index.js";
 import { LinuxEventfd } from "../../linux/index.js";
 import type { Guest, GuestInterrupt } from "./guest.js";
 import type { Mailbox } from "./ledger.js";
-import type { PlannedInterrupt, PlannedVm } from "./plan.js";
+import type { PlannedVm } from "./plan.js";
 
 /** How often to look whether the guest has moved on. */
 const LOOK_MS = 1;
@@ -43,13 +43,6 @@ export class KvmGuest implements Guest {
     this.ended.catch(() => {});
     this.ready = this.#running();
     this.ready.catch(() => {});
-  }
-
-  /** Its interrupts stay where they are. */
-  readonly reroutes = 0;
-
-  vectorOf({ vector }: PlannedInterrupt): number {
-    return vector;
   }
 
   async finish(): Promise<void> {

@@ -175,11 +175,12 @@ export class Ledger {
     }
     // Counted before it is noted, so that a device that saw its index finds the run counted.
     Atomics.add(words, base + DELIVERED, 1);
-    // Two vCPUs may run it at once when it moves, and the one that looked first may be the last to note.
-    for (;;) {
-      const seen = Atomics.load(words, base + SEEN);
-      const used = Atomics.load(words, base + USED);
-      if (((used - seen) | 0) <= 0 || Atomics.compareExchange(words, base + SEEN, seen, used) === seen) break;
+    // Forward only: two vCPUs may handle an interrupt that was re-routed between two of its signals.
+    const used = Atomics.load(words, base + USED);
+    for (let seen = Atomics.load(words, base + SEEN); ((used - seen) | 0) > 0; ) {
+      const before = Atomics.compareExchange(words, base + SEEN, seen, used);
+      if (before === seen) break;
+      seen = before;
     }
     if (Atomics.load(words, this.#device(device) + PARKED) === 1) this.#ring(device);
   }

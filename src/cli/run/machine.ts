@@ -27,9 +27,7 @@ export interface Machine {
   readonly failure: Promise<never>;
   /** All interrupts in the order of their numbers in the ledger. Does not block. */
   wiring(): Wiring[];
-  /** How often interrupts have been re-routed. */
-  readonly reroutes: number;
-  /** The eventfds that have only one end now, though they should have two. */
+  /** The eventfds that have only one end now. */
   oneSided(): OneSided[];
   /** Resolves when the devices have ended their bursts and the guests have taken what was pending. */
   settle(): Promise<void>;

@@ -4,6 +4,7 @@
 import {
   type BypassPolicy,
   FIRST_GSI,
+  FIRST_LINE,
   FIRST_VECTOR,
   type Workload,
   type WorkloadDevice,
@@ -42,59 +43,36 @@ export interface PlannedInterrupt {
   /** Index of the vCPU in its VM. */
   readonly vcpu: number;
   readonly vector: number;
-  /** The vector that it has in turn with the other one, where it moves. */
-  readonly otherVector?: number;
-  /** Is its GSI a pin of the I/O APIC, level-triggered? */
-  readonly level: boolean;
   readonly bypass: BypassPolicy;
-}
-
-/** What a VM has given out. */
-class Numbers {
-  #nth = 0;
-  #pins = 0;
-  #vectors = 0;
-  readonly #vm: WorkloadVm;
-  /** Some interrupts move between vCPUs: then each has vectors of its own on all of them. */
-  readonly #moving: boolean;
-
-  constructor(vm: WorkloadVm, moving: boolean) {
-    this.#vm = vm;
-    this.#moving = moving;
-  }
-
-  next({ trigger, reroute }: WorkloadDevice): Pick<PlannedInterrupt, "gsi" | "vcpu" | "vector" | "level"> {
-    const { vcpus } = this.#vm;
-    const level = trigger === "level";
-    const nth = this.#nth++;
-    const gsi = level ? this.#pins++ : FIRST_GSI + nth;
-    const vector = FIRST_VECTOR + (this.#moving ? this.#vectors++ : Math.floor(nth / vcpus));
-    const other = reroute === undefined ? {} : { otherVector: FIRST_VECTOR + this.#vectors++ };
-    return { gsi, vcpu: nth % vcpus, vector, level, ...other };
-  }
+  /** Its GSI is a pin of the I/O APIC, with a line that stays up until the guest's EOI. */
+  readonly level: boolean;
 }
 
 /** Numbers a workload, which has room for all of it. The interrupts of a VM go around its vCPUs. */
 export function planRun(workload: Workload): Plan {
   const interrupts: PlannedInterrupt[] = [];
-  const numbers = new Map<string, Numbers>();
-  for (const vm of workload.vms) {
-    const moving = workload.devices.some((device) => device.vm === vm.name && device.reroute !== undefined);
-    numbers.set(vm.name, new Numbers(vm, moving));
-  }
+  const given = new Map<string, number>();
+  const count = (what: string): number => {
+    const nth = given.get(what) ?? 0;
+    given.set(what, nth + 1);
+    return nth;
+  };
+  const next = (vm: WorkloadVm, level: boolean): { gsi: number; vcpu: number; vector: number } => {
+    const nth = count(vm.name);
+    return {
+      gsi: level ? FIRST_LINE + count(`${vm.name} lines`) : FIRST_GSI + count(`${vm.name} messages`),
+      vcpu: nth % vm.vcpus,
+      // Interrupts that go around the vCPUs have a vector that no other has on any of them.
+      vector: FIRST_VECTOR + (vm.reroute === undefined ? Math.floor(nth / vm.vcpus) : nth),
+    };
+  };
   const devices = workload.devices.flatMap((device, deviceNumber): PlannedDevice[] => {
-    const given = numbers.get(device.vm);
-    if (given === undefined) return [];
+    const vm = workload.vms.find(({ name }) => name === device.vm);
+    if (vm === undefined) return [];
+    const level = device.kind === "intx";
     const own = device.bypass.map((bypass, index) => ({
-      ...{
-        number: interrupts.length + index,
-        vm: device.vm,
-        device: device.name,
-        deviceNumber,
-        index,
-        bypass,
-      },
-      ...given.next(device),
+      ...{ number: interrupts.length + index, vm: vm.name, device: device.name, deviceNumber, index, bypass },
+      ...{ level, ...next(vm, level) },
     }));
     interrupts.push(...own);
     return [{ ...device, interrupts: own }];

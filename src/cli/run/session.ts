@@ -43,12 +43,11 @@ export async function session(
   observer.look();
   const interrupts = observer.interrupts();
   const oneSided = machine.oneSided();
-  const { reroutes } = machine;
-  if (stop.aborted) return { interrupts, oneSided, seconds: ran, reroutes, compare: NOT_COMPARED };
+  if (stop.aborted) return { interrupts, oneSided, seconds: ran, compare: NOT_COMPARED };
   observer.ending = "comparing the ways of one interrupt";
   observer.look();
   const compare = await Promise.race([machine.compare(stop), failed]);
-  return { interrupts, oneSided, seconds: ran, reroutes, compare };
+  return { interrupts, oneSided, seconds: ran, compare };
 }
 
 /** Reads the ledger and tells the view. */
