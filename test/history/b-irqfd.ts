@@ -528,7 +528,7 @@ export const irqfdProofs: readonly Proof[] = [
 
   prove<Play>(
     "B15",
-    "a routing update waits for nobody, and takes no more accesses beside 40 irqfds of another VM than beside 4",
+    "a routing update with nothing in flight waits for nobody, and takes no more accesses beside 40 irqfds of another VM",
     shipped,
     {
       "waits until every irqfd of the host was idle": ({ host, vm }) =>
