@@ -1,6 +1,5 @@
-// Every interleaving of the shipped mutex, by re-execution: a thread's logged results are replayed, one access is
-// performed for real, and a constant is thrown at the next one; backtracking restores the memory. A state (memory and
-// every log) that was visited before is counted, not walked again.
+// Every interleaving of the shipped mutex, by re-execution: replay a thread's logged results, perform one access, throw a
+// constant at the next, restore on backtrack. A state (memory and logs) seen before is counted, not walked again.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Mutex } from "#src/host/mutex.js";
