@@ -105,13 +105,18 @@ export class KvmVm implements Disposable {
    * could not be bypassed any more; the old table stays then.
    */
   setGsiRouting(routes: readonly GsiRoute[]): void {
-    const { host } = this;
     const checkedRoutes = checkRoutes(routes);
-    const next = byGsi(checkedRoutes);
-    const changed = this.mutex.guard(() =>
-      [...irqfdsOf(host, this.record)].filter(
-        (irqfd) => !same(this.routes.get(this.gsiOf(irqfd)), next.get(this.gsiOf(irqfd))),
-      ),
+    // Under the VM's mutex to the end, so that no hang-up gives back a record that this goes on to change. What the grace
+    // period in it waits for never takes this mutex: KVM's irqfds have no relay thread.
+    if (this.mutex.guard(() => this.replaceRoutes(checkedRoutes))) announceChange(this.host.words);
+  }
+
+  /** Returns whether any irqfd's route changed. Under the VM's mutex. */
+  private replaceRoutes(routes: readonly RouteWords[]): boolean {
+    const { host } = this;
+    const next = byGsi(routes);
+    const changed = [...irqfdsOf(host, this.record)].filter(
+      (irqfd) => !same(this.routes.get(this.gsiOf(irqfd)), next.get(this.gsiOf(irqfd))),
     );
     // Through the eventfd while the two tables change: KVM itself takes either route, and never half of one.
     const parked: { irqfd: number; target: number }[] = [];
@@ -130,7 +135,7 @@ export class KvmVm implements Disposable {
     }
     if (parked.length > 0) host.thread.quiesce(); // nobody injects by an old route any more
     try {
-      this.machine.setGsiRouting(checkedRoutes.map(kvmRoute));
+      this.machine.setGsiRouting(routes.map(kvmRoute));
     } catch (error) {
       restore();
       throw error;
@@ -140,7 +145,7 @@ export class KvmVm implements Disposable {
       forgetTarget(host, target);
       this.retarget(irqfd, this.resolve(this.gsiOf(irqfd)));
     }
-    if (changed.length > 0) announceChange(host.words);
+    return changed.length > 0;
   }
 
   /** As `Vm.irqfd`, for Linux eventfds; the same KVM_IRQFD throws what KVM says. */
