@@ -14,8 +14,8 @@ export interface Registry {
 }
 
 /** Words that the layout leaves free, on the line that a search reads anyway. */
-const PRODUCER_LINK = { key: Producer.intent, next: 10, previous: 11 };
-const CONSUMER_LINK = { key: Consumer.intent, next: 13, previous: 14 };
+const PRODUCER_LINK = { key: Producer.holds, next: 10, previous: 11 };
+const CONSUMER_LINK = { key: Consumer.holds, next: 13, previous: 14 };
 
 /**
  * A manager for comparison: the same memory, mutex, records, checks and callbacks as the library's, with another index

@@ -1,5 +1,6 @@
+import { addReference, dropReference } from "../eventfd/reference.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Header } from "../host/layout.js";
+import { Header, Role } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import type { Words } from "../host/words.js";
 
@@ -28,7 +29,7 @@ export async function untilChange(
 ): Promise<void> {
   const { words, thread } = memory;
   const deadline = words.clock() + timeoutMs;
-  words.add(Header.watchers, 1);
+  const watcher = memory.mutex.guard(() => addReference(memory, 0, Role.watcher));
   try {
     for (;;) {
       const seen = words.load(Header.changes); // before asking: a change from here on is not missed
@@ -38,6 +39,6 @@ export async function untilChange(
       await thread.parkAsync(Header.changes, seen, left, signal);
     }
   } finally {
-    words.add(Header.watchers, -1);
+    dropReference(memory, watcher);
   }
 }

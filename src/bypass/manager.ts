@@ -113,7 +113,6 @@ export class Manager {
     const index = this.index(eventfd);
     words.set(producer + Producer.irq, irq);
     words.set(producer + Producer.owner, thread.record);
-    words.set(producer + Producer.intent, eventfd); // before the index: repair finds a half-done insert by it
     if (this.producers.insert(index, producer) !== 0) {
       throw refuse("EBUSY", "producer", producer, `cannot register: eventfd ${index} has a producer already`);
     }
@@ -147,7 +146,6 @@ export class Manager {
       );
     }
     const index = this.index(eventfd);
-    words.set(consumer + Consumer.intent, eventfd); // as above
     if (this.consumers.insert(index, consumer) !== 0) {
       throw refuse("EBUSY", "consumer", consumer, `cannot register: eventfd ${index} has a consumer already`);
     }
@@ -196,7 +194,6 @@ export class Manager {
     this.checkEventfd(eventfd, "producer", producer);
     if (eventfd === old) return owner;
     const index = this.index(eventfd);
-    words.set(producer + Producer.intent, eventfd);
     if (this.producers.insert(index, producer) !== 0) {
       throw refuse("EBUSY", "producer", producer, `cannot move: eventfd ${index} has a producer already`);
     }
@@ -222,6 +219,7 @@ export class Manager {
   /** Connects the two, or says who refused; a refused attempt leaves both as they were. */
   private connect(producer: number, consumer: number): FailedConnect | undefined {
     const { callbacks } = this;
+    this.begin(producer, consumer);
     const prod = callbacks.producer(producer);
     const cons = callbacks.consumer(consumer);
     callbacks.run(prod.stop, "producer stop", producer, consumer);
@@ -237,11 +235,13 @@ export class Manager {
       this.memory.words.set(consumer + Consumer.refusal, 0);
       this.bind(producer, consumer, consumer, producer);
     }
+    this.end();
     return failed;
   }
 
   private disconnect(producer: number, consumer: number): void {
     const { callbacks } = this;
+    this.begin(producer, consumer);
     const prod = callbacks.producer(producer);
     const cons = callbacks.consumer(consumer);
     callbacks.run(prod.stop, "producer stop", producer, consumer);
@@ -251,6 +251,38 @@ export class Manager {
     callbacks.run(cons.start, "consumer start", producer, consumer);
     callbacks.run(prod.start, "producer start", producer, consumer);
     this.bind(producer, consumer, 0, 0);
+    this.end();
+  }
+
+  /**
+   * Ends the connection that a thread was making or undoing when it died: as a disconnect, but for the two stops, which
+   * have been called already unless it died just before them. Under the host mutex.
+   */
+  abandonChange(): void {
+    const { callbacks } = this;
+    const { words } = this.memory;
+    const producer = words.get(Header.changing);
+    if (producer === 0) return;
+    const consumer = words.get(Header.changingTo);
+    const prod = callbacks.producer(producer);
+    const cons = callbacks.consumer(consumer);
+    callbacks.run(cons.delProducer, "consumer delProducer", producer, consumer);
+    callbacks.run(prod.delConsumer, "producer delConsumer", producer, consumer);
+    callbacks.run(cons.start, "consumer start", producer, consumer);
+    callbacks.run(prod.start, "producer start", producer, consumer);
+    this.bind(producer, consumer, 0, 0);
+    this.end();
+  }
+
+  /** Names the two ends before the first callback, for whoever finds them half connected. */
+  private begin(producer: number, consumer: number): void {
+    const { words } = this.memory;
+    words.set(Header.changingTo, consumer);
+    words.set(Header.changing, producer);
+  }
+
+  private end(): void {
+    this.memory.words.set(Header.changing, 0);
   }
 
   /** Records the partners, or that there are none, and when. */

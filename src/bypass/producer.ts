@@ -1,7 +1,7 @@
 import type { EventfdContext } from "../eventfd/context.js";
-import { dropContext, holdContext } from "../eventfd/context.js";
+import { addReference, dropContext, dropReference, holdContext } from "../eventfd/reference.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Injection, Producer as P, Vcpu } from "../host/layout.js";
+import { Injection, Producer as P, Role, Vcpu } from "../host/layout.js";
 import { post } from "../posting/descriptor.js";
 import { Mode, modeOf, targetOf, vectorOf } from "../posting/irte.js";
 import type { Reason } from "../posting/reason.js";
@@ -35,6 +35,7 @@ export class Producer implements Disposable {
     return host.mutex.guard(() => {
       const record = host.pools.producer.allocate();
       host.words.set(record + P.kind, number);
+      host.words.set(record + P.owner, host.thread.record); // last: without an owner it is half made
       return new Producer(host, record);
     });
   }
@@ -45,33 +46,41 @@ export class Producer implements Disposable {
    * signals through this handle: keep it open.
    */
   register(eventfd: EventfdContext, irq = -1): void {
-    const { manager, mutex } = this.host;
     this.check();
     eventfd.handle; // EBADF for a closed one
-    manager.registerProducer(this.record, eventfd.record, irq);
-    mutex.guard(() => holdContext(this.host, eventfd.record));
+    if (this.eventfd === undefined) this.hold(eventfd.record);
+    try {
+      this.host.manager.registerProducer(this.record, eventfd.record, irq);
+    } catch (error) {
+      if (this.eventfd === undefined) this.letGo();
+      throw error;
+    }
     this.eventfd = eventfd;
   }
 
   /** Moves to another eventfd in one operation; a refusal is thrown and leaves it where it was. */
   move(eventfd: EventfdContext): void {
-    const { manager, mutex } = this.host;
+    const { host, record } = this;
     this.check();
     eventfd.handle;
-    const old = this.eventfd;
-    manager.moveProducer(this.record, eventfd.record);
-    mutex.guard(() => holdContext(this.host, eventfd.record));
-    this.eventfd = eventfd;
-    if (old !== undefined) dropContext(this.host, old.record);
+    // The new context is held by a reference until the producer itself does.
+    const meanwhile = host.mutex.guard(() => addReference(host, eventfd.record, Role.hold));
+    try {
+      host.manager.moveProducer(record, eventfd.record);
+      this.eventfd = eventfd;
+      this.letGo();
+      this.hold(eventfd.record);
+    } finally {
+      dropReference(host, meanwhile);
+    }
   }
 
   /** Disconnects and unregisters; nothing happens if it is not registered (irq_bypass_unregister_producer). */
   unregister(): void {
-    const old = this.eventfd;
-    if (old === undefined) return;
+    if (this.eventfd === undefined) return;
     this.host.manager.unregisterProducer(this.record);
     this.eventfd = undefined;
-    dropContext(this.host, old.record);
+    this.letGo();
   }
 
   /**
@@ -123,6 +132,24 @@ export class Producer implements Disposable {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  private hold(eventfd: number): void {
+    const { host, record } = this;
+    host.mutex.guard(() => {
+      holdContext(host, eventfd);
+      host.words.set(record + P.holds, eventfd);
+    });
+  }
+
+  private letGo(): void {
+    const { host, record } = this;
+    const close = host.mutex.guard(() => {
+      const eventfd = host.words.get(record + P.holds);
+      host.words.set(record + P.holds, 0);
+      return dropContext(host, eventfd);
+    });
+    close?.();
   }
 
   private inject(injection: number): void {

@@ -3,8 +3,8 @@ import { type Path, unbypassedPath } from "../bypass/path.js";
 import { Producer } from "../bypass/producer.js";
 import { requires } from "../bypass/remapping.js";
 import type { EventfdContext } from "../eventfd/context.js";
+import { irqfdOf } from "../eventfd/reference.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Eventfd } from "../host/layout.js";
 import { REASONS, type Reason } from "../posting/reason.js";
 
 /** What a signal goes to: the producer where there is one, otherwise the eventfd itself. */
@@ -85,7 +85,7 @@ export class Trigger {
     const { host, eventfd, producer } = this;
     if (eventfd === undefined || producer !== undefined) return producer?.path;
     return host.mutex.guard(() => {
-      const irqfd = host.words.load(eventfd.record + Eventfd.irqfd);
+      const irqfd = irqfdOf(host, eventfd.record);
       return irqfd === 0 ? "relayed" : unbypassedPath(host, irqfd);
     });
   }

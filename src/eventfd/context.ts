@@ -1,6 +1,7 @@
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Eventfd as E, EventfdFlag } from "../host/layout.js";
+import { Eventfd as E, EventfdFlag } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
+import { closeHandle } from "./reference.js";
 
 /**
  * A handle to an eventfd context (eventfd_ctx): the identity by which a producer and a consumer find each other.
@@ -11,10 +12,11 @@ export abstract class EventfdContext implements Disposable {
   readonly record: number;
   private open = true;
 
-  /** `record` has been counted as one more handle by the caller. */
+  /** `reference` is the handle that the caller has added for this object. */
   protected constructor(
     readonly memory: HostMemory,
     record: number,
+    private readonly reference: number,
   ) {
     this.record = record;
   }
@@ -84,18 +86,7 @@ export abstract class EventfdContext implements Disposable {
     if (!this.open) return;
     this.open = false;
     this.closing();
-    const { mutex, words } = this.memory;
-    const last = mutex.guard(() => {
-      const left = words.get(this.record + E.handles) - 1;
-      words.set(this.record + E.handles, left);
-      holdContext(this.memory, this.record); // until the hang-up is through
-      return left === 0;
-    });
-    const irqfd = last ? words.load(this.record + E.irqfd) : 0;
-    // Under the host mutex: the record may be on its way back to its pool.
-    const kind = irqfd === 0 ? 0 : mutex.guard(() => words.get(irqfd + Consumer.kind));
-    if (irqfd !== 0) this.memory.kinds[kind]?.hangup?.(this.memory, irqfd);
-    dropContext(this.memory, this.record);
+    closeHandle(this.memory, this.reference);
   }
 
   [Symbol.dispose](): void {
@@ -104,30 +95,6 @@ export abstract class EventfdContext implements Disposable {
 
   /** This handle is closed from now on: wakes those who wait through it, so that they see that. */
   protected closing(): void {}
-}
-
-/** Keeps a context alive beyond its handles: what a producer and an irqfd do. Under the host mutex. */
-export function holdContext(memory: HostMemory, record: number): void {
-  const holds = record + E.holds;
-  memory.words.set(holds, memory.words.get(holds) + 1);
-}
-
-/**
- * The mirror image of {@link holdContext}; the last one out frees the record. Not under the host mutex: what a kind
- * has to close, it closes after it.
- */
-export function dropContext(memory: HostMemory, record: number): void {
-  const { words, pools, mutex } = memory;
-  const close = mutex.guard(() => {
-    const holds = words.get(record + E.holds) - 1;
-    words.set(record + E.holds, holds);
-    if (holds !== 0 || words.get(record + E.handles) !== 0) return undefined;
-    const kind = words.get(record + E.flags) >>> EventfdFlag.kindShift;
-    const after = memory.kinds[kind]?.forget?.(memory, record);
-    pools.eventfd.release(record);
-    return after;
-  });
-  close?.();
 }
 
 /** Checks a value for `write`; returns it as a bigint. */

@@ -1,7 +1,8 @@
 import { IrqBypassError } from "../host/errors.js";
-import { Eventfd as E, EventfdFlag } from "../host/layout.js";
+import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
-import { checkWrite, dropContext, EventfdContext, holdContext } from "./context.js";
+import { checkWrite, EventfdContext } from "./context.js";
+import { addReference, dropReference } from "./reference.js";
 import { signalContext, wakeSleepers } from "./signal.js";
 
 /** Options of {@link Eventfd.create}. */
@@ -30,10 +31,14 @@ export class Eventfd extends EventfdContext {
     return mutex.guard(() => {
       const record = pools.eventfd.allocate();
       words.set(record + E.flags, semaphore ? EventfdFlag.semaphore : 0);
-      words.set(record + E.owner, thread.record);
       words.store64(record + E.counter, BigInt(initial));
-      words.set(record + E.handles, 1);
-      return new Eventfd(memory, record);
+      words.set(record + E.owner, thread.record);
+      try {
+        return new Eventfd(memory, record, addReference(memory, record, Role.handle));
+      } catch (error) {
+        pools.eventfd.release(record);
+        throw error;
+      }
     });
   }
 
@@ -48,11 +53,9 @@ export class Eventfd extends EventfdContext {
           `eventfd ${handle} is a Linux eventfd: open it with LinuxEventfd.open`,
         );
       }
-      const handles = words.get(record + E.handles);
-      if (handles === 0)
+      if (words.get(record + E.handles) === 0)
         throw new IrqBypassError("ESTALE", `the last handle of eventfd ${handle} was closed`);
-      words.set(record + E.handles, handles + 1);
-      return new Eventfd(memory, record);
+      return new Eventfd(memory, record, addReference(memory, record, Role.handle));
     });
   }
 
@@ -110,7 +113,7 @@ export class Eventfd extends EventfdContext {
     timeoutMs?: number;
     signal?: AbortSignal;
   } = {}): Promise<bigint> {
-    const { words, thread, mutex } = this.memory;
+    const { words, thread } = this.memory;
     const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
     for (;;) {
       const sequence = words.load(this.record + E.sequence);
@@ -118,14 +121,12 @@ export class Eventfd extends EventfdContext {
       if (taken !== undefined) return taken;
       const left = deadline === Infinity ? Infinity : deadline - words.clock();
       if (left <= 0) throw this.timedOut(timeoutMs);
-      // Held meanwhile: this very handle may be closed, and the sleeper still counts itself out of the record.
-      mutex.guard(() => holdContext(this.memory, this.record));
-      words.add(this.record + E.sleepers, 1);
+      // Held meanwhile: this very handle may be closed.
+      const reader = this.addReader();
       try {
         await thread.parkAsync(this.record + E.sequence, sequence, left, signal);
       } finally {
-        words.add(this.record + E.sleepers, -1);
-        dropContext(this.memory, this.record);
+        dropReference(this.memory, reader);
       }
     }
   }
@@ -141,13 +142,16 @@ export class Eventfd extends EventfdContext {
 
   /** Sleeps while counted as a sleeper: whoever changes the counter notifies only where somebody sleeps. */
   private sleep(sequence: number, timeoutMs: number): void {
-    const { words, thread } = this.memory;
-    words.add(this.record + E.sleepers, 1);
+    const reader = this.addReader();
     try {
-      thread.park(this.record + E.sequence, sequence, timeoutMs);
+      this.memory.thread.park(this.record + E.sequence, sequence, timeoutMs);
     } finally {
-      words.add(this.record + E.sleepers, -1);
+      dropReference(this.memory, reader);
     }
+  }
+
+  private addReader(): number {
+    return this.memory.mutex.guard(() => addReference(this.memory, this.record, Role.reader));
   }
 
   private timedOut(timeoutMs: number): IrqBypassError {

@@ -2,6 +2,7 @@ import { Eventfd as E, EventfdFlag } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import type { Words } from "../host/words.js";
 import { MAX_COUNT } from "./context.js";
+import { irqfdOf } from "./reference.js";
 
 /** A write ends at 2^64-2, a signal from the kernel's side at 2^64-1 (the poll error state). */
 const SATURATED = 2n ** 64n - 1n;
@@ -18,7 +19,7 @@ const SATURATED = 2n ** 64n - 1n;
 export function signalContext(memory: HostMemory, record: number, value: bigint, saturate: boolean): boolean {
   const { words, thread } = memory;
   words.store(thread.writing, record);
-  const irqfd = words.load(record + E.irqfd);
+  const irqfd = irqfdOf(memory, record);
   const drained = irqfd === 0 ? 0n : words.get(record + E.flags) & EventfdFlag.semaphore ? 1n : SATURATED;
   const counter = record + E.counter;
   let fits = true;

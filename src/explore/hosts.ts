@@ -24,6 +24,7 @@ const CAPACITY: Capacity = {
   route: 8,
   routing: 4,
   injection: 2,
+  reference: 12,
 };
 
 /**

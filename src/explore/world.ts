@@ -59,7 +59,7 @@ export class ExploredWorld implements World {
       name: "explorer",
       mayBlock: true,
       cores: 0, // more threads than cores: nobody spins before it sleeps
-      self: () => ({ pid: 1, tid: words.index + 1, startTime: 0 }),
+      self: () => ({ pid: 1, tid: words.index + 1, startTime: 0, worker: 0 }),
       alive: ({ tid }) => words.probe(tid - 1),
       spawn: () => {
         throw new Error("a scenario starts no threads: name them in `threads`");

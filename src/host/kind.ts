@@ -18,6 +18,15 @@ export interface Kind {
    * after that, and may make system calls.
    */
   readonly forget?: (memory: HostMemory, eventfd: number) => () => void;
+  /**
+   * Closes what `forget` returned to be closed, after the thread that was to do it has died: it may or may not have done so,
+   * and the number may be in use for something else by now.
+   */
+  readonly reclaim?: (memory: HostMemory, eventfd: number) => void;
+  /** Closes what a VM of this kind has open, whose thread is gone. */
+  readonly closeVm?: (memory: HostMemory, vm: number) => void;
+  /** Ends the blocking calls of a thread that is about to be terminated, which would not end otherwise. */
+  readonly kick?: (memory: HostMemory, thread: number) => void;
   /** Signals an eventfd record of this kind as a device does; may make system calls, never refuses for a full counter. */
   readonly signal?: (memory: HostMemory, eventfd: number) => void;
   /** The thread that relays for this kind. Whoever created the host starts it when it is asked for. */

@@ -43,8 +43,9 @@ export const enum Header {
   bypass = 17,
   /** Threads attached so far; fences look at no slot above it. A */
   threads = 18,
-  /** Threads that look for what they wait for, before they sleep. A */
-  looking = 19,
+  /** Who looks for what it waits for before it sleeps: lock ids, 0 where there is room for one more. A, 12 words */
+  looking = 20,
+  lookingEnd = 32,
 
   /** The host mutex: pools, both indexes, every connect and disconnect. A */
   mutex = 32,
@@ -52,6 +53,9 @@ export const enum Header {
   producers = 34,
   consumers = 36,
   linuxEventfds = 38,
+  /** The two ends whose connection is being changed, 0 at other times: what a thread that dies in a callback leaves. H */
+  changing = 40,
+  changingTo = 41,
 
   /** Rung by whoever makes an irqfd pending; the relay sleeps on it. Bit 0: it sleeps. A */
   doorbell = 48,
@@ -60,16 +64,17 @@ export const enum Header {
   epollControl = 50,
   /** Changes with every change of a connection while somebody watches. A */
   changes = 52,
-  /** Threads that watch for changes. A */
+  /** References of role watcher. A, written under H */
   watchers = 53,
   /** The routing table that every VM with an I/O APIC starts with, 0 until the first one needs it. A */
   defaultRouting = 54,
-
-  /** State of the relay of each kind: 0 none, 1 wanted, 2 running, 3 to stop. A */
-  relays = 96,
+  /** Held by the thread that repairs what a dead one left. A */
+  repair = 56,
 
   /** Pool states: free list head, first never used record, live records; three words a pool. H */
   pools = 64,
+  /** State of the relay of each kind: 0 none, 1 wanted, 2 running, 3 to stop. A */
+  relays = 100,
 
   words = 512,
 }
@@ -85,20 +90,32 @@ export const enum Root {
 
 /** A thread of the host. */
 export const enum Thread {
-  /** 0 free, 1 attached, 2 lost. A */
+  /** {@link ThreadState}: 0 free. A */
   state = 2,
   pid = 3, // C
-  tid = 4, // C
+  /** Set last, cleared first. A */
+  tid = 4,
   /** Start time, low and high half. C */
   startLow = 5,
   startHigh = 6,
   /** Bit n: this thread can do what kind n needs (system calls). C */
   capable = 7,
+  /** How many threads have had this record; in the lock id it tells them apart. A */
+  life = 8,
   /** The producer this thread is signalling, plus WAITED if someone waits for it to finish. A, own line */
   signalling = 16,
   /** The same for the eventfd or irqfd this thread is writing to, draining or relaying. A */
   writing = 17,
   words = 32,
+}
+
+/** {@link Thread.state}; from bit 2 on the platform's own number of the thread. */
+export const enum ThreadState {
+  free = 0,
+  attached = 1,
+  /** It is known to be gone, and is being repaired. */
+  lost = 2,
+  workerShift = 2,
 }
 
 /** Bit 0 of an in-flight word: a fence waits for it to clear. References are multiples of 8. */
@@ -108,15 +125,15 @@ export const WAITED = 1;
 export const enum Eventfd {
   /** {@link EventfdFlag}, and from bit 8 on the number of its kind. C */
   flags = 2,
-  /** Library handles that are open; when the last closes, its irqfd is deassigned. H */
+  /** Its references of role handle; when the last closes, its irqfd is deassigned. H */
   handles = 3,
   /** The 64-bit counter. A, 64 bits */
   counter = 4,
   /** Changes with every change of the counter; readers and writers sleep on it. A */
   sequence = 6,
-  /** Sleeping readers and writers. A */
+  /** Its references of role reader. A, written under H */
   sleepers = 7,
-  /** The irqfd that consumes this eventfd, or 0. A */
+  /** The irqfd that consumes this eventfd, or 0; with {@link LEAVING} one that is being deassigned. A */
   irqfd = 8,
   /** Linux: the host's own descriptor, plus one. H */
   fd = 9,
@@ -124,10 +141,14 @@ export const enum Eventfd {
   kernelId = 10,
   /** The thread that created it. C */
   owner = 11,
-  /** Producers and irqfds that hold the context, so that it outlives its handles. H */
+  /** Producers, irqfds and references other than handles, so that the context outlives its handles. H */
   holds = 12,
+  /** Linux: the thread that closes the descriptor, after which the record is given back. H */
+  closing = 13,
   words = 16,
 }
+/** Bit 0 of {@link Eventfd.irqfd}: writers do not see the irqfd any more, and no other can take its place yet. */
+export const LEAVING = 1;
 export const enum EventfdFlag {
   semaphore = 1,
   linux = 2,
@@ -146,10 +167,10 @@ export const enum Producer {
   consumer = 4,
   /** The device's own number for the interrupt. H */
   irq = 5,
-  /** The thread that registered it and may signal it. H */
+  /** The thread that created it and may signal it. H */
   owner = 6,
-  /** The eventfd it is about to be indexed under: written first, so that repair knows where to look. H */
-  intent = 7,
+  /** The eventfd that it keeps alive. H */
+  holds = 7,
   /** Its interrupt remapping table entry, {@link irte}. A */
   irte = 8,
   /** Header.ticks at the last change of its connection. H */
@@ -164,7 +185,8 @@ export const enum Consumer {
   producer = 4, // H
   /** The thread that created it. C */
   owner = 5,
-  intent = 6, // H
+  /** The eventfd that it keeps alive. H */
+  holds = 6,
   since = 7, // H
   /** Where its interrupts go, as the entry a producer gets on connect; not postable: the reason. A, written under H */
   target = 8,
@@ -189,6 +211,10 @@ export const enum Consumer {
   leftover = 22,
   /** The next level-triggered irqfd of the VM; written under the VM's mutex. A */
   nextResampler = 23,
+  /** 1 while it is in the lists of its VM. V */
+  linked = 24,
+  /** The thread that deassigns it. V */
+  closing = 25,
   words = 32,
 }
 
@@ -215,8 +241,10 @@ export const enum Vm {
   resamplers = 10,
   /** I/O APIC: lines that are asserted, one bit a pin. V */
   lines = 11,
-  /** 1 while it is being disposed: it takes no irqfd any more. V */
+  /** The thread that disposes it, 0 while it lives: it takes no irqfd any more. V */
   dying = 12,
+  /** The GSI that is being pulsed, plus one. V */
+  pulse = 13,
   /** I/O APIC: 24 redirection entries of two words. V */
   ioapic = 32,
   /** I/O APIC: who asserts each pin, one bit a source. V, 24 words */
@@ -276,6 +304,8 @@ export const enum Route {
   b = 5,
   /** MSI: data. V */
   c = 6,
+  /** The table that it is in. C */
+  table = 7,
   words = 8,
 }
 export const enum RouteType {
@@ -296,12 +326,15 @@ export const DEFAULT_ROUTES = 40;
 /** A GSI routing table: for each GSI the first of its routes, and for each pin of the I/O APIC the GSI that leads to it. */
 export const enum Routing {
   count = 2, // V
+  /** The thread that builds or frees it; {@link IN_USE} while it is a VM's or the host's. A */
+  owner = 3,
   gsi = 16, // V, 4096 words
   /** The last GSI of the table that leads to the pin, plus one. */
   pins = 4112, // V, 24 words
   words = 4144,
 }
 export const MAX_GSI = 4096;
+export const IN_USE = 1;
 
 /** What an injected interrupt is: a KVM VM and an MSI. Immutable while a producer names it. */
 export const enum Injection {
@@ -312,7 +345,30 @@ export const enum Injection {
   data = 5, // C
   /** The kind that knows how to inject it. C */
   kind = 6,
+  /** The thread that made it, which is that of the VM. C */
+  owner = 7,
   words = 8,
+}
+
+/** What a thread has of an eventfd, counted there too: so that what a dead one had is known. */
+export const enum Reference {
+  /** The eventfd; 0 for a watcher of the host's connections. C */
+  eventfd = 2,
+  /** The thread that has it. C */
+  owner = 3,
+  /** {@link Role}. H */
+  role = 4,
+  words = 8,
+}
+export const enum Role {
+  /** A library handle, by which it is open. */
+  handle = 1,
+  /** Keeps it alive for something that is under way. */
+  hold = 2,
+  /** The same for a sleeping reader or writer. */
+  reader = 3,
+  /** Waits for a change of a connection, see {@link Header.watchers}. */
+  watcher = 4,
 }
 
 /** A node of an xarray. H */
@@ -338,6 +394,7 @@ export const POOLS = [
   { name: "route", words: Route.words },
   { name: "routing", words: Routing.words },
   { name: "injection", words: Injection.words },
+  { name: "reference", words: Reference.words },
   { name: "node", words: Node.words },
 ] as const;
 

@@ -24,6 +24,7 @@ const DEFAULT_CAPACITY: Capacity = {
   route: 65536,
   routing: 2048,
   injection: 65536,
+  reference: 131072,
 };
 
 /** A host's memory as another thread gets it: structured-cloneable, the memory itself is shared. */
@@ -40,8 +41,23 @@ export interface MemoryOptions {
   readonly byteOffset?: number;
   readonly capacity?: Partial<Capacity>;
   readonly platform?: Platform;
+  /**
+   * false: this thread repairs nothing that a dead one left. For a thread that passes mere names for the kinds, whose
+   * callbacks a repair may have to call.
+   */
+  readonly repairs?: boolean;
   /** Another way to the words, for a tool that counts, traces or schedules them. */
   readonly words?: (buffer: SharedArrayBuffer, byteOffset: number, length: number) => Words;
+}
+
+/** What is done for a thread that is proven to be gone; all of it may be done more than once. */
+export interface Repair {
+  /** Makes whole what the host mutex guards. The caller holds it; the thread of this record did. */
+  host(dead: number): void;
+  /** The same for the mutex of a VM. */
+  vm(vm: number): void;
+  /** Makes whole what the thread was in the middle of, and ends with its in-flight words. Not under the host mutex. */
+  thread(gone: number): void;
 }
 
 const BYTES = 4;
@@ -51,7 +67,7 @@ const PAGE = 65536;
  * One thread's view of a host's memory: the words, the pools and the host mutex. Everything that the floors
  * above keep, they keep in its records.
  */
-export class HostMemory {
+export abstract class HostMemory {
   readonly handle: HostHandle;
   readonly platform: Platform;
   readonly words: Words;
@@ -62,6 +78,9 @@ export class HostMemory {
   readonly pending: PendingIrqfds;
   /** The host mutex: guards the pools, both indexes, and every connect and disconnect. */
   readonly mutex: Mutex;
+
+  /** What the upper floors do when a thread has died. */
+  abstract readonly repair: Repair;
 
   protected constructor(handle: HostHandle, options: MemoryOptions, kinds: readonly Kind[], create: boolean) {
     this.handle = handle;
@@ -83,8 +102,15 @@ export class HostMemory {
     this.pools = makePools(this.words);
     const { node, consumer } = this.pools;
     this.pending = new PendingIrqfds(this.words, consumer, node.base + lines(node.capacity * node.stride));
-    this.thread = new ThisThread(this.words, this.pools.thread, this.platform);
-    this.mutex = new Mutex(this.words, Header.mutex, this.thread, "the host mutex");
+    this.thread = new ThisThread(
+      this.words,
+      this.pools.thread,
+      this.platform,
+      options.repairs === false ? undefined : (gone) => this.repair.thread(gone),
+    );
+    this.mutex = new Mutex(this.words, Header.mutex, this.thread, "the host mutex", (dead) =>
+      this.repair.host(this.thread.recordOf(dead)),
+    );
     kinds.forEach((kind, index) => {
       if (kind.capable?.() === true) this.thread.grant(index);
     });

@@ -16,11 +16,8 @@ export interface MutexThread {
   spin(look: () => boolean): boolean;
   /** Sleeps while the word holds `expected`. */
   park(word: number, expected: number, timeoutMs: number): "ok" | "not-equal" | "timed-out";
-  /**
-   * Called when a mutex has been waited for in vain: throws EOWNERDEAD if the owner is gone, and still the owner when
-   * that is known, because it may have unlocked before it ended.
-   */
-  probe(lockId: number, owns: () => boolean): void;
+  /** Is it proven that this thread has ended? Asked when a mutex has been waited for in vain. */
+  isGone(lockId: number): boolean;
 }
 
 /**
@@ -33,6 +30,8 @@ export class Mutex {
     private readonly word: number,
     private readonly thread: MutexThread,
     private readonly name: string,
+    /** Repairs what the mutex guards, held by the caller, after the thread with this lock id died while it held it. */
+    private readonly heal: (dead: number) => void,
   ) {}
 
   /**
@@ -81,9 +80,35 @@ export class Mutex {
       if (held === 0) return;
       // The bit must be there before sleeping, or the owner's unlock would not wake anybody.
       if ((held & WAITERS) === 0 && words.compareExchange(word, held, held | WAITERS) !== held) continue;
-      if (thread.park(word, held | WAITERS, PROBE_MS) === "timed-out")
-        thread.probe(held >> 1, () => words.load(word) >> 1 === held >> 1);
+      if (thread.park(word, held | WAITERS, PROBE_MS) !== "timed-out") continue;
+      if (thread.isGone(held >> 1) && this.takeOver(held >> 1, mine)) return;
     }
+  }
+
+  /** Takes the mutex from a thread that is gone, where that holds it, repairs what it guards, and unlocks. */
+  recover(dead: number): void {
+    if (this.takeOver(dead, this.thread.lockId << 1)) this.unlock();
+  }
+
+  /**
+   * Takes the mutex from an owner that is gone, and repairs what it guards. False where it has another owner by now: a
+   * thread may have unlocked before it ended. Lock ids are not used again, so this is not another thread's.
+   */
+  private takeOver(dead: number, mine: number): boolean {
+    const { words, word } = this;
+    for (;;) {
+      const held = words.load(word);
+      if (held >> 1 !== dead) return false;
+      if (words.compareExchange(word, held, mine | WAITERS) === held) break;
+      words.relax();
+    }
+    try {
+      this.heal(dead);
+    } catch (error) {
+      this.unlock();
+      throw error;
+    }
+    return true;
   }
 
   private unlock(): void {

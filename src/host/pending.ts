@@ -74,6 +74,15 @@ export class PendingIrqfds {
     this.words.compareExchange(irqfd + Consumer.pending, State.injecting, State.idle);
   }
 
+  /**
+   * Makes an injection due once more that a dead thread has left: one that is due, whose bits it may have taken out, and,
+   * where it `claimed` this irqfd, one that it was injecting.
+   */
+  resume(irqfd: number, claimed: boolean): void {
+    const state = this.words.load(irqfd + Consumer.pending);
+    if (state === State.due || (claimed && state === State.injecting)) this.raise(irqfd);
+  }
+
   private take(level: number, index: number, visit: (irqfd: number) => void): void {
     const { words } = this;
     const word = this.levels[level]! + index;

@@ -2,15 +2,13 @@
  * The adapter to Node.js. It asks the process for its built-in modules instead of importing them, so that the
  * core loads where there are none.
  */
-import type { OsThread, Platform, SpawnedThread } from "./platform.js";
-
-const NOBODY: OsThread = { pid: 0, tid: 0, startTime: 0 };
+import type { Platform, SpawnedThread } from "./platform.js";
 
 /** The platform of a Node.js thread, or undefined where this is not Node.js. */
 export function nodePlatform(): Platform | undefined {
   const process = globalThis.process;
   if (typeof process?.getBuiltinModule !== "function") return undefined;
-  const { Worker } = process.getBuiltinModule("node:worker_threads");
+  const { Worker, threadId: worker } = process.getBuiltinModule("node:worker_threads");
   const { readFileSync, readlinkSync } = process.getBuiltinModule("node:fs");
   const { availableParallelism } = process.getBuiltinModule("node:os");
 
@@ -25,12 +23,12 @@ export function nodePlatform(): Platform | undefined {
     mayBlock: true,
     cores: availableParallelism(),
     self() {
-      if (process.platform !== "linux") return NOBODY;
       try {
         const [pid, , tid] = readlinkSync("/proc/thread-self").split("/");
-        return { pid: Number(pid), tid: Number(tid), startTime: startTime(Number(pid), Number(tid)) };
+        return { pid: Number(pid), tid: Number(tid), startTime: startTime(Number(pid), Number(tid)), worker };
       } catch {
-        return NOBODY; // no /proc: then nothing can be proven about any thread, which is what zeros say
+        // No /proc: then only an exit event proves anything about a thread, which is what zeros say.
+        return { pid: process.pid, tid: 0, startTime: 0, worker };
       }
     },
     alive(thread) {
@@ -44,10 +42,14 @@ export function nodePlatform(): Platform | undefined {
     spawn(module, data): SpawnedThread {
       const worker = new Worker(module, { workerData: data });
       worker.unref();
+      let failure: Error | undefined;
+      worker.once("error", (error) => {
+        failure = error as Error;
+      });
       return {
+        worker: worker.threadId,
         onExit(listener) {
-          worker.once("error", (error) => listener(error as Error));
-          worker.once("exit", () => listener());
+          worker.once("exit", () => listener(failure));
         },
         async terminate() {
           await worker.terminate();

@@ -14,12 +14,13 @@ export function webPlatform(): Platform {
     name: "web",
     mayBlock: !window,
     cores: scope.navigator?.hardwareConcurrency ?? 1,
-    self: () => ({ pid: 0, tid: 0, startTime: 0 }),
+    self: () => ({ pid: 0, tid: 0, startTime: 0, worker: 0 }),
     alive: () => undefined,
     spawn(module, data) {
       const worker = new scope.Worker(module, { type: "module" });
       worker.postMessage(data);
       return {
+        worker: 0,
         onExit(listener) {
           worker.addEventListener("error", (event) => listener(new Error(event.message)), { once: true });
         },

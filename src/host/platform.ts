@@ -8,10 +8,23 @@ export interface OsThread {
   readonly tid: number;
   /** Start time in clock ticks since boot, so that a reused tid is told from the old one. */
   readonly startTime: number;
+  /** What the platform calls its worker, 0 for the main thread and where it has no numbers for them; below 2^29. */
+  readonly worker: number;
+}
+
+/** A worker as whoever started it has it: Node's `Worker`. */
+export interface WatchableWorker {
+  /** Its number; that of a worker that has ended is -1. */
+  readonly threadId: number;
+  once(event: "exit", listener: () => void): unknown;
+  off(event: "exit", listener: () => void): unknown;
+  terminate(): Promise<unknown>;
 }
 
 /** A thread that the library started for its own work (the relay). */
 export interface SpawnedThread {
+  /** Its number, as {@link OsThread.worker}. */
+  readonly worker: number;
   /** Called once when the thread has ended, with the error that ended it if there was one. */
   onExit(listener: (error?: Error) => void): void;
   /** Ends the thread; resolves when it is gone. The thread must not be inside a blocking foreign call. */

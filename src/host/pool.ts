@@ -66,16 +66,54 @@ export class Pool {
 
   /** Gives a record back; its words are zeroed, and every handle to it is stale from now on. */
   release(record: number): void {
-    const { words } = this;
-    for (let word = record + 2; word < record + this.stride; word++) words.set(word, 0);
-    this.releaseZeroed(record);
+    this.end(record);
+    this.zero(record);
+    this.push(record);
   }
 
   /** The same for a record whose owner has zeroed all but its first two words. */
   releaseZeroed(record: number): void {
+    this.end(record);
+    this.push(record);
+  }
+
+  /**
+   * Makes the list of free records anew from what is known of each record, its generation: for a thread that has taken
+   * the host mutex over from one that died. O(records used).
+   */
+  rebuild(): void {
     const { words, state } = this;
+    let live = 0;
+    words.set(state + State.free, 0);
+    for (let slot = this.used - 1; slot >= 0; slot--) {
+      const record = this.at(slot);
+      if (this.lives(record)) {
+        live += 1;
+        continue;
+      }
+      // Handed out for the first time, and no further.
+      if (words.get(record + Rec.generation) === 0) words.set(record + Rec.generation, this.firstGeneration);
+      this.zero(record);
+      words.set(record + Rec.link, words.get(state + State.free));
+      words.set(state + State.free, record);
+    }
+    words.set(state + State.live, live);
+  }
+
+  /** Ends the life of a record that `rebuild` is to find free. */
+  end(record: number): void {
+    const { words } = this;
     if (!this.lives(record)) broken(`${this.name} record ${record} was released twice`);
+    // First of all: a record that a dying thread leaves half zeroed is a free one.
     words.set(record + Rec.generation, (words.get(record + Rec.generation) + 1) | 0);
+  }
+
+  private zero(record: number): void {
+    for (let word = record + 2; word < record + this.stride; word++) this.words.set(word, 0);
+  }
+
+  private push(record: number): void {
+    const { words, state } = this;
     words.set(record + Rec.link, words.get(state + State.free));
     words.set(state + State.free, record);
     words.set(state + State.live, words.get(state + State.live) - 1);
@@ -84,6 +122,11 @@ export class Pool {
   /** Is this the reference of a live record of this pool? */
   lives(record: number): boolean {
     return (this.words.get(record + Rec.generation) & 1) === 1;
+  }
+
+  /** Is this the reference of a record of this pool? */
+  has(record: number): boolean {
+    return record >= this.base && record < this.base + this.capacity * this.stride;
   }
 
   /** Live records. */

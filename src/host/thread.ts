@@ -1,14 +1,9 @@
 import { broken, IrqBypassError } from "./errors.js";
-import { Header, Thread, WAITED } from "./layout.js";
+import { Header, Thread, ThreadState, WAITED } from "./layout.js";
 import type { MutexThread } from "./mutex.js";
 import type { OsThread, Platform } from "./platform.js";
 import type { Pool } from "./pool.js";
 import type { Words } from "./words.js";
-
-const enum State {
-  free = 0,
-  attached = 1,
-}
 
 /** Looks before a sleep: about 5 us of them. */
 const SPINS = 128;
@@ -16,6 +11,8 @@ const SPINS = 128;
 const SPINS_WITHOUT_SLEEP = 1_000_000;
 const FENCE_LOOKS = 64;
 const FENCE_PROBE_MS = 100;
+/** Lock ids have 30 bits. */
+const LOCK_IDS = 2 ** 30;
 
 /**
  * The calling thread as a host knows it: one record, whose *in-flight words* say what it is in the middle of.
@@ -31,32 +28,40 @@ export class ThisThread implements MutexThread {
   /** In-flight word of the eventfd or irqfd that this thread is writing, draining or relaying. */
   readonly writing: number;
 
+  /**
+   * `repair` is called before a fence goes on that waits for a thread that is gone. Without it this thread repairs
+   * nothing: it waits for one that does.
+   */
   constructor(
     private readonly words: Words,
     private readonly pool: Pool,
     private readonly platform: Platform,
+    private readonly repair?: (gone: number) => void,
   ) {
     this.mayBlock = platform.mayBlock;
-    this.record = this.claim();
-    this.lockId = pool.slot(this.record) + 1;
+    const { pid, tid, startTime, worker } = platform.self();
+    this.record = this.claim(worker);
+    this.lockId = this.lockIdOf(this.record);
     this.signalling = this.record + Thread.signalling;
     this.writing = this.record + Thread.writing;
-    const { pid, tid, startTime } = platform.self();
     words.set(this.record + Thread.pid, pid);
-    words.set(this.record + Thread.tid, tid);
     words.set(this.record + Thread.startLow, startTime | 0);
     words.set(this.record + Thread.startHigh, Math.floor(startTime / 2 ** 32));
+    words.store(this.record + Thread.tid, tid); // last: who finds it finds the others, and may ask whether the thread lives
   }
 
   /**
    * Takes a free thread record. It cannot come from the pool's free list, which is guarded by a mutex whose
    * owner is a thread record: so each record's state word is claimed by compare-exchange.
    */
-  private claim(): number {
+  private claim(worker: number): number {
     const { words, pool } = this;
+    // One word says that it is taken and by whom: a thread that dies in its first steps is found by it.
+    const attached = (worker << ThreadState.workerShift) | ThreadState.attached;
     for (let slot = 0; slot < pool.capacity; slot++) {
       const record = pool.at(slot);
-      if (words.compareExchange(record + Thread.state, State.free, State.attached) !== State.free) continue;
+      if (words.compareExchange(record + Thread.state, ThreadState.free, attached) !== ThreadState.free)
+        continue;
       for (;;) {
         const seen = words.load(Header.threads);
         if (seen <= slot && words.compareExchange(Header.threads, seen, slot + 1) !== seen) continue;
@@ -74,28 +79,59 @@ export class ThisThread implements MutexThread {
     const { words } = this;
     if (words.load(this.signalling) !== 0 || words.load(this.writing) !== 0)
       broken("a thread detached in mid-flight");
-    for (let word = Thread.pid; word < Thread.signalling; word++) words.set(this.record + word, 0);
-    words.store(this.record + Thread.state, State.free);
+    this.free(this.record);
+  }
+
+  /** Gives the record of a thread back that does nothing any more. */
+  free(record: number): void {
+    const { words } = this;
+    words.store(record + Thread.tid, 0); // first, for the same reason
+    for (const word of [Thread.pid, Thread.startLow, Thread.startHigh, Thread.capable])
+      words.set(record + word, 0);
+    // Before the state: whoever has the record next has another lock id.
+    words.add(record + Thread.life, 1);
+    words.store(record + Thread.state, ThreadState.free);
+  }
+
+  /** What the mutexes call a thread: the number of its record, and which thread it is that has had it. Never 0. */
+  lockIdOf(record: number): number {
+    const { words, pool } = this;
+    const lives = Math.floor(LOCK_IDS / pool.capacity) - 1;
+    return ((words.load(record + Thread.life) >>> 0) % lives) * pool.capacity + pool.slot(record) + 1;
+  }
+
+  /** The record of a lock id. */
+  recordOf(lockId: number): number {
+    return this.pool.at((lockId - 1) % this.pool.capacity);
   }
 
   /**
    * Looks for about 5 us, until `look` says that it has what it waits for; false if the thread is to sleep now. At most
-   * one thread less than there are cores looks at a time: one more could keep whoever has the answer from its core. A
-   * thread that may not sleep looks for as long as it takes to give up.
+   * one thread less than there are cores looks at a time, and no more than there are words for it: one more could keep
+   * whoever has the answer from its core. A thread that may not sleep looks for as long as it takes to give up.
    */
   spin(look: () => boolean): boolean {
-    const { words, mayBlock, platform } = this;
-    if (mayBlock && platform.cores < 2) return false;
+    const { words, mayBlock } = this;
+    const place = mayBlock ? this.placeToLook() : 0;
+    if (mayBlock && place === 0) return false;
     try {
-      if (words.add(Header.looking, 1) >= platform.cores - 1 && mayBlock) return false;
       for (let left = mayBlock ? SPINS : SPINS_WITHOUT_SLEEP; left > 0; left--) {
         if (look()) return true;
         words.relax();
       }
       return false;
     } finally {
-      words.add(Header.looking, -1);
+      if (place !== 0) words.store(place, 0);
     }
+  }
+
+  /** The word in which this thread says that it looks; 0 where enough others do. */
+  private placeToLook(): number {
+    const end = Math.min(Header.looking + this.platform.cores - 1, Header.lookingEnd);
+    for (let place: number = Header.looking; place < end; place++) {
+      if (this.words.compareExchange(place, 0, this.lockId) === 0) return place;
+    }
+    return 0;
   }
 
   /** `Words.wait`. */
@@ -146,15 +182,11 @@ export class ThisThread implements MutexThread {
       if ((seen & ~WAITED) !== what) return;
       if (seen !== (what | WAITED) && words.compareExchange(inflight, what, what | WAITED) !== what) continue;
       if (!this.mayBlock) words.relax();
-      // A thread that is gone does nothing more, in flight or not.
-      else if (this.park(inflight, what | WAITED, FENCE_PROBE_MS) === "timed-out" && this.isGone(inflight))
-        return;
+      else if (this.park(inflight, what | WAITED, FENCE_PROBE_MS) === "timed-out") {
+        const record = this.pool.at(Math.floor((inflight - this.pool.base) / this.pool.stride));
+        if (this.isDead(record)) this.repair?.(record);
+      }
     }
-  }
-
-  private isGone(inflight: number): boolean {
-    const slot = Math.floor((inflight - this.pool.base) / this.pool.stride);
-    return this.platform.alive(this.osThread(this.pool.at(slot))) === false;
   }
 
   /** The fence over one kind of in-flight word of every attached thread. */
@@ -183,24 +215,58 @@ export class ThisThread implements MutexThread {
     }
   }
 
+  /** Is it proven that the thread of this record has ended? False for a record that nobody has. */
+  isDead(record: number): boolean {
+    const { words, platform } = this;
+    const state = words.load(record + Thread.state);
+    if (state === ThreadState.free) return false;
+    if (state & ThreadState.lost) return true;
+    const who = this.osThread(record);
+    if (who.tid === 0 || platform.alive(who) !== false) return false;
+    // What was read belongs together if the record is still that thread's.
+    return (
+      words.load(record + Thread.tid) === who.tid && words.load(record + Thread.state) !== ThreadState.free
+    );
+  }
+
+  /** Can the platform tell that the thread of this record is alive? */
+  isAlive(record: number): boolean {
+    const { words, platform } = this;
+    const state = words.load(record + Thread.state);
+    if (state === ThreadState.free || state & ThreadState.lost) return false;
+    return platform.alive(this.osThread(record)) === true;
+  }
+
+  /** The records of the threads in a worker of this process. */
+  recordsOf(worker: number): number[] {
+    const { words, pool, platform } = this;
+    const { pid } = platform.self();
+    const found: number[] = [];
+    if (worker <= 0) return found; // the main thread's number, and that of every thread of a page
+    for (let slot = 0; slot < words.load(Header.threads); slot++) {
+      const record = pool.at(slot);
+      const state = words.load(record + Thread.state);
+      if (state === ThreadState.free || state >>> ThreadState.workerShift !== worker) continue;
+      const itsPid = words.get(record + Thread.pid); // 0 while it attaches
+      if (itsPid === pid || itsPid === 0) found.push(record);
+    }
+    return found;
+  }
+
   /** Who a thread of this host is to the operating system. */
   osThread(record: number): OsThread {
     const { words } = this;
     return {
       pid: words.get(record + Thread.pid),
-      tid: words.get(record + Thread.tid),
+      tid: words.load(record + Thread.tid),
       startTime: words.get(record + Thread.startHigh) * 2 ** 32 + (words.get(record + Thread.startLow) >>> 0),
+      worker: words.load(record + Thread.state) >>> ThreadState.workerShift,
     };
   }
 
-  probe(lockId: number, owns: () => boolean): void {
-    if (lockId === 0) return;
-    const owner = this.pool.at(lockId - 1);
-    // Asked in this order: a thread that is gone gives nothing back any more.
-    if (this.platform.alive(this.osThread(owner)) === false && owns()) {
-      throw new IrqBypassError("EOWNERDEAD", `thread ${lockId - 1} ended while it held a lock of this host`, {
-        subject: `thread ${lockId - 1}`,
-      });
-    }
+  isGone(lockId: number): boolean {
+    const record = this.recordOf(lockId);
+    // Asked in this order: of a thread that was gone before, the record may be another's.
+    return this.repair !== undefined && this.isDead(record) && this.lockIdOf(record) === lockId;
   }
 }

@@ -1,11 +1,12 @@
 /**
  * What a host needs to know to hold KVM guests: pass `kvm()` to Host.create and Host.attach in every thread.
  */
+import { readlinkSync } from "node:fs";
 import type { BypassHost } from "../bypass/bypass-host.js";
 import type { Kind } from "../bypass/kind.js";
 import { irqfdOps } from "../bypass/remapping.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Injection, Vm as V } from "../host/layout.js";
+import { Consumer, Injection, MAX_VCPUS, Vm as V } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { fdOf, isCapable, linuxKindOf } from "../linux/kind.js";
 import { loadFfi } from "../linux/koffi.js";
@@ -56,8 +57,24 @@ export function kvm(): Kind {
         );
       },
     },
+    closeVm(memory, vm) {
+      const { words } = memory;
+      const ffi = linuxKindOf(memory).kind.ffi();
+      const fds = [words.get(vm + V.fd) - 1];
+      for (let index = 0; index < MAX_VCPUS; index++) fds.push(words.get(vm + V.vcpu + index) - 1);
+      for (const fd of fds) if (isKvms(fd)) ffi.close(fd);
+    },
     hangup: (memory, consumer) => hangUp(memory as BypassHost, consumer),
   };
+}
+
+/** Is this descriptor still one of KVM's? The thread that has died may have closed it, and another number took its place. */
+function isKvms(fd: number): boolean {
+  try {
+    return fd >= 0 && readlinkSync(`/proc/self/fd/${fd}`).startsWith("anon_inode:kvm-");
+  } catch {
+    return false;
+  }
 }
 
 function irqfdCall(memory: HostMemory, irqfd: number, argument: ArrayBufferView): void {

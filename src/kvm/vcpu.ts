@@ -68,6 +68,11 @@ export class KvmVcpu implements Disposable {
     ioctl(this.#kvm.ffi, this.#fd, call, argument, `vCPU ${this.index}`);
   }
 
+  /** Its descriptor, -1 after dispose. */
+  get fd(): number {
+    return this.#fd;
+  }
+
   /** The thread that runs it, from {@link start} on. */
   get thread(): KvmVcpuThread | undefined {
     return this.#thread;

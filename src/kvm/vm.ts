@@ -53,7 +53,12 @@ export class KvmVm implements Disposable {
     const pages = guestPages(vcpus);
     this.host = host;
     this.kind = kvmKindOf(host);
-    this.record = host.mutex.guard(() => host.pools.vm.allocate());
+    this.record = host.mutex.guard(() => {
+      const record = host.pools.vm.allocate();
+      host.words.set(record + V.flags, VmFlag.kvm);
+      host.words.set(record + V.owner, host.thread.record); // last: without an owner it is half made
+      return record;
+    });
     this.mutex = vmMutex(host, this.record);
     try {
       using kvm = Kvm.open(options);
@@ -62,12 +67,11 @@ export class KvmVm implements Disposable {
       host.mutex.guard(() => host.pools.vm.release(this.record));
       throw error;
     }
-    const { words, thread } = host;
-    words.set(this.record + V.flags, VmFlag.kvm);
-    words.set(this.record + V.owner, thread.record);
+    const { words } = host;
     words.set(this.record + V.fd, this.machine.fd + 1);
     try {
       bootGuest(this.machine, vcpus);
+      for (const { index, fd } of this.machine.vcpus) words.set(this.record + V.vcpu + index, fd + 1);
     } catch (error) {
       this.dispose();
       throw error;
@@ -142,7 +146,7 @@ export class KvmVm implements Disposable {
     }
     this.routes = next;
     for (const { irqfd, target } of parked) {
-      forgetTarget(host, target);
+      host.mutex.guard(() => forgetTarget(host, target));
       this.retarget(irqfd, this.resolve(this.gsiOf(irqfd)));
     }
     return changed.length > 0;
@@ -181,7 +185,7 @@ export class KvmVm implements Disposable {
     if (this.disposed) return;
     this.disposed = true;
     const { host, record } = this;
-    this.mutex.guard(() => host.words.set(record + V.dying, 1));
+    this.mutex.guard(() => host.words.set(record + V.dying, host.thread.record));
     deassignAll(host, this.mutex, record);
     this.machine[Symbol.dispose](); // after the fences of deassign: nobody injects through its descriptor any more
     host.mutex.guard(() => host.pools.vm.release(record));
@@ -204,6 +208,7 @@ export class KvmVm implements Disposable {
       words.set(injection + Injection.addressHigh, route.b);
       words.set(injection + Injection.data, route.c);
       words.set(injection + Injection.kind, this.kind);
+      words.set(injection + Injection.owner, this.host.thread.record);
       return injected(pools.injection.slot(injection));
     });
   }

@@ -9,6 +9,7 @@ import { type Ffi, O_CLOEXEC, O_NONBLOCK } from "./ffi.js";
 
 export const EPOLL_CTL_ADD = 1;
 export const EPOLL_CTL_DEL = 2;
+export const EPOLL_CTL_MOD = 3;
 const EPOLLIN = 1;
 /** Each write is an event of its own, also to an eventfd that is readable already. */
 const EPOLLET = 1 << 31;

@@ -1,6 +1,7 @@
 import { checkWrite, EventfdContext } from "../eventfd/context.js";
+import { addReference } from "../eventfd/reference.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Eventfd as E, EventfdFlag } from "../host/layout.js";
+import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { checked } from "./checked.js";
 import { EPOLL_CTL_ADD, EPOLL_EVENT_BYTES, epollEvent } from "./epoll.js";
@@ -23,8 +24,8 @@ export class LinuxEventfd extends EventfdContext {
   private readonly ffi: Ffi;
   private readonly value = new BigUint64Array(1);
 
-  private constructor(memory: HostMemory, record: number, ffi: Ffi) {
-    super(memory, record);
+  private constructor(memory: HostMemory, record: number, reference: number, ffi: Ffi) {
+    super(memory, record, reference);
     this.ffi = ffi;
   }
 
@@ -46,6 +47,7 @@ export class LinuxEventfd extends EventfdContext {
     // The dup first: whatever happens to the caller's number, descriptor and identity belong together.
     const own = checked(ffi.fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl", `fd ${fd}`);
     let record = 0;
+    let reference = 0;
     let known = false;
     try {
       const { id, semaphore, nonblocking } = eventfdInfo(own);
@@ -55,27 +57,28 @@ export class LinuxEventfd extends EventfdContext {
         known = record !== 0;
         if (!known) {
           record = pools.eventfd.allocate();
-          try {
-            byKernelId(memory).insert(id, record);
-          } catch (error) {
-            pools.eventfd.release(record);
-            throw error;
-          }
           const modes = (semaphore ? EventfdFlag.semaphore : 0) | (nonblocking ? 0 : EventfdFlag.blocking);
           const flags = EventfdFlag.linux | modes;
           words.set(record + E.flags, flags | (number << EventfdFlag.kindShift));
-          words.set(record + E.owner, thread.record);
           words.set(record + E.kernelId, id);
           words.set(record + E.fd, own + 1);
+          words.set(record + E.owner, thread.record);
         }
-        words.set(record + E.handles, words.get(record + E.handles) + 1);
+        try {
+          reference = addReference(memory, record, Role.handle);
+          if (!known) byKernelId(memory).insert(id, record);
+        } catch (error) {
+          if (reference !== 0) pools.reference.release(reference);
+          if (!known) pools.eventfd.release(record);
+          throw error;
+        }
       });
     } catch (error) {
       ffi.close(own);
       throw error;
     }
     if (known) ffi.close(own); // the host has a descriptor of this eventfd already
-    return new LinuxEventfd(memory, record, ffi);
+    return new LinuxEventfd(memory, record, reference, ffi);
   }
 
   /** A handle in this thread to a Linux eventfd of the host. Throws ESTALE when it is gone, EINVAL for the wrong kind. */
@@ -90,11 +93,9 @@ export class LinuxEventfd extends EventfdContext {
           `eventfd ${handle} is a shared eventfd: open it with Eventfd.open`,
         );
       }
-      const handles = words.get(record + E.handles);
-      if (handles === 0)
+      if (words.get(record + E.handles) === 0)
         throw new IrqBypassError("ESTALE", `the last handle of eventfd ${handle} was closed`);
-      words.set(record + E.handles, handles + 1);
-      return new LinuxEventfd(memory, record, ffi);
+      return new LinuxEventfd(memory, record, addReference(memory, record, Role.handle), ffi);
     });
   }
 

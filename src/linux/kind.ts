@@ -41,6 +41,10 @@ export function linux(): LinuxKind {
       const fd = fdOf(memory, eventfd);
       return () => checked(ffi().close(fd), "close", `eventfd fd ${fd}`);
     },
+    reclaim(memory, eventfd) {
+      const fd = fdOf(memory, eventfd);
+      if (isEventfd(fd, memory.words.get(eventfd + E.kernelId))) ffi().close(fd);
+    },
     signal: (memory, eventfd) => signalFd(ffi(), fdOf(memory, eventfd)),
     listen: {
       start(memory, irqfd, eventfd) {
@@ -86,6 +90,16 @@ export function signalFd(ffi: Ffi, fd: number): void {
   let result = ffi.write(fd, new BigUint64Array([1n]));
   if (result === EAGAIN) result = ffi.write(fd, new BigUint64Array([0n]));
   checked(result, "write", `eventfd fd ${fd}`);
+}
+
+/** Is this descriptor open, and that of the eventfd with this id? */
+function isEventfd(fd: number, id: number): boolean {
+  try {
+    return eventfdInfo(fd).id === id;
+  } catch (error) {
+    if (error instanceof IrqBypassError) return false;
+    throw error;
+  }
 }
 
 /** Can the calling thread make system calls? */

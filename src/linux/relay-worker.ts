@@ -13,9 +13,10 @@ const NO_LIMIT = -1;
 const { host: handle, kinds, kind } = workerData as RelayStart;
 const own = linux();
 const others = kinds.slice(1).map((name) => (name === own.name ? own : { name }));
-const host = Host.attach(handle, { kinds: others });
+const host = Host.attach(handle, { kinds: others, repairs: false });
 try {
   const relay = new LinuxRelay(host, own.ffi());
+  relay.arm();
   // Its kick is the control eventfd, which whoever disposes the host writes after it has changed the state.
   while (relayRuns(host, kind)) relay.round(NO_LIMIT);
 } finally {

@@ -3,10 +3,10 @@
  * same eventfd may see the count before that, which the kernel's own irqfd never shows.
  */
 import type { BypassHost } from "../bypass/bypass-host.js";
-import { Consumer, Rec } from "../host/layout.js";
+import { Consumer, Eventfd, EventfdFlag, Rec } from "../host/layout.js";
 import { deliverSignal } from "../vm/relay.js";
 import { checked } from "./checked.js";
-import { EPOLL_EVENT_BYTES, eventAt, relayEpoll } from "./epoll.js";
+import { EPOLL_CTL_MOD, EPOLL_EVENT_BYTES, epollEvent, eventAt, relayEpoll } from "./epoll.js";
 import type { Ffi } from "./ffi.js";
 import { fdOf } from "./kind.js";
 
@@ -22,6 +22,18 @@ export class LinuxRelay {
     private readonly host: BypassHost,
     private readonly ffi: Ffi,
   ) {}
+
+  /** Has every event reported once more that is there: a relay that died may have taken some along. */
+  arm(): void {
+    const { host, ffi } = this;
+    const { words, pools } = host;
+    host.forEachLive(pools.consumer, (irqfd) => {
+      const eventfd = words.load(irqfd + Consumer.source);
+      if (eventfd === 0 || (words.get(eventfd + Eventfd.flags) & EventfdFlag.linux) === 0) return;
+      const event = epollEvent(irqfd, words.get(irqfd + Rec.generation));
+      ffi.epollControl(relayEpoll(host, ffi), EPOLL_CTL_MOD, fdOf(host, eventfd), event); // ENOENT for KVM's
+    });
+  }
 
   /** Relays what is there, after waiting for it at most `timeoutMs`, -1 without end. Returns how many events there were. */
   round(timeoutMs: number): number {

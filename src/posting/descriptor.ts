@@ -62,8 +62,11 @@ export function harvest(words: Words, vcpu: number, irr: number): boolean {
   const pir = pirOf(vcpu);
   let any = false;
   for (let i = 0; i < PIR_WORDS; i++) {
-    if (words.load(pir + i) === 0) continue;
-    words.set(irr + i, words.get(irr + i) | words.exchange(pir + i, 0));
+    const bits = words.load(pir + i);
+    if (bits === 0) continue;
+    // There before it is gone here: a vCPU whose thread dies in between has it, once or twice requested.
+    words.set(irr + i, words.get(irr + i) | bits);
+    words.and(pir + i, ~bits);
     any = true;
   }
   return any;
@@ -123,6 +126,17 @@ export function inspect(words: Words, vcpu: number): { on: boolean; sn: boolean;
     nv: (control & NV_MASK) >>> NV_SHIFT,
     ndst: words.load(vcpu + Vcpu.descriptor + Descriptor.ndst),
   };
+}
+
+/**
+ * Notifies once more for everything that is posted and not taken, since whoever posted it may have died before it did.
+ * From any thread; too much of it does no harm.
+ */
+export function renotify(words: Words, vcpu: number): void {
+  const control = controlOf(vcpu);
+  if (pirHasBits(words, vcpu) && (words.load(control) & SN) === 0) words.or(control, ON);
+  // Whoever sleeps looks again: at ON, and at a kick whose wake-up was still to come.
+  wake(words, vcpu);
 }
 
 function setNv(words: Words, vcpu: number, vector: number): void {

@@ -4,11 +4,13 @@
  */
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
+import { liveRecords } from "../bypass/heal.js";
 import { POLICIES, type Policy } from "../bypass/remapping.js";
-import { dropContext, EventfdContext, holdContext } from "../eventfd/context.js";
+import { EventfdContext } from "../eventfd/context.js";
 import { listenOf } from "../eventfd/listen.js";
+import { dropContext, holdContext } from "../eventfd/reference.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Eventfd, LEVEL, Thread, Vm } from "../host/layout.js";
+import { Consumer, Eventfd, LEAVING, LEVEL, Thread, Vm } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
 import { Mode, modeOf, targetOf } from "../posting/irte.js";
 import { reasonCode } from "../posting/reason.js";
@@ -64,47 +66,41 @@ export function assign(host: BypassHost, wanted: Assignment): Assigned {
   const assigned = mutex.guard(() => {
     const record = pools.consumer.allocate();
     holdContext(host, eventfd);
+    words.set(record + Consumer.holds, eventfd);
     if (wanted.resample !== 0) holdContext(host, wanted.resample);
     // Under the host mutex: a close may still look at whose the record was before.
     words.set(record + Consumer.kind, wanted.kind);
-    words.set(record + Consumer.owner, thread.record);
     words.set(record + Consumer.policy, POLICIES.indexOf(policy));
     words.set(record + Consumer.vm, vm);
     words.set(record + Consumer.gsi, gsi);
     words.set(record + Consumer.resample, wanted.resample);
     words.set(record + Consumer.flags, wanted.resample === 0 ? 0 : LEVEL);
+    words.set(record + Consumer.owner, thread.record); // last: without an owner it is half made
     return { record, handle: pools.consumer.handle(record) };
   });
   const irqfd = assigned.record;
-  const progress: Progress = { bound: false, listening: false };
+  const progress = { listening: false };
   try {
     vmMutex.guard(() => {
       try {
         begin(host, wanted, irqfd, progress);
       } catch (error) {
-        words.store(irqfd + Consumer.source, 0); // from here on nobody but this thread takes it down
+        claim(host, irqfd); // from here on nobody but this thread takes it down
         throw error;
       }
     });
   } catch (error) {
-    if (progress.bound) takeDown(host, vmMutex, irqfd, eventfd, progress.listening);
-    else release(host, irqfd, eventfd);
+    takeDown(host, vmMutex, irqfd, progress.listening);
     throw error;
   }
   return assigned;
-}
-
-/** How far an assign has come, for whoever undoes it. */
-interface Progress {
-  bound: boolean;
-  listening: boolean;
 }
 
 /**
  * The visible part of an assign. All of it under the VM's mutex: whoever deassigns, routes or disposes sees the whole
  * irqfd or none of it (the kernel's assign is an SRCU section, for which the shutdown waits).
  */
-function begin(host: BypassHost, wanted: Assignment, irqfd: number, progress: Progress): void {
+function begin(host: BypassHost, wanted: Assignment, irqfd: number, progress: { listening: boolean }): void {
   const { words, pools } = host;
   const { vm, eventfd } = wanted;
   if (words.get(vm + Vm.dying) !== 0) {
@@ -126,7 +122,6 @@ function begin(host: BypassHost, wanted: Assignment, irqfd: number, progress: Pr
       },
     );
   }
-  progress.bound = true;
   link(host, vm, irqfd);
   // First of the two: a refusal must not read the counter out, as the end of listening does.
   if (wanted.policy !== "off") registerConsumer(host, irqfd, wanted);
@@ -148,74 +143,131 @@ function registerConsumer(host: BypassHost, irqfd: number, { eventfd, policy }: 
 }
 
 /**
- * Deassigns the irqfd that `find` names under the VM's mutex, 0 for none. Returns false where there is none or another
+ * Deassigns the irqfd that `find` names under the VM's and the host mutex, 0 for none. Returns false where there is none or another
  * thread has begun to deassign it. When it has returned true, nothing is injected through this irqfd any more, the bypass
  * is torn down, the counter is read out and the eventfd is free.
  */
 export function deassign(host: BypassHost, vmMutex: Mutex, find: () => number): boolean {
-  const { words } = host;
-  let eventfd = 0;
-  const irqfd = vmMutex.guard(() => {
-    const found = find();
-    if (found !== 0) eventfd = words.exchange(found + Consumer.source, 0);
-    return found;
-  });
-  if (eventfd === 0) return false;
-  takeDown(host, vmMutex, irqfd, eventfd, true);
+  let irqfd = 0;
+  const claimIt = () => {
+    irqfd = find();
+    return irqfd !== 0 && claim(host, irqfd);
+  };
+  // Both: what is found is not given back before it is claimed.
+  const claimed = vmMutex.guard(() => host.mutex.guard(claimIt));
+  if (!claimed) return false;
+  takeDown(host, vmMutex, irqfd, true);
   return true;
+}
+
+/** The deassign is the calling thread's from here on; false where it is another's already. Under the VM's mutex. */
+function claim(host: BypassHost, irqfd: number): boolean {
+  if (host.words.get(irqfd + Consumer.closing) !== 0) return false;
+  take(host, irqfd);
+  return true;
+}
+
+function take({ words, thread }: BypassHost, irqfd: number): void {
+  words.set(irqfd + Consumer.closing, thread.record); // first: a thread that dies here has begun to deassign
+  words.store(irqfd + Consumer.source, 0);
+}
+
+/** Deassigns an irqfd of a thread that is gone, or one that it was deassigning, from wherever it had got to. */
+export function deassignLost(host: BypassHost, vmMutex: Mutex, irqfd: number, gone: number): void {
+  const { words, mutex, pools } = host;
+  const claimIt = () => {
+    if (!pools.consumer.lives(irqfd)) return false;
+    const closing = words.get(irqfd + Consumer.closing);
+    if (closing !== gone && (closing !== 0 || words.get(irqfd + Consumer.owner) !== gone)) return false;
+    take(host, irqfd);
+    return true;
+  };
+  if (vmMutex.guard(() => mutex.guard(claimIt))) takeDown(host, vmMutex, irqfd, true);
 }
 
 /** Deassigns every irqfd of a VM that takes no new ones, and waits for those that other threads are deassigning. */
 export function deassignAll(host: BypassHost, vmMutex: Mutex, vm: number): void {
-  const { words } = host;
+  const { words, thread, repair } = host;
   const first = () => words.get(vm + Vm.irqfds);
-  while (vmMutex.guard(first) !== 0) if (!deassign(host, vmMutex, first)) words.relax();
+  for (;;) {
+    let closing = 0;
+    const irqfd = vmMutex.guard(() => {
+      const found = first();
+      if (found !== 0) closing = words.get(found + Consumer.closing);
+      return found;
+    });
+    if (irqfd === 0) return;
+    if (deassign(host, vmMutex, first)) continue;
+    if (closing !== 0 && thread.isDead(closing)) {
+      repair.thread(closing);
+      deassignLost(host, vmMutex, irqfd, closing);
+    } else {
+      words.relax();
+    }
+  }
 }
 
 /**
- * Takes an irqfd down that has no source any more. It leaves the VM's list last: a routing update that comes first still
- * finds it, and takes the old route from its producer and from the relay (b4d37cdb77a0 is what happens otherwise).
+ * Takes an irqfd down that the calling thread has claimed. It leaves the VM's list late: a routing update that comes first
+ * still finds it, and takes the old route from its producer and from the relay (b4d37cdb77a0 is what happens otherwise).
+ * The eventfd is taken until the end, so that whoever assigns it next does not meet what is being undone here. Each step
+ * may have been done before, by a thread that died.
  */
-function takeDown(
-  host: BypassHost,
-  vmMutex: Mutex,
-  irqfd: number,
-  eventfd: number,
-  listening: boolean,
-): void {
-  const { words, thread, manager } = host;
-  words.store(eventfd + Eventfd.irqfd, 0);
-  if (listening) listenOf(host, irqfd, eventfd).stop(host, irqfd, eventfd);
-  else thread.fenceAll(Thread.writing, eventfd);
+function takeDown(host: BypassHost, vmMutex: Mutex, irqfd: number, listening: boolean): void {
+  const { words, thread, manager, mutex } = host;
+  const leaving = irqfd | LEAVING;
+  const { eventfd, vm } = mutex.guard(() => ({
+    eventfd: words.get(irqfd + Consumer.holds),
+    vm: words.get(irqfd + Consumer.vm),
+  }));
+  words.compareExchange(eventfd + Eventfd.irqfd, irqfd, leaving);
+  if (words.load(eventfd + Eventfd.irqfd) === leaving) {
+    if (listening) listenOf(host, irqfd, eventfd).stop(host, irqfd, eventfd);
+    else thread.fenceAll(Thread.writing, eventfd);
+  }
   // A signal from before this is an interrupt (irqfd_shutdown flushes its inject work), whoever of the two claims it. The
-  // relay announces the irqfd before it claims, so after the fence it has finished and finds nothing more to claim.
-  relayOne(host, irqfd);
-  thread.fenceAll(Thread.writing, irqfd);
-  words.store(irqfd + Consumer.pending, 0);
+  // relay announces the irqfd before it claims, so after the fence it has finished. What is due then was claimed by a
+  // relay that died, and raised again.
+  do {
+    relayOne(host, irqfd);
+    thread.fenceAll(Thread.writing, irqfd);
+  } while (words.load(irqfd + Consumer.pending) !== 0);
   manager.unregisterConsumer(irqfd);
-  vmMutex.guard(() => unlink(host, words.get(irqfd + Consumer.vm), irqfd));
-  release(host, irqfd, eventfd);
+  vmMutex.guard(() => {
+    if (words.get(irqfd + Consumer.linked) === 1) unlink(host, vm, irqfd);
+  });
+  words.compareExchange(eventfd + Eventfd.irqfd, leaving, 0);
+  release(host, irqfd);
   announceChange(words);
 }
 
-/** Gives back what a target points to. Nobody uses the target any more. */
-export function forgetTarget({ mutex, pools }: BypassHost, target: number): void {
-  if (modeOf(target) === Mode.injected)
-    mutex.guard(() => pools.injection.release(pools.injection.at(targetOf(target))));
+/** Gives back what a target points to. Nobody uses the target any more. Under the host mutex. */
+export function forgetTarget({ pools }: BypassHost, target: number): void {
+  if (modeOf(target) === Mode.injected) pools.injection.release(pools.injection.at(targetOf(target)));
 }
 
-function release(host: BypassHost, irqfd: number, eventfd: number): void {
-  const resample = host.words.get(irqfd + Consumer.resample);
-  forgetTarget(host, host.words.load(irqfd + Consumer.target));
-  host.mutex.guard(() => host.pools.consumer.release(irqfd));
-  dropContext(host, eventfd);
-  if (resample !== 0) dropContext(host, resample);
+function release(host: BypassHost, irqfd: number): void {
+  const { words, pools, mutex } = host;
+  const closes = mutex.guard(() => {
+    const eventfd = words.get(irqfd + Consumer.holds);
+    const resample = words.get(irqfd + Consumer.resample);
+    forgetTarget(host, words.load(irqfd + Consumer.target));
+    pools.consumer.release(irqfd);
+    return [dropContext(host, eventfd), resample === 0 ? undefined : dropContext(host, resample)];
+  });
+  for (const close of closes) close?.();
 }
 
 /** The VM's irqfds are a doubly linked list: out of it in constant time, where the kernel searches. */
 function link(host: BypassHost, vm: number, irqfd: number): void {
+  host.words.set(irqfd + Consumer.linked, 1); // first: by this the lists are made anew after a death
+  enlist(host, vm, irqfd);
+}
+
+function enlist(host: BypassHost, vm: number, irqfd: number): void {
   const { words } = host;
   const head = words.get(vm + Vm.irqfds);
+  words.set(irqfd + Consumer.previous, 0);
   words.set(irqfd + Consumer.next, head);
   if (head !== 0) words.set(head + Consumer.previous, irqfd);
   words.set(vm + Vm.irqfds, irqfd);
@@ -225,6 +277,7 @@ function link(host: BypassHost, vm: number, irqfd: number): void {
 
 function unlink(host: BypassHost, vm: number, irqfd: number): void {
   const { words } = host;
+  words.set(irqfd + Consumer.linked, 0);
   if (words.get(irqfd + Consumer.flags) & LEVEL) removeResampler(host, vm, irqfd);
   const previous = words.get(irqfd + Consumer.previous);
   const next = words.get(irqfd + Consumer.next);
@@ -232,4 +285,18 @@ function unlink(host: BypassHost, vm: number, irqfd: number): void {
   else words.set(previous + Consumer.next, next);
   if (next !== 0) words.set(next + Consumer.previous, previous);
   words.set(vm + Vm.irqfdCount, words.get(vm + Vm.irqfdCount) - 1);
+}
+
+/** Makes the lists of a VM anew, after a thread has died in the middle of a change. Under the VM's mutex. */
+export function relink(host: BypassHost, vm: number): void {
+  const { words, pools, mutex } = host;
+  words.set(vm + Vm.irqfds, 0);
+  words.set(vm + Vm.irqfdCount, 0);
+  words.store(vm + Vm.resamplers, 0);
+  mutex.guard(() => {
+    for (const irqfd of liveRecords(pools.consumer)) {
+      if (words.get(irqfd + Consumer.vm) === vm && words.get(irqfd + Consumer.linked) === 1)
+        enlist(host, vm, irqfd);
+    }
+  });
 }

@@ -4,14 +4,17 @@ import type { Kind } from "../bypass/kind.js";
 import { Manager } from "../bypass/manager.js";
 import { type Path, pathOf, pathOfConsumer, reasonOfConsumer, reasonOfProducer } from "../bypass/path.js";
 import { irqfdOps, refresh, requires } from "../bypass/remapping.js";
+import { irqfdOf } from "../eventfd/reference.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Relay } from "../host/kind.js";
 import { Consumer, Eventfd, Header, Producer, Vm as V, Vcpu } from "../host/layout.js";
-import { type HostHandle, HostMemory, type MemoryOptions, memoryFor } from "../host/memory.js";
-import type { SpawnedThread } from "../host/platform.js";
+import { type HostHandle, HostMemory, type MemoryOptions, memoryFor, type Repair } from "../host/memory.js";
+import type { SpawnedThread, WatchableWorker } from "../host/platform.js";
 import type { Reason } from "../posting/reason.js";
 import { deassign } from "./assignment.js";
+import { closeReferences, loseAll, loseThread } from "./lost-thread.js";
 import { type RelayStart, RelayState } from "./relay.js";
+import { HostRepair } from "./repair.js";
 import { vmMutex } from "./vm-mutex.js";
 
 /** Options of a new host. */
@@ -21,7 +24,7 @@ export interface HostOptions extends MemoryOptions {
 }
 
 /** Options of a thread that joins a host. */
-export interface AttachOptions extends Pick<HostOptions, "kinds" | "platform" | "words"> {}
+export interface AttachOptions extends Pick<HostOptions, "kinds" | "platform" | "repairs" | "words"> {}
 
 /** One eventfd with its two ends, as `host.interrupts()` lists it. */
 export interface Interrupt {
@@ -39,6 +42,10 @@ export interface Interrupt {
 }
 
 const TICK_MS = 100;
+/** How often whoever created the host looks whether a thread has died that nobody watches. */
+const PROBE_MS = 1000;
+/** How often a thread that is to end is kicked out of its blocking calls. */
+const KICK_MS = 10;
 
 /** The kind that is always there: irqfds of software VMs. */
 const irqfdKind: Kind = {
@@ -55,13 +62,11 @@ export function hangUp(host: BypassHost, irqfd: number): void {
   const { words, mutex } = host;
   const vm = mutex.guard(() => words.get(irqfd + Consumer.vm));
   if (vm === 0) return; // deassigned meanwhile
-  deassign(host, vmMutex(host, vm), () =>
+  deassign(host, vmMutex(host, vm), () => {
     // Looked at again: the record may have become that of another irqfd, whose eventfd is open.
-    mutex.guard(() => {
-      const eventfd = words.get(irqfd + Consumer.vm) === vm ? words.load(irqfd + Consumer.source) : 0;
-      return eventfd !== 0 && words.get(eventfd + Eventfd.handles) === 0 ? irqfd : 0;
-    }),
-  );
+    const eventfd = words.get(irqfd + Consumer.vm) === vm ? words.load(irqfd + Consumer.source) : 0;
+    return eventfd !== 0 && words.get(eventfd + Eventfd.handles) === 0 ? irqfd : 0;
+  });
 }
 
 /**
@@ -71,6 +76,7 @@ export function hangUp(host: BypassHost, irqfd: number): void {
 export class Host extends HostMemory implements BypassHost, Disposable {
   override readonly kinds: readonly Kind[];
   readonly manager: Manager;
+  readonly repair: Repair = new HostRepair(this);
   private readonly relays = new Map<number, SpawnedThread>();
   private stopTicks: (() => void) | undefined;
   private disposed = false;
@@ -145,14 +151,92 @@ export class Host extends HostMemory implements BypassHost, Disposable {
     return found;
   }
 
+  /** The number of the calling thread in this host, for `threadLost` in another. */
+  get threadId(): number {
+    return this.pools.thread.slot(this.thread.record);
+  }
+
   /**
-   * Leaves the host; in the thread that created it, ends the relay too. Throws EBUSY while this thread has producers
+   * Repairs the host when `worker` ends, however it does: by terminate(), process.exit() or an error, in the middle of
+   * anything. What threads in it were doing is completed or undone; their producers, irqfds, VMs and eventfd handles are torn
+   * down; what they were connected to says "thread-died"; nobody waits for them any more. A worker that has disposed its
+   * `Host` has nothing left. From the thread that started the worker; returns the function that ends the watch. Throws EINVAL
+   * for a worker that says nothing of its end, as in a web page: call {@link threadLost} there.
+   */
+  watch(worker: WatchableWorker): () => void {
+    if (typeof worker?.threadId !== "number" || typeof worker.once !== "function") {
+      throw new IrqBypassError(
+        "EINVAL",
+        "watch takes a Worker of node:worker_threads; of any other, call host.threadLost(id) when it is gone",
+      );
+    }
+    const number = worker.threadId; // -1 once it has ended
+    const exited = () => this.lost(number);
+    worker.once("exit", exited);
+    return () => worker.off("exit", exited);
+  }
+
+  /**
+   * Ends `worker` and repairs what it leaves; resolves when both is done. First it ends the blocking calls that would keep
+   * the worker from ending, such as that of a KVM guest's vCPU. From the thread that started the worker.
+   */
+  async terminate(worker: WatchableWorker): Promise<void> {
+    const unwatch = this.watch(worker);
+    const number = worker.threadId;
+    const stop = this.platform.every(KICK_MS, () => this.kick(number));
+    this.kick(number);
+    try {
+      await worker.terminate();
+    } finally {
+      stop();
+      unwatch();
+    }
+    this.lost(number);
+  }
+
+  /**
+   * Says that the thread with this {@link threadId} is gone, and repairs the host as {@link watch} does. Only for a thread
+   * that will never run again: one that goes on would write into what others have by then. Returns false where it has left
+   * already. Throws EINVAL for what is no thread of this host or is the calling one, EBUSY where the platform can tell that it
+   * is alive.
+   */
+  threadLost(id: number): boolean {
+    const { pools, thread } = this;
+    if (!Number.isInteger(id) || id < 0 || id >= pools.thread.capacity || id === this.threadId) {
+      throw new IrqBypassError("EINVAL", `${String(id)} is not the threadId of another thread of this host`);
+    }
+    const record = pools.thread.at(id);
+    if (thread.isAlive(record)) {
+      throw new IrqBypassError(
+        "EBUSY",
+        `thread ${id} is alive: end it first, as with host.terminate(worker)`,
+        {
+          subject: `thread ${id}`,
+        },
+      );
+    }
+    return loseThread(this, record);
+  }
+
+  private lost(worker: number): void {
+    if (!this.disposed) loseAll(this, worker);
+  }
+
+  private kick(worker: number): void {
+    if (this.disposed) return;
+    for (const record of this.thread.recordsOf(worker))
+      for (const kind of this.kinds) kind.kick?.(this, record);
+  }
+
+  /**
+   * Leaves the host, closing the eventfd handles of this thread; in the thread that created it, ends the relay too. Throws EBUSY while this thread has producers
    * registered or runs vCPUs, and in the creator while VMs are left, naming them. Doing it again does nothing.
    */
   dispose(): void {
     if (this.disposed) return;
     this.refuseIfBusy();
     this.disposed = true;
+    closeReferences(this, this.thread.record);
     if (this.stopTicks !== undefined) {
       this.stopTicks();
       this.kinds.forEach((_, kind) => {
@@ -173,7 +257,7 @@ export class Host extends HostMemory implements BypassHost, Disposable {
     now: number,
   ): Interrupt | undefined {
     const { words, pools } = this;
-    const irqfd = consumer === 0 ? words.load(eventfd + Eventfd.irqfd) : consumer;
+    const irqfd = consumer === 0 ? irqfdOf(this, eventfd) : consumer;
     if (producer === 0 && irqfd === 0) return undefined;
     const since = words.get(producer === 0 ? irqfd + Consumer.since : producer + Producer.since);
     return {
@@ -243,25 +327,35 @@ export class Host extends HostMemory implements BypassHost, Disposable {
   private supervise(): void {
     const { words, platform } = this;
     const started = words.clock();
-    this.stopTicks = platform.every(TICK_MS, () => words.store(Header.ticks, (words.clock() - started) | 0));
+    const stopTicks = platform.every(TICK_MS, () => words.store(Header.ticks, (words.clock() - started) | 0));
+    const stopProbes = platform.every(PROBE_MS, () => loseAll(this));
+    this.stopTicks = () => {
+      stopTicks();
+      stopProbes();
+    };
     this.kinds.forEach(({ relay }, kind) => {
       if (relay !== undefined) void this.startWhenAsked(kind, relay);
     });
   }
 
-  private async startWhenAsked(kind: number, { module, started }: Relay): Promise<void> {
+  private async startWhenAsked(kind: number, how: Relay): Promise<void> {
     const { words, platform } = this;
     const state = Header.relays + kind;
     while (words.load(state) === RelayState.none) await words.waitAsync(state, RelayState.none, Infinity);
     if (words.compareExchange(state, RelayState.wanted, RelayState.running) !== RelayState.wanted) return;
     const start: RelayStart = { host: this.handle, kinds: this.kinds.map(({ name }) => name), kind };
-    const relay = platform.spawn(module, start);
+    const relay = platform.spawn(how.module, start);
     this.relays.set(kind, relay);
-    const forget = started?.(() => this.stopRelay(kind));
+    const forget = how.started?.(() => this.stopRelay(kind));
     relay.onExit((error) => {
       this.relays.delete(kind);
       forget?.();
-      if (error !== undefined && !this.disposed) throw error;
+      if (this.disposed) return;
+      this.lost(relay.worker);
+      if (error !== undefined) throw error;
+      // Ended from outside: another one goes on.
+      if (words.compareExchange(state, RelayState.running, RelayState.wanted) === RelayState.running)
+        void this.startWhenAsked(kind, how);
     });
   }
 

@@ -41,13 +41,25 @@ export function setPin(memory: HostMemory, vm: number, pin: number, source: Sour
   const sources = vm + Vm.sources + pin;
   const now = level ? words.get(sources) | (1 << source) : words.get(sources) & ~(1 << source);
   words.set(sources, now);
+  follow(memory, vm, pin);
+}
+
+/** Lets a pin's line follow its sources. */
+function follow(memory: HostMemory, vm: number, pin: number): void {
+  const { words } = memory;
+  const asserted = words.get(vm + Vm.sources + pin) !== 0;
   const lines = words.get(vm + Vm.lines);
   const bit = 1 << pin;
-  words.set(vm + Vm.lines, now === 0 ? lines & ~bit : lines | bit);
-  if (now === 0) return;
   const edge = (words.get(lowOf(vm, pin)) & Entry.level) === 0;
-  if (edge && (lines & bit) !== 0) return; // no new edge
-  service(memory, vm, pin);
+  const again = edge && (lines & bit) !== 0; // no new edge
+  // Before the line is seen to be up: one that a dying thread has not serviced is serviced by whoever repairs.
+  if (asserted && !again) service(memory, vm, pin);
+  words.set(vm + Vm.lines, asserted ? lines | bit : lines & ~bit);
+}
+
+/** Completes what a thread that died may have left half done at any pin; what it had delivered may come once more. */
+export function followAll(memory: HostMemory, vm: number): void {
+  for (let pin = 0; pin < IOAPIC_PINS; pin++) follow(memory, vm, pin);
 }
 
 /** Delivers what a pin has to deliver. A level is delivered once until its EOI, which remote IRR remembers. */

@@ -84,15 +84,14 @@ export class Irqfd implements Disposable {
     this.dispose();
   }
 
+  /** Under the host mutex. */
   private isLive(): boolean {
-    return this.host.mutex.guard(() => {
-      try {
-        return this.host.pools.consumer.open(this.handle) === this.record;
-      } catch (error) {
-        if (error instanceof IrqBypassError && error.code === "ESTALE") return false;
-        throw error;
-      }
-    });
+    try {
+      return this.host.pools.consumer.open(this.handle) === this.record;
+    } catch (error) {
+      if (error instanceof IrqBypassError && error.code === "ESTALE") return false;
+      throw error;
+    }
   }
 
   private live<T>(read: () => T): T {

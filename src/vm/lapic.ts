@@ -23,15 +23,29 @@ export function processorPriority(words: Words, vcpu: number): number {
 
 /** Moves a vector from requested to in service. */
 export function accept(words: Words, vcpu: number, vector: number): void {
+  setBit(words, vcpu + Vcpu.isr, vector); // first: it is one of the two at every moment
   clearBit(words, vcpu + Vcpu.irr, vector);
-  setBit(words, vcpu + Vcpu.isr, vector);
 }
 
-/** Ends the service of the highest vector; returns it, or -1 if none is in service. */
-export function endOfInterrupt(words: Words, vcpu: number): number {
-  const vector = highest(words, vcpu + Vcpu.isr);
-  if (vector >= 0) clearBit(words, vcpu + Vcpu.isr, vector);
-  return vector;
+/** The highest vector in service, or -1. */
+export function inService(words: Words, vcpu: number): number {
+  return highest(words, vcpu + Vcpu.isr);
+}
+
+/** Ends the service of a vector. */
+export function endOfInterrupt(words: Words, vcpu: number, vector: number): void {
+  clearBit(words, vcpu + Vcpu.isr, vector);
+}
+
+/** Requests everything that is in service once more: whoever served it is gone, and so is its EOI. */
+export function requestAgain(words: Words, vcpu: number): void {
+  for (let bank = 0; bank < BANKS; bank++) {
+    const isr = vcpu + Vcpu.isr + bank;
+    const irr = vcpu + Vcpu.irr + bank;
+    if (words.get(isr) === 0) continue;
+    words.set(irr, words.get(irr) | words.get(isr));
+    words.set(isr, 0);
+  }
 }
 
 /** The highest set bit of eight words, or -1. */

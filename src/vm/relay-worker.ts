@@ -6,7 +6,7 @@ import { type RelayStart, runRelay } from "./relay.js";
 
 function start({ host: handle, kinds }: RelayStart): void {
   // It runs none of the kinds' callbacks, so their names will do.
-  const host = Host.attach(handle, { kinds: kinds.slice(1).map((name) => ({ name })) });
+  const host = Host.attach(handle, { kinds: kinds.slice(1).map((name) => ({ name })), repairs: false });
   try {
     runRelay(host);
   } finally {

@@ -6,7 +6,7 @@ import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
 import { refresh, requires } from "../bypass/remapping.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Vm } from "../host/layout.js";
+import { Consumer, Header, IN_USE, Routing, Vm } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
 import { reasonOf } from "../posting/irte.js";
 import type { RouteWords } from "./route.js";
@@ -26,14 +26,14 @@ export function replaceRoutes(
   try {
     vmMutex.guard(() => {
       old = words.get(vm + Vm.routing);
-      words.set(vm + Vm.routing, table);
+      install(host, vm, table, old);
       try {
         changed = retargetRequired(host, vm);
       } catch (error) {
-        words.set(vm + Vm.routing, old);
+        install(host, vm, old, table);
         throw error;
       }
-      for (const irqfd of irqfdsOf(host, vm)) if (retarget(host, vm, irqfd)) changed = true;
+      if (retargetAll(host, vm)) changed = true;
     });
   } catch (error) {
     freeTable(host, table);
@@ -43,6 +43,31 @@ export function replaceRoutes(
   if (changed) host.thread.quiesce();
   if (old !== 0) freeTable(host, old);
   if (changed) announceChange(words);
+}
+
+/**
+ * Puts a table in the place of another. The old one is the calling thread's before that and the new one until after it:
+ * whichever of the two a thread leaves behind that dies here, it is the VM's or it is named as its own.
+ */
+function install({ words, thread }: BypassHost, vm: number, table: number, old: number): void {
+  const isHosts = (one: number) => one === 0 || one === words.load(Header.defaultRouting);
+  if (!isHosts(old)) words.store(old + Routing.owner, thread.record);
+  words.set(vm + Vm.routing, table);
+  if (!isHosts(table)) words.store(table + Routing.owner, IN_USE);
+}
+
+/** Takes a VM's table away and returns it, to be freed; 0 where it has none. Under the VM's mutex. */
+export function removeTable(host: BypassHost, vm: number): number {
+  const old = host.words.get(vm + Vm.routing);
+  install(host, vm, 0, old);
+  return old;
+}
+
+/** Gives every irqfd of a VM what its GSI comes to now; returns whether any changed. Under the VM's mutex. */
+export function retargetAll(host: BypassHost, vm: number): boolean {
+  let changed = false;
+  for (const irqfd of irqfdsOf(host, vm)) if (retarget(host, vm, irqfd)) changed = true;
+  return changed;
 }
 
 /** The irqfds of a VM. Under the VM's mutex. */

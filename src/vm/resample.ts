@@ -2,9 +2,9 @@
  * Level-triggered irqfds: their line stays up until the guest's EOI, which lets go of it and asks every device of the
  * GSI, by its resample eventfd, whether it still has something to say (irqfd_resampler_ack).
  */
-import { dropContext, holdContext } from "../eventfd/context.js";
+import { addReference, dropReference } from "../eventfd/reference.js";
 import { signalRecord } from "../eventfd/signal.js";
-import { Consumer, Vm } from "../host/layout.js";
+import { Consumer, Reference, Role, Vm } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { endOfPin, pinsOf, Source, serviceAfterUnmask, writeRegister } from "./ioapic.js";
 import { gsiOfPin, setGsi } from "./routing.js";
@@ -71,15 +71,14 @@ export function writeIoapic(memory: HostMemory, vm: number, register: number, va
 /** Remembers an irqfd's resample eventfd, and keeps it alive until it has been signalled. */
 function ask(memory: HostMemory, irqfd: number, asked: number[]): void {
   const eventfd = memory.words.get(irqfd + Consumer.resample);
-  memory.mutex.guard(() => holdContext(memory, eventfd));
-  asked.push(eventfd);
+  asked.push(memory.mutex.guard(() => addReference(memory, eventfd, Role.hold)));
 }
 
 /** Not under a mutex: a Linux eventfd takes a system call. */
 function signalAll(memory: HostMemory, asked: readonly number[]): void {
-  for (const eventfd of asked) {
-    signalRecord(memory, eventfd);
-    dropContext(memory, eventfd);
+  for (const reference of asked) {
+    signalRecord(memory, memory.words.get(reference + Reference.eventfd));
+    dropReference(memory, reference);
   }
 }
 

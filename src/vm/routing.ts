@@ -2,20 +2,42 @@
  * GSI routing in shared memory: a table per VM, replaced as a whole (virt/kvm/irqchip.c). The live table is read and
  * replaced under the VM's mutex; every irqfd keeps what its GSI comes to in one word, so that a signal reads no table.
  */
-import { Chip, Header, IOAPIC_PINS, MAX_GSI, Route, RouteType, Routing, Vcpu, Vm } from "../host/layout.js";
+import {
+  Chip,
+  Header,
+  IN_USE,
+  IOAPIC_PINS,
+  MAX_GSI,
+  Route,
+  RouteType,
+  Routing,
+  Vcpu,
+  Vm,
+} from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { posted, relayed } from "../posting/irte.js";
 import { Delivery, deliver, type Message, matches, vcpusOf } from "./delivery.js";
 import { Source, setPin } from "./ioapic.js";
 import { decodeMsi, defaultRoutes, type RouteWords } from "./route.js";
 
-/** Builds a table, not yet anybody's. Throws ENOMEM with nothing left behind. */
+/**
+ * Builds a table, not yet anybody's: the calling thread's until it stores {@link IN_USE} as the owner. Throws ENOMEM with
+ * nothing left behind.
+ */
 export function buildTable(memory: HostMemory, routes: readonly RouteWords[]): number {
-  const { words, mutex, pools } = memory;
-  const table = mutex.guard(() => pools.routing.allocate());
+  const { words, mutex, pools, thread } = memory;
+  const table = mutex.guard(() => {
+    const made = pools.routing.allocate();
+    words.store(made + Routing.owner, thread.record);
+    return made;
+  });
   try {
     for (const { gsi, type, a, b, c } of routes) {
-      const route = mutex.guard(() => pools.route.allocate());
+      const route = mutex.guard(() => {
+        const made = pools.route.allocate();
+        words.set(made + Route.table, table);
+        return made;
+      });
       const head = table + Routing.gsi + gsi;
       words.set(route + Route.type, type);
       words.set(route + Route.a, a);
@@ -48,7 +70,19 @@ export function freeTable(memory: HostMemory, table: number): void {
   }
   for (let pin = 0; pin < IOAPIC_PINS; pin++) words.set(table + Routing.pins + pin, 0);
   words.set(table + Routing.count, 0);
-  mutex.guard(() => pools.routing.releaseZeroed(table));
+  mutex.guard(() => {
+    words.store(table + Routing.owner, 0);
+    pools.routing.releaseZeroed(table);
+  });
+}
+
+/** Gives back a table that a dead thread was building or freeing: by its routes, since its lists may be half made. */
+export function freeLostTable(memory: HostMemory, table: number): void {
+  const { words, mutex, pools } = memory;
+  memory.forEachLive(pools.route, (route) => {
+    if (words.get(route + Route.table) === table) pools.route.release(route);
+  });
+  mutex.guard(() => pools.routing.release(table));
 }
 
 /** The first route of a GSI, or 0; 0 too for a GSI that no table can have. Under the VM's mutex. */
@@ -102,8 +136,23 @@ export function setGsi(memory: HostMemory, vm: number, gsi: number, source: Sour
 
 /** One interrupt of an irqfd: a level-triggered one raises the line, another pulses it. Under the VM's mutex. */
 export function inject(memory: HostMemory, vm: number, gsi: number, level: boolean): void {
-  setGsi(memory, vm, gsi, level ? Source.resample : Source.user, true);
-  if (!level) setGsi(memory, vm, gsi, Source.user, false);
+  if (level) {
+    setGsi(memory, vm, gsi, Source.resample, true);
+    return;
+  }
+  const { words } = memory;
+  words.set(vm + Vm.pulse, gsi + 1);
+  setGsi(memory, vm, gsi, Source.user, true);
+  endPulse(memory, vm);
+}
+
+/** Lets go of the line that is being pulsed, if one is. Under the VM's mutex. */
+export function endPulse(memory: HostMemory, vm: number): void {
+  const { words } = memory;
+  const pulse = words.get(vm + Vm.pulse);
+  if (pulse === 0) return;
+  setGsi(memory, vm, pulse - 1, Source.user, false);
+  words.set(vm + Vm.pulse, 0);
 }
 
 /** The table that every VM with an I/O APIC starts with: one for the host, made when the first VM needs it. */
@@ -113,9 +162,12 @@ export function defaultTable(memory: HostMemory): number {
   if (there !== 0) return there;
   const table = buildTable(memory, defaultRoutes());
   const first = words.compareExchange(Header.defaultRouting, 0, table);
-  if (first === 0) return table;
-  freeTable(memory, table);
-  return first;
+  if (first !== 0) {
+    freeTable(memory, table);
+    return first;
+  }
+  words.store(table + Routing.owner, IN_USE);
+  return table;
 }
 
 function msiOf({ words }: HostMemory, route: number): Message {

@@ -3,7 +3,7 @@ import { Descriptor, Vcpu as V, Vm, VmFlag } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import * as descriptor from "../posting/descriptor.js";
 import { isLevel } from "./delivery.js";
-import { accept, deliverable, endOfInterrupt, processorPriority } from "./lapic.js";
+import { accept, deliverable, endOfInterrupt, inService, processorPriority } from "./lapic.js";
 import { acknowledge } from "./resample.js";
 
 const PIR_WORDS = 8;
@@ -163,10 +163,11 @@ export class Vcpu extends VcpuRef implements Disposable {
   eoi(): void {
     this.checkApic("eoi");
     const { words } = this.memory;
-    const vector = endOfInterrupt(words, this.record);
-    if (vector >= 0) {
-      acknowledge(this.memory, words.get(this.record + V.vm), vector, isLevel(words, this.record, vector));
-    }
+    const vector = inService(words, this.record);
+    if (vector < 0) return;
+    // In service until the I/O APIC knows: of a thread that dies in between, the vector is requested once more.
+    acknowledge(this.memory, words.get(this.record + V.vm), vector, isLevel(words, this.record, vector));
+    endOfInterrupt(words, this.record, vector);
   }
 
   /** Task priority, 0 to 255: interrupts of its class and below are held back. */

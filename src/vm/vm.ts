@@ -1,20 +1,21 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import type { Policy } from "../bypass/remapping.js";
 import type { EventfdContext } from "../eventfd/context.js";
+import { irqfdOf } from "../eventfd/reference.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Eventfd as E, MAX_VCPUS, RouteType, Vm as V, Vcpu, VmFlag } from "../host/layout.js";
+import { Consumer, RouteType, Vm as V, Vcpu, VmFlag } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
-import { initialise } from "../posting/descriptor.js";
-import { assign, checkIrqfd, deassign, deassignAll } from "./assignment.js";
-import { reset, Source } from "./ioapic.js";
+import { assign, checkIrqfd, deassign } from "./assignment.js";
+import { Source } from "./ioapic.js";
 import { IoApic } from "./ioapic-registers.js";
 import { Irqfd } from "./irqfd.js";
 import { askForRelay } from "./relay.js";
 import { replaceRoutes } from "./reroute.js";
 import { checkRoutes, type GsiRoute } from "./route.js";
-import { defaultTable, freeTable, resolve, setGsi } from "./routing.js";
+import { resolve, setGsi } from "./routing.js";
 import { VcpuRef } from "./vcpu.js";
 import { vmMutex } from "./vm-mutex.js";
+import { createVm, disposeVm, runningVcpu } from "./vm-record.js";
 
 /** Options of a new VM. */
 export interface VmOptions {
@@ -48,7 +49,7 @@ export class Vm implements Disposable {
   constructor(host: BypassHost, record: { readonly opened: number });
   constructor(host: BypassHost, from: VmOptions | { readonly opened: number } = {}) {
     this.host = host;
-    this.record = "opened" in from ? from.opened : createRecord(host, from);
+    this.record = "opened" in from ? from.opened : createVm(host, from.vcpus, from.apic);
     this.mutex = vmMutex(host, this.record);
     if (!("opened" in from)) askForRelay(host, 0);
   }
@@ -134,7 +135,7 @@ export class Vm implements Disposable {
     checkIrqfd(this.host, eventfd, gsi, "off");
     const { words } = this.host;
     return deassign(this.host, this.mutex, () => {
-      const irqfd = words.load(eventfd.record + E.irqfd);
+      const irqfd = irqfdOf(this.host, eventfd.record);
       if (irqfd === 0 || words.get(irqfd + Consumer.vm) !== this.record) return 0;
       const matches = words.get(irqfd + Consumer.gsi) >>> 0 === gsi;
       return matches && words.load(irqfd + Consumer.source) === eventfd.record ? irqfd : 0;
@@ -148,22 +149,16 @@ export class Vm implements Disposable {
   dispose(): void {
     if (this.disposed) return;
     const { host, record } = this;
-    const { words, mutex, pools } = host;
-    const vcpus = Array.from({ length: this.vcpus }, (_, index) => words.get(record + V.vcpu + index));
-    for (const vcpu of vcpus) {
-      if (words.load(vcpu + Vcpu.runner) === 0) continue;
-      const name = `vCPU ${words.get(vcpu + Vcpu.index)} of VM ${this.id}`;
+    const { words } = host;
+    const running = runningVcpu(host, record);
+    if (running !== 0) {
+      const name = `vCPU ${words.get(running + Vcpu.index)} of VM ${this.id}`;
       throw new IrqBypassError("EBUSY", `${name} is running: put it before disposing the VM`, {
         subject: name,
       });
     }
     this.disposed = true;
-    this.mutex.guard(() => words.set(record + V.dying, 1));
-    deassignAll(host, this.mutex, record);
-    const table = words.get(record + V.routing);
-    if (table !== 0) freeTable(host, table);
-    for (const vcpu of vcpus) mutex.guard(() => pools.vcpu.release(vcpu));
-    mutex.guard(() => pools.vm.release(record));
+    disposeVm(host, record);
   }
 
   [Symbol.dispose](): void {
@@ -208,35 +203,5 @@ export class Vm implements Disposable {
 
   private check(): void {
     if (this.disposed) throw new IrqBypassError("EBADF", `VM ${this.id} was disposed: make another one`);
-  }
-}
-
-function createRecord(host: BypassHost, { vcpus = 1, apic = true }: VmOptions): number {
-  if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > MAX_VCPUS) {
-    throw new IrqBypassError("EINVAL", `a VM has 1 to ${MAX_VCPUS} vCPUs, not ${String(vcpus)}`);
-  }
-  const { words, mutex, pools, thread } = host;
-  const record = mutex.guard(() => pools.vm.allocate());
-  words.set(record + V.flags, apic ? 0 : VmFlag.bare);
-  words.set(record + V.owner, thread.record);
-  try {
-    if (apic) {
-      reset(host, record);
-      words.set(record + V.routing, defaultTable(host));
-    }
-    for (let index = 0; index < vcpus; index++) {
-      const vcpu = mutex.guard(() => pools.vcpu.allocate());
-      words.set(record + V.vcpu + index, vcpu);
-      words.set(vcpu + Vcpu.vm, record);
-      words.set(vcpu + Vcpu.index, index);
-      initialise(words, vcpu);
-      words.set(record + V.vcpus, index + 1);
-    }
-    return record;
-  } catch (error) {
-    for (let index = 0; index < words.get(record + V.vcpus); index++)
-      mutex.guard(() => pools.vcpu.release(words.get(record + V.vcpu + index)));
-    mutex.guard(() => pools.vm.release(record));
-    throw error;
   }
 }

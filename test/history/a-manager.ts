@@ -18,11 +18,11 @@ const byKey: Play = ({ host }) => {
   const { manager, words } = host;
   playFalse(manager, (real) => ({
     removeProducer(producer: number) {
-      const key = words.get(producer + P.intent);
+      const key = words.get(producer + P.holds);
       return key === 0 ? 0 : real("removeProducer", manager.producerAt(key));
     },
     removeConsumer(consumer: number) {
-      const key = words.get(consumer + Consumer.intent);
+      const key = words.get(consumer + Consumer.holds);
       return key === 0 ? 0 : real("removeConsumer", manager.consumerAt(key));
     },
   }));

@@ -51,8 +51,8 @@ function everySchedule(threads: number, rounds: number, twin: (words: Words) => 
   const shipped = { load, exchange, compareExchange, wait, notify, relax() {} } as unknown as Words;
   const words = { ...shipped, ...twin(shipped) };
   function body(index: number): void {
-    const thread = { lockId: index + 1, mayBlock: true, spin: () => false, park: wait, probe() {} };
-    const mutex = new Mutex(words, MUTEX, thread, "the mutex");
+    const thread = { lockId: index + 1, mayBlock: true, spin: () => false, park: wait, isGone: () => false };
+    const mutex = new Mutex(words, MUTEX, thread, "the mutex", () => {});
     for (let i = 0; i < rounds; i++) mutex.guard(() => exchange(COUNTER, load(COUNTER) + 1));
   }
   function visit(): number {

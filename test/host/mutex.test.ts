@@ -15,12 +15,15 @@ const WAITERS = 1;
 /** A thread that parks by calling `parked`. */
 function newThread(lockId: number, options: Partial<MutexThread> = {}): MutexThread {
   const spin = (look: () => boolean) => look() || look() || look();
-  return { lockId, mayBlock: true, spin, park: () => assert.fail("parked"), probe: () => {}, ...options };
+  return { lockId, mayBlock: true, spin, park: () => assert.fail("parked"), isGone: () => false, ...options };
 }
 
 function newMutex() {
   const words = new SharedWords(new SharedArrayBuffer(64), 0, 16);
-  return { words, lock: (thread: MutexThread) => new Mutex(words, WORD, thread, "the mutex of the test") };
+  const healed: number[] = [];
+  const lock = (thread: MutexThread) =>
+    new Mutex(words, WORD, thread, "the mutex of the test", (dead) => healed.push(dead));
+  return { words, lock, healed };
 }
 
 describe("a mutex", () => {
@@ -98,20 +101,35 @@ describe("a mutex", () => {
     assert.equal(notified, 1);
   });
 
-  it("asks after its owner when it has been waited for in vain", () => {
-    const { words, lock } = newMutex();
-    const gone = new Error("the owner is gone");
+  it("is taken from an owner that is gone, once it has been waited for in vain, and what it guards is healed", () => {
+    const { words, lock, healed } = newMutex();
     words.store(WORD, 7 << 1);
-    const mutex = lock(
-      newThread(2, {
-        park: () => "timed-out",
-        probe(lockId) {
-          assert.equal(lockId, 7);
-          throw gone;
-        },
-      }),
-    );
-    assert.throws(() => mutex.guard(() => {}), gone);
+    let asked = 0;
+    const isGone = (lockId: number) => lockId === 7 && ++asked === 2;
+    const mutex = lock(newThread(2, { park: () => "timed-out", isGone }));
+    mutex.guard(() => {
+      assert.deepEqual(healed, [7]);
+      assert.ok(mutex.held());
+    });
+    assert.equal(words.load(WORD), 0);
+  });
+
+  it("is not taken from another owner than the one that is gone", () => {
+    const { words, lock, healed } = newMutex();
+    words.store(WORD, 7 << 1);
+    let parked = 0;
+    const thread = newThread(2, {
+      park() {
+        if (++parked === 2) words.store(WORD, 0);
+        return "timed-out";
+      },
+      isGone() {
+        words.store(WORD, 9 << 1); // it had unlocked before it ended
+        return parked === 1;
+      },
+    });
+    lock(thread).guard(() => {});
+    assert.deepEqual(healed, []);
   });
 
   it("notices that it was taken away", () => {
@@ -142,16 +160,17 @@ describe("the host mutex between threads", () => {
     assert.equal(host.words.load(Header.mutex), 0);
   });
 
-  it("whose owner has ended is EOWNERDEAD for those who wait", {
+  it("whose owner has ended is taken over by those who wait", {
     skip: process.platform !== "linux" && "needs /proc",
   }, () => {
     const host = smallHost();
     const dead = Host.attach(host.handle);
-    host.words.set(dead.thread.record + Thread.tid, 0x7ffffffe); // a thread id that Linux does not give out
+    host.words.store(dead.thread.record + Thread.tid, 0x7ffffffe); // a thread id that Linux does not give out
     host.words.store(Header.mutex, dead.thread.lockId << 1);
-    assert.throws(() => host.mutex.guard(() => {}), {
-      code: "EOWNERDEAD",
-      message: /ended while it held a lock/,
-    });
+    assert.equal(
+      host.mutex.guard(() => "in"),
+      "in",
+    );
+    assert.equal(host.words.load(Header.mutex), 0);
   });
 });

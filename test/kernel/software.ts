@@ -47,7 +47,7 @@ type Token = Eventfd | LinuxEventfd;
 function withoutThreads(): Platform {
   const node = nodePlatform();
   if (node === undefined) throw new Error("these tests run on Node.js");
-  return { ...node, spawn: () => ({ onExit() {}, terminate: async () => {} }) };
+  return { ...node, spawn: () => ({ worker: 0, onExit() {}, terminate: async () => {} }) };
 }
 
 export class SoftwareWorld implements World {

@@ -1,0 +1,206 @@
+/**
+ * A thread that has died: what it was in the middle of is made whole, then what it owned is torn down, in the order in
+ * which it would have done so itself.
+ */
+import type { BypassHost } from "../bypass/bypass-host.js";
+import { announceChange } from "../bypass/changes.js";
+import { closeHandle, dropContext, dropReference } from "../eventfd/reference.js";
+import {
+  Consumer,
+  Eventfd,
+  EventfdFlag,
+  Header,
+  IN_USE,
+  Injection,
+  Producer,
+  Reference,
+  Role,
+  Routing,
+  Thread,
+  ThreadState,
+  Vcpu,
+  Vm,
+  VmFlag,
+} from "../host/layout.js";
+import { Mutex } from "../host/mutex.js";
+import { put } from "../posting/descriptor.js";
+import { relayed } from "../posting/irte.js";
+import { reasonCode } from "../posting/reason.js";
+import { deassignAll, deassignLost } from "./assignment.js";
+import { requestAgain } from "./lapic.js";
+import { liveNow } from "./repair.js";
+import { freeLostTable } from "./routing.js";
+import { vmMutex } from "./vm-mutex.js";
+import { disposeVm, freeVm, runningVcpu } from "./vm-record.js";
+
+/**
+ * Repairs and tears down after the thread of a record, which is proven to be gone. Blocks while another thread does so.
+ * Returns false where that has been done already.
+ */
+export function loseThread(host: BypassHost, gone: number): boolean {
+  if (!declareLost(host, gone)) return false;
+  const { words, thread, pools, repair } = host;
+  const mutex = new Mutex(words, Header.repair, thread, "the repair of this host", () => {});
+  mutex.guard(() => {
+    // Those too whose repair was left half done by a thread that died.
+    for (let slot = 0; slot < words.load(Header.threads); slot++) {
+      const lost = pools.thread.at(slot);
+      if ((words.load(lost + Thread.state) & ThreadState.lost) === 0) continue;
+      repair.thread(lost);
+      tearDown(host, lost);
+      thread.free(lost);
+    }
+  });
+  return true;
+}
+
+/** Repairs after every thread that is proven to be gone: by the platform, or because its worker has exited. */
+export function loseAll(host: BypassHost, exited?: number): void {
+  const { words, thread, pools } = host;
+  const found = exited === undefined ? [] : thread.recordsOf(exited);
+  for (let slot = 0; slot < words.load(Header.threads); slot++) {
+    const record = pools.thread.at(slot);
+    if (found.includes(record) || thread.isDead(record)) loseThread(host, record);
+  }
+}
+
+function declareLost({ words }: BypassHost, gone: number): boolean {
+  const state = words.load(gone + Thread.state);
+  if (state === ThreadState.free) return false;
+  return words.compareExchange(gone + Thread.state, state, state | ThreadState.lost) === state;
+}
+
+function tearDown(host: BypassHost, gone: number): void {
+  const { pools } = host;
+  for (const vcpu of liveNow(host, pools.vcpu)) putVcpu(host, vcpu, gone);
+  for (const producer of liveNow(host, pools.producer)) endProducer(host, producer, gone);
+  for (const irqfd of liveNow(host, pools.consumer)) endIrqfd(host, irqfd, gone);
+  for (const vm of liveNow(host, pools.vm)) endVm(host, vm, gone);
+  for (const table of liveNow(host, pools.routing)) endTable(host, table, gone);
+  for (const injection of liveNow(host, pools.injection)) endInjection(host, injection, gone);
+  closeReferences(host, gone);
+  for (const eventfd of liveNow(host, pools.eventfd)) endEventfd(host, eventfd, gone);
+  stopLooking(host, gone);
+  announceChange(host.words);
+}
+
+/** Takes a vCPU off the thread, with nothing lost: what it served is requested once more. */
+function putVcpu({ words, thread }: BypassHost, vcpu: number, gone: number): void {
+  if (words.compareExchange(vcpu + Vcpu.runner, gone, thread.record) !== gone) return;
+  requestAgain(words, vcpu);
+  put(words, vcpu);
+  words.store(vcpu + Vcpu.runner, 0);
+}
+
+/** Unregisters a device interrupt and gives it back; the irqfd that it was connected to says why it is not any more. */
+function endProducer(host: BypassHost, producer: number, gone: number): void {
+  const { words, mutex, pools, manager } = host;
+  const eventfd = mutex.guard(() =>
+    words.get(producer + Producer.owner) === gone ? words.get(producer + Producer.eventfd) : -1,
+  );
+  if (eventfd < 0) return;
+  manager.unregisterProducer(producer);
+  const close = mutex.guard(() => {
+    const consumer = eventfd === 0 ? 0 : manager.consumerAt(eventfd);
+    if (consumer !== 0) words.set(consumer + Consumer.refusal, reasonCode("thread-died"));
+    const holds = words.get(producer + Producer.holds);
+    pools.producer.release(producer);
+    return holds === 0 ? undefined : dropContext(host, holds);
+  });
+  close?.();
+}
+
+/** Deassigns an irqfd that the thread made, or was deassigning; the producer that it was connected to says why. */
+function endIrqfd(host: BypassHost, irqfd: number, gone: number): void {
+  const { words, mutex, manager } = host;
+  const { vm, owner, eventfd } = mutex.guard(() => ({
+    vm: words.get(irqfd + Consumer.vm),
+    owner: words.get(irqfd + Consumer.owner),
+    eventfd: words.get(irqfd + Consumer.eventfd),
+  }));
+  if (vm === 0) return; // given back meanwhile
+  const guard = vmMutex(host, vm);
+  if (owner !== gone && guard.guard(() => words.get(irqfd + Consumer.closing)) !== gone) return;
+  deassignLost(host, guard, irqfd, gone);
+  mutex.guard(() => {
+    const producer = eventfd === 0 ? 0 : manager.producerAt(eventfd);
+    if (producer !== 0 && words.get(producer + Producer.consumer) === 0)
+      words.store(producer + Producer.irte, relayed("thread-died"));
+  });
+}
+
+/** A VM goes with the thread that made it, or goes on being disposed; not while another thread runs one of its vCPUs. */
+function endVm(host: BypassHost, vm: number, gone: number): void {
+  const { words, mutex, thread, kinds } = host;
+  const guard = vmMutex(host, vm);
+  const dying = guard.guard(() => words.get(vm + Vm.dying) === gone);
+  if (!dying && words.get(vm + Vm.owner) !== gone) return;
+  if (!dying && runningVcpu(host, vm) !== 0) {
+    mutex.guard(() => words.set(vm + Vm.owner, thread.record)); // somebody has to be
+    return;
+  }
+  if ((words.get(vm + Vm.flags) & VmFlag.kvm) === 0) {
+    disposeVm(host, vm);
+    return;
+  }
+  guard.guard(() => words.set(vm + Vm.dying, thread.record));
+  deassignAll(host, guard, vm);
+  for (const kind of kinds) kind.closeVm?.(host, vm);
+  freeVm(host, vm);
+}
+
+/** A routing table that the thread was building or freeing, unless it has become a VM's. */
+function endTable(host: BypassHost, table: number, gone: number): void {
+  const { words, mutex, pools } = host;
+  if (words.load(table + Routing.owner) !== gone) return;
+  let used = words.load(Header.defaultRouting) === table;
+  for (const vm of liveNow(host, pools.vm))
+    used ||= vmMutex(host, vm).guard(() => words.get(vm + Vm.routing)) === table;
+  if (used) words.store(table + Routing.owner, IN_USE);
+  else if (mutex.guard(() => pools.routing.lives(table))) freeLostTable(host, table);
+}
+
+/** Those that its guests' irqfds named are gone with them; this is what it was about to give one. */
+function endInjection({ words, mutex, pools }: BypassHost, injection: number, gone: number): void {
+  mutex.guard(() => {
+    if (pools.injection.lives(injection) && words.get(injection + Injection.owner) === gone)
+      pools.injection.release(injection);
+  });
+}
+
+/** Closes the eventfd handles of a thread, and drops what else it has of eventfds. */
+export function closeReferences(host: BypassHost, owner: number): void {
+  for (const reference of liveNow(host, host.pools.reference)) endReference(host, reference, owner);
+}
+
+function endReference(host: BypassHost, reference: number, gone: number): void {
+  const { words, mutex } = host;
+  const role = mutex.guard(() =>
+    words.get(reference + Reference.owner) === gone ? words.get(reference + Reference.role) : 0,
+  );
+  if (role === 0) return;
+  // What had been a handle may be the last one, whose irqfd is still to be deassigned.
+  if (role === Role.handle || role === Role.hold) closeHandle(host, reference);
+  else dropReference(host, reference);
+}
+
+/** The descriptor of a Linux eventfd that the thread was closing; others it made belong to whoever still has them. */
+function endEventfd(host: BypassHost, eventfd: number, gone: number): void {
+  const { words, mutex, pools, thread, kinds } = host;
+  const { closing, kind } = mutex.guard(() => {
+    if (words.get(eventfd + Eventfd.owner) === gone) words.set(eventfd + Eventfd.owner, thread.record);
+    return {
+      closing: words.get(eventfd + Eventfd.closing) === gone,
+      kind: words.get(eventfd + Eventfd.flags) >>> EventfdFlag.kindShift,
+    };
+  });
+  if (!closing) return;
+  kinds[kind]?.reclaim?.(host, eventfd);
+  mutex.guard(() => pools.eventfd.release(eventfd));
+}
+
+function stopLooking({ words, thread }: BypassHost, gone: number): void {
+  const lockId = thread.lockIdOf(gone);
+  for (let place: number = Header.looking; place < Header.lookingEnd; place++)
+    words.compareExchange(place, lockId, 0);
+}

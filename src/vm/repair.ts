@@ -1,0 +1,90 @@
+/**
+ * What a thread that has died was in the middle of, made whole: the mutexes that it held, and the notifications that it
+ * owed. All of it can be done again, by the next one, where the thread that repairs dies too.
+ */
+import type { BypassHost } from "../bypass/bypass-host.js";
+import { healHost } from "../bypass/heal.js";
+import { Eventfd, Header, LEAVING, Thread, Vm, VmFlag, WAITED } from "../host/layout.js";
+import type { Repair } from "../host/memory.js";
+import type { Pool } from "../host/pool.js";
+import { renotify } from "../posting/descriptor.js";
+import { relink } from "./assignment.js";
+import { vcpusOf } from "./delivery.js";
+import { followAll } from "./ioapic.js";
+import { retargetAll } from "./reroute.js";
+import { endPulse } from "./routing.js";
+import { vmMutex } from "./vm-mutex.js";
+
+/** What a host does when a thread has died. */
+export class HostRepair implements Repair {
+  constructor(private readonly memory: BypassHost) {}
+
+  host(dead: number): void {
+    healHost(this.memory, dead);
+  }
+
+  vm(vm: number): void {
+    healVm(this.memory, vm);
+  }
+
+  thread(gone: number): void {
+    recoverMutexes(this.memory, gone);
+    notifyForIt(this.memory, gone);
+    leaveForIt(this.memory, gone);
+  }
+}
+
+/** The records of a pool that live now. They may be given back as soon as this has returned. */
+export function liveNow(host: BypassHost, pool: Pool): number[] {
+  const found: number[] = [];
+  host.forEachLive(pool, (record) => found.push(record));
+  return found;
+}
+
+/**
+ * Makes whole what the mutex of a VM guards: a route change goes on to its end, the lists are made anew, and lines are
+ * serviced. The caller holds the mutex; a thread that died did.
+ */
+function healVm(host: BypassHost, vm: number): void {
+  const { words, pools, mutex } = host;
+  if (!mutex.guard(() => pools.vm.lives(vm))) return;
+  relink(host, vm);
+  if ((words.get(vm + Vm.flags) & VmFlag.kvm) === 0) {
+    endPulse(host, vm);
+    followAll(host, vm);
+    retargetAll(host, vm);
+  }
+  for (const vcpu of vcpusOf(host, vm)) renotify(words, vcpu);
+}
+
+function recoverMutexes(host: BypassHost, gone: number): void {
+  const { mutex, pools, thread } = host;
+  const dead = thread.lockIdOf(gone);
+  mutex.recover(dead);
+  for (const vm of liveNow(host, pools.vm)) vmMutex(host, vm).recover(dead);
+}
+
+/** Notifies whomever the thread may have owed a notification. One too many does no harm. */
+function notifyForIt(host: BypassHost, gone: number): void {
+  const { words, pools, pending } = host;
+  const writing = words.load(gone + Thread.writing) & ~WAITED;
+  for (const vcpu of liveNow(host, pools.vcpu)) renotify(words, vcpu);
+  // Its write may have taken the count out of an eventfd, and not made the irqfd pending yet.
+  const irqfd = pools.eventfd.has(writing) ? words.load(writing + Eventfd.irqfd) & ~LEAVING : 0;
+  if (irqfd !== 0) pending.raise(irqfd);
+  for (const consumer of liveNow(host, pools.consumer)) pending.resume(consumer, consumer === writing);
+  for (const eventfd of liveNow(host, pools.eventfd)) words.notify(eventfd + Eventfd.sequence);
+  for (const vm of liveNow(host, pools.vm)) words.notify(vm + Vm.mutex);
+  for (const word of [Header.mutex, Header.repair, Header.doorbell, Header.changes]) words.notify(word);
+  host.kinds.forEach((_, kind) => {
+    words.notify(Header.relays + kind);
+  });
+}
+
+/** Last: a fence that waits for one of these goes on, and takes away what the thread used. */
+function leaveForIt({ words, thread }: BypassHost, gone: number): void {
+  thread.leave(gone + Thread.signalling);
+  thread.leave(gone + Thread.writing);
+  words.notify(gone + Thread.signalling);
+  words.notify(gone + Thread.writing);
+}
