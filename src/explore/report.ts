@@ -1,7 +1,8 @@
-import { Explorer, type ExploreSettings, type Tally, type Violation } from "./explorer.js";
+import { Explorer, type ExploreSettings } from "./explorer.js";
 import { shorten } from "./replay.js";
 import type { Cast, Scenario, Twin } from "./scenario.js";
 import { formatSchedule } from "./schedule.js";
+import type { Tally, Violation } from "./tally.js";
 import type { World } from "./world.js";
 
 /** What came of one scenario, or of one twin of it. */
