@@ -263,10 +263,10 @@ export class ThreadWords extends Log implements Words {
   }
 
   private goOn(op: Op, word: number): void {
-    if (this.stopped) throw STOP;
-    if (this.cursor < this.length) this.wander(op, word);
     if (this.stage.running !== this.index)
       this.object(`the words of ${this.name} are used by another thread`);
+    if (this.stopped) throw STOP;
+    if (this.cursor < this.length) this.wander(op, word);
     if (!this.spent) return;
     if (!this.stage.arrived()) this.stop();
     this.spent = false;
