@@ -1,7 +1,7 @@
 // The posted-interrupt descriptor: a device posts while the vCPU harvests, blocks, is put and is loaded.
 import { override } from "irqbypass/explore";
 import * as descriptor from "#src/posting/descriptor.js";
-import { expect, guest, openVcpu, VECTOR } from "./support.mjs";
+import { expect, guest, openVcpu, serve, VECTOR } from "./support.mjs";
 
 const OTHER = 0x42;
 
@@ -32,20 +32,6 @@ function cast(world, { vectors, run, play = {} }) {
   return { threads, keeps };
 }
 
-/** Serves interrupts until each vector was seen, as often as it comes. */
-function serve(vcpu, vectors) {
-  const seen = new Set();
-  while (seen.size < vectors.length) {
-    expect(vcpu.wait() === "interrupt", "the wait ended with no interrupt");
-    for (let vector = vcpu.acknowledge(); vector !== undefined; vector = vcpu.acknowledge()) {
-      expect(vectors.includes(vector), `vector ${vector} was never posted`);
-      seen.add(vector);
-      vcpu.eoi();
-    }
-  }
-  return seen.size;
-}
-
 /** Where the descriptor's PIR and control words are in the vCPU's record. */
 const PIR = 16;
 const CONTROL = PIR + 8;
@@ -54,10 +40,27 @@ export const halt = {
   sentence: "An interrupt posted while the vCPU halts is taken, and wakes it if it sleeps.",
   setup: (world) => cast(world, { vectors: [VECTOR], run: (vcpu) => serve(vcpu, [VECTOR]) }),
   twins: {
+    "reads-twice": {
+      sentence: "reads the control word once to test ON and once more to exchange it",
+      bug: { id: "cfb0e1306a37", year: 2021 },
+      setup: (world) =>
+        cast(world, {
+          vectors: [VECTOR],
+          run: (vcpu) => serve(vcpu, [VECTOR]),
+          play: {
+            vcpu: (words, record) => ({
+              compareExchange(word, expected, value) {
+                if (word !== record + CONTROL) return words.compareExchange(word, expected, value);
+                const second = words.load(word);
+                return words.compareExchange(word, second, value) === second ? expected : second;
+              },
+            }),
+          },
+        }),
+    },
     "blocks-unseen": {
       sentence:
         "switches to the wake-up vector without comparing the word that it looked at, so that an ON in between is lost",
-      bug: { id: "cfb0e1306a37", year: 2021 },
       setup: (world) =>
         cast(world, {
           vectors: [VECTOR],

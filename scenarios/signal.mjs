@@ -1,17 +1,19 @@
 // A device signals while its interrupt is connected, disconnected, re-routed, switched off, assigned and deassigned.
 import { Eventfd, Vm } from "irqbypass";
-import { Eventfd as E, Vm as V } from "#src/host/layout.js";
-import { arrived, expect, guest, openVcpu, pirWord, producer, relay, VECTOR } from "./support.mjs";
-
-/** A connected interrupt: the device's producer, and the irqfd of the VM. */
-function connected(world, names) {
-  const made = guest(world, names);
-  const { hosts, vm, eventfd } = made;
-  openVcpu(made.host, vm);
-  const irqfd = vm.irqfd(eventfd, 24);
-  const source = hosts.device === undefined ? undefined : producer(hosts.device, eventfd);
-  return { ...made, irqfd, source };
-}
+import { override } from "irqbypass/explore";
+import { Eventfd as E, Header, Vm as V } from "#src/host/layout.js";
+import {
+  arrived,
+  connected,
+  expect,
+  guest,
+  lawless,
+  openVcpu,
+  pirWord,
+  producer,
+  relay,
+  VECTOR,
+} from "./support.mjs";
 
 function deassigns(world, { fence = true, fenceAll = true } = {}) {
   const { hosts, vm, irqfd, source } = connected(world, ["vmm", "device"]);
@@ -127,11 +129,12 @@ export const reroute = {
 };
 
 /** The path changes from posted to relayed under a signal. `listens`: does the irqfd listen while it is connected? */
-function switches(world, listens) {
+function switches(world, listens, break_ = () => {}) {
   const { hosts, vm, eventfd, source } = connected(world, ["vmm", "device", "relay"]);
   const { words } = hosts.vmm;
   const irqfd = words.load(eventfd.record + E.irqfd);
   if (!listens) words.store(eventfd.record + E.irqfd, 0);
+  break_(hosts);
   return {
     threads: {
       device: () => source.signal(),
@@ -155,6 +158,17 @@ export const switched = {
       sentence: "an irqfd listens to its eventfd only from when it is no longer bypassed",
       setup: (world) => switches(world, false),
     },
+    "looks-too-late": {
+      sentence: "looks whether bypass is on when it has read where to post, and gives up where it is not",
+      bug: { id: "66fa226c131f", year: 2022 },
+      setup: (world) =>
+        switches(world, true, ({ device }) => {
+          const { words } = device;
+          device.words = override(words, {
+            or: (word, value) => (words.load(Header.bypass) === 0 ? 0 : words.or(word, value)),
+          });
+        }),
+    },
   },
 };
 
@@ -163,7 +177,8 @@ function assigns(world, break_ = () => {}) {
   const { hosts, vm, eventfd } = guest(world, ["vmm", "writer", "relay"]);
   openVcpu(hosts.vmm, vm);
   const own = Eventfd.open(hosts.writer, eventfd.handle);
-  break_(hosts);
+  const keeps = [own, eventfd, vm];
+  break_(hosts, eventfd, keeps);
   return {
     threads: {
       vmm: () => void vm.irqfd(eventfd, 24, { bypass: "off" }),
@@ -171,7 +186,7 @@ function assigns(world, break_ = () => {}) {
       relay: relay(hosts.relay),
     },
     daemons: ["relay"],
-    keeps: [own, eventfd, vm],
+    keeps,
     end: () => expect(arrived(hosts.vmm, vm), "the interrupt is lost"),
   };
 }
@@ -188,8 +203,25 @@ export const assign = {
           vmm.thread.fenceAll = () => {};
         }),
     },
+    "looks-first": {
+      sentence: "looks at the count before the irqfd is bound to its eventfd",
+      setup: (world) => assigns(world, looksFirst),
+    },
   },
 };
+
+function looksFirst({ vmm }, { record }, keeps) {
+  const { words } = vmm;
+  const state = { count: 0n };
+  keeps.push(state);
+  vmm.words = override(words, {
+    compareExchange(word, expected, value) {
+      if (word === record + E.irqfd) state.count = words.load64(record + E.counter);
+      return words.compareExchange(word, expected, value);
+    },
+    load64: (word) => (word === record + E.counter ? state.count : words.load64(word)),
+  });
+}
 
 function deassignsListening(world, break_ = () => {}) {
   const { hosts, vm, eventfd } = guest(world, ["vmm", "writer", "relay"]);
@@ -261,9 +293,10 @@ export const assignrace = {
   twins: {
     "no-mutex": {
       sentence:
-        "deassigns without the VM's mutex, in the middle of an assign (as Linux before SRCU around assign, 2018)",
+        "deassigns without the VM's mutex, in the middle of an assign: what the eventfd's hang-up did before SRCU",
+      bug: { id: "9432a3175770", year: 2018 },
       setup: (world) =>
-        race(world, (others) => {
+        race(lawless(world), (others) => {
           others.mutex = { guard: (section) => section() };
         }),
     },

@@ -1,8 +1,9 @@
 // What the scenarios share: a small guest on a host that several threads see.
 import { Eventfd, Producer, Vcpu, Vm } from "irqbypass";
-import { hosts } from "irqbypass/explore";
+import { hosts, override } from "irqbypass/explore";
 import { Header } from "#src/host/layout.js";
-import { runRelay } from "#src/vm/relay.js";
+import { WAKEUP_VECTOR } from "#src/posting/descriptor.js";
+import { relayOne, runRelay } from "#src/vm/relay.js";
 
 /** The vector that every interrupt here has, and where its bit is. */
 export const VECTOR = 0x41;
@@ -32,6 +33,66 @@ export function producer(host, eventfd) {
 /** The vCPU with an index, taken onto the thread of `host`. */
 export const openVcpu = (host, vm, index = 0) => Vcpu.open(host, vm.vcpu(index).handle);
 
+/** A connected interrupt: the device's producer, if there is a thread of that name, and the irqfd of the VM. */
+export function connected(world, names, options) {
+  const made = guest(world, names, options);
+  const { hosts, vm, eventfd } = made;
+  openVcpu(made.host, vm);
+  const irqfd = vm.irqfd(eventfd, 24);
+  const source = hosts.device === undefined ? undefined : producer(hosts.device, eventfd);
+  return { ...made, irqfd, source };
+}
+
+/** Takes interrupts until each vector was seen, and sleeps in between. Returns how many it took. */
+export function serve(vcpu, vectors = [VECTOR]) {
+  const seen = new Set();
+  let taken = 0;
+  while (seen.size < vectors.length) {
+    expect(vcpu.wait() === "interrupt", "the wait ended with no interrupt");
+    for (let vector = vcpu.acknowledge(); vector !== undefined; vector = vcpu.acknowledge()) {
+      expect(vectors.includes(vector), `vector ${vector} was never posted`);
+      seen.add(vector);
+      taken += 1;
+      vcpu.eoi();
+    }
+  }
+  return taken;
+}
+
+/** Puts other words under a vCPU's code and its thread's sleep. */
+export function playVcpu(host, change) {
+  host.words = override(host.words, change(host.words));
+  host.thread.words = host.words;
+}
+
+/** What the relay would do now; for checks in scenarios without its thread. */
+export const relayNow = (host) => host.pending.takeAll((irqfd) => relayOne(host, irqfd));
+
+/**
+ * A world in which every plain access is a step and no rule is held: for a twin whose bug begins with an access without
+ * its lock. Elsewhere that access itself is the violation; here the explorer goes on to what comes of it.
+ */
+export function lawless(world) {
+  return {
+    memory: (...args) => world.memory(...args),
+    words: (...args) => world.words(...args),
+    platform: (...args) => world.platform(...args),
+    adopt(...args) {
+      const words = world.adopt(...args);
+      return override(words, {
+        get: (word) => words.load(word),
+        set: (word, value) => words.store(word, value),
+      });
+    },
+    get discipline() {
+      return world.discipline;
+    },
+    set discipline(rules) {
+      world.discipline = { name: (word) => rules.name(word), objection: () => undefined };
+    },
+  };
+}
+
 /** Is the interrupt posted to this vCPU, or taken into its local APIC already? For checks. */
 export function arrived(host, vm, index = 0) {
   const { record } = vm.vcpu(index);
@@ -40,6 +101,11 @@ export function arrived(host, vm, index = 0) {
 
 /** The word of the descriptor with the interrupt's bit. */
 export const pirWord = (vm, index = 0) => vm.vcpu(index).record + PIR;
+
+/** The control word of a vCPU's descriptor: ON, SN and the notification vector. */
+export const controlWord = (record) => record + 16 + 8;
+/** Does this value of it ask for the wake-up vector? */
+export const asksForWakeUp = (control) => ((control >>> 16) & 0xff) === WAKEUP_VECTOR;
 
 /** The relay thread's part; a daemon. */
 export function relay(host) {

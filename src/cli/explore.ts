@@ -16,11 +16,13 @@ import {
   subjects,
   type Tally,
 } from "../explore/index.js";
+import { exhibits, museumText } from "./museum.js";
 
 interface Options {
   readonly json?: true;
   readonly list?: true;
   readonly museum?: true;
+  readonly long?: true;
   readonly twins: boolean;
   readonly reduce: boolean;
   readonly preemptions?: number;
@@ -48,6 +50,7 @@ export function exploreCommand(): Command {
       "--museum",
       "only the bugs that Linux has had: each must be found in a twin, and not in the shipped code",
     )
+    .option("--long", "also the scenarios that take more than a few seconds; one that is named runs anyway")
     .option("--no-twins", "leave out the broken twins")
     .option("--no-reduce", "run every schedule by itself instead of visiting each state once")
     .addOption(
@@ -89,12 +92,14 @@ Exit codes: 0 every scenario holds and every twin is caught, 1 not so, 2 wrong u
 
 async function exploreAll(names: readonly string[], options: Options): Promise<void> {
   const all = (await subjects(names)).filter((one) => options.twins || !one.twin);
-  const chosen = options.museum
+  const wanted = options.museum
     ? all.filter((one) => one.bug !== undefined || all.some((twin) => isExhibit(one, twin)))
     : all;
+  const chosen = wanted.filter((one) => !one.long || options.long || isNamed(one, names));
+  const left = new Set(wanted.filter((one) => !chosen.includes(one)).map(({ scenario }) => scenario));
   if (options.list) {
-    for (const { name, sentence, twin } of chosen)
-      process.stdout.write(`${twin ? "  " : ""}${name}: ${sentence}\n`);
+    for (const { name, sentence, twin, long } of wanted)
+      process.stdout.write(`${twin ? "  " : ""}${name}: ${sentence}${long && !twin ? " (--long)" : ""}\n`);
     return;
   }
   const reports: Report[] = [];
@@ -107,32 +112,27 @@ async function exploreAll(names: readonly string[], options: Options): Promise<v
   }
   const failed = reports.filter(({ passed }) => !passed);
   if (options.json)
-    process.stdout.write(`${JSON.stringify({ reports, passed: failed.length === 0 }, null, 2)}\n`);
-  else if (options.museum) process.stdout.write(museum(chosen, reports));
-  else process.stdout.write(summary(reports, (performance.now() - started) / 1000));
+    process.stdout.write(
+      `${JSON.stringify({ reports, leftOut: [...left], passed: failed.length === 0 }, null, 2)}\n`,
+    );
+  else if (options.museum) process.stdout.write(museumText(exhibits(chosen, reports)) + leftOut(left));
+  else process.stdout.write(summary(reports, (performance.now() - started) / 1000) + leftOut(left));
   if (failed.length > 0) process.exitCode = 1;
+}
+
+/** Does a name stand for this scenario alone, or for something in it? */
+const isNamed = ({ scenario }: Subject, names: readonly string[]) =>
+  names.some((name) => name === scenario || name.startsWith(`${scenario}/`));
+
+function leftOut(scenarios: ReadonlySet<string>): string {
+  if (scenarios.size === 0) return "";
+  const names = [...scenarios].join(", ");
+  return `left out, because they take longer: ${names}; --long runs them, too\n`;
 }
 
 /** Is `shipped` what the twin of a known bug is a twin of? */
 const isExhibit = (shipped: Subject, twin: Subject) =>
-  twin.bug !== undefined && !shipped.twin && twin.name.startsWith(`${shipped.name}/`);
-
-function museum(chosen: readonly Subject[], reports: readonly Report[]): string {
-  const rows = chosen.flatMap((twin, index) => {
-    if (twin.bug === undefined) return [];
-    const shipped = reports[chosen.findIndex((one) => isExhibit(one, twin))];
-    const found = reports[index]!;
-    const caught =
-      found.violation === undefined ? "NOT FOUND" : `found after ${count(found.tally.transitions)} steps`;
-    const survives = shipped?.passed
-      ? `${count(shipped.tally.schedules)} schedules without it`
-      : "NOT SURVIVED";
-    return [
-      `${twin.bug.id}, ${twin.bug.year}: ${twin.sentence}\n    ${caught}; the shipped code: ${survives}\n`,
-    ];
-  });
-  return rows.length === 0 ? "none of these scenarios has a twin with a known bug\n" : rows.join("");
-}
+  twin.bug !== undefined && !shipped.twin && twin.scenario === shipped.name;
 
 function settingsOf(subject: Subject, { preemptions, seconds, reduce, json }: Options): ExploreSettings {
   const started = performance.now();

@@ -4,7 +4,7 @@
  */
 export { sharedArray } from "./arrays.js";
 export { type ChartLine, type Detail, drawChart } from "./chart.js";
-export { Explorer, type ExploreSettings, type Tally, type Violation } from "./explorer.js";
+export { Explorer, type ExploreSettings } from "./explorer.js";
 export { replayId, saveTest, subjectOfReplay, subjects } from "./files.js";
 export { hosts } from "./hosts.js";
 export { override } from "./override.js";
@@ -12,4 +12,5 @@ export { chartOf, type Replay, replay, shorten } from "./replay.js";
 export { count, exploreSubject, type Report, reportText, type Subject, subjectsOf } from "./report.js";
 export type { Access, Cast, Discipline, Scenario, ScenarioOptions, Twin, Words } from "./scenario.js";
 export { type Choice, formatSchedule, parseSchedule } from "./schedule.js";
+export type { Tally, Violation } from "./tally.js";
 export type { World } from "./world.js";

@@ -1,8 +1,9 @@
 import { type ChartLine, chartLines, type Detail, drawChart } from "./chart.js";
-import { Explorer, type ExploreSettings, type Violation } from "./explorer.js";
+import { Explorer, type ExploreSettings } from "./explorer.js";
 import type { Performed } from "./op.js";
 import type { Cast } from "./scenario.js";
 import { type Choice, formatSchedule } from "./schedule.js";
+import type { Violation } from "./tally.js";
 import type { World } from "./world.js";
 
 /** One schedule, run again. */

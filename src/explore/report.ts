@@ -1,7 +1,8 @@
-import { Explorer, type ExploreSettings, type Tally, type Violation } from "./explorer.js";
+import { Explorer, type ExploreSettings } from "./explorer.js";
 import { shorten } from "./replay.js";
 import type { Cast, Scenario, Twin } from "./scenario.js";
 import { formatSchedule } from "./schedule.js";
+import type { Tally, Violation } from "./tally.js";
 import type { World } from "./world.js";
 
 /** What came of one scenario, or of one twin of it. */
@@ -29,6 +30,10 @@ export interface Subject {
   readonly name: string;
   readonly sentence: string;
   readonly twin: boolean;
+  /** Name of the scenario: its own, or that of which it is a twin. */
+  readonly scenario: string;
+  /** It takes more than a few seconds. */
+  readonly long: boolean;
   /** For a twin: the bug of Linux that it has. */
   readonly bug: Twin["bug"];
   readonly settings: ExploreSettings;
@@ -37,7 +42,7 @@ export interface Subject {
 
 /** The shipped code of a scenario and its twins. */
 export function subjectsOf(name: string, scenario: Scenario): Subject[] {
-  const { preemptions, kills, timeouts, relax } = scenario;
+  const { preemptions, kills, timeouts, relax, long = false } = scenario;
   const settings: ExploreSettings = {
     ...(preemptions === undefined ? {} : { preemptions }),
     ...(kills === undefined ? {} : { kills }),
@@ -48,6 +53,8 @@ export function subjectsOf(name: string, scenario: Scenario): Subject[] {
     name,
     sentence: scenario.sentence,
     twin: false,
+    scenario: name,
+    long,
     bug: undefined,
     settings,
     setup: (world: World) => scenario.setup(world),
@@ -56,6 +63,8 @@ export function subjectsOf(name: string, scenario: Scenario): Subject[] {
     name: `${name}/${twin}`,
     sentence: made.sentence,
     twin: true,
+    scenario: name,
+    long,
     bug: made.bug,
     settings,
     setup: (world: World) => made.setup(world),

@@ -54,6 +54,8 @@ export interface ScenarioOptions {
 export interface Scenario extends ScenarioOptions {
   /** What must hold, one sentence. */
   readonly sentence: string;
+  /** It takes more than a few seconds: explored only where it is named, or all are asked for (`--long`). */
+  readonly long?: true;
   /** Builds the memory and the threads. Its own accesses are no steps. */
   setup(world: World): Cast;
   /** Broken twins, at least one, by a short name without blanks. */

@@ -1,61 +1,16 @@
 import type { Words } from "../host/words.js";
-import { type ExploredMemory, scatter } from "./memory.js";
-import { Op, type Performed, WAIT_ENDS } from "./op.js";
-import type { Access, Discipline } from "./scenario.js";
-
-/** Thrown at the access at which a thread has to stop. No error: nothing is wrong, and it costs no stack trace. */
-export const STOP = Object.freeze({ irqbypassExplorer: "stop" });
-
-export const enum Status {
-  /** It can go on. */
-  ready = 0,
-  /** It sleeps in `wait`. */
-  asleep = 1,
-  /** It is in `relax`, and nothing that it has looked at has changed. */
-  relaxing = 2,
-  done = 3,
-  dead = 4,
-}
-
-/** What the threads of an exploration share. */
-export interface Stage {
-  memory: ExploredMemory;
-  /** Accesses are performed at once and are no steps: in `setup`, and in the checks. */
-  readonly direct: boolean;
-  readonly discipline: Discipline | undefined;
-  readonly relaxPasses: boolean;
-  readonly trace: ((performed: Performed) => void) | undefined;
-  /** The thread that runs. */
-  readonly running: number;
-  /** A step of the running thread is complete, and it is about to make another access: may it go on at once? */
-  arrived(): boolean;
-  /** The running thread has fallen asleep or relaxes: its step is over. */
-  paused(): void;
-  /** The running thread is about to read (0) or change (1) a guarded word, or to use a word atomically (2). */
-  touches(word: number, how: 0 | 1 | 2): void;
-  /** The rules are broken: the exploration ends. */
-  violated(message: string): void;
-  /** Wakes sleepers of a word in the order in which they fell asleep. */
-  wake(word: number, count: number): number;
-  /** Is that thread not dead? */
-  lives(thread: number): boolean;
-}
-
-/** A thread that makes more accesses than this goes round for ever. */
-const ACCESS_LIMIT = 5_000;
+import { ACCESS_LIMIT, Log } from "./log.js";
+import { Op, WAIT_ENDS } from "./op.js";
+import type { Access } from "./scenario.js";
+import { STOP, type Stage, Status } from "./stage.js";
 
 /**
  * One thread's words under exploration. The thread is run from its start again and again: the accesses that it has made
  * are answered from its log, the next one is performed, and at the one after that it is stopped, if another is to go on.
  * A step is one atomic access with the guarded accesses before it: nobody else may touch what those touch.
  */
-export class ThreadWords implements Words {
+export class ThreadWords extends Log implements Words {
   status: Status = Status.ready;
-  /** Accesses made. */
-  length = 0;
-  /** Fingerprint of the log. */
-  low = 0;
-  high = 0;
   /** Asleep: on which word, since when among the sleepers, and whether there is a time limit (0 or 1). */
   waitWord = 0;
   waitRank = 0;
@@ -63,30 +18,23 @@ export class ThreadWords implements Words {
   /** What the thread's function returned. */
   result: unknown;
 
-  /** The next access to be answered from the log; beyond it while the words are used directly. */
-  private cursor = Number.MAX_SAFE_INTEGER;
   /** The atomic access of this step has been made. */
   private spent = false;
   stopped = false;
   /** Writes to guarded words that it may still make before it dies, -1 while it is to live. */
   private dying = -1;
   private elapsed = 0;
-  private readonly lastSet = (word: number) => {
-    for (let at = this.length - 1; at >= 0; at--) {
-      if (this.ops[at] === ((word << 4) | Op.set)) return this.after[at] as number;
-    }
-    return undefined;
-  };
-  private readonly ops: number[] = [];
-  private readonly results: (number | bigint)[] = [];
-  /** What the word held after the access. */
-  private readonly after: (number | bigint)[] = [];
-
   constructor(
     private readonly stage: Stage,
     readonly index: number,
     readonly name: string,
-  ) {}
+  ) {
+    super();
+  }
+
+  get isAsleep(): boolean {
+    return this.status === Status.asleep;
+  }
 
   /** Runs `body` from its start, through the log and one step further (or as far as the stage lets it go). */
   run(body: () => unknown, dying = -1): "stopped" | "done" {
@@ -218,7 +166,7 @@ export class ThreadWords implements Words {
       this.status = Status.relaxing;
       this.pause();
     }
-    this.append(Op.relax, 0, 0, 0);
+    this.keep(Op.relax, 0, 0, 0);
   }
 
   clock(): number {
@@ -259,34 +207,18 @@ export class ThreadWords implements Words {
   /** Ends a sleep: 0 for a wake-up, 2 for a time limit that has passed. */
   wakeUp(code: 0 | 2): void {
     this.status = Status.ready;
-    this.append(Op.wait, this.waitWord, code, 0);
+    this.keep(Op.wait, this.waitWord, code, 0);
   }
 
   /** Goes on from `relax`. */
   wakeFromRelax(): void {
     this.status = Status.ready;
-    this.append(Op.relax, 0, 0, 0);
+    this.keep(Op.relax, 0, 0, 0);
   }
 
   /** Has somebody else changed a word that it has looked at since the last `relax`? Also when it has seen that already. */
   sawChange(): boolean {
-    const { memory } = this.stage;
-    const seen = new Map<number, number | bigint>();
-    let at = this.length;
-    while (at > 0 && (this.ops[at - 1]! & 15) !== Op.relax) at -= 1;
-    for (; at < this.length; at++) {
-      const op = this.ops[at]! & 15;
-      const word = this.ops[at]! >>> 4;
-      if (op === Op.wait || op === Op.notify || op === Op.probe) continue;
-      const before = seen.get(word);
-      const writes = op === Op.store || op === Op.store64 || op === Op.set;
-      if (before !== undefined && !writes && this.results[at] !== before) return true;
-      seen.set(word, this.after[at]!);
-    }
-    for (const [word, value] of seen) {
-      if ((typeof value === "bigint" ? memory.pairs[word >> 1] : memory.view[word]) !== value) return true;
-    }
-    return false;
+    return this.changedSince(this.stage.memory);
   }
 
   private modify(op: Op.or | Op.and | Op.add | Op.exchange, word: number, value: number): number {
@@ -304,14 +236,6 @@ export class ThreadWords implements Words {
     this.begin(op, word, now === old ? "read" : "change", value);
     if (now !== old) memory.write(word, now);
     return this.end(op, word, old, now, value);
-  }
-
-  /** The logged result of the access that is next, undefined if it has not been made yet. */
-  private replay(op: Op, word: number): number | bigint | undefined {
-    const at = this.cursor;
-    if (at >= this.length || this.ops[at] !== ((word << 4) | op)) return undefined;
-    this.cursor = at + 1;
-    return this.results[at];
   }
 
   /** Before an atomic access that is not in the log. */
@@ -339,10 +263,10 @@ export class ThreadWords implements Words {
   }
 
   private goOn(op: Op, word: number): void {
-    if (this.stopped) throw STOP;
-    if (this.cursor < this.length) this.wander(op, word);
     if (this.stage.running !== this.index)
       this.object(`the words of ${this.name} are used by another thread`);
+    if (this.stopped) throw STOP;
+    if (this.cursor < this.length) this.wander(op, word);
     if (!this.spent) return;
     if (!this.stage.arrived()) this.stop();
     this.spent = false;
@@ -357,23 +281,15 @@ export class ThreadWords implements Words {
     ...operands: (number | bigint)[]
   ): T {
     if (this.stage.direct) return result;
-    this.append(op, word, result, after);
+    this.keep(op, word, result, after);
     this.stage.trace?.({ thread: this.index, op, word, operands, result });
     return result;
   }
 
-  private append(op: Op, word: number, result: number | bigint, after: number | bigint): void {
-    const at = this.length++;
-    if (at >= ACCESS_LIMIT)
+  private keep(op: Op, word: number, result: number | bigint, after: number | bigint): void {
+    if (this.length >= ACCESS_LIMIT)
       this.object(`thread ${this.name} has made ${ACCESS_LIMIT} accesses: does it ever end?`);
-    this.cursor = this.length;
-    this.ops[at] = (word << 4) | op;
-    this.results[at] = result;
-    this.after[at] = after;
-    const told = typeof result === "bigint" ? Number(BigInt.asIntN(53, result)) | 0 : result;
-    const high = typeof result === "bigint" ? Number(BigInt.asIntN(32, result >> 32n)) : 0;
-    this.low = scatter(this.low ^ ((word << 4) | op), told ^ high, 0x3c6ef372);
-    this.high = scatter(this.high ^ ((word << 4) | op), told + Math.imul(high, 31), 0x510e527f);
+    this.append(op, word, result, after);
   }
 
   private fallAsleep(word: number, expected: number, timeoutMs: number): void {

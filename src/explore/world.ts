@@ -2,7 +2,8 @@ import type { Platform } from "../host/platform.js";
 import type { Words } from "../host/words.js";
 import { ExploredMemory } from "./memory.js";
 import type { Discipline } from "./scenario.js";
-import { type Stage, ThreadWords } from "./thread.js";
+import type { Stage } from "./stage.js";
+import { ThreadWords } from "./thread.js";
 
 const MAX_THREADS = 8;
 

@@ -1,8 +1,8 @@
 /** Each bug's test, and each patch's, on the shipped code and on every broken twin of it; and the table of bugs itself. */
 import assert from "node:assert/strict";
 import { describe, it, test } from "node:test";
-import { subjects } from "#src/explore/index.js";
-import { BUGS, bugProofs, countStandings } from "./bugs.js";
+import { type Subject, subjects } from "#src/explore/index.js";
+import { BUGS, type Bug, bugProofs, countStandings, INTERLEAVINGS } from "./bugs.js";
 import { assertBites } from "./proof.js";
 import { seriesProofs } from "./series.js";
 
@@ -43,6 +43,23 @@ test("the scenarios that the table names are there", async () => {
   const names = (await subjects([])).map(({ name }) => name);
   for (const { id, scenario } of BUGS)
     if (scenario !== undefined) assert.ok(names.includes(scenario), `${id}: ${scenario}`);
+});
+
+/** Is this the museum's twin of a bug? The two are told by the scenario, and by the commit or, where there is none, the year. */
+const isOf = ({ scenario, bug }: Subject, { scenario: its, was }: Bug) =>
+  bug !== undefined && scenario === its && (was.includes(bug.id) || was.includes(String(bug.year)));
+
+test("each bug that takes an interleaving is in the museum, and nothing is there that is not in the table", async () => {
+  const museum = (await subjects([])).filter(({ bug }) => bug !== undefined);
+  for (const id of INTERLEAVINGS) {
+    const bug = BUGS.find((one) => one.id === id);
+    assert.ok(bug !== undefined && museum.some((twin) => isOf(twin, bug)), `${id} is not in the museum`);
+  }
+  for (const twin of museum)
+    assert.ok(
+      BUGS.some((bug) => isOf(twin, bug)),
+      `${twin.name} is in the museum, and no bug of the table`,
+    );
 });
 
 test("each of the eight patches has a test that fails without it", () => {
