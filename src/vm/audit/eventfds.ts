@@ -1,0 +1,95 @@
+import { Consumer, Eventfd, EventfdFlag } from "../../host/layout.js";
+import type { View } from "./view.js";
+
+/** The eventfds; called after the ends that hold them have been counted. */
+export function auditEventfds(view: View): void {
+  const { words } = view;
+  for (const eventfd of view.live.eventfd) {
+    const subject = view.name("eventfd", eventfd);
+    auditKind(view, eventfd, subject);
+    auditLife(view, eventfd, subject);
+    const irqfd = words.load(eventfd + Eventfd.irqfd);
+    if (irqfd !== 0 && view.names("consumer", irqfd, subject, "irqfd")) {
+      const source = words.load(irqfd + Consumer.source);
+      if (source !== eventfd) {
+        view.find(
+          "partner",
+          subject,
+          `is bound to ${view.name("consumer", irqfd)}, which listens to ${source === 0 ? "none" : view.name("eventfd", source)}`,
+        );
+      }
+    }
+    view.madeBy(words.get(eventfd + Eventfd.owner), subject);
+  }
+  for (const [id, eventfd] of view.linuxEventfdAt) {
+    const its = view.isLive("eventfd", eventfd) ? words.get(eventfd + Eventfd.kernelId) >>> 0 : undefined;
+    if (its === id) continue;
+    view.find(
+      "index",
+      "the index of Linux eventfds",
+      `${id} leads to ${view.name("eventfd", eventfd)}, which has another id`,
+    );
+  }
+}
+
+function auditKind(view: View, eventfd: number, subject: string): void {
+  const { words, host } = view;
+  const flags = words.get(eventfd + Eventfd.flags);
+  const kind = flags >>> EventfdFlag.kindShift;
+  const linux = (flags & EventfdFlag.linux) !== 0;
+  const known = EventfdFlag.semaphore | EventfdFlag.linux | EventfdFlag.blocking;
+  const fd = words.get(eventfd + Eventfd.fd);
+  const id = words.get(eventfd + Eventfd.kernelId);
+  if ((flags & 0xff & ~known) !== 0 || kind >= host.kinds.length || linux !== kind > 0) {
+    view.find(
+      "value",
+      subject,
+      `its flags are 0x${(flags >>> 0).toString(16)}, which no eventfd of this host has`,
+    );
+  }
+  if (linux !== fd > 0 || (!linux && id !== 0)) {
+    view.find(
+      "value",
+      subject,
+      `its descriptor is ${fd - 1} and its eventfd-id ${id}, and it is ${linux ? "" : "no "}Linux eventfd`,
+    );
+  }
+  if (linux && view.linuxEventfdAt.get(id >>> 0) !== eventfd) {
+    view.find("index", subject, `the index of Linux eventfds does not lead to it by its id ${id >>> 0}`);
+  }
+}
+
+/** It lives by its handles and by those who hold it. A sleeper that does not block its thread holds it too. */
+function auditLife(view: View, eventfd: number, subject: string): void {
+  const { words, host } = view;
+  const handles = words.get(eventfd + Eventfd.handles);
+  const holds = words.get(eventfd + Eventfd.holds);
+  const sleepers = words.load(eventfd + Eventfd.sleepers);
+  if (handles < 0 || sleepers < 0)
+    view.find("count", subject, `it has ${handles} handles and ${sleepers} sleepers`);
+  const held = view.holds.get(eventfd) ?? 0;
+  if (holds < held) {
+    view.find(
+      "count",
+      subject,
+      `it counts ${holds} holds, and ${held} producers and irqfds hold it: it may go under them`,
+    );
+  } else if (holds > held + Math.max(sleepers, 0)) {
+    view.find(
+      "count",
+      subject,
+      `it counts ${holds} holds, and ${held} producers and irqfds hold it: it never goes`,
+    );
+  }
+  if (handles !== 0) return;
+  if (holds === 0) view.find("unreachable", subject, "it lives, and has no handle and nobody that holds it");
+  const irqfd = words.load(eventfd + Eventfd.irqfd);
+  if (!view.isLive("consumer", irqfd)) return;
+  if (host.kinds[words.get(irqfd + Consumer.kind)]?.hangup !== undefined) {
+    view.find(
+      "unfinished",
+      subject,
+      `its last handle was closed, and ${view.name("consumer", irqfd)} still listens to it`,
+    );
+  }
+}
