@@ -27,6 +27,7 @@ export type { OsThread, Platform, SpawnedThread } from "./host/platform.js";
 export type { WasmMemory } from "./host/wasm.js";
 export type { Words } from "./host/words.js";
 export { REASONS, type Reason } from "./posting/reason.js";
+export { type Audit, FINDING_KINDS, type Finding, type FindingKind } from "./vm/audit/finding.js";
 export { type AttachOptions, Host, type HostOptions, type Interrupt } from "./vm/host.js";
 export type { IoApic, Redirection } from "./vm/ioapic-registers.js";
 export type { Irqfd } from "./vm/irqfd.js";

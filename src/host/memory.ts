@@ -224,10 +224,15 @@ function capacityOf(capacity: Capacity, pool: PoolName): number {
 
 const lines = (words: number) => Math.ceil(words / LINE) * LINE;
 
-function hostWords(capacity: Capacity): number {
+/** Words of a host whose pools have room for so many records. */
+export function sizeOf(capacity: (pool: PoolName) => number): number {
   let words: number = Header.words;
-  for (const { name, words: stride } of POOLS) words += lines(capacityOf(capacity, name) * stride);
-  words += lines(PendingIrqfds.words(capacity.consumer));
+  for (const { name, words: stride } of POOLS) words += lines(capacity(name) * stride);
+  return words + lines(PendingIrqfds.words(capacity("consumer")));
+}
+
+function hostWords(capacity: Capacity): number {
+  const words = sizeOf((pool) => capacityOf(capacity, pool));
   if (words >= 2 ** 30) {
     throw new IrqBypassError(
       "EINVAL",

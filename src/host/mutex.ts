@@ -29,7 +29,7 @@ export class Mutex {
     private readonly words: Words,
     private readonly word: number,
     private readonly thread: MutexThread,
-    private readonly name: string,
+    readonly name: string,
     /** Repairs what the mutex guards, held by the caller, after the thread with this lock id died while it held it. */
     private readonly heal: (dead: number) => void,
   ) {}
@@ -50,6 +50,24 @@ export class Mutex {
   /** Does the calling thread hold it? */
   held(): boolean {
     return this.words.load(this.word) >> 1 === this.thread.lockId;
+  }
+
+  /** The lock id of the thread that holds it, 0 while nobody does. */
+  get owner(): number {
+    return this.words.load(this.word) >> 1;
+  }
+
+  /**
+   * Takes the mutex if it is free, and returns whether it did: for a tool that holds many at once. Everybody else uses
+   * {@link guard}. Waits for nobody.
+   */
+  take(): boolean {
+    return this.words.compareExchange(this.word, 0, this.thread.lockId << 1) === 0;
+  }
+
+  /** The mirror image of {@link take}. */
+  give(): void {
+    this.unlock();
   }
 
   private lock(): void {

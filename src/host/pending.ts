@@ -21,7 +21,7 @@ const enum State {
  */
 export class PendingIrqfds {
   /** First word of each level, from the bits up to the single top word. */
-  private readonly levels: readonly number[];
+  readonly levels: readonly number[];
 
   constructor(
     private readonly words: Words,

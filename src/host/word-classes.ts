@@ -8,7 +8,9 @@ import {
   Eventfd,
   Header,
   Injection,
+  IOAPIC_PINS,
   Node,
+  POOLS,
   type PoolName,
   Producer,
   Rec,
@@ -42,7 +44,7 @@ export const HEADER_FIELDS: Fields = {
   version: [Header.version, "C"],
   size: [Header.size, "C"],
   id: [Header.id, "C"],
-  capacities: [Header.capacities, "C", 12],
+  capacities: [Header.capacities, "C", POOLS.length],
   kinds: [Header.kinds, "C", Header.kindsEnd - Header.kinds],
   ticks: [Header.ticks, "A"],
   bypass: [Header.bypass, "A"],
@@ -61,7 +63,7 @@ export const HEADER_FIELDS: Fields = {
   watchers: [Header.watchers, "A"],
   defaultRouting: [Header.defaultRouting, "A"],
   repair: [Header.repair, "A"],
-  pools: [Header.pools, "H", Header.relays - Header.pools],
+  pools: [Header.pools, "H", 3 * POOLS.length],
   relays: [Header.relays, "A", Header.kinds - Header.relays],
 };
 
@@ -147,7 +149,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     dying: [Vm.dying, "V"],
     pulse: [Vm.pulse, "V"],
     ioapic: [Vm.ioapic, "V", Vm.sources - Vm.ioapic],
-    sources: [Vm.sources, "V", Vm.vcpu - Vm.sources],
+    sources: [Vm.sources, "V", IOAPIC_PINS],
     vcpu: [Vm.vcpu, "C", Vm.words - Vm.vcpu],
   },
   vcpu: {

@@ -12,6 +12,8 @@ import { type HostHandle, HostMemory, type MemoryOptions, memoryFor, type Repair
 import type { SpawnedThread, WatchableWorker } from "../host/platform.js";
 import type { Reason } from "../posting/reason.js";
 import { deassign } from "./assignment.js";
+import { audit } from "./audit/audit.js";
+import type { Audit } from "./audit/finding.js";
 import { closeReferences, loseAll, loseThread } from "./lost-thread.js";
 import { type RelayStart, RelayState } from "./relay.js";
 import { HostRepair } from "./repair.js";
@@ -229,7 +231,24 @@ export class Host extends HostMemory implements BypassHost, Disposable {
   }
 
   /**
-   * Leaves the host, closing the eventfd handles of this thread; in the thread that created it, ends the relay too. Throws EBUSY while this thread has producers
+   * Looks at the whole shared memory: that each record is where exactly one thing leads to it, trees and lists are well
+   * formed, counts are right, no word names a record that is gone, no interrupt is lost. Says what is wrong, and changes
+   * nothing; memory that something else has written to cannot hang it.
+   *
+   * It is right when nothing else is going on. What another thread is in the middle of may be reported as unfinished: only
+   * what is still there in the next audit is wrong.
+   *
+   * For tests and tools: O(records that were ever in use), and all that time it holds the host mutex and the mutex of each
+   * VM. It waits for them at most about a second; one that is held on is a finding. From any thread; throws EDEADLK where
+   * the calling thread holds a mutex, that is in a callback.
+   */
+  audit(): Audit {
+    return audit(this);
+  }
+
+  /**
+   * Leaves the host, closing the eventfd handles of this thread; in the thread that created it, ends the relay too. Throws
+   * EBUSY while this thread has producers
    * registered or runs vCPUs, and in the creator while VMs are left, naming them. Doing it again does nothing.
    */
   dispose(): void {

@@ -1,0 +1,100 @@
+import { Consumer, Eventfd, EventfdFlag, LEAVING } from "../../host/layout.js";
+import type { View } from "./view.js";
+
+/** The eventfds; called after the ends that hold them have been counted. */
+export function auditEventfds(view: View): void {
+  const { words } = view;
+  for (const eventfd of view.live.eventfd) {
+    const subject = view.name("eventfd", eventfd);
+    auditKind(view, eventfd, subject);
+    auditLife(view, eventfd, subject);
+    const irqfd = words.load(eventfd + Eventfd.irqfd);
+    if (irqfd & LEAVING) {
+      view.find(
+        "unfinished",
+        subject,
+        `is bound to ${view.name("consumer", irqfd & ~LEAVING)}, which is on its way out`,
+      );
+    } else if (irqfd !== 0 && view.names("consumer", irqfd, subject, "irqfd")) {
+      const source = words.load(irqfd + Consumer.source);
+      if (source !== eventfd) {
+        view.find(
+          "partner",
+          subject,
+          `is bound to ${view.name("consumer", irqfd)}, which listens to ${source === 0 ? "none" : view.name("eventfd", source)}`,
+        );
+      }
+    }
+    view.madeBy(words.get(eventfd + Eventfd.owner), subject);
+  }
+  for (const [id, eventfd] of view.linuxEventfdAt) {
+    const its = view.isLive("eventfd", eventfd) ? words.get(eventfd + Eventfd.kernelId) >>> 0 : undefined;
+    if (its === id) continue;
+    view.find(
+      "index",
+      "the index of Linux eventfds",
+      `${id} leads to ${view.name("eventfd", eventfd)}, which has another id`,
+    );
+  }
+}
+
+function auditKind(view: View, eventfd: number, subject: string): void {
+  const { words, host } = view;
+  const flags = words.get(eventfd + Eventfd.flags);
+  const kind = flags >>> EventfdFlag.kindShift;
+  const linux = (flags & EventfdFlag.linux) !== 0;
+  const known = EventfdFlag.semaphore | EventfdFlag.linux | EventfdFlag.blocking;
+  const fd = words.get(eventfd + Eventfd.fd);
+  const id = words.get(eventfd + Eventfd.kernelId);
+  if ((flags & 0xff & ~known) !== 0 || kind >= host.kinds.length || linux !== kind > 0) {
+    view.find(
+      "value",
+      subject,
+      `its flags are 0x${(flags >>> 0).toString(16)}, which no eventfd of this host has`,
+    );
+  }
+  if (linux !== fd > 0 || (!linux && id !== 0)) {
+    view.find(
+      "value",
+      subject,
+      `its descriptor is ${fd - 1} and its eventfd-id ${id}, and it is ${linux ? "" : "no "}Linux eventfd`,
+    );
+  }
+  const listed = linux && words.get(eventfd + Eventfd.closing) === 0;
+  if (listed && view.linuxEventfdAt.get(id >>> 0) !== eventfd) {
+    view.find("index", subject, `the index of Linux eventfds does not lead to it by its id ${id >>> 0}`);
+  }
+}
+
+/** It lives by its handles and by those who hold it. */
+function auditLife(view: View, eventfd: number, subject: string): void {
+  const { words, host } = view;
+  const handles = words.get(eventfd + Eventfd.handles);
+  const holds = words.get(eventfd + Eventfd.holds);
+  const counts = [
+    ["handles", handles, view.handles],
+    ["holds", holds, view.holds],
+    ["sleepers", words.load(eventfd + Eventfd.sleepers), view.sleepers],
+  ] as const;
+  for (const [what, counted, found] of counts) {
+    const there = found.get(eventfd) ?? 0;
+    if (counted !== there)
+      view.find("count", subject, `it counts ${counted} ${what}, and there are ${there}`);
+  }
+  const closing = words.get(eventfd + Eventfd.closing);
+  if (closing !== 0) {
+    view.find("unfinished", subject, `${view.name("thread", closing)} is closing its descriptor`);
+    return;
+  }
+  if (handles !== 0) return;
+  if (holds === 0) view.find("unreachable", subject, "it lives, and has no handle and nobody that holds it");
+  const irqfd = words.load(eventfd + Eventfd.irqfd);
+  if (!view.isLive("consumer", irqfd)) return;
+  if (host.kinds[words.get(irqfd + Consumer.kind)]?.hangup !== undefined) {
+    view.find(
+      "unfinished",
+      subject,
+      `its last handle was closed, and ${view.name("consumer", irqfd)} still listens to it`,
+    );
+  }
+}

@@ -1,0 +1,139 @@
+import { Header, LAYOUT_VERSION, MAGIC, POOLS, Thread, ThreadState, WAITED } from "../../host/layout.js";
+import { sizeOf } from "../../host/memory.js";
+import { strayInHeader } from "./fields.js";
+import type { View } from "./view.js";
+
+const THE_HEADER = "the header";
+const LAST_RELAY_STATE = 3;
+
+/** The header: what is constant, and what has few values. */
+export function auditHeader(view: View): void {
+  const { words, host } = view;
+  const wrong = (sentence: string) => view.find("header", THE_HEADER, sentence);
+  if (words.load(Header.magic) !== MAGIC) wrong("its magic number is gone");
+  const version = words.get(Header.version);
+  if (version !== LAYOUT_VERSION) wrong(`its layout version is ${version}, and was ${LAYOUT_VERSION}`);
+  const size = sizeOf((pool) => host.pools[pool].capacity);
+  if (words.get(Header.size) !== size) wrong(`its size is ${words.get(Header.size)} words, and was ${size}`);
+  POOLS.forEach(({ name }, index) => {
+    const capacity = words.get(Header.capacities + index);
+    const was = host.pools[name].capacity;
+    if (capacity !== was) wrong(`its capacity of ${name} is ${capacity}, and was ${was}`);
+  });
+  const kinds = host.kinds.map(({ name }) => name).join("\n");
+  for (let at = 0; at <= kinds.length; at++) {
+    const expected = at === 0 ? kinds.length : kinds.charCodeAt(at - 1);
+    if (words.get(Header.kinds + at) === expected) continue;
+    wrong("the names of its kinds were changed");
+    break;
+  }
+  for (let at = Header.kinds + kinds.length + 1; at < Header.kindsEnd; at++) {
+    if (words.get(at) !== 0) wrong(`word ${at}, behind the names of its kinds, holds ${words.get(at)}`);
+  }
+  const stray = strayInHeader(words);
+  if (stray !== undefined) wrong(`word ${stray} has no meaning, and holds ${words.get(stray)}`);
+
+  const bypass = words.load(Header.bypass);
+  if (bypass !== 0 && bypass !== 1) wrong(`its bypass switch is ${bypass}, neither on nor off`);
+  if (words.get(Header.changing) !== 0) wrong(`a connection is being changed, and by nobody`);
+  if (words.load(Header.repair) !== 0) wrong(`a repair is under way, and nobody makes it`);
+  // The control descriptor is there first, and both go together.
+  const epoll = words.load(Header.epoll);
+  const control = words.load(Header.epollControl);
+  if (epoll < 0 || control < 0 || (epoll === 0) !== (control === 0)) {
+    wrong(`its epoll descriptor is ${epoll} and that to control it ${control}: both are there, or neither`);
+  }
+  for (let kind = 0; kind < Header.kinds - Header.relays; kind++) {
+    const state = words.load(Header.relays + kind);
+    const last = host.kinds[kind]?.relay === undefined ? 0 : LAST_RELAY_STATE;
+    // A relay's own thread names the kinds and no more, so it cannot tell which have a relay.
+    const allowed = kind < host.kinds.length ? LAST_RELAY_STATE : last;
+    if (state < 0 || state > allowed) wrong(`the relay of kind ${kind} has state ${state}`);
+  }
+}
+
+/** The threads: they are in no free list, so their state words say everything. */
+export function auditThreads(view: View, ended: ReadonlySet<number>): void {
+  const { words, host } = view;
+  const { thread: pool } = host.pools;
+  const threads = words.load(Header.threads);
+  if (threads < 0 || threads > pool.capacity) {
+    view.find(
+      "count",
+      THE_HEADER,
+      `${threads} threads have attached, and there is room for ${pool.capacity}`,
+    );
+  }
+  for (let place: number = Header.looking; place < Header.lookingEnd; place++) {
+    const looking = words.load(place);
+    if (looking !== 0)
+      view.find(
+        "unfinished",
+        THE_HEADER,
+        `thread ${looking - 1} looks for what it waits for, and nothing goes on`,
+      );
+  }
+  for (let slot = 0; slot < pool.capacity; slot++) {
+    const thread = pool.at(slot);
+    const subject = `thread ${slot}`;
+    const state = words.load(thread + Thread.state);
+    if (state === ThreadState.free) auditFree(view, thread, subject);
+    else auditAttached(view, thread, subject, slot < threads, ended);
+  }
+}
+
+function auditFree(view: View, thread: number, subject: string): void {
+  const { words } = view;
+  for (const inflight of [Thread.signalling, Thread.writing]) {
+    if (words.load(thread + inflight) !== 0)
+      view.find("in-flight", subject, "is free, and its in-flight word is not 0");
+  }
+  for (let word = Thread.pid; word <= Thread.capable; word++) {
+    const value = word === Thread.tid ? words.load(thread + word) : words.get(thread + word);
+    if (value !== 0) view.find("value", subject, `is free, and its word ${word} holds ${value}`);
+  }
+}
+
+function auditAttached(
+  view: View,
+  thread: number,
+  subject: string,
+  counted: boolean,
+  ended: ReadonlySet<number>,
+): void {
+  const { words, host } = view;
+  if (!counted) view.find("count", subject, "is attached, and fences would not look at it");
+  view.live.thread.push(thread);
+  if ((words.load(thread + Thread.state) & ThreadState.attached) === 0)
+    view.find("value", subject, `its state is ${words.load(thread + Thread.state)}, which no thread has`);
+  else if (words.load(thread + Thread.state) & ThreadState.lost)
+    view.find("orphan", subject, "is lost, and what it held stays held");
+  else if (ended.has(thread)) {
+    view.find("orphan", subject, "has ended without leaving the host: what it held stays held");
+  }
+  const kinds = host.kinds.length;
+  if (kinds < 32)
+    view.within(words.get(thread + Thread.capable) >>> 0, 0, 2 ** kinds - 1, subject, "capable");
+  const signalling = words.load(thread + Thread.signalling);
+  const writing = words.load(thread + Thread.writing);
+  const what = (inflight: number) => inflight & ~WAITED;
+  if (signalling !== 0 && !view.isLive("producer", what(signalling))) {
+    view.find("in-flight", subject, `it signals word ${what(signalling)}, which is no live producer`);
+  }
+  const known = view.isLive("eventfd", what(writing)) || view.isLive("consumer", what(writing));
+  if (writing !== 0 && !known) {
+    view.find("in-flight", subject, `it writes to word ${what(writing)}, which is no live eventfd or irqfd`);
+  }
+}
+
+/** Threads that are attached and have provably ended. May make system calls, so it is asked before the mutexes. */
+export function endedThreads({ words, host }: View): Set<number> {
+  const { pools, thread, platform } = host;
+  const ended = new Set<number>();
+  for (let slot = 0; slot < pools.thread.capacity; slot++) {
+    const record = pools.thread.at(slot);
+    if (record === thread.record || words.load(record + Thread.state) === ThreadState.free) continue;
+    if (platform.alive(thread.osThread(record)) === false) ended.add(record);
+  }
+  return ended;
+}

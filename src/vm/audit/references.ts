@@ -1,0 +1,28 @@
+import { Header, Reference, Role } from "../../host/layout.js";
+import type { View } from "./view.js";
+
+/** What threads have of eventfds, which is counted there; and who watches for changes. */
+export function auditReferences(view: View): void {
+  const { words } = view;
+  let watchers = 0;
+  for (const reference of view.live.reference) {
+    const subject = view.name("reference", reference);
+    const role = words.get(reference + Reference.role);
+    const owner = words.get(reference + Reference.owner);
+    const eventfd = words.get(reference + Reference.eventfd);
+    if (!view.within(role, Role.handle, Role.watcher, subject, "role")) continue;
+    if (!view.isAttached(owner))
+      view.find("orphan", subject, `${view.name("thread", owner)}, which has it, is gone`);
+    if (role === Role.watcher) {
+      watchers += 1;
+      if (eventfd !== 0) view.find("value", subject, "is of one who watches, and names an eventfd");
+    } else if (view.names("eventfd", eventfd, subject, "eventfd")) {
+      if (role === Role.handle) view.handle(eventfd);
+      else view.hold(eventfd);
+      if (role === Role.reader) view.sleep(eventfd);
+    }
+  }
+  const counted = words.load(Header.watchers);
+  if (counted !== watchers)
+    view.find("count", "the header", `counts ${counted} who watch for changes, and there are ${watchers}`);
+}

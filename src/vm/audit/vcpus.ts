@@ -1,0 +1,52 @@
+import { Descriptor, Vcpu } from "../../host/layout.js";
+import { NOTIFICATION_VECTOR, ON, SN, WAKEUP_VECTOR } from "../../posting/descriptor.js";
+import type { View } from "./view.js";
+
+const PIR_WORDS = 8;
+/** Bits of the control word that have a meaning: ON, SN and NV. */
+const KNOWN = ON | SN | (0xff << 16);
+
+/** The vCPUs: their posted-interrupt descriptors, and who runs them. Their local APICs are their own threads'. */
+export function auditVcpus(view: View): void {
+  const { words, host } = view;
+  for (const vcpu of view.live.vcpu) {
+    const subject = view.name("vcpu", vcpu);
+    const runner = words.load(vcpu + Vcpu.runner);
+    if (runner !== 0 && !view.isAttached(runner)) {
+      view.find("orphan", subject, `${view.name("thread", runner)}, which runs it, is gone`);
+    }
+    const descriptor = vcpu + Vcpu.descriptor;
+    const control = words.load(descriptor + Descriptor.control);
+    const nv = (control >>> 16) & 0xff;
+    if ((control & ~KNOWN) !== 0 || (nv !== NOTIFICATION_VECTOR && nv !== WAKEUP_VECTOR)) {
+      view.find(
+        "value",
+        subject,
+        `its control word is 0x${(control >>> 0).toString(16)}, which no descriptor has`,
+      );
+    }
+    if ((runner === 0) !== ((control & SN) !== 0)) {
+      const who =
+        runner === 0 ? "nobody runs it, and SN is clear" : "it is run, and SN is set: nobody would notify it";
+      view.find("value", subject, who);
+    }
+    view.within(
+      words.load(descriptor + Descriptor.ndst),
+      0,
+      host.pools.thread.capacity,
+      subject,
+      "destination",
+    );
+    let posted = false;
+    for (let word = 0; word < PIR_WORDS; word++) {
+      if (words.load(descriptor + Descriptor.pir + word) !== 0) posted = true;
+    }
+    if (posted && (control & (ON | SN)) === 0) {
+      view.find(
+        "lost",
+        subject,
+        "has posted interrupts, and neither ON nor SN is set: it would not look for them",
+      );
+    }
+  }
+}

@@ -1,0 +1,66 @@
+/** A sound host, to be damaged by hand. */
+import { Eventfd, type FindingKind, type Host, type Irqfd, Producer, Vm } from "irqbypass";
+import { Header, type PoolName, Root } from "#src/host/layout.js";
+import { smallHost } from "../support/host.js";
+
+const STOPPING = 3;
+
+/** A host with one of everything, and the records that the cases damage. */
+export class Sound {
+  readonly host: Host = smallHost();
+  readonly eventfds: readonly Eventfd[];
+  readonly producer: Producer;
+  readonly vm: Vm;
+  readonly irqfd: Irqfd;
+
+  constructor() {
+    const { host } = this;
+    // 70 of them, so that the indexes have two levels.
+    this.eventfds = Array.from({ length: 70 }, () => Eventfd.create(host));
+    this.vm = new Vm(host, { vcpus: 2 });
+    this.vm.setGsiRouting([
+      { gsi: 3, msi: { vcpu: 0, vector: 0x41 } },
+      { gsi: 4, irqchip: { chip: "ioapic", pin: 4 } },
+      { gsi: 4, irqchip: { chip: "pic-master", pin: 4 } },
+    ]);
+    this.irqfd = this.vm.irqfd(this.eventfds[0]!, 3); // irqfd 0: edge, connected
+    this.vm.irqfd(this.eventfds[1]!, 4, { resample: this.eventfds[2]! }); // irqfd 1: level
+    this.vm.irqfd(this.eventfds[3]!, 3, { bypass: "off" }); // irqfd 2
+    this.vm.irqfd(this.eventfds[69]!, 9); // irqfd 3
+    this.producer = Producer.create(host);
+    this.producer.register(this.eventfds[0]!); // producer 0: connected
+    Producer.create(host).register(this.eventfds[5]!); // producer 1: alone
+    Producer.create(host); // producer 2: not registered
+    Eventfd.create(host).close(); // one that was given back: eventfd 70
+    new Vm(host, { apic: false }).setGsiRouting([]); // VM 1
+    host.words.store(Header.relays, STOPPING); // no relay is to start on memory that is damaged then
+  }
+
+  at(pool: PoolName, slot: number): number {
+    return this.host.pools[pool].at(slot);
+  }
+
+  get(word: number): number {
+    return this.host.words.get(word);
+  }
+
+  set(word: number, value: number): void {
+    this.host.words.set(word, value);
+  }
+
+  add(word: number, value: number): void {
+    this.set(word, this.get(word) + value);
+  }
+
+  /** The top node of an index. */
+  top(root: number): number {
+    return this.get(root + Root.node);
+  }
+}
+
+export interface Case {
+  readonly what: string;
+  readonly damage: (sound: Sound) => void;
+  /** "kind subject", in any order. */
+  readonly found: readonly `${FindingKind} ${string}`[];
+}
