@@ -125,11 +125,13 @@ export class Manager {
       if (failed !== undefined) {
         this.erase(this.producers, index, producer);
         this.refused(producer, consumer, failed);
+        this.end();
         throw failedConnect("producer", producer, failed);
       }
     }
     if (consumer === 0) words.set(producer + Producer.since, words.load(Header.ticks)); // else `bind` has
     words.set(producer + Producer.eventfd, eventfd);
+    if (consumer !== 0) this.end();
   }
 
   private addConsumer(consumer: number, eventfd: number): void {
@@ -156,11 +158,13 @@ export class Manager {
       if (failed !== undefined) {
         this.erase(this.consumers, index, consumer);
         this.refused(producer, consumer, failed);
+        this.end();
         throw failedConnect("consumer", consumer, failed);
       }
     }
     if (producer === 0) words.set(consumer + Consumer.since, words.load(Header.ticks)); // else `bind` has
     words.set(consumer + Consumer.eventfd, eventfd);
+    if (producer !== 0) this.end();
   }
 
   /** Returns the thread to fence, 0 if the producer was not registered. */
@@ -172,6 +176,7 @@ export class Manager {
     if (consumer !== 0) this.disconnect(producer, consumer);
     this.erase(this.producers, this.index(eventfd), producer);
     words.set(producer + Producer.eventfd, 0);
+    if (consumer !== 0) this.end();
     return words.get(producer + Producer.owner);
   }
 
@@ -183,6 +188,7 @@ export class Manager {
     if (producer !== 0) this.disconnect(producer, consumer);
     this.erase(this.consumers, this.index(eventfd), consumer);
     words.set(consumer + Consumer.eventfd, 0);
+    if (producer !== 0) this.end();
   }
 
   /** Returns the thread to fence. */
@@ -209,10 +215,12 @@ export class Manager {
       words.store(producer + Producer.irte, before === 0 ? entry : relayed("no-consumer"));
       const again = before === 0 ? undefined : this.connect(producer, before);
       if (again !== undefined) this.refused(producer, before, again);
+      this.end();
       throw failedConnect("producer", producer, failed);
     }
     this.erase(this.producers, this.index(old), producer);
     words.set(producer + Producer.eventfd, eventfd);
+    this.end();
     return owner;
   }
 
@@ -235,7 +243,6 @@ export class Manager {
       this.memory.words.set(consumer + Consumer.refusal, 0);
       this.bind(producer, consumer, consumer, producer);
     }
-    this.end();
     return failed;
   }
 
@@ -251,7 +258,6 @@ export class Manager {
     callbacks.run(cons.start, "consumer start", producer, consumer);
     callbacks.run(prod.start, "producer start", producer, consumer);
     this.bind(producer, consumer, 0, 0);
-    this.end();
   }
 
   /**
@@ -274,7 +280,10 @@ export class Manager {
     this.end();
   }
 
-  /** Names the two ends before the first callback, for whoever finds them half connected. */
+  /**
+   * Names the two ends before the first callback, for whoever finds them half connected; `end` comes after the end that
+   * arrives or leaves is registered or is not.
+   */
   private begin(producer: number, consumer: number): void {
     const { words } = this.memory;
     words.set(Header.changingTo, consumer);

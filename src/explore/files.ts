@@ -11,7 +11,7 @@ import { parseSchedule } from "./schedule.js";
 const SCENARIOS = fileURLToPath(new URL("../../scenarios/", import.meta.url));
 const EXTENSION = ".mjs";
 /** Files of `scenarios/` that hold no scenario. */
-const HELPERS = new Set(["support.mjs"]);
+const HELPERS = new Set(["support.mjs", "support-death.mjs"]);
 
 /** A scenario file: its path, and what it is called in names. */
 export interface ScenarioFile {

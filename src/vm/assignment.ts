@@ -16,6 +16,7 @@ import { Mode, modeOf, targetOf } from "../posting/irte.js";
 import { reasonCode } from "../posting/reason.js";
 import { relayOne } from "./relay.js";
 import { addResampler, removeResampler } from "./resample.js";
+import { vmMutex } from "./vm-mutex.js";
 
 /** What an irqfd is assigned with. */
 export interface Assignment {
@@ -62,7 +63,7 @@ export interface Assigned {
  */
 export function assign(host: BypassHost, wanted: Assignment): Assigned {
   const { words, mutex, pools, thread } = host;
-  const { vm, vmMutex, eventfd, gsi, policy } = wanted;
+  const { vm, vmMutex: guard, eventfd, gsi, policy } = wanted;
   const assigned = mutex.guard(() => {
     const record = pools.consumer.allocate();
     holdContext(host, eventfd);
@@ -81,7 +82,7 @@ export function assign(host: BypassHost, wanted: Assignment): Assigned {
   const irqfd = assigned.record;
   const progress = { listening: false };
   try {
-    vmMutex.guard(() => {
+    guard.guard(() => {
       try {
         begin(host, wanted, irqfd, progress);
       } catch (error) {
@@ -90,7 +91,7 @@ export function assign(host: BypassHost, wanted: Assignment): Assigned {
       }
     });
   } catch (error) {
-    takeDown(host, vmMutex, irqfd, progress.listening);
+    takeDown(host, guard, irqfd, progress.listening);
     throw error;
   }
   return assigned;
@@ -147,16 +148,16 @@ function registerConsumer(host: BypassHost, irqfd: number, { eventfd, policy }: 
  * thread has begun to deassign it. When it has returned true, nothing is injected through this irqfd any more, the bypass
  * is torn down, the counter is read out and the eventfd is free.
  */
-export function deassign(host: BypassHost, vmMutex: Mutex, find: () => number): boolean {
+export function deassign(host: BypassHost, guard: Mutex, find: () => number): boolean {
   let irqfd = 0;
   const claimIt = () => {
     irqfd = find();
     return irqfd !== 0 && claim(host, irqfd);
   };
   // Both: what is found is not given back before it is claimed.
-  const claimed = vmMutex.guard(() => host.mutex.guard(claimIt));
+  const claimed = guard.guard(() => host.mutex.guard(claimIt));
   if (!claimed) return false;
-  takeDown(host, vmMutex, irqfd, true);
+  takeDown(host, guard, irqfd, true);
   return true;
 }
 
@@ -172,35 +173,41 @@ function take({ words, thread }: BypassHost, irqfd: number): void {
   words.store(irqfd + Consumer.source, 0);
 }
 
-/** Deassigns an irqfd of a thread that is gone, or one that it was deassigning, from wherever it had got to. */
-export function deassignLost(host: BypassHost, vmMutex: Mutex, irqfd: number, gone: number): void {
+/**
+ * Deassigns an irqfd of this VM that a thread made that is gone, or was deassigning, from wherever it had got to. Returns
+ * false where it is neither, or has been given back.
+ */
+export function deassignLost(host: BypassHost, vm: number, irqfd: number, gone: number): boolean {
   const { words, mutex, pools } = host;
+  const guard = vmMutex(host, vm);
   const claimIt = () => {
-    if (!pools.consumer.lives(irqfd)) return false;
+    if (!pools.consumer.lives(irqfd) || words.get(irqfd + Consumer.vm) !== vm) return false;
     const closing = words.get(irqfd + Consumer.closing);
     if (closing !== gone && (closing !== 0 || words.get(irqfd + Consumer.owner) !== gone)) return false;
     take(host, irqfd);
     return true;
   };
-  if (vmMutex.guard(() => mutex.guard(claimIt))) takeDown(host, vmMutex, irqfd, true);
+  if (!guard.guard(() => mutex.guard(claimIt))) return false;
+  takeDown(host, guard, irqfd, true);
+  return true;
 }
 
 /** Deassigns every irqfd of a VM that takes no new ones, and waits for those that other threads are deassigning. */
-export function deassignAll(host: BypassHost, vmMutex: Mutex, vm: number): void {
+export function deassignAll(host: BypassHost, guard: Mutex, vm: number): void {
   const { words, thread, repair } = host;
   const first = () => words.get(vm + Vm.irqfds);
   for (;;) {
     let closing = 0;
-    const irqfd = vmMutex.guard(() => {
+    const irqfd = guard.guard(() => {
       const found = first();
       if (found !== 0) closing = words.get(found + Consumer.closing);
       return found;
     });
     if (irqfd === 0) return;
-    if (deassign(host, vmMutex, first)) continue;
+    if (deassign(host, guard, first)) continue;
     if (closing !== 0 && thread.isDead(closing)) {
       repair.thread(closing);
-      deassignLost(host, vmMutex, irqfd, closing);
+      deassignLost(host, vm, irqfd, closing);
     } else {
       words.relax();
     }
@@ -213,7 +220,7 @@ export function deassignAll(host: BypassHost, vmMutex: Mutex, vm: number): void 
  * The eventfd is taken until the end, so that whoever assigns it next does not meet what is being undone here. Each step
  * may have been done before, by a thread that died.
  */
-function takeDown(host: BypassHost, vmMutex: Mutex, irqfd: number, listening: boolean): void {
+function takeDown(host: BypassHost, guard: Mutex, irqfd: number, listening: boolean): void {
   const { words, thread, manager, mutex } = host;
   const leaving = irqfd | LEAVING;
   const { eventfd, vm } = mutex.guard(() => ({
@@ -233,7 +240,7 @@ function takeDown(host: BypassHost, vmMutex: Mutex, irqfd: number, listening: bo
     thread.fenceAll(Thread.writing, irqfd);
   } while (words.load(irqfd + Consumer.pending) !== 0);
   manager.unregisterConsumer(irqfd);
-  vmMutex.guard(() => {
+  guard.guard(() => {
     if (words.get(irqfd + Consumer.linked) === 1) unlink(host, vm, irqfd);
   });
   words.compareExchange(eventfd + Eventfd.irqfd, leaving, 0);

@@ -41,6 +41,7 @@ export function loseThread(host: BypassHost, gone: number): boolean {
   if (!declareLost(host, gone)) return false;
   const { words, thread, pools, repair } = host;
   const mutex = new Mutex(words, Header.repair, thread, "the repair of this host", () => {});
+  mutex.recover(thread.lockIdOf(gone)); // it may have died in the middle of a repair
   mutex.guard(() => {
     // Those too whose repair was left half done by a thread that died.
     for (let slot = 0; slot < words.load(Header.threads); slot++) {
@@ -48,7 +49,7 @@ export function loseThread(host: BypassHost, gone: number): boolean {
       if ((words.load(lost + Thread.state) & ThreadState.lost) === 0) continue;
       repair.thread(lost);
       tearDown(host, lost);
-      thread.free(lost);
+      host.mutex.guard(() => thread.free(lost));
     }
   });
   return true;
@@ -70,7 +71,8 @@ function declareLost({ words }: BypassHost, gone: number): boolean {
   return words.compareExchange(gone + Thread.state, state, state | ThreadState.lost) === state;
 }
 
-function tearDown(host: BypassHost, gone: number): void {
+/** Tears down what the thread owned. After its in-flight words are clear, for which this waits too. */
+export function tearDown(host: BypassHost, gone: number): void {
   const { pools } = host;
   for (const vcpu of liveNow(host, pools.vcpu)) putVcpu(host, vcpu, gone);
   for (const producer of liveNow(host, pools.producer)) endProducer(host, producer, gone);
@@ -113,15 +115,12 @@ function endProducer(host: BypassHost, producer: number, gone: number): void {
 /** Deassigns an irqfd that the thread made, or was deassigning; the producer that it was connected to says why. */
 function endIrqfd(host: BypassHost, irqfd: number, gone: number): void {
   const { words, mutex, manager } = host;
-  const { vm, owner, eventfd } = mutex.guard(() => ({
+  const { vm, eventfd } = mutex.guard(() => ({
     vm: words.get(irqfd + Consumer.vm),
-    owner: words.get(irqfd + Consumer.owner),
     eventfd: words.get(irqfd + Consumer.eventfd),
   }));
   if (vm === 0) return; // given back meanwhile
-  const guard = vmMutex(host, vm);
-  if (owner !== gone && guard.guard(() => words.get(irqfd + Consumer.closing)) !== gone) return;
-  deassignLost(host, guard, irqfd, gone);
+  if (!deassignLost(host, vm, irqfd, gone)) return;
   mutex.guard(() => {
     const producer = eventfd === 0 ? 0 : manager.producerAt(eventfd);
     if (producer !== 0 && words.get(producer + Producer.consumer) === 0)

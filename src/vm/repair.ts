@@ -11,7 +11,7 @@ import { renotify } from "../posting/descriptor.js";
 import { relink } from "./assignment.js";
 import { vcpusOf } from "./delivery.js";
 import { followAll } from "./ioapic.js";
-import { retargetAll } from "./reroute.js";
+import { completeReroute } from "./reroute.js";
 import { endPulse } from "./routing.js";
 import { vmMutex } from "./vm-mutex.js";
 
@@ -52,20 +52,21 @@ function healVm(host: BypassHost, vm: number): void {
   if ((words.get(vm + Vm.flags) & VmFlag.kvm) === 0) {
     endPulse(host, vm);
     followAll(host, vm);
-    retargetAll(host, vm);
+    completeReroute(host, vm);
   }
   for (const vcpu of vcpusOf(host, vm)) renotify(words, vcpu);
 }
 
-function recoverMutexes(host: BypassHost, gone: number): void {
+/** Takes the mutexes that the thread held, and makes whole what they guard. */
+export function recoverMutexes(host: BypassHost, gone: number): void {
   const { mutex, pools, thread } = host;
   const dead = thread.lockIdOf(gone);
   mutex.recover(dead);
   for (const vm of liveNow(host, pools.vm)) vmMutex(host, vm).recover(dead);
 }
 
-/** Notifies whomever the thread may have owed a notification. One too many does no harm. */
-function notifyForIt(host: BypassHost, gone: number): void {
+/** Notifies whomever the thread may have owed a notification, and makes due what it had claimed. One too many does no harm. */
+export function notifyForIt(host: BypassHost, gone: number): void {
   const { words, pools, pending } = host;
   const writing = words.load(gone + Thread.writing) & ~WAITED;
   for (const vcpu of liveNow(host, pools.vcpu)) renotify(words, vcpu);
@@ -81,8 +82,11 @@ function notifyForIt(host: BypassHost, gone: number): void {
   });
 }
 
-/** Last: a fence that waits for one of these goes on, and takes away what the thread used. */
-function leaveForIt({ words, thread }: BypassHost, gone: number): void {
+/**
+ * Ends what its in-flight words say. After the notifications: a fence that waits for one of these goes on then, and takes
+ * away what they go through.
+ */
+export function leaveForIt({ words, thread }: BypassHost, gone: number): void {
   thread.leave(gone + Thread.signalling);
   thread.leave(gone + Thread.writing);
   words.notify(gone + Thread.signalling);

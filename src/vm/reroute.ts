@@ -33,7 +33,7 @@ export function replaceRoutes(
         install(host, vm, old, table);
         throw error;
       }
-      if (retargetAll(host, vm)) changed = true;
+      for (const irqfd of irqfdsOf(host, vm)) if (retarget(host, vm, irqfd)) changed = true;
     });
   } catch (error) {
     freeTable(host, table);
@@ -63,11 +63,13 @@ export function removeTable(host: BypassHost, vm: number): number {
   return old;
 }
 
-/** Gives every irqfd of a VM what its GSI comes to now; returns whether any changed. Under the VM's mutex. */
-export function retargetAll(host: BypassHost, vm: number): boolean {
-  let changed = false;
-  for (const irqfd of irqfdsOf(host, vm)) if (retarget(host, vm, irqfd)) changed = true;
-  return changed;
+/** Goes on with a change of routes whose thread has died, wherever it had got to. Under the VM's mutex. */
+export function completeReroute(host: BypassHost, vm: number): void {
+  const { words } = host;
+  for (const irqfd of irqfdsOf(host, vm)) {
+    const target = resolve(host, vm, words.get(irqfd + Consumer.gsi));
+    host.mutex.guard(() => setTarget(host, irqfd, target)); // its producer may have to hear of it still
+  }
 }
 
 /** The irqfds of a VM. Under the VM's mutex. */
@@ -117,9 +119,11 @@ function retarget(host: BypassHost, vm: number, irqfd: number): boolean {
   const { words } = host;
   const target = resolve(host, vm, words.get(irqfd + Consumer.gsi));
   if (words.load(irqfd + Consumer.target) === target) return false;
-  host.mutex.guard(() => {
-    words.store(irqfd + Consumer.target, target);
-    refresh(host, irqfd);
-  });
+  host.mutex.guard(() => setTarget(host, irqfd, target));
   return true;
+}
+
+function setTarget(host: BypassHost, irqfd: number, target: number): void {
+  host.words.store(irqfd + Consumer.target, target);
+  refresh(host, irqfd);
 }
