@@ -134,7 +134,7 @@ function closes(world, trusting = false) {
 
 export const close = {
   sentence: "A close that races with a deassign takes away no irqfd but its own.",
-  preemptions: 3,
+  mutexes: "assumed",
   setup: (world) => closes(world),
   twins: {
     "looks-once": {

@@ -51,7 +51,7 @@ function rivals(world, break_ = () => {}) {
 export const exclusive = {
   sentence:
     "Of two producers for one eventfd the second is refused while the first is there, and its unregister touches nothing.",
-  preemptions: 2,
+  mutexes: "assumed",
   setup: (world) => rivals(world),
   twins: {
     "by-key": {
@@ -111,7 +111,7 @@ function pair(world, { refuse, broken = false }) {
 
 export const connect = {
   sentence: "A producer and an irqfd that come and go in two threads leave nothing behind.",
-  preemptions: 2,
+  mutexes: "assumed",
   setup: (world) => pair(world, { refuse: false }),
   twins: {
     "leaves-entry": {
@@ -123,7 +123,7 @@ export const connect = {
 
 export const refused = {
   sentence: "The same where the producer refuses every connection.",
-  preemptions: 2,
+  mutexes: "assumed",
   setup: (world) => pair(world, { refuse: true }),
   twins: {
     "leaves-entry": {

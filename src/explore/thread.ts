@@ -101,6 +101,7 @@ export class ThreadWords extends Log implements Words {
     }
     const { memory } = this.stage;
     const old = memory.view[word]!;
+    if (old !== 0 && expected === 0 && !this.stage.direct && this.stage.assumes(word)) this.block(word);
     const now = old === (expected | 0) ? value | 0 : old;
     this.begin(Op.compareExchange, word, now === old ? "read" : "change", value);
     if (now !== old) memory.write(word, now);
@@ -210,6 +211,11 @@ export class ThreadWords extends Log implements Words {
     this.keep(Op.wait, this.waitWord, code, 0);
   }
 
+  /** Is the mutex free that it waits for? */
+  sawMutexFree(): boolean {
+    return this.stage.memory.view[this.waitWord] === 0;
+  }
+
   /** Goes on from `relax`. */
   wakeFromRelax(): void {
     this.status = Status.ready;
@@ -298,6 +304,15 @@ export class ThreadWords extends Log implements Words {
     this.waitWord = word;
     this.waitTimed = timeoutMs === Infinity ? 0 : 1;
     this.stage.trace?.({ thread: this.index, op: Op.wait, word, operands: [expected], result: -1 });
+    this.pause();
+  }
+
+  /** Waits for a mutex without taking it: that is a step of its own, and leaves nothing in the log. */
+  private block(word: number): never {
+    this.goOn(Op.compareExchange, word);
+    this.status = Status.blocked;
+    this.waitWord = word;
+    this.stage.trace?.({ thread: this.index, op: Op.wait, word, operands: [0], result: -1 });
     this.pause();
   }
 
