@@ -50,7 +50,9 @@ function everybody(world, names, make) {
   const { threads, words } = cast(world, names, make);
   return {
     threads,
-    end() {
+    end(results) {
+      for (const name of names)
+        if (results[name] !== "in") throw new Error(`${name} was told of a death, and nobody died`);
       const counted = words.get(COUNTER);
       if (counted !== names.length) throw new Error(`${names.length} threads counted to ${counted}`);
       if (words.load(MUTEX) !== 0) throw new Error("the mutex is held by nobody who lives");
@@ -79,6 +81,18 @@ export const exclusion = {
     "looks-then-writes": {
       sentence: "takes the mutex by a load and a store instead of a compare-exchange",
       setup: (world) => everybody(world, ["a", "b"], looksThenWrites),
+    },
+    "wrong-owner": {
+      sentence: "writes another thread's number into the word",
+      setup: (world) =>
+        everybody(
+          world,
+          ["a", "b"],
+          with_((words) => ({
+            compareExchange: (word, expected, value) =>
+              words.compareExchange(word, expected, expected === 0 ? value + 4 : value),
+          })),
+        ),
     },
     "no-wake": {
       sentence: "unlocks without waking the thread that sleeps",
@@ -118,6 +132,42 @@ export const handover = {
     },
   },
 };
+
+/** Threads: a, b, c. Each time limit may pass at any moment, two of them in a schedule. */
+export const timeouts = {
+  sentence: "A time limit that passes lets a thread look whether the owner lives, and it goes on waiting.",
+  timeouts: 2,
+  setup: (world) => everybody(world, ["a", "b", "c"], shipped),
+  twins: {
+    "takes-slow-for-dead": {
+      sentence: "takes an owner that is slow for one that died",
+      setup: (world) =>
+        everybody(world, ["a", "b", "c"], (words, thread) =>
+          shipped(words, {
+            ...thread,
+            probe() {
+              throw new Error("EOWNERDEAD");
+            },
+          }),
+        ),
+    },
+    "barges-in": {
+      sentence: "takes the mutex when its time limit has passed",
+      setup: (world) => everybody(world, ["a", "b", "c"], bargesIn),
+    },
+  },
+};
+
+function bargesIn(words, thread) {
+  return shipped(words, {
+    ...thread,
+    park(word, expected, timeoutMs) {
+      const end = words.wait(word, expected, timeoutMs);
+      if (end === "timed-out") words.store(word, 0);
+      return end;
+    },
+  });
+}
 
 /** Whoever lives got in, or was told that the owner died. */
 function survivors(world, make) {

@@ -244,7 +244,7 @@ export class ThreadWords extends Log implements Words {
     return this.end(op, word, old, now, value);
   }
 
-  /** Before an atomic access that is not in the log. */
+  /** Before an atomic access that is not in the log; without `access` it is none of a word, but a question to the platform. */
   private begin(op: Op, word: number, access: Access | undefined, value: number): void {
     if (this.stage.direct) return;
     this.goOn(op, word);
@@ -252,7 +252,7 @@ export class ThreadWords extends Log implements Words {
     const objection =
       access && this.stage.discipline?.objection(access, word, value, this.index, this.lastSet);
     if (objection !== undefined) this.object(objection);
-    this.stage.touches(word, 2);
+    if (access !== undefined) this.stage.touches(word, 2);
     this.spent = true;
   }
 
