@@ -51,10 +51,8 @@ function ends(world, { names, refuse, break_ = () => {} }) {
         came = error.code;
       }
       const there = hosts[name].mutex.guard(() => at(record));
-      expect(
-        (there === end) === (came === "in"),
-        `${name} came in with ${came}, and is ${there === end ? "" : "not "}there`,
-      );
+      if (came === "in") expect(there === end, `${name} was taken away by another`);
+      else expect(there !== end, `${name} was refused, and is there`);
       unregister(end);
       return came;
     };
