@@ -119,7 +119,7 @@ export const four = {
   },
 };
 
-/** The same with every connection refused. */
+/** Threads: p1, p2, c1, c2. The same with every connection refused. */
 export const refused = {
   sentence: "The same where the producers' kind refuses every connection.",
   mutexes: "assumed",

@@ -42,6 +42,7 @@ const two = {
   semaphore: true,
 };
 
+/** Threads: reader, writer1, writer2. */
 export const read = {
   sentence: "A reader that sleeps is woken by a write, and every count is read once.",
   setup: (world) => cast(world, one),
@@ -88,6 +89,7 @@ export const read = {
   },
 };
 
+/** Threads: reader1, reader2, writer1, writer2. */
 export const semaphore = {
   sentence: "Two readers of a semaphore get one unit each of two writes.",
   preemptions: 2,
@@ -102,10 +104,10 @@ export const semaphore = {
 
 /** The same without the bound: seven million states. */
 export const semaphoreWhole = {
+  ...semaphore,
   sentence: "Two readers of a semaphore get one unit each of two writes, in every schedule.",
+  preemptions: undefined,
   long: true,
-  setup: semaphore.setup,
-  twins: semaphore.twins,
 };
 
 /**
@@ -139,6 +141,7 @@ function closes(world, trusting = false) {
   };
 }
 
+/** Threads: vmm, closer. The eighth: close against deassign. */
 export const close = {
   sentence: "A close that races with a deassign takes away no irqfd but its own.",
   mutexes: "assumed",

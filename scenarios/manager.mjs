@@ -48,6 +48,7 @@ function rivals(world, break_ = () => {}) {
   };
 }
 
+/** Threads: a, b. */
 export const exclusive = {
   sentence:
     "Of two producers for one eventfd the second is refused while the first is there, and its unregister touches nothing.",
@@ -109,6 +110,7 @@ function pair(world, { refuse, broken = false }) {
   };
 }
 
+/** Threads: device, vmm. */
 export const connect = {
   sentence: "A producer and an irqfd that come and go in two threads leave nothing behind.",
   mutexes: "assumed",
@@ -121,6 +123,7 @@ export const connect = {
   },
 };
 
+/** Threads: device, vmm. */
 export const refused = {
   sentence: "The same where the producer refuses every connection.",
   mutexes: "assumed",

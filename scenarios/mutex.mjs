@@ -74,6 +74,7 @@ const forgetsWaiters = with_((words) => ({
     words.compareExchange(word, expected, expected === 0 ? value & ~1 : value),
 }));
 
+/** Threads: a, b. */
 export const exclusion = {
   sentence: "Two threads are never inside at once, each gets in, and the word says who is inside.",
   setup: (world) => everybody(world, ["a", "b"], shipped),
@@ -121,6 +122,7 @@ export const exclusion = {
   },
 };
 
+/** Threads: a, b, c. */
 export const handover = {
   sentence:
     "Of three threads that want the mutex each gets in: no wake-up is lost on the way from one to the next.",
@@ -133,10 +135,10 @@ export const handover = {
   },
 };
 
-/** Threads: a, b, c. Each time limit may pass at any moment, two of them in a schedule. */
+/** Threads: a, b, c. Each time limit may pass at any moment, one of them in a schedule. */
 export const timeouts = {
   sentence: "A time limit that passes lets a thread look whether the owner lives, and it goes on waiting.",
-  timeouts: 2,
+  timeouts: 1,
   setup: (world) => everybody(world, ["a", "b", "c"], shipped),
   twins: {
     "takes-slow-for-dead": {
@@ -156,6 +158,14 @@ export const timeouts = {
       setup: (world) => everybody(world, ["a", "b", "c"], bargesIn),
     },
   },
+};
+
+/** The same with two that pass. */
+export const timeoutsTwice = {
+  ...timeouts,
+  sentence: "Two time limits that pass let threads look whether the owner lives, and they go on waiting.",
+  timeouts: 2,
+  long: true,
 };
 
 function bargesIn(words, thread) {
@@ -186,6 +196,7 @@ function survivors(world, make) {
   };
 }
 
+/** Threads: a, b, c. */
 export const death = {
   sentence:
     "When a thread dies while it waits, is woken or owns the mutex, the others get in or are told so.",
