@@ -242,7 +242,7 @@ function retargets(world, break_ = () => {}) {
 export const retarget = {
   sentence:
     "When a deassign and a routing update meet under a signal, nothing is posted after the one or by the old route after the other.",
-  preemptions: 2,
+  mutexes: "assumed",
   setup: (world) => retargets(world),
   twins: {
     "no-fence": {

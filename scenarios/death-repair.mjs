@@ -11,7 +11,7 @@ const STEPS = { notify: notifyForIt, leave: leaveForIt, "tear-down": tearDown };
 
 /**
  * The victim is the relay, and owns a device; the survivor writes to an eventfd and deassigns its irqfd; the supervisor
- * repairs when the victim has died, at any moment after that. Nobody else does.
+ * repairs when the victim has died, at any moment after that, and the survivor what it waits for.
  */
 function repairs(world, order) {
   const made = guest(world, ["survivor", "victim", "supervisor"]);
@@ -21,11 +21,12 @@ function repairs(world, order) {
   const irqfd = vm.irqfd(eventfd, GSI, { bypass: "off" });
   const source = producer(victim, Eventfd.create(victim));
   const [id, record] = [victim.threadId, victim.thread.record];
-  host.repair.thread = () => {}; // it waits for the supervisor
-  supervisor.repair.thread = (gone) => {
-    recoverMutexes(supervisor, gone);
-    for (const step of order) STEPS[step](supervisor, gone);
-  };
+  for (const one of [host, supervisor]) {
+    one.repair.thread = (gone) => {
+      recoverMutexes(one, gone);
+      for (const step of order) STEPS[step](one, gone);
+    };
+  }
   const isDead = () => supervisor.thread.isDead(record);
   return {
     threads: {
@@ -69,8 +70,7 @@ export const order = {
     "Repair notifies, then clears the in-flight words, then tears down: others that go on meanwhile lose nothing.",
   kills: ["victim"],
   timeouts: "stuck",
-  relax: "pass",
-  preemptions: 3,
+  preemptions: 1,
   setup: (world) => repairs(world, ["notify", "leave"]),
   twins: {
     "leave-first": twin("leave", "notify", "tear-down"),
@@ -80,6 +80,9 @@ export const order = {
     "notify-last": twin("tear-down", "leave", "notify"),
   },
 };
+
+/** The same with one more. */
+export const orderDeeper = { ...order, preemptions: 2, long: true };
 
 /** A thread that has died before, and left things of each kind; the victim repairs after it, and dies. */
 function repairerDies(world, play = () => {}) {

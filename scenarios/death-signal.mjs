@@ -28,7 +28,6 @@ export const signal = {
   sentence:
     "A thread dies while it signals: a deassign that waits for it goes on, and nothing is posted after it.",
   ...mortal,
-  relax: "pass",
   setup: (world) => dies(world, signals),
   twins: {
     "no-fence": {
@@ -98,7 +97,6 @@ const relays = (made) => {
 export const relay = {
   sentence: "The relay dies while it injects: whoever deassigns the irqfd does it instead.",
   ...mortal,
-  relax: "pass",
   setup: (world) => dies(world, relays),
   twins: {
     "no-resume": {

@@ -139,7 +139,7 @@ function locks(world, break_ = () => {}) {
 /** Threads: vmm, device, other. */
 export const order = {
   sentence: "An assign, a registration and a routing update at once never wait for each other in a circle.",
-  preemptions: 2,
+  mutexes: "assumed",
   setup: (world) => locks(world),
   twins: {
     circle: {

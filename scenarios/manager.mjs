@@ -48,10 +48,11 @@ function rivals(world, break_ = () => {}) {
   };
 }
 
+/** Threads: a, b. */
 export const exclusive = {
   sentence:
     "Of two producers for one eventfd the second is refused while the first is there, and its unregister touches nothing.",
-  preemptions: 2,
+  mutexes: "assumed",
   setup: (world) => rivals(world),
   twins: {
     "by-key": {
@@ -109,9 +110,10 @@ function pair(world, { refuse, broken = false }) {
   };
 }
 
+/** Threads: device, vmm. */
 export const connect = {
   sentence: "A producer and an irqfd that come and go in two threads leave nothing behind.",
-  preemptions: 2,
+  mutexes: "assumed",
   setup: (world) => pair(world, { refuse: false }),
   twins: {
     "leaves-entry": {
@@ -121,9 +123,10 @@ export const connect = {
   },
 };
 
+/** Threads: device, vmm. */
 export const refused = {
   sentence: "The same where the producer refuses every connection.",
-  preemptions: 2,
+  mutexes: "assumed",
   setup: (world) => pair(world, { refuse: true }),
   twins: {
     "leaves-entry": {

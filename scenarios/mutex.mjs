@@ -43,7 +43,9 @@ function everybody(world, names, make) {
   const { threads, words } = cast(world, names, make);
   return {
     threads,
-    end() {
+    end(results) {
+      for (const name of names)
+        if (results[name] !== "in") throw new Error(`${name} was told of a death, and nobody died`);
       const counted = words.get(COUNTER);
       if (counted !== names.length) throw new Error(`${names.length} threads counted to ${counted}`);
       if (words.load(MUTEX) !== 0) throw new Error("the mutex is held by nobody who lives");
@@ -65,6 +67,7 @@ const forgetsWaiters = with_((words) => ({
     words.compareExchange(word, expected, expected === 0 ? value & ~1 : value),
 }));
 
+/** Threads: a, b. */
 export const exclusion = {
   sentence: "Two threads are never inside at once, each gets in, and the word says who is inside.",
   setup: (world) => everybody(world, ["a", "b"], shipped),
@@ -72,6 +75,18 @@ export const exclusion = {
     "looks-then-writes": {
       sentence: "takes the mutex by a load and a store instead of a compare-exchange",
       setup: (world) => everybody(world, ["a", "b"], looksThenWrites),
+    },
+    "wrong-owner": {
+      sentence: "writes another thread's number into the word",
+      setup: (world) =>
+        everybody(
+          world,
+          ["a", "b"],
+          with_((words) => ({
+            compareExchange: (word, expected, value) =>
+              words.compareExchange(word, expected, expected === 0 ? value + 4 : value),
+          })),
+        ),
     },
     "no-wake": {
       sentence: "unlocks without waking the thread that sleeps",
@@ -100,6 +115,7 @@ export const exclusion = {
   },
 };
 
+/** Threads: a, b, c. */
 export const handover = {
   sentence:
     "Of three threads that want the mutex each gets in: no wake-up is lost on the way from one to the next.",
@@ -111,6 +127,48 @@ export const handover = {
     },
   },
 };
+
+/** Threads: a, b, c. Each time limit may pass at any moment, one of them in a schedule. */
+export const timeouts = {
+  sentence: "A time limit that passes lets a thread look whether the owner lives, and it goes on waiting.",
+  timeouts: 1,
+  setup: (world) => everybody(world, ["a", "b", "c"], shipped),
+  twins: {
+    "takes-slow-for-dead": {
+      sentence: "takes an owner that is slow for one that died",
+      setup: (world) =>
+        everybody(world, ["a", "b", "c"], (words, thread) =>
+          shipped(words, {
+            ...thread,
+            isGone: () => true,
+          }),
+        ),
+    },
+    "barges-in": {
+      sentence: "takes the mutex when its time limit has passed",
+      setup: (world) => everybody(world, ["a", "b", "c"], bargesIn),
+    },
+  },
+};
+
+/** The same with two that pass. */
+export const timeoutsTwice = {
+  ...timeouts,
+  sentence: "Two time limits that pass let threads look whether the owner lives, and they go on waiting.",
+  timeouts: 2,
+  long: true,
+};
+
+function bargesIn(words, thread) {
+  return shipped(words, {
+    ...thread,
+    park(word, expected, timeoutMs) {
+      const end = words.wait(word, expected, timeoutMs);
+      if (end === "timed-out") words.store(word, 0);
+      return end;
+    },
+  });
+}
 
 /** Whoever lives got in, and what the mutex guards was healed if its owner died, once. */
 function survivors(world, make) {
@@ -129,6 +187,7 @@ function survivors(world, make) {
   };
 }
 
+/** Threads: a, b, c. */
 export const death = {
   sentence:
     "When a thread dies while it waits, is woken or owns the mutex, the others get in, after a repair where it owned it.",

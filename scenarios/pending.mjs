@@ -51,6 +51,7 @@ const underRaisers = (change) => (hosts) => {
   for (const host of [hosts.a, hosts.b]) host.pending.words = override(host.words, change(host.words));
 };
 
+/** Threads: a, b, relay. */
 export const raise = {
   sentence: "Two irqfds that are raised while the relay takes some out, or goes to sleep, are both injected.",
   setup: (world) => cast(world),
@@ -117,6 +118,7 @@ function news(world, play) {
   };
 }
 
+/** Threads: a, b, relay. */
 export const again = {
   sentence: "An irqfd that is raised again while the relay injects it is injected once more.",
   setup: (world) => news(world),
@@ -137,6 +139,7 @@ export const again = {
   },
 };
 
+/** Threads: a, b, relay. */
 export const summary = {
   sentence:
     "An irqfd far up in the set is found by its summary, however its raise falls in with the relay's look.",

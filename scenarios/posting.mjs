@@ -36,6 +36,7 @@ function cast(world, { vectors, run, play = {} }) {
 const PIR = 16;
 const CONTROL = PIR + 8;
 
+/** Threads: vcpu, device. The second: switch to the wake-up notification while blocking. */
 export const halt = {
   sentence: "An interrupt posted while the vCPU halts is taken, and wakes it if it sleeps.",
   setup: (world) => cast(world, { vectors: [VECTOR], run: (vcpu) => serve(vcpu, [VECTOR]) }),
@@ -96,6 +97,7 @@ export const halt = {
   },
 };
 
+/** Threads: vcpu, device1, device2. The third: clear ON before PIR is drained. */
 export const harvest = {
   sentence: "Of two devices that post while the vCPU harvests neither interrupt is lost.",
   setup: (world) => cast(world, { vectors: [VECTOR, OTHER], run: (vcpu) => serve(vcpu, [VECTOR, OTHER]) }),
@@ -145,6 +147,9 @@ function setsOnFirst(words, record, state) {
   };
 }
 
+/**
+ * Threads: vcpu, device. The first of the interleavings that Linux comments on: clear SN, then look at PIR.
+ */
 export const migration = {
   sentence: "An interrupt posted while the vCPU is put and loaded again is not left in PIR.",
   setup: (world) => migrate(world, {}),
@@ -202,6 +207,7 @@ function poll(vcpu, host) {
   expect(vcpu.acknowledge() === VECTOR, "something is pending, and nothing can be taken");
 }
 
+/** Threads: vcpu, device1, device2. */
 export const death = {
   sentence:
     "When a device dies in the middle of a post, a running vCPU takes the next post of the vector all the same.",
@@ -239,6 +245,7 @@ function kicks(world, play) {
   };
 }
 
+/** Threads: vcpu, vmm. */
 export const kick = {
   sentence: "A kick ends the vCPU's wait, also one that has only begun.",
   setup: (world) => kicks(world),

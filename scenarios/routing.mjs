@@ -44,6 +44,7 @@ function goesByNewRoute(source, host, vm) {
 /** Threads: vmm, device. */
 export const connect = {
   sentence: "A producer that is connected during a routing update posts by the new route after it.",
+  mutexes: "assumed",
   setup: (world) => arrives(world, changesRoute, goesByNewRoute),
   twins: {
     unlocked: {
@@ -66,6 +67,7 @@ function isRelayed(source) {
 /** Threads: vmm, device. The host-wide switch has the part that the CPU of a vCPU has in AVIC: entries are made by it. */
 export const switched = {
   sentence: "A producer that is connected while bypass is switched off is not bypassed after it.",
+  mutexes: "assumed",
   setup: (world) => arrives(world, switchesOff, isRelayed),
   twins: {
     unlocked: {
@@ -106,7 +108,7 @@ function deassigns(world, { signals, break_ = () => {} }) {
 /** Threads: vmm, device. */
 export const deassign = {
   sentence: "At any moment of a deassign, once a routing update has returned nothing comes by the old route.",
-  preemptions: 3,
+  mutexes: "assumed",
   setup: (world) => deassigns(world, { signals: true }),
   twins: {
     "unlinks-first": {
@@ -130,7 +132,7 @@ function unlinksFirst({ vmm }, { vm, irqfd }) {
 export const disconnect = {
   sentence:
     "An interrupt that is deassigned while it is re-routed is un-posted, whatever it was connected with.",
-  preemptions: 3,
+  mutexes: "assumed",
   setup: (world) => deassigns(world, { signals: false }),
   twins: {
     "by-what-it-was": {

@@ -33,6 +33,7 @@ function deassigns(world, { fence = true, fenceAll = true } = {}) {
   };
 }
 
+/** Threads: vmm, device. */
 export const deassign = {
   sentence: "When deassign has returned, no signal, not even one in flight, sets anything in the vCPU.",
   setup: (world) => deassigns(world),
@@ -44,7 +45,7 @@ export const deassign = {
   },
 };
 
-/** The same where the fence looks a limited number of times, and then sleeps. */
+/** Threads: vmm, device. The same where the fence looks a limited number of times, and then sleeps. */
 export const fence = {
   sentence: "A deassign that has to sleep until a signal is through is woken when it is.",
   relax: "pass",
@@ -85,6 +86,7 @@ function unregisters(world, fenced = true) {
   };
 }
 
+/** Threads: vmm, device. */
 export const unregister = {
   sentence: "When unregister has returned in one thread, no signal of the other sets anything in the vCPU.",
   setup: (world) => unregisters(world),
@@ -116,6 +118,7 @@ function reroutes(world, fenced = true) {
   };
 }
 
+/** Threads: vmm, device. */
 export const reroute = {
   sentence:
     "A signal during a routing update goes by the old route or by the new one, and by the old one never after it.",
@@ -150,6 +153,7 @@ function switches(world, listens, break_ = () => {}) {
   };
 }
 
+/** Threads: vmm, device, relay. */
 export const switched = {
   sentence: "A signal while bypass is switched off arrives, posted or relayed.",
   setup: (world) => switches(world, true),
@@ -191,6 +195,7 @@ function assigns(world, break_ = () => {}) {
   };
 }
 
+/** Threads: vmm, writer, relay. The fourth, with irqfd/count: assign while the eventfd is counting. */
 export const assign = {
   sentence:
     "A write to an eventfd while an irqfd is assigned to it arrives, whether the irqfd saw it or found its count.",
@@ -245,6 +250,7 @@ function deassignsListening(world, break_ = () => {}) {
   };
 }
 
+/** Threads: vmm, writer, relay. The fifth: deactivation while signalled. */
 export const relayed = {
   sentence:
     "When deassign has returned, the relay injects nothing more for the irqfd, though a write is under way.",
@@ -287,6 +293,7 @@ function race(world, break_ = () => {}) {
   };
 }
 
+/** Threads: vmm, other. */
 export const assignrace = {
   sentence: "A deassign that finds an irqfd half assigned waits for it, and takes away the whole of it.",
   setup: (world) => race(world),

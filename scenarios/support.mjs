@@ -88,7 +88,11 @@ export function lawless(world) {
       return world.discipline;
     },
     set discipline(rules) {
-      world.discipline = { name: (word) => rules.name(word), objection: () => undefined };
+      world.discipline = {
+        name: (word) => rules.name(word),
+        isMutex: (word) => rules.isMutex(word),
+        objection: () => undefined,
+      };
     },
   };
 }

@@ -71,14 +71,17 @@ export class Manager {
 
   /** The mirror image for a consumer. */
   unregisterConsumer(consumer: number): void {
-    const { words, mutex } = this.memory;
+    const { words, mutex, thread } = this.memory;
     let producer = 0;
-    const owner = mutex.guard(() => {
+    let owner = 0;
+    const registered = mutex.guard(() => {
       producer = words.get(consumer + Consumer.producer);
-      this.removeConsumer(consumer);
-      return producer === 0 ? 0 : words.get(producer + Producer.owner);
+      if (producer !== 0) owner = words.get(producer + Producer.owner);
+      return this.removeConsumer(consumer);
     });
     if (owner !== 0) this.fence(producer, owner);
+    // Its producer may just have been unregistered by another thread, whose fence is not through: nothing names it here.
+    else if (registered) thread.quiesce();
   }
 
   /**
@@ -180,15 +183,17 @@ export class Manager {
     return words.get(producer + Producer.owner);
   }
 
-  private removeConsumer(consumer: number): void {
+  /** Returns whether the consumer was registered. */
+  private removeConsumer(consumer: number): boolean {
     const { words } = this.memory;
     const eventfd = words.get(consumer + Consumer.eventfd);
-    if (eventfd === 0) return;
+    if (eventfd === 0) return false;
     const producer = words.get(consumer + Consumer.producer);
     if (producer !== 0) this.disconnect(producer, consumer);
     this.erase(this.consumers, this.index(eventfd), consumer);
     words.set(consumer + Consumer.eventfd, 0);
     if (producer !== 0) this.end();
+    return true;
   }
 
   /** Returns the thread to fence. */

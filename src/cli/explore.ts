@@ -113,7 +113,7 @@ async function exploreAll(names: readonly string[], options: Options): Promise<v
   const failed = reports.filter(({ passed }) => !passed);
   if (options.json)
     process.stdout.write(
-      `${JSON.stringify({ reports, leftOut: [...left], passed: failed.length === 0 }, null, 2)}\n`,
+      `${JSON.stringify({ reports, museum: exhibits(chosen, reports), leftOut: [...left], passed: failed.length === 0 }, null, 2)}\n`,
     );
   else if (options.museum) process.stdout.write(museumText(exhibits(chosen, reports)) + leftOut(left));
   else process.stdout.write(summary(reports, (performance.now() - started) / 1000) + leftOut(left));

@@ -39,4 +39,6 @@ export const hasEnded = ({ status }: ThreadWords): boolean =>
   status === Status.done || status === Status.dead;
 
 const isReady = (thread: ThreadWords) =>
-  thread.status === Status.ready || (thread.status === Status.relaxing && thread.sawChange());
+  thread.status === Status.ready ||
+  (thread.status === Status.relaxing && thread.sawChange()) ||
+  (thread.status === Status.blocked && thread.sawMutexFree());

@@ -26,6 +26,7 @@ export function fingerprint(
     if (status === Status.dead) told = 0;
     else if (status === Status.done) told = textPrint(thread.result, seed);
     else told = half === 0 ? thread.low : thread.high;
+    if (status === Status.blocked) told = scatter(told, thread.waitWord, seed);
     if (status === Status.asleep)
       told = scatter(told, thread.waitWord * 16 + players.rank(thread) * 2 + thread.waitTimed, seed);
     hash = scatter(hash, told ^ status, seed);

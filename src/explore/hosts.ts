@@ -79,6 +79,11 @@ class HostDiscipline implements Discipline {
     return this.place(word).name;
   }
 
+  isMutex(word: number): boolean {
+    const { pool, record } = this.place(word);
+    return word === Header.mutex || (pool === "vm" && word === record + Vm.mutex);
+  }
+
   objection(
     access: Access,
     word: number,

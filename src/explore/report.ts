@@ -18,7 +18,8 @@ export interface Report {
   readonly extent: "exhaustive" | "bounded" | "interrupted" | "violated";
   /** What it is bounded by, where it is. */
   readonly bounds: readonly string[];
-  /** What is taken for granted about waits. */
+  /** What is taken for granted about mutexes and about waits. */
+  readonly mutexes: "explored" | "assumed";
   readonly timeLimits: "never pass" | "pass when nothing else can happen" | "pass at any moment, as bounded";
   readonly seconds: number;
   readonly violation: { readonly message: string; readonly id: string; readonly steps: number } | undefined;
@@ -42,12 +43,13 @@ export interface Subject {
 
 /** The shipped code of a scenario and its twins. */
 export function subjectsOf(name: string, scenario: Scenario): Subject[] {
-  const { preemptions, kills, timeouts, relax, long = false } = scenario;
+  const { preemptions, kills, timeouts, relax, mutexes, long = false } = scenario;
   const settings: ExploreSettings = {
     ...(preemptions === undefined ? {} : { preemptions }),
     ...(kills === undefined ? {} : { kills }),
     ...(timeouts === undefined ? {} : { timeouts }),
     ...(relax === undefined ? {} : { relax }),
+    ...(mutexes === undefined ? {} : { mutexes }),
   };
   const shipped = {
     name,
@@ -97,6 +99,7 @@ export function exploreSubject(subject: Subject, more: ExploreSettings = {}): Re
           ? "bounded"
           : "exhaustive",
     bounds,
+    mutexes: settings.mutexes ?? "explored",
     timeLimits: TIME_LIMITS[typeof settings.timeouts === "number" ? "any" : (settings.timeouts ?? "never")],
     seconds,
     violation,
@@ -154,13 +157,14 @@ export function reportText(report: Report): string {
   const lines = [`${mark} ${twin ? "  twin " : ""}${name}: ${sentence}`];
   if (violation === undefined) {
     const killed = tally.killed > 0 ? `, ${count(tally.killed)} of them with a death` : "";
+    const assumed = report.mutexes === "assumed" ? ", mutexes are taken for granted" : "";
     const miss =
       tally.missProbability > 1e-9
         ? `, chance of a missed state ${tally.missProbability.toExponential(0)}`
         : "";
     lines.push(
       `       ${threads.length} threads, up to ${tally.depth} steps; ${where} stand for ${count(tally.schedules)} schedules${killed}`,
-      `       ${how} in ${seconds.toFixed(2)} s (${rate}); time limits ${report.timeLimits}${miss}`,
+      `       ${how} in ${seconds.toFixed(2)} s (${rate}); time limits ${report.timeLimits}${assumed}${miss}`,
     );
     if (twin) lines.push("       NOT CAUGHT: this twin is wrong, and no schedule shows it");
   } else if (twin) {

@@ -49,6 +49,12 @@ export interface ScenarioOptions {
    * once, for loops that look a limited number of times and then do something else.
    */
   readonly relax?: "wait" | "pass";
+  /**
+   * How the host's mutexes are taken. `explored` (the default): instruction by instruction. `assumed`: whoever wants one
+   * waits, in one step, until it is free; that the shipped mutex does this and no more is what the scenarios of `mutex`
+   * show. States are far fewer then. Not with `kills`.
+   */
+  readonly mutexes?: "explored" | "assumed";
 }
 
 export interface Scenario extends ScenarioOptions {
@@ -66,6 +72,8 @@ export interface Scenario extends ScenarioOptions {
 export interface Discipline {
   /** What to call a word in a chart. */
   name(word: number): string;
+  /** Is it the word of a mutex, 0 while that is free? */
+  isMutex?(word: number): boolean;
   /**
    * Why this access breaks the rules, or undefined. `thread` counts from 0, in the order in which the setup named them;
    * `lastSet` tells what it last wrote to a guarded word.

@@ -32,6 +32,7 @@ export class Simulation implements Stage {
   /** One schedule is followed: no thread goes on by itself, and known states do not end it. */
   single = false;
   readonly relaxPasses: boolean;
+  private readonly assumesMutexes: boolean;
   readonly tally = newTally();
   readonly threads: readonly ThreadWords[];
   memory: ExploredMemory;
@@ -48,7 +49,7 @@ export class Simulation implements Stage {
     setup: (world: World) => Cast,
     private readonly settings: SimulationSettings,
   ) {
-    const { reduce = true, relax = "wait", kills = [] } = settings;
+    const { reduce = true, relax = "wait", kills = [], mutexes = "explored" } = settings;
     const world = new ExploredWorld(this, reduce);
     this.memory = new ExploredMemory(new Int32Array(0), false);
     this.cast = setup(world);
@@ -56,6 +57,9 @@ export class Simulation implements Stage {
     this.players = new Players(this.cast, world, kills);
     this.threads = this.players.threads;
     this.relaxPasses = relax === "pass";
+    this.assumesMutexes = mutexes === "assumed";
+    if (this.assumesMutexes && kills.length > 0)
+      throw new Error("a thread may die in a mutex: explore the mutexes where there are kills");
     this.visited = reduce ? new Visited() : undefined;
     this.direct = false;
   }
@@ -105,6 +109,7 @@ export class Simulation implements Stage {
       this.reach(place.last === index ? -1 : place.last);
     } else {
       if (thread.status === Status.relaxing) thread.wakeFromRelax();
+      else if (thread.status === Status.blocked) thread.status = Status.ready;
       if (this.runBody(index, -1)) {
         thread.status = Status.done;
         this.endStep();
@@ -148,6 +153,10 @@ export class Simulation implements Stage {
   touches(word: number, how: Touch): void {
     // Atomic uses matter only where something else may use the same word plainly, which a discipline says.
     if (how !== 2 || this.discipline !== undefined) this.touching.add(word, how);
+  }
+
+  assumes(word: number): boolean {
+    return this.assumesMutexes && this.discipline?.isMutex?.(word) === true;
   }
 
   violated(message: string): void {
@@ -231,11 +240,10 @@ export class Simulation implements Stage {
   private finish(): void {
     const stuck = this.threads.filter((thread, index) => !this.players.daemons[index] && !hasEnded(thread));
     if (stuck.length > 0) {
-      const where = stuck.map(({ name, status, waitWord }) =>
-        status === Status.asleep
-          ? `${name} sleeps on ${this.nameOf(waitWord)}`
-          : `${name} waits for a change`,
-      );
+      const where = stuck.map(({ name, status, waitWord }) => {
+        if (status === Status.relaxing) return `${name} waits for a change`;
+        return `${name} ${status === Status.asleep ? "sleeps on" : "waits for"} ${this.nameOf(waitWord)}`;
+      });
       this.violated(`deadlock: ${where.join(", ")}, and nobody can go on`);
       return;
     }

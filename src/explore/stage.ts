@@ -15,6 +15,8 @@ export const enum Status {
   relaxing = 2,
   done = 3,
   dead = 4,
+  /** It waits for a mutex that is assumed to work. */
+  blocked = 5,
 }
 
 /** What the threads of an exploration share. */
@@ -24,6 +26,8 @@ export interface Stage {
   readonly direct: boolean;
   readonly discipline: Discipline | undefined;
   readonly relaxPasses: boolean;
+  /** Is it the word of a mutex that is assumed to work? */
+  assumes(word: number): boolean;
   readonly trace: ((performed: Performed) => void) | undefined;
   /** The thread that runs. */
   readonly running: number;

@@ -101,6 +101,7 @@ export class ThreadWords extends Log implements Words {
     }
     const { memory } = this.stage;
     const old = memory.view[word]!;
+    if (old !== 0 && expected === 0 && !this.stage.direct && this.stage.assumes(word)) this.block(word);
     const now = old === (expected | 0) ? value | 0 : old;
     this.begin(Op.compareExchange, word, now === old ? "read" : "change", value);
     if (now !== old) memory.write(word, now);
@@ -210,6 +211,11 @@ export class ThreadWords extends Log implements Words {
     this.keep(Op.wait, this.waitWord, code, 0);
   }
 
+  /** Is the mutex free that it waits for? */
+  sawMutexFree(): boolean {
+    return this.stage.memory.view[this.waitWord] === 0;
+  }
+
   /** Goes on from `relax`. */
   wakeFromRelax(): void {
     this.status = Status.ready;
@@ -238,7 +244,7 @@ export class ThreadWords extends Log implements Words {
     return this.end(op, word, old, now, value);
   }
 
-  /** Before an atomic access that is not in the log. */
+  /** Before an atomic access that is not in the log; without `access` it is none of a word, but a question to the platform. */
   private begin(op: Op, word: number, access: Access | undefined, value: number): void {
     if (this.stage.direct) return;
     this.goOn(op, word);
@@ -246,7 +252,7 @@ export class ThreadWords extends Log implements Words {
     const objection =
       access && this.stage.discipline?.objection(access, word, value, this.index, this.lastSet);
     if (objection !== undefined) this.object(objection);
-    this.stage.touches(word, 2);
+    if (access !== undefined) this.stage.touches(word, 2);
     this.spent = true;
   }
 
@@ -287,8 +293,9 @@ export class ThreadWords extends Log implements Words {
   }
 
   private keep(op: Op, word: number, result: number | bigint, after: number | bigint): void {
+    // No throw: it may be a wake-up, for which the thread's code does not run.
     if (this.length >= ACCESS_LIMIT)
-      this.object(`thread ${this.name} has made ${ACCESS_LIMIT} accesses: does it ever end?`);
+      this.stage.violated(`thread ${this.name} has made ${ACCESS_LIMIT} accesses: does it ever end?`);
     this.append(op, word, result, after);
   }
 
@@ -298,6 +305,15 @@ export class ThreadWords extends Log implements Words {
     this.waitWord = word;
     this.waitTimed = timeoutMs === Infinity ? 0 : 1;
     this.stage.trace?.({ thread: this.index, op: Op.wait, word, operands: [expected], result: -1 });
+    this.pause();
+  }
+
+  /** Waits for a mutex without taking it: that is a step of its own, and leaves nothing in the log. */
+  private block(word: number): never {
+    this.goOn(Op.compareExchange, word);
+    this.status = Status.blocked;
+    this.waitWord = word;
+    this.stage.trace?.({ thread: this.index, op: Op.wait, word, operands: [0], result: -1 });
     this.pause();
   }
 

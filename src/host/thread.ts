@@ -172,7 +172,8 @@ export class ThisThread implements MutexThread {
    */
   fence(inflight: number, what: number): void {
     const { words } = this;
-    for (let look = 0; look < FENCE_LOOKS; look++) {
+    const looks = this.mayBlock && this.platform.cores < 2 ? 0 : FENCE_LOOKS;
+    for (let look = 0; look < looks; look++) {
       if ((words.load(inflight) & ~WAITED) !== what) return;
       words.relax();
     }

@@ -73,7 +73,8 @@ export function notifyForIt(host: BypassHost, gone: number): void {
   // Its write may have taken the count out of an eventfd, and not made the irqfd pending yet.
   const irqfd = pools.eventfd.has(writing) ? words.load(writing + Eventfd.irqfd) & ~LEAVING : 0;
   if (irqfd !== 0) pending.raise(irqfd);
-  for (const consumer of liveNow(host, pools.consumer)) pending.resume(consumer, consumer === writing);
+  // Under the host mutex, so that nobody gives the record back meanwhile.
+  host.forEachLive(pools.consumer, (consumer) => pending.resume(consumer, consumer === writing));
   for (const eventfd of liveNow(host, pools.eventfd)) words.notify(eventfd + Eventfd.sequence);
   for (const vm of liveNow(host, pools.vm)) words.notify(vm + Vm.mutex);
   for (const word of [Header.mutex, Header.repair, Header.doorbell, Header.changes]) words.notify(word);

@@ -132,6 +132,29 @@ test("--list names everything, --museum the bugs that Linux had", () => {
   assert.equal(status, 0);
   assert.match(
     stdout,
-    /c112b5f50232, 2019: .*\n {4}found after \d+ steps; the shipped code: [\d,]+ schedules without it/,
+    /2019 {2}c112b5f50232: .*\n {6}posting\/migration\/keeps-on-clear\n {6}found after \d+ schedules: deadlock: .*\n {6}the shipped code survives all [\d,]+ schedules/,
   );
+  assert.match(stdout, /\n(\d+) of \1 bugs found, \1 of \1 survived by the shipped code\n$/);
+  const { museum } = JSON.parse(run("--museum", "--json", "posting/migration").stdout);
+  assert.equal(museum.length, 1);
+  assert.equal(museum[0].id, "c112b5f50232");
+  assert.ok(museum[0].foundAfter > 0 && museum[0].survives > museum[0].foundAfter && museum[0].exhaustive);
+});
+
+test("what takes long is left out and said to be, unless it is named or asked for", () => {
+  const slow = join(folder, "slow.mjs");
+  const twice = readFileSync(mine, "utf8").replace("export const count = {", "export const quick = {");
+  writeFileSync(slow, `${twice}export const slow = { ...quick, long: true };\n`);
+  const all = run("./slow.mjs");
+  assert.equal(all.status, 0, all.stderr);
+  assert.match(all.stdout, /1 of 1 scenarios hold, 1 of 1 twins caught/);
+  assert.match(
+    all.stdout,
+    /left out, because they take longer: \.\/slow\.mjs\/slow; --long runs them, too\n/,
+  );
+  assert.match(run("./slow.mjs", "--long").stdout, /2 of 2 scenarios hold, 2 of 2 twins caught/);
+  assert.match(run("./slow.mjs/slow").stdout, /1 of 1 scenarios hold/);
+  assert.match(run("./slow.mjs/slow/torn").stdout, /1 of 1 twins caught/);
+  assert.match(run("./slow.mjs", "--list").stdout, /slow: Both updates are there\. \(--long\)\n/);
+  assert.deepEqual(JSON.parse(run("./slow.mjs", "--json").stdout).leftOut, ["./slow.mjs/slow"]);
 });

@@ -1,15 +1,12 @@
-// Every scenario of the package holds, and each of its twins is caught.
-import assert from "node:assert/strict";
+// Every scenario of the package that takes no more than a few seconds.
 import { test } from "node:test";
-import { exploreSubject, replayId, reportText, subjects } from "#src/explore/index.js";
+import { subjects } from "#src/explore/index.js";
+import { testSubjects } from "./scenarios.js";
 
-for (const subject of await subjects([])) {
-  test(`${subject.name}${subject.twin ? " is caught" : " holds"}`, async (t) => {
-    const report = exploreSubject(subject);
-    t.diagnostic(reportText(report).split("\n").slice(1).join(" ").trim());
-    assert.ok(report.passed, reportText(report));
-    if (!subject.twin) return;
-    const again = await replayId(report.violation!.id);
-    assert.notEqual(again.violation, undefined, "its schedule shows nothing when it is run again");
-  });
-}
+const all = await subjects([]);
+testSubjects(all.filter(({ long }) => !long));
+
+test("scenarios that take longer", (t) => {
+  const left = new Set(all.filter(({ long }) => long).map(({ scenario }) => scenario));
+  t.diagnostic(`left out: ${[...left].join(", ")}; npm run test:long runs them`);
+});

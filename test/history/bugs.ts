@@ -35,7 +35,7 @@ const analogue = (id: string, was: string, here: string, scenario?: string): Bug
 export const BUGS: readonly Bug[] = [
   tested("A1", "each registration walked all consumers under one mutex (8394b32faecd)"),
   tested("A2", "a producer that failed to register took away another's (2b521d86ee80)", "manager/exclusive"),
-  tested("A3", "a consumer that failed to register took away another's (4f3dbdf47e15)", "manager/exclusive"),
+  tested("A3", "a consumer that failed to register took away another's (4f3dbdf47e15)", "ends/four"),
   tested("A4", "nothing was started again after a failed connect (e44b49f623c7)"),
   tested("A5", "vDPA unregistered by the new eventfd's key (CVE-2024-47748)"),
   analogue("A6", "vDPA registered under a spinlock (2020)", "a thread that may not block is the context in which nothing may sleep"),

@@ -1,0 +1,89 @@
+// Mutexes that are taken for granted: the same outcomes as with the real ones, in fewer states.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Explorer, type ExploreSettings, hosts, type World } from "#src/explore/index.js";
+import { Header } from "#src/host/layout.js";
+import type { Host } from "#src/vm/host.js";
+
+type Threads = Readonly<Record<string, (host: Host) => unknown>>;
+
+/** Explores threads over one host; `end` gets what each returned. */
+function explore(threads: Threads, settings: ExploreSettings, end: (results: object) => void = () => {}) {
+  const explorer = new Explorer((world: World) => {
+    const names = Object.keys(threads) as [string, ...string[]];
+    const seen = hosts(world, names);
+    const bodies = names.map((name) => [name, () => threads[name]!(seen[name]!)] as const);
+    return { threads: Object.fromEntries(bodies), end };
+  }, settings);
+  explorer.explore();
+  return explorer;
+}
+
+/** Takes the mutex twice, and notes who had it before by a word that it guards, and how far all are by one that it does not. */
+const enters = (id: number) => (host: Host) => {
+  const { words, mutex } = host;
+  const seen: number[] = [];
+  for (let i = 0; i < 2; i++) {
+    mutex.guard(() => {
+      seen.push(words.load(Header.ticks));
+      words.store(Header.ticks, id);
+    });
+    seen.push(words.add(Header.watchers, 1));
+  }
+  return seen.join();
+};
+
+function outcomes(mutexes: "explored" | "assumed") {
+  const found = new Set<string>();
+  const explorer = explore({ a: enters(1), b: enters(2) }, { mutexes }, (results) => {
+    found.add(JSON.stringify(results));
+  });
+  assert.equal(explorer.violation, undefined);
+  return { found: [...found].sort(), states: explorer.tally.states };
+}
+
+test("what can come of two threads is the same with real mutexes and with assumed ones", () => {
+  const explored = outcomes("explored");
+  const assumed = outcomes("assumed");
+  assert.ok(explored.found.length > 10);
+  assert.deepEqual(assumed.found, explored.found);
+  assert.ok(assumed.states < explored.states);
+});
+
+test("two sections have two orders, each with and without a wait", () => {
+  const enter = ({ mutex }: Host) => mutex.guard(() => {});
+  const { tally, violation } = explore({ a: enter, b: enter }, { mutexes: "assumed", reduce: false });
+  assert.equal(violation, undefined);
+  assert.equal(tally.schedules, 4);
+});
+
+test("whoever waits for a mutex that is never given back is named", () => {
+  const keeps = ({ words, thread }: Host) => words.compareExchange(Header.mutex, 0, thread.lockId << 1);
+  const enter = ({ mutex }: Host) => mutex.guard(() => {});
+  const { violation } = explore({ a: keeps, b: enter }, { mutexes: "assumed" });
+  assert.equal(violation?.message, "deadlock: b waits for mutex, and nobody can go on");
+});
+
+test("a thread that may die needs the real one", () => {
+  const enter = ({ mutex }: Host) => mutex.guard(() => {});
+  assert.throws(() => explore({ a: enter }, { mutexes: "assumed", kills: ["a"] }), /explore the mutexes/);
+});
+
+test("asking whether a thread lives touches no word, whatever its number", () => {
+  const explorer = new Explorer((world) => {
+    world.memory(2);
+    const platform = world.platform("a");
+    const words = world.words("b");
+    return {
+      threads: {
+        a: () => platform.alive({ pid: 1, tid: 2, startTime: 0, worker: 0 }),
+        b() {
+          words.set(1, 1);
+          words.add(0, 1);
+        },
+      },
+    };
+  });
+  explorer.explore();
+  assert.equal(explorer.violation, undefined);
+});
