@@ -1,10 +1,10 @@
 import type { EventfdContext } from "../eventfd/context.js";
 import { dropContext, holdContext } from "../eventfd/context.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Injection, Producer as P, Vcpu } from "../host/layout.js";
-import { post } from "../posting/descriptor.js";
-import { Mode, modeOf, targetOf, vectorOf } from "../posting/irte.js";
+import { Injection, Producer as P } from "../host/layout.js";
+import { Mode, modeOf, targetOf } from "../posting/irte.js";
 import type { Reason } from "../posting/reason.js";
+import { signal } from "../posting/signal.js";
 import type { BypassHost } from "./bypass-host.js";
 import { type Path, pathOf, reasonOfProducer } from "./path.js";
 
@@ -15,6 +15,10 @@ import { type Path, pathOf, reasonOfProducer } from "./path.js";
 export class Producer implements Disposable {
   private readonly host: BypassHost;
   private readonly record: number;
+  /** What a signal needs, so that it has not far to look: where the host and its vCPUs start, and the in-flight word. */
+  private readonly base: number;
+  private readonly vcpus: number;
+  private readonly inflight: number;
   /** The eventfd it is registered under. */
   private eventfd: EventfdContext | undefined;
   private disposed = false;
@@ -22,6 +26,9 @@ export class Producer implements Disposable {
   private constructor(host: BypassHost, record: number) {
     this.host = host;
     this.record = record;
+    this.base = host.handle.byteOffset;
+    this.vcpus = host.pools.vcpu.base;
+    this.inflight = host.thread.signalling;
   }
 
   /**
@@ -80,23 +87,13 @@ export class Producer implements Disposable {
    * is not registered.
    */
   signal(): void {
-    const { words, thread, pools } = this.host;
     if (this.eventfd === undefined) throw this.notRegistered();
-    // Announced before the entry is read: whoever changes the entry waits for this signal to be through.
-    words.store(thread.signalling, this.record);
-    const irte = words.load(this.record + P.irte);
-    const mode = modeOf(irte);
-    try {
-      if (mode === Mode.posted) {
-        post(words, pools.vcpu.base + targetOf(irte) * Vcpu.words, vectorOf(irte));
-      } else if (mode === Mode.injected) {
-        this.inject(pools.injection.at(targetOf(irte)));
-      } else {
-        this.eventfd.signal();
-      }
-    } finally {
-      thread.leave(thread.signalling);
-    }
+    const { compiled, words } = this.host;
+    const irte =
+      compiled === undefined
+        ? signal(words, this.inflight, this.record, this.vcpus)
+        : compiled.signal(this.base, this.inflight, this.record, this.vcpus);
+    if (modeOf(irte) !== Mode.posted) this.signalElsewhere(this.eventfd, irte);
   }
 
   get registered(): boolean {
@@ -123,6 +120,17 @@ export class Producer implements Disposable {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  /** The rest of a signal that is not posted: it is announced already. */
+  private signalElsewhere(eventfd: EventfdContext, irte: number): void {
+    const { pools, thread } = this.host;
+    try {
+      if (modeOf(irte) === Mode.injected) this.inject(pools.injection.at(targetOf(irte)));
+      else eventfd.signal();
+    } finally {
+      thread.leave(this.inflight);
+    }
   }
 
   private inject(injection: number): void {

@@ -5,6 +5,8 @@
  *
  * A running vCPU looks at ON by itself. A blocked one has switched NV to the wake-up vector, and whoever sets ON
  * then wakes it. A preempted one has SN set, and looks at PIR when it is loaded again.
+ *
+ * `post`, `pending` and `harvest` are compiled to WebAssembly as well (`scripts/compile.mjs`), from these very lines.
  */
 import { Descriptor, Vcpu } from "../host/layout.js";
 import type { Words } from "../host/words.js";
@@ -24,9 +26,17 @@ export const KICKED = 1;
 export const NMI = 2;
 const WAKE = 4;
 
-const controlOf = (vcpu: number) => vcpu + Vcpu.descriptor + Descriptor.control;
-const pirOf = (vcpu: number) => vcpu + Vcpu.descriptor + Descriptor.pir;
-const withNv = (control: number, vector: number) => (control & ~NV_MASK) | (vector << NV_SHIFT);
+function controlOf(vcpu: number): number {
+  return vcpu + Vcpu.descriptor + Descriptor.control;
+}
+
+function pirOf(vcpu: number): number {
+  return vcpu + Vcpu.descriptor + Descriptor.pir;
+}
+
+function withNv(control: number, vector: number): number {
+  return (control & ~NV_MASK) | (vector << NV_SHIFT);
+}
 
 /** Makes a new descriptor one of a vCPU that is not loaded. */
 export function initialise(words: Words, vcpu: number): void {

@@ -21,7 +21,7 @@ export interface HostOptions extends MemoryOptions {
 }
 
 /** Options of a thread that joins a host. */
-export interface AttachOptions extends Pick<HostOptions, "kinds" | "platform" | "words"> {}
+export interface AttachOptions extends Pick<HostOptions, "kinds" | "platform" | "words" | "fastPath"> {}
 
 /** One eventfd with its two ends, as `host.interrupts()` lists it. */
 export interface Interrupt {
