@@ -2,9 +2,10 @@ import type { EventfdContext } from "../eventfd/context.js";
 import { dropContext, holdContext } from "../eventfd/context.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Injection, Producer as P } from "../host/layout.js";
+import { signal } from "../posting/fast-path.js";
 import { Mode, modeOf, targetOf } from "../posting/irte.js";
 import type { Reason } from "../posting/reason.js";
-import { signal } from "../posting/signal.js";
+
 import type { BypassHost } from "./bypass-host.js";
 import { type Path, pathOf, reasonOfProducer } from "./path.js";
 
@@ -15,10 +16,6 @@ import { type Path, pathOf, reasonOfProducer } from "./path.js";
 export class Producer implements Disposable {
   private readonly host: BypassHost;
   private readonly record: number;
-  /** What a signal needs, so that it has not far to look: where the host and its vCPUs start, and the in-flight word. */
-  private readonly base: number;
-  private readonly vcpus: number;
-  private readonly inflight: number;
   /** The eventfd it is registered under. */
   private eventfd: EventfdContext | undefined;
   private disposed = false;
@@ -26,9 +23,6 @@ export class Producer implements Disposable {
   private constructor(host: BypassHost, record: number) {
     this.host = host;
     this.record = record;
-    this.base = host.handle.byteOffset;
-    this.vcpus = host.pools.vcpu.base;
-    this.inflight = host.thread.signalling;
   }
 
   /**
@@ -88,11 +82,8 @@ export class Producer implements Disposable {
    */
   signal(): void {
     if (this.eventfd === undefined) throw this.notRegistered();
-    const { compiled, words } = this.host;
-    const irte =
-      compiled === undefined
-        ? signal(words, this.inflight, this.record, this.vcpus)
-        : compiled.signal(this.base, this.inflight, this.record, this.vcpus);
+    const { host, record } = this;
+    const irte = signal(host, host.thread.signalling, record, host.pools.vcpu.base);
     if (modeOf(irte) !== Mode.posted) this.signalElsewhere(this.eventfd, irte);
   }
 
@@ -129,7 +120,7 @@ export class Producer implements Disposable {
       if (modeOf(irte) === Mode.injected) this.inject(pools.injection.at(targetOf(irte)));
       else eventfd.signal();
     } finally {
-      thread.leave(this.inflight);
+      thread.leave(thread.signalling);
     }
   }
 

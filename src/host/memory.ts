@@ -59,6 +59,8 @@ const PAGE = 65536;
  */
 export class HostMemory {
   readonly handle: HostHandle;
+  /** Where the host starts in the memory, in bytes. */
+  readonly base: number;
   readonly platform: Platform;
   readonly words: Words;
   /** The fast path as WebAssembly; undefined where it is TypeScript. The explorer sets another one, over `words`. */
@@ -73,6 +75,7 @@ export class HostMemory {
 
   protected constructor(handle: HostHandle, options: MemoryOptions, kinds: readonly Kind[], create: boolean) {
     this.handle = handle;
+    this.base = handle.byteOffset;
     this.platform = options.platform ?? nodePlatform() ?? webPlatform();
     const buffer = sharedBuffer(handle.memory);
     const access = options.words ?? ((...view) => new SharedWords(...view));

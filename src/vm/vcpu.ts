@@ -2,6 +2,7 @@ import { IrqBypassError } from "../host/errors.js";
 import { Descriptor, Vcpu as V, Vm, VmFlag } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import * as descriptor from "../posting/descriptor.js";
+import { harvest, pending } from "../posting/fast-path.js";
 import { isLevel } from "./delivery.js";
 import { accept, deliverable, endOfInterrupt, processorPriority } from "./lapic.js";
 import { acknowledge } from "./resample.js";
@@ -87,7 +88,7 @@ export class Vcpu extends VcpuRef implements Disposable {
 
   /** Is anything posted that has not been taken? One load, for the loop of a running vCPU. */
   pending(): boolean {
-    return descriptor.pending(this.memory.words, this.record);
+    return pending(this.memory, this.record);
   }
 
   /**
@@ -149,7 +150,7 @@ export class Vcpu extends VcpuRef implements Disposable {
   acknowledge(): number | undefined {
     this.checkApic("acknowledge");
     const { words } = this.memory;
-    descriptor.harvest(words, this.record, this.record + V.irr);
+    harvest(this.memory, this.record, this.record + V.irr);
     const vector = deliverable(words, this.record);
     if (vector < 0) return undefined;
     accept(words, this.record, vector);
@@ -211,9 +212,11 @@ export class Vcpu extends VcpuRef implements Disposable {
     }
     const { words } = this.memory;
     const irr = this.record + V.irr;
-    const any = descriptor.harvest(words, this.record, irr);
+    const any = harvest(this.memory, this.record, irr);
     for (let i = 0; any && i < PIR_WORDS; i++) {
-      into[i]! |= words.get(irr + i);
+      const bits = words.get(irr + i);
+      if (bits === 0) continue;
+      into[i]! |= bits;
       words.set(irr + i, 0);
     }
     return any;
@@ -235,8 +238,8 @@ export class Vcpu extends VcpuRef implements Disposable {
   private ready(): boolean {
     const { words } = this.memory;
     this.checkRunning();
-    if (this.bare) return descriptor.pending(words, this.record);
-    descriptor.harvest(words, this.record, this.record + V.irr);
+    if (this.bare) return this.pending();
+    harvest(this.memory, this.record, this.record + V.irr);
     return deliverable(words, this.record) >= 0;
   }
 
