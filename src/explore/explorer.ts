@@ -110,8 +110,8 @@ export class Explorer implements Stage {
     setup: (world: World) => Cast,
     private readonly settings: ExploreSettings = {},
   ) {
-    const { reduce = true, relax = "wait", kills = [] } = settings;
-    const world = new ExploredWorld(this, reduce);
+    const { reduce = true, relax = "wait", kills = [], compiled = false } = settings;
+    const world = new ExploredWorld(this, reduce, compiled);
     this.memory = new ExploredMemory(new Int32Array(0), false);
     this.cast = setup(world);
     if (world.explored === undefined)

@@ -37,12 +37,13 @@ export interface Subject {
 
 /** The shipped code of a scenario and its twins. */
 export function subjectsOf(name: string, scenario: Scenario): Subject[] {
-  const { preemptions, kills, timeouts, relax } = scenario;
+  const { preemptions, kills, timeouts, relax, compiled } = scenario;
   const settings: ExploreSettings = {
     ...(preemptions === undefined ? {} : { preemptions }),
     ...(kills === undefined ? {} : { kills }),
     ...(timeouts === undefined ? {} : { timeouts }),
     ...(relax === undefined ? {} : { relax }),
+    ...(compiled === undefined ? {} : { compiled }),
   };
   const shipped = {
     name,

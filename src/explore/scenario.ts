@@ -49,6 +49,11 @@ export interface ScenarioOptions {
    * once, for loops that look a limited number of times and then do something else.
    */
   readonly relax?: "wait" | "pass";
+  /**
+   * Hosts run the fast path that is compiled to WebAssembly (default: the TypeScript one), with each of its instructions that
+   * touches memory rewritten into a call of the words.
+   */
+  readonly compiled?: boolean;
 }
 
 export interface Scenario extends ScenarioOptions {
