@@ -31,8 +31,8 @@ export function pending(memory: Memory, vcpu: number): boolean {
 }
 
 /** As in `descriptor.ts`. */
-export function harvest(memory: Memory, vcpu: number, irr: number): boolean {
+export function harvest(memory: Memory, vcpu: number, irr: number): number {
   const { compiled } = memory;
   if (compiled === undefined) return descriptor.harvest(memory.words, vcpu, irr);
-  return compiled.harvest(memory.base, vcpu, irr) !== 0;
+  return compiled.harvest(memory.base, vcpu, irr);
 }

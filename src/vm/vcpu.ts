@@ -81,8 +81,11 @@ export class Vcpu extends VcpuRef implements Disposable {
           },
         );
       }
+      const vcpu = new Vcpu(memory, record);
+      // What a thread was taking when it died; a local APIC keeps what it has requested, a bare vCPU nothing.
+      if (vcpu.bare) descriptor.unharvest(words, record, record + V.irr);
       descriptor.load(words, record, thread.lockId);
-      return new Vcpu(memory, record);
+      return vcpu;
     });
   }
 
@@ -212,14 +215,13 @@ export class Vcpu extends VcpuRef implements Disposable {
     }
     const { words } = this.memory;
     const irr = this.record + V.irr;
-    const any = harvest(this.memory, this.record, irr);
-    for (let i = 0; any && i < PIR_WORDS; i++) {
-      const bits = words.get(irr + i);
-      if (bits === 0) continue;
-      into[i]! |= bits;
+    const found = harvest(this.memory, this.record, irr);
+    for (let left = found; left !== 0; left &= left - 1) {
+      const i = 31 - Math.clz32(left & -left);
+      into[i]! |= words.get(irr + i);
       words.set(irr + i, 0);
     }
-    return any;
+    return found !== 0;
   }
 
   /** Gives the vCPU back without losing what is posted: another thread may open it. Doing it again does nothing. */
