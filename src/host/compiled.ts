@@ -24,9 +24,9 @@ export function decode(base64: string): Uint8Array {
 }
 
 /**
- * The compiled fast path over `memory`, or undefined where the TypeScript one is to run: it was asked for, somebody wants to see
- * every access (`watched`), or the page may not compile WebAssembly. Throws EINVAL for another `wanted`, and where "wasm" was asked for and
- * cannot be had EINVAL (watched) or EOPNOTSUPP.
+ * The compiled fast path over `memory`, or undefined where the TypeScript one is to run: it was asked for, somebody wants
+ * to see every access (`watched`), or the page may not compile WebAssembly. Throws EINVAL for any other `wanted`; where
+ * "wasm" was asked for and cannot be had, EINVAL (watched) or EOPNOTSUPP (the page).
  */
 export function compiledFor(
   memory: WasmMemory,

@@ -4,6 +4,7 @@ import { beforeEach, describe, it } from "node:test";
 import { Host, Vcpu, Vm, type VmOptions } from "irqbypass";
 import { Vcpu as V } from "#src/host/layout.js";
 import { harvest, post } from "#src/posting/descriptor.js";
+import * as fast from "#src/posting/fast-path.js";
 import { smallHost } from "../support/host.js";
 import { PATIENCE_MS, TestThread } from "../support/worker.js";
 import type { VcpuWork } from "./vcpu-worker.js";
@@ -307,9 +308,9 @@ describe("opening and putting", () => {
     for (let i = 0; i < 40; i++) {
       const vector = 32 + i * 5;
       const thread = threads[i % 2]!;
-      if (i % 3 === 0) post(host.words, record, vector); // before it is loaded
+      if (i % 3 === 0) fast.post(host, record, vector); // before it is loaded
       thread.worker.postMessage("run");
-      if (i % 3 !== 0) post(host.words, record, vector); // at about the time it is
+      if (i % 3 !== 0) fast.post(host, record, vector); // at about the time it is
       assert.equal(await thread.next(), vector);
     }
     for (const { worker } of threads) worker.postMessage("end");
