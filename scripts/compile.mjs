@@ -160,7 +160,7 @@ function write(file, first, bytes) {
   console.error(`${file}: ${bytes.length} bytes of WebAssembly`);
 }
 
-if (!fresh()) {
+if (!fresh() || process.argv.includes("--force")) {
   const [{ default: ts }, { default: asc }, { default: binaryen }] = await Promise.all([
     import("typescript"),
     import("assemblyscript/asc"),
