@@ -1,6 +1,7 @@
 // The posted-interrupt descriptor: a device posts while the vCPU harvests, blocks, is put and is loaded.
 import { override } from "irqbypass/explore";
 import * as descriptor from "#src/posting/descriptor.js";
+import { post } from "#src/posting/fast-path.js";
 import { expect, guest, openVcpu, serve, VECTOR } from "./support.mjs";
 
 const OTHER = 0x42;
@@ -23,8 +24,9 @@ function cast(world, { vectors, run, play = {} }) {
   };
   const threads = {};
   for (const [i, vector] of vectors.entries()) {
-    const words = played(hosts[names[i + 1]].words, play.post);
-    threads[names[i + 1]] = () => descriptor.post(words, record, vector);
+    const host = hosts[names[i + 1]];
+    host.words = played(host.words, play.post);
+    threads[names[i + 1]] = () => post(host, record, vector);
   }
   hosts.vcpu.words = played(hosts.vcpu.words, play.vcpu);
   hosts.vcpu.thread.words = hosts.vcpu.words;

@@ -55,7 +55,12 @@ export const fence = {
       sentence: "a signal that is through does not wake the fence that waits for it",
       setup(world) {
         const { hosts, ...made } = { ...connected(world, ["vmm", "device"]) };
-        hosts.device.thread.leave = (word) => hosts.device.words.store(word, 0);
+        const { words, thread } = hosts.device;
+        const asleep = 1; // the mark of a fence that waits
+        hosts.device.words = override(words, {
+          exchange: (word, value) =>
+            words.exchange(word, value) & (word === thread.signalling ? ~asleep : ~0),
+        });
         return {
           threads: { device: () => made.source.signal(), vmm: () => made.irqfd.dispose() },
           keeps: [made.source, made.irqfd],

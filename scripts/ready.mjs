@@ -27,4 +27,5 @@ function installed() {
 
 if (!installed()) run("npm", ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]);
 run(process.execPath, ["node_modules/typescript/bin/tsc", "-b"]);
+run(process.execPath, ["scripts/compile.mjs"]);
 chmodSync(`${root}/dist/cli/main.js`, 0o755); // npm does it on install only

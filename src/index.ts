@@ -21,6 +21,7 @@ export { VfioPciDevice, type VfioPciOptions } from "./device/vfio-pci.js";
 export type { Virtqueue } from "./device/virtqueue.js";
 export { EventfdContext, MAX_COUNT } from "./eventfd/context.js";
 export { Eventfd, type EventfdOptions } from "./eventfd/eventfd.js";
+export type { FastPath } from "./host/compiled.js";
 export { type ErrorCode, type ErrorDetails, IrqBypassError } from "./host/errors.js";
 export type { Capacity, HostHandle } from "./host/memory.js";
 export type { OsThread, Platform, SpawnedThread } from "./host/platform.js";

@@ -1,6 +1,7 @@
 import {
   type Eventfd,
   Eventfd as Eventfds,
+  type FastPath,
   Host,
   type HostHandle,
   type Policy,
@@ -21,8 +22,8 @@ export interface Posted {
 const FIRST_GSI = 24;
 
 /** Builds it; the vCPUs are bare descriptors, as an emulator with an interrupt controller of its own has them. */
-export function buildPosted(vcpus: number, bypass: Policy = "require"): Posted {
-  const host = Host.create({ capacity: { eventfd: 1024, producer: 1024, consumer: 1024 } });
+export function buildPosted(vcpus: number, bypass: Policy = "require", fastPath: FastPath = "wasm"): Posted {
+  const host = Host.create({ capacity: { eventfd: 1024, producer: 1024, consumer: 1024 }, fastPath });
   const vm = new Vm(host, { vcpus, apic: false });
   vm.setGsiRouting(
     Array.from({ length: vcpus }, (_, vcpu) => ({ gsi: FIRST_GSI + vcpu, msi: { vcpu, vector: VECTOR } })),
@@ -42,4 +43,5 @@ export interface VcpuData {
   readonly host: HostHandle;
   readonly vcpu: number;
   readonly eventfd?: number;
+  readonly fastPath?: FastPath;
 }

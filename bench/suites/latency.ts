@@ -1,8 +1,8 @@
-import { Eventfd, Host, type Producer, Vcpu, Vm } from "irqbypass";
+import { Eventfd, type FastPath, Host, type Producer, Vcpu, Vm } from "irqbypass";
 import { LinuxEventfd, linux } from "irqbypass/linux";
 import { Latencies } from "../harness/latencies.js";
 import { available } from "../harness/linux.js";
-import { buildPosted, VECTOR } from "../harness/machines.js";
+import { buildPosted, type VcpuData, VECTOR } from "../harness/machines.js";
 import {
   letSleep,
   type Peer,
@@ -82,8 +82,11 @@ function wakeUp(
   };
 }
 
-const spinning: Prepare = async (parameters) => {
-  const { host, vm, producers } = buildPosted(2);
+const spinning: Prepare = (parameters) => postedBothWays(parameters, "wasm");
+const spinningInTypeScript: Prepare = (parameters) => postedBothWays(parameters, "typescript");
+
+async function postedBothWays(parameters: Parameters<Prepare>[0], fastPath: FastPath): Promise<Round> {
+  const { host, vm, producers } = buildPosted(2, "require", fastPath);
   const mine = Vcpu.open(host, vm.vcpu(0).handle);
   // The thread beside signals vCPU 0 through an eventfd and a producer of its own.
   const back = Eventfd.create(host);
@@ -93,7 +96,7 @@ const spinning: Prepare = async (parameters) => {
     { gsi: 26, msi: { vcpu: 0, vector: VECTOR } },
   ]);
   vm.irqfd(back, 26, { bypass: "require" });
-  const data = { host: host.handle, vcpu: vm.vcpu(1).handle, eventfd: back.handle };
+  const data: VcpuData = { host: host.handle, vcpu: vm.vcpu(1).handle, eventfd: back.handle, fastPath };
   const peer = await startPeer("pingPong", data);
   const there: Producer = producers[1]!;
   const into = new Uint32Array(8);
@@ -101,7 +104,7 @@ const spinning: Prepare = async (parameters) => {
     there.signal();
     while (!mine.take(into));
   });
-};
+}
 
 const rawWord: Prepare = async (parameters) => {
   const peer = await startPeer("rawPingPong");
@@ -241,6 +244,7 @@ export const latency: Suite = {
   ],
   contestants: {
     "posted, spinning vCPU": spinning,
+    "posted, all TypeScript": spinningInTypeScript,
     "bare word": rawWord,
     "ringbuf.js": ring,
     "posted, halted vCPU": halted,
@@ -256,7 +260,7 @@ export const latency: Suite = {
     {
       title: SPINNING,
       parameters: {},
-      contestants: ["posted, spinning vCPU", "bare word", "ringbuf.js"],
+      contestants: ["posted, spinning vCPU", "posted, all TypeScript", "bare word", "ringbuf.js"],
     },
     {
       title: ASLEEP,

@@ -1,5 +1,5 @@
 import { EventEmitter } from "node:events";
-import { Vcpu } from "irqbypass";
+import { type FastPath, Vcpu } from "irqbypass";
 import { makeLinuxEventfd } from "../harness/linux.js";
 import { buildPosted } from "../harness/machines.js";
 import { letSleep, type Peer, pause, spinUntil, spinWhile, startPeer, Word } from "../harness/peer.js";
@@ -15,8 +15,11 @@ function rounds(ms: number, operations: number, ...phases: Phase[]) {
   return () => ({ values: { signal: measure(ms, operations, ...phases)[0]! } });
 }
 
-const running: Prepare = (parameters) => {
-  const { host, vm, producers } = buildPosted(VCPUS);
+const running: Prepare = (parameters) => postedTo(parameters, "wasm");
+const runningInTypeScript: Prepare = (parameters) => postedTo(parameters, "typescript");
+
+function postedTo(parameters: Parameters<Prepare>[0], fastPath: FastPath): ReturnType<Prepare> {
+  const { host, vm, producers } = buildPosted(VCPUS, "require", fastPath);
   const vcpus = producers.map((_, index) => Vcpu.open(host, vm.vcpu(index).handle));
   const into = new Uint32Array(8);
   return rounds(
@@ -29,7 +32,7 @@ const running: Prepare = (parameters) => {
       for (const vcpu of vcpus) vcpu.take(into);
     }),
   );
-};
+}
 
 const pending: Prepare = (parameters) => {
   const { host, vm, producers } = buildPosted(VCPUS);
@@ -234,6 +237,7 @@ const linuxWrite: Prepare = (parameters) => {
 
 const contestants = {
   "posted, running vCPU": running,
+  "posted, all TypeScript": runningInTypeScript,
   "posted, pending already": pending,
   "posted, preempted vCPU": preempted,
   "posted, harvested beside": harvestedBeside,
@@ -264,7 +268,7 @@ export const signal: Suite = {
   contestants,
   trials: () => [{ title: "producer side", parameters: {}, contestants: Object.keys(contestants) }],
   notes: [
-    "Running: the vCPU is loaded and has nothing pending, each of 200 vCPUs in turn; nobody touches the descriptor meanwhile. Harvested beside: one vCPU, which another core harvests without a pause.",
+    "Running: the vCPU is loaded and has nothing pending, each of 200 vCPUs in turn; nobody touches the descriptor meanwhile. Harvested beside: one vCPU, which another core harvests without a pause. All TypeScript: the first row without WebAssembly.",
     "Where a sleeper is woken, it may be woken on the signaller's own core: then its first steps are in the figure. How long it takes until it runs is in the suite latency.",
     "postMessage, the ring buffer and the eventfds only send here, except where a sleeper is woken; EventEmitter calls its listener in the same thread.",
   ],

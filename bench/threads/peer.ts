@@ -28,8 +28,8 @@ function whenever(work: () => void): never {
   }
 }
 
-function join({ host: handle, vcpu }: VcpuData): { host: Host; vcpu: Vcpu } {
-  const host = Host.attach(handle);
+function join({ host: handle, vcpu, fastPath = "wasm" }: VcpuData): { host: Host; vcpu: Vcpu } {
+  const host = Host.attach(handle, { fastPath });
   return { host, vcpu: Vcpu.open(host, vcpu) };
 }
 

@@ -1,10 +1,11 @@
 import type { EventfdContext } from "../eventfd/context.js";
 import { addReference, dropContext, dropReference, holdContext } from "../eventfd/reference.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Injection, Producer as P, Role, Vcpu } from "../host/layout.js";
-import { post } from "../posting/descriptor.js";
-import { Mode, modeOf, targetOf, vectorOf } from "../posting/irte.js";
+import { Injection, Producer as P, Role } from "../host/layout.js";
+import { signal } from "../posting/fast-path.js";
+import { Mode, modeOf, targetOf } from "../posting/irte.js";
 import type { Reason } from "../posting/reason.js";
+
 import type { BypassHost } from "./bypass-host.js";
 import { type Path, pathOf, reasonOfProducer } from "./path.js";
 
@@ -89,23 +90,10 @@ export class Producer implements Disposable {
    * is not registered.
    */
   signal(): void {
-    const { words, thread, pools } = this.host;
     if (this.eventfd === undefined) throw this.notRegistered();
-    // Announced before the entry is read: whoever changes the entry waits for this signal to be through.
-    words.store(thread.signalling, this.record);
-    const irte = words.load(this.record + P.irte);
-    const mode = modeOf(irte);
-    try {
-      if (mode === Mode.posted) {
-        post(words, pools.vcpu.base + targetOf(irte) * Vcpu.words, vectorOf(irte));
-      } else if (mode === Mode.injected) {
-        this.inject(pools.injection.at(targetOf(irte)));
-      } else {
-        this.eventfd.signal();
-      }
-    } finally {
-      thread.leave(thread.signalling);
-    }
+    const { host, record } = this;
+    const irte = signal(host, host.thread.signalling, record, host.pools.vcpu.base);
+    if (modeOf(irte) !== Mode.posted) this.signalElsewhere(this.eventfd, irte);
   }
 
   get registered(): boolean {
@@ -150,6 +138,17 @@ export class Producer implements Disposable {
       return dropContext(host, eventfd);
     });
     close?.();
+  }
+
+  /** The rest of a signal that is not posted: it is announced already. */
+  private signalElsewhere(eventfd: EventfdContext, irte: number): void {
+    const { pools, thread } = this.host;
+    try {
+      if (modeOf(irte) === Mode.injected) this.inject(pools.injection.at(targetOf(irte)));
+      else eventfd.signal();
+    } finally {
+      thread.leave(thread.signalling);
+    }
   }
 
   private inject(injection: number): void {

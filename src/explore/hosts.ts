@@ -10,6 +10,7 @@ import {
   type WordClass,
 } from "../host/word-classes.js";
 import { Host } from "../vm/host.js";
+import { compiledOver } from "./compiled.js";
 import type { Access, Discipline } from "./scenario.js";
 import type { World } from "./world.js";
 
@@ -54,6 +55,8 @@ export function hosts<Name extends string>(
     [first, creator] as const,
     ...others.map((name) => [name, Host.attach(creator.handle, options(name))] as const),
   ];
+  for (const [, host] of world.compiled === undefined ? [] : found)
+    host.compiled = compiledOver(() => host.words, host.base, world.compiled);
   world.discipline = new HostDiscipline(creator);
   return Object.fromEntries(found) as Record<Name, Host>;
 }

@@ -43,13 +43,14 @@ export interface Subject {
 
 /** The shipped code of a scenario and its twins. */
 export function subjectsOf(name: string, scenario: Scenario): Subject[] {
-  const { preemptions, kills, timeouts, relax, mutexes, long = false } = scenario;
+  const { preemptions, kills, timeouts, relax, mutexes, compiled, long = false } = scenario;
   const settings: ExploreSettings = {
     ...(preemptions === undefined ? {} : { preemptions }),
     ...(kills === undefined ? {} : { kills }),
     ...(timeouts === undefined ? {} : { timeouts }),
     ...(relax === undefined ? {} : { relax }),
     ...(mutexes === undefined ? {} : { mutexes }),
+    ...(compiled === undefined ? {} : { compiled }),
   };
   const shipped = {
     name,

@@ -55,6 +55,11 @@ export interface ScenarioOptions {
    * show. States are far fewer then. Not with `kills`.
    */
   readonly mutexes?: "explored" | "assumed";
+  /**
+   * Hosts run the fast path that is compiled to WebAssembly (default: the TypeScript one), with each of its instructions that
+   * touches memory rewritten into a call of the words.
+   */
+  readonly compiled?: boolean;
 }
 
 export interface Scenario extends ScenarioOptions {

@@ -49,8 +49,8 @@ export class Simulation implements Stage {
     setup: (world: World) => Cast,
     private readonly settings: SimulationSettings,
   ) {
-    const { reduce = true, relax = "wait", kills = [], mutexes = "explored" } = settings;
-    const world = new ExploredWorld(this, reduce);
+    const { reduce = true, relax = "wait", kills = [], mutexes = "explored", compiled = false } = settings;
+    const world = new ExploredWorld(this, reduce, compiled);
     this.memory = new ExploredMemory(new Int32Array(0), false);
     this.cast = setup(world);
     this.discipline = world.discipline;

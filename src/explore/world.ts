@@ -1,5 +1,6 @@
 import type { Platform } from "../host/platform.js";
 import type { Words } from "../host/words.js";
+import { rewrittenModule } from "./compiled.js";
 import { ExploredMemory } from "./memory.js";
 import type { Discipline } from "./scenario.js";
 import type { Stage } from "./stage.js";
@@ -19,18 +20,24 @@ export interface World {
   platform(thread: string): Platform;
   /** The rules for accesses, and the names of words. */
   discipline: Discipline | undefined;
+  /** With the option `compiled`: the module that `hosts` gives to each host. A twin may put a broken one in its place. */
+  compiled: Uint8Array | undefined;
 }
 
 /** The world of one exploration: one memory, and the words of each thread. */
 export class ExploredWorld implements World {
   discipline: Discipline | undefined;
+  compiled: Uint8Array | undefined;
   readonly threads: ThreadWords[] = [];
   explored: ExploredMemory | undefined;
 
   constructor(
     private readonly stage: Stage,
     private readonly fingerprints: boolean,
-  ) {}
+    compiled: boolean,
+  ) {
+    if (compiled) this.compiled = rewrittenModule();
+  }
 
   memory(words: number, names: readonly string[] = []): void {
     this.take(new Int32Array(new ArrayBuffer(Math.ceil(words / 2) * 8)));

@@ -1,3 +1,4 @@
+import { type Compiled, compiledFor, type FastPath } from "./compiled.js";
 import { IrqBypassError } from "./errors.js";
 import type { Kind } from "./kind.js";
 import { DEFAULT_ROUTES, Header, LAYOUT_VERSION, LINE, MAGIC, POOLS, type PoolName } from "./layout.js";
@@ -48,6 +49,11 @@ export interface MemoryOptions {
   readonly repairs?: boolean;
   /** Another way to the words, for a tool that counts, traces or schedules them. */
   readonly words?: (buffer: SharedArrayBuffer, byteOffset: number, length: number) => Words;
+  /**
+   * What signals and harvests run as. If absent, WebAssembly where it can be had and `words` is absent. "wasm" refuses to go
+   * without it: EOPNOTSUPP where it cannot be compiled, EINVAL together with `words`.
+   */
+  readonly fastPath?: FastPath;
 }
 
 /** What is done for a thread that is proven to be gone; all of it may be done more than once. */
@@ -69,8 +75,12 @@ const PAGE = 65536;
  */
 export abstract class HostMemory {
   readonly handle: HostHandle;
+  /** Where the host starts in the memory, in bytes. */
+  readonly base: number;
   readonly platform: Platform;
   readonly words: Words;
+  /** The fast path as WebAssembly; undefined where it is TypeScript. The explorer sets another one, over `words`. */
+  compiled: Compiled | undefined;
   readonly pools: Readonly<Record<PoolName, Pool>>;
   readonly thread: ThisThread;
   readonly kinds: readonly Kind[];
@@ -84,11 +94,13 @@ export abstract class HostMemory {
 
   protected constructor(handle: HostHandle, options: MemoryOptions, kinds: readonly Kind[], create: boolean) {
     this.handle = handle;
+    this.base = handle.byteOffset;
     this.platform = options.platform ?? nodePlatform() ?? webPlatform();
     const buffer = sharedBuffer(handle.memory);
     const access = options.words ?? ((...view) => new SharedWords(...view));
     const names = kinds.map((kind) => kind.name);
     this.kinds = kinds;
+    this.compiled = compiledFor(handle.memory, options.fastPath, options.words !== undefined);
     if (create) {
       const capacity = checkCapacity(options.capacity);
       const words = access(buffer, handle.byteOffset, hostWords(capacity));
@@ -114,6 +126,11 @@ export abstract class HostMemory {
     kinds.forEach((kind, index) => {
       if (kind.capable?.() === true) this.thread.grant(index);
     });
+  }
+
+  /** What signals and harvests run as in this thread: "typescript" where WebAssembly may not be compiled, or `words` were given. */
+  get fastPath(): FastPath {
+    return this.compiled === undefined ? "typescript" : "wasm";
   }
 
   /**

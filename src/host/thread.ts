@@ -1,4 +1,5 @@
 import { broken, IrqBypassError } from "./errors.js";
+import { leave } from "./in-flight.js";
 import { Header, Thread, ThreadState, WAITED } from "./layout.js";
 import type { MutexThread } from "./mutex.js";
 import type { OsThread, Platform } from "./platform.js";
@@ -163,7 +164,7 @@ export class ThisThread implements MutexThread {
 
   /** Clears an in-flight word, and wakes the fence that waits for it. */
   leave(inflight: number): void {
-    if (this.words.exchange(inflight, 0) & WAITED) this.words.notify(inflight);
+    leave(this.words, inflight);
   }
 
   /**

@@ -1,6 +1,6 @@
 /**
- * The one part of WebAssembly that the core needs: a memory that compiled code and every thread share. The type
- * is structural, so that neither this library nor its users need the types of the DOM for it.
+ * The part of WebAssembly that the core needs: a memory that compiled code and every thread share, and a module in it. The
+ * types are structural, so that neither this library nor its users need the types of the DOM for it.
  */
 export interface WasmMemory {
   readonly buffer: ArrayBufferLike;
@@ -10,7 +10,16 @@ interface MemoryConstructor {
   new (descriptor: { initial: number; maximum: number; shared: true }): WasmMemory;
 }
 
-const { Memory } = (globalThis as unknown as { WebAssembly: { Memory: MemoryConstructor } }).WebAssembly;
+interface Types {
+  readonly Memory: MemoryConstructor;
+  readonly Module: new (bytes: Uint8Array) => object;
+  readonly Instance: new (module: object, imports: Imports) => { readonly exports: object };
+}
+
+/** What a module imports, by module and name. */
+export type Imports = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
+const { Memory, Module, Instance } = (globalThis as unknown as { WebAssembly: Types }).WebAssembly;
 
 /** A shared memory of `pages` pages of 64 KiB. Throws RangeError where the platform refuses. */
 export function createMemory(pages: number): WasmMemory {
@@ -19,4 +28,12 @@ export function createMemory(pages: number): WasmMemory {
 
 export function isMemory(value: unknown): value is WasmMemory {
   return value instanceof Memory;
+}
+
+/**
+ * The exports of a new instance of a module. Compiled at once, which a page's main thread may do up to 4 KiB. Throws what the
+ * platform throws, such as a CompileError where its security policy forbids to compile.
+ */
+export function instantiate(bytes: Uint8Array, imports: Imports): object {
+  return new Instance(new Module(bytes), imports).exports;
 }

@@ -1,6 +1,7 @@
 /**
  * The one seam to shared memory. Every access of the library to a shared word is a call of this interface, so
- * that another implementation can count, trace or schedule the accesses of the shipped code.
+ * that another implementation can count, trace or schedule the accesses of the shipped code. The functions in
+ * `compiled.ts` are written against it too, and become instructions on the same words where nobody looks on.
  *
  * A word is a signed 32-bit integer, named by its index from the start of the host. Words are of two classes
  * (`layout.ts` says which is which): an *atomic* word may be touched by any thread at any time, and each access

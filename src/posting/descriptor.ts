@@ -5,6 +5,9 @@
  *
  * A running vCPU looks at ON by itself. A blocked one has switched NV to the wake-up vector, and whoever sets ON
  * then wakes it. A preempted one has SN set, and looks at PIR when it is loaded again.
+ *
+ * `post`, `pending` and `harvest` are compiled to WebAssembly as well (`scripts/compile.mjs`), from these very lines; who
+ * needs no words of their own calls them through `fast-path.ts`.
  */
 import { Descriptor, Vcpu } from "../host/layout.js";
 import type { Words } from "../host/words.js";
@@ -24,9 +27,17 @@ export const KICKED = 1;
 export const NMI = 2;
 const WAKE = 4;
 
-const controlOf = (vcpu: number) => vcpu + Vcpu.descriptor + Descriptor.control;
-const pirOf = (vcpu: number) => vcpu + Vcpu.descriptor + Descriptor.pir;
-const withNv = (control: number, vector: number) => (control & ~NV_MASK) | (vector << NV_SHIFT);
+function controlOf(vcpu: number): number {
+  return vcpu + Vcpu.descriptor + Descriptor.control;
+}
+
+function pirOf(vcpu: number): number {
+  return vcpu + Vcpu.descriptor + Descriptor.pir;
+}
+
+function withNv(control: number, vector: number): number {
+  return (control & ~NV_MASK) | (vector << NV_SHIFT);
+}
 
 /** Makes a new descriptor one of a vCPU that is not loaded. */
 export function initialise(words: Words, vcpu: number): void {
@@ -52,24 +63,33 @@ export function pending(words: Words, vcpu: number): boolean {
 
 /**
  * Takes what is posted out of PIR and adds it to the eight words at `irr` (vmx_sync_pir_to_irr). The vCPU's own
- * thread only. Returns whether there was anything.
+ * thread only. Returns in which of them there was something, bit n for word n.
  */
-export function harvest(words: Words, vcpu: number, irr: number): boolean {
+export function harvest(words: Words, vcpu: number, irr: number): number {
   const control = controlOf(vcpu);
-  if ((words.load(control) & ON) === 0) return false;
+  if ((words.load(control) & ON) === 0) return 0;
   // ON before PIR: a bit posted after PIR was read then finds ON clear, and sets it again.
   words.and(control, ~ON);
   const pir = pirOf(vcpu);
-  let any = false;
+  let found = 0;
   for (let i = 0; i < PIR_WORDS; i++) {
     const bits = words.load(pir + i);
     if (bits === 0) continue;
     // There before it is gone here: a vCPU whose thread dies in between has it, once or twice requested.
     words.set(irr + i, words.get(irr + i) | bits);
     words.and(pir + i, ~bits);
-    any = true;
+    found |= 1 << i;
   }
-  return any;
+  return found;
+}
+
+/** Puts the eight words at `irr` back into PIR: the mirror image of {@link harvest}, for a vCPU that is not loaded. */
+export function unharvest(words: Words, vcpu: number, irr: number): void {
+  for (let i = 0; i < PIR_WORDS; i++) {
+    if (words.get(irr + i) === 0) continue;
+    words.or(pirOf(vcpu) + i, words.get(irr + i));
+    words.set(irr + i, 0); // last: whoever dies in between leaves it twice, and not lost
+  }
 }
 
 /** Puts the vCPU on a thread: from here on posts set ON (vmx_vcpu_pi_load). `destination` names the thread. */

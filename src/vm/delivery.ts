@@ -4,7 +4,8 @@
 import { Vcpu, Vm } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import type { Words } from "../host/words.js";
-import { kick, NMI, post } from "../posting/descriptor.js";
+import { kick, NMI } from "../posting/descriptor.js";
+import { post } from "../posting/fast-path.js";
 
 /** Delivery modes of an interrupt message. */
 export const enum Delivery {
@@ -39,7 +40,7 @@ export function deliver(memory: HostMemory, vm: number, message: Message, level:
       kick(words, vcpu, NMI);
     } else if (delivery === Delivery.fixed || delivery === Delivery.lowestPriority) {
       markTrigger(words, vcpu, vector, level); // before the post: the vCPU may serve it at once
-      post(words, vcpu, vector);
+      post(memory, vcpu, vector);
     } else {
       return false;
     }

@@ -26,7 +26,8 @@ export interface HostOptions extends MemoryOptions {
 }
 
 /** Options of a thread that joins a host. */
-export interface AttachOptions extends Pick<HostOptions, "kinds" | "platform" | "repairs" | "words"> {}
+export interface AttachOptions
+  extends Pick<HostOptions, "kinds" | "platform" | "repairs" | "words" | "fastPath"> {}
 
 /** One eventfd with its two ends, as `host.interrupts()` lists it. */
 export interface Interrupt {

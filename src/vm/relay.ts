@@ -4,7 +4,7 @@
  */
 import { Consumer, Header, LEVEL, Vcpu } from "../host/layout.js";
 import type { HostHandle, HostMemory } from "../host/memory.js";
-import { post } from "../posting/descriptor.js";
+import { post } from "../posting/fast-path.js";
 import { Mode, modeOf, targetOf, vectorOf } from "../posting/irte.js";
 import { markTrigger } from "./delivery.js";
 import { inject } from "./routing.js";
@@ -77,7 +77,7 @@ export function deliverSignal(memory: HostMemory, irqfd: number): void {
   if (modeOf(target) === Mode.posted) {
     const vcpu = pools.vcpu.base + targetOf(target) * Vcpu.words;
     markTrigger(words, vcpu, vectorOf(target), false); // before the post, as every delivery by software
-    post(words, vcpu, vectorOf(target));
+    post(memory, vcpu, vectorOf(target));
   } else {
     // No plain MSI to one vCPU: by the live table.
     const vm = words.get(irqfd + Consumer.vm);

@@ -2,6 +2,7 @@ import { IrqBypassError } from "../host/errors.js";
 import { Descriptor, Vcpu as V, Vm, VmFlag } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import * as descriptor from "../posting/descriptor.js";
+import { harvest, pending } from "../posting/fast-path.js";
 import { isLevel } from "./delivery.js";
 import { accept, deliverable, endOfInterrupt, inService, processorPriority } from "./lapic.js";
 import { acknowledge } from "./resample.js";
@@ -80,14 +81,17 @@ export class Vcpu extends VcpuRef implements Disposable {
           },
         );
       }
+      const vcpu = new Vcpu(memory, record);
+      // What a thread was taking when it died; a local APIC keeps what it has requested, a bare vCPU nothing.
+      if (vcpu.bare) descriptor.unharvest(words, record, record + V.irr);
       descriptor.load(words, record, thread.lockId);
-      return new Vcpu(memory, record);
+      return vcpu;
     });
   }
 
   /** Is anything posted that has not been taken? One load, for the loop of a running vCPU. */
   pending(): boolean {
-    return descriptor.pending(this.memory.words, this.record);
+    return pending(this.memory, this.record);
   }
 
   /**
@@ -149,7 +153,7 @@ export class Vcpu extends VcpuRef implements Disposable {
   acknowledge(): number | undefined {
     this.checkApic("acknowledge");
     const { words } = this.memory;
-    descriptor.harvest(words, this.record, this.record + V.irr);
+    harvest(this.memory, this.record, this.record + V.irr);
     const vector = deliverable(words, this.record);
     if (vector < 0) return undefined;
     accept(words, this.record, vector);
@@ -212,12 +216,13 @@ export class Vcpu extends VcpuRef implements Disposable {
     }
     const { words } = this.memory;
     const irr = this.record + V.irr;
-    const any = descriptor.harvest(words, this.record, irr);
-    for (let i = 0; any && i < PIR_WORDS; i++) {
+    const found = harvest(this.memory, this.record, irr);
+    for (let left = found; left !== 0; left &= left - 1) {
+      const i = 31 - Math.clz32(left & -left);
       into[i]! |= words.get(irr + i);
       words.set(irr + i, 0);
     }
-    return any;
+    return found !== 0;
   }
 
   /** Gives the vCPU back without losing what is posted: another thread may open it. Doing it again does nothing. */
@@ -236,8 +241,8 @@ export class Vcpu extends VcpuRef implements Disposable {
   private ready(): boolean {
     const { words } = this.memory;
     this.checkRunning();
-    if (this.bare) return descriptor.pending(words, this.record);
-    descriptor.harvest(words, this.record, this.record + V.irr);
+    if (this.bare) return this.pending();
+    harvest(this.memory, this.record, this.record + V.irr);
     return deliverable(words, this.record) >= 0;
   }
 

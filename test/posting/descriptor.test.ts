@@ -100,11 +100,28 @@ describe("the descriptor", () => {
   it("adds to what the vCPU has requested already", () => {
     descriptor.load(words, VCPU, 1);
     post(40);
-    assert.equal(descriptor.harvest(words, VCPU, IRR), true);
+    assert.equal(descriptor.harvest(words, VCPU, IRR), 1 << 1);
     post(41);
-    assert.equal(descriptor.harvest(words, VCPU, IRR), true);
-    assert.equal(descriptor.harvest(words, VCPU, IRR), false);
-    assert.deepEqual(harvest(), [40, 41]);
+    post(255);
+    assert.equal(descriptor.harvest(words, VCPU, IRR), (1 << 1) | (1 << 7));
+    assert.equal(descriptor.harvest(words, VCPU, IRR), 0);
+    assert.deepEqual(harvest(), [40, 41, 255]);
+  });
+
+  it("can be put back, beside what was posted since", () => {
+    descriptor.load(words, VCPU, 1);
+    for (const vector of [40, 255]) post(vector);
+    descriptor.harvest(words, VCPU, IRR);
+    descriptor.put(words, VCPU);
+    post(41);
+    descriptor.unharvest(words, VCPU, IRR);
+    assert.equal(descriptor.pending(words, VCPU), true);
+    assert.deepEqual(
+      Array.from({ length: 8 }, (_, i) => words.get(IRR + i)),
+      Array(8).fill(0),
+    );
+    descriptor.load(words, VCPU, 1);
+    assert.deepEqual(harvest(), [40, 41, 255]);
   });
 });
 

@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { Host, Vcpu, Vm, type VmOptions } from "irqbypass";
-import { post } from "#src/posting/descriptor.js";
+import { Vcpu as V } from "#src/host/layout.js";
+import { harvest, post } from "#src/posting/descriptor.js";
+import * as fast from "#src/posting/fast-path.js";
 import { smallHost } from "../support/host.js";
 import { PATIENCE_MS, TestThread } from "../support/worker.js";
 import type { VcpuWork } from "./vcpu-worker.js";
@@ -126,6 +128,20 @@ describe("a bare vCPU", () => {
     const signed = new Int32Array(8);
     assert.equal(vcpu.take(signed), true);
     assert.deepEqual([...signed], [8, 0, 0, 0, 0, 0, 0, 0]);
+  });
+
+  it("gives what was half taken when its thread ended to the next thread", () => {
+    const { vm, vcpu, send } = open({ apic: false });
+    send(3, 200);
+    harvest(host.words, vcpu.record, vcpu.record + V.irr); // the first half of a take
+    vcpu.put();
+    send(201);
+    const next = Vcpu.open(host, vm.vcpu(0).handle);
+    assert.equal(next.wait({ timeoutMs: 0 }), "interrupt");
+    const into = new Uint32Array(8);
+    assert.equal(next.take(into), true);
+    assert.deepEqual([...into], [8, 0, 0, 0, 0, 0, 3 << 8, 0]);
+    assert.equal(next.take(into), false);
   });
 
   it("shows its ON bit to compiled code, by address", () => {
@@ -292,9 +308,9 @@ describe("opening and putting", () => {
     for (let i = 0; i < 40; i++) {
       const vector = 32 + i * 5;
       const thread = threads[i % 2]!;
-      if (i % 3 === 0) post(host.words, record, vector); // before it is loaded
+      if (i % 3 === 0) fast.post(host, record, vector); // before it is loaded
       thread.worker.postMessage("run");
-      if (i % 3 !== 0) post(host.words, record, vector); // at about the time it is
+      if (i % 3 !== 0) fast.post(host, record, vector); // at about the time it is
       assert.equal(await thread.next(), vector);
     }
     for (const { worker } of threads) worker.postMessage("end");

@@ -1,0 +1,54 @@
+import { IrqBypassError } from "./errors.js";
+import { MODULE } from "./module.js";
+import { instantiate, type WasmMemory } from "./wasm.js";
+
+/** What the fast path of a host runs as. */
+export type FastPath = "wasm" | "typescript";
+
+/**
+ * The fast path as WebAssembly: the functions of these names in `posting/`, compiled from the same lines. In the place of
+ * `words` stands the byte address at which the host starts; a boolean comes back as 0 or 1.
+ */
+export interface Compiled {
+  /** `posting/signal.ts`. */
+  signal(base: number, inflight: number, producer: number, vcpus: number): number;
+  /** `posting/descriptor.ts`. */
+  post(base: number, vcpu: number, vector: number): void;
+  pending(base: number, vcpu: number): number;
+  harvest(base: number, vcpu: number, irr: number): number;
+}
+
+/** Base64 as bytes. */
+export function decode(base64: string): Uint8Array {
+  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+}
+
+/**
+ * The compiled fast path over `memory`, or undefined where the TypeScript one is to run: it was asked for, somebody wants
+ * to see every access (`watched`), or the page may not compile WebAssembly. Throws EINVAL for any other `wanted`; where
+ * "wasm" was asked for and cannot be had, EINVAL (watched) or EOPNOTSUPP (the page).
+ */
+export function compiledFor(
+  memory: WasmMemory,
+  wanted: FastPath | undefined,
+  watched: boolean,
+): Compiled | undefined {
+  if (wanted !== undefined && wanted !== "wasm" && wanted !== "typescript")
+    throw new IrqBypassError("EINVAL", `fastPath is ${String(wanted)}: use "wasm" or "typescript"`);
+  if (wanted === "wasm" && watched)
+    throw new IrqBypassError(
+      "EINVAL",
+      'compiled code goes past "words": leave one of words and fastPath out',
+    );
+  if (wanted === "typescript" || watched) return undefined;
+  try {
+    return instantiate(decode(MODULE), { env: { memory } }) as unknown as Compiled;
+  } catch (cause) {
+    if (wanted === undefined) return undefined;
+    throw new IrqBypassError(
+      "EOPNOTSUPP",
+      "WebAssembly cannot be compiled here: allow 'wasm-unsafe-eval' in the Content-Security-Policy, or leave fastPath out",
+      { cause },
+    );
+  }
+}

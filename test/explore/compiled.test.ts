@@ -1,0 +1,39 @@
+// The compiled fast path has the same schedules as the TypeScript one, state by state, and its twins fail in the same way.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { exploreSubject, type Subject, subjects } from "#src/explore/index.js";
+
+const originals = new Map<string, Subject>();
+for (const subject of await subjects(["posting", "signal"])) originals.set(partOf(subject), subject);
+const compiled = (await subjects(["wasm"])).filter((subject) => originals.has(partOf(subject)));
+
+/** Its name without the file's. */
+function partOf({ name }: Subject): string {
+  return name.slice(name.indexOf("/") + 1);
+}
+
+test("there is a compiled version of each scenario that posts or harvests", () => {
+  const parts = compiled.filter(({ twin }) => !twin).map(partOf);
+  assert.deepEqual(parts.sort(), [
+    "deassign",
+    "death",
+    "fence",
+    "halt",
+    "harvest",
+    "migration",
+    "reroute",
+    "switched",
+    "unregister",
+  ]);
+});
+
+for (const subject of compiled) {
+  test(`${subject.name} goes as in TypeScript`, () => {
+    const original = originals.get(partOf(subject))!;
+    assert.equal(subject.settings.compiled, true);
+    assert.equal(original.settings.compiled, undefined);
+    const [found, expected] = [exploreSubject(subject), exploreSubject(original)];
+    assert.deepEqual(found.tally, expected.tally);
+    assert.equal(found.violation?.message, expected.violation?.message);
+  });
+}
