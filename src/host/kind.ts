@@ -23,6 +23,8 @@ export interface Kind {
    * and the number may be in use for something else by now.
    */
   readonly reclaim?: (memory: HostMemory, eventfd: number) => void;
+  /** Closes what a thread has left in {@link Thread.descriptor}. */
+  readonly closeDescriptor?: (memory: HostMemory, fd: number) => void;
   /** Closes what a VM of this kind has open, whose thread is gone. */
   readonly closeVm?: (memory: HostMemory, vm: number) => void;
   /** Ends the blocking calls of a thread that is about to be terminated, which would not end otherwise. */

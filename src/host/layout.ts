@@ -72,9 +72,9 @@ export const enum Header {
   repair = 56,
 
   /** Pool states: free list head, first never used record, live records; three words a pool. H */
-  pools = 64,
+  pools = 60,
   /** State of the relay of each kind: 0 none, 1 wanted, 2 running, 3 to stop. A */
-  relays = 100,
+  relays = 96,
 
   words = 512,
 }
@@ -102,6 +102,8 @@ export const enum Thread {
   capable = 7,
   /** How many threads have had this record; in the lock id it tells them apart. A */
   life = 8,
+  /** Linux: a descriptor that no other record names yet, plus one. C */
+  descriptor = 9,
   /** The producer this thread is signalling, plus WAITED if someone waits for it to finish. A, own line */
   signalling = 16,
   /** The same for the eventfd or irqfd this thread is writing to, draining or relaying. A */

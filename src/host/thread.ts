@@ -87,7 +87,7 @@ export class ThisThread implements MutexThread {
   free(record: number): void {
     const { words } = this;
     words.store(record + Thread.tid, 0); // first, for the same reason
-    for (const word of [Thread.pid, Thread.startLow, Thread.startHigh, Thread.capable])
+    for (const word of [Thread.pid, Thread.startLow, Thread.startHigh, Thread.capable, Thread.descriptor])
       words.set(record + word, 0);
     // Before the state: whoever has the record next has another lock id.
     words.add(record + Thread.life, 1);
@@ -154,6 +154,11 @@ export class ThisThread implements MutexThread {
       release();
     }
     signal?.throwIfAborted();
+  }
+
+  /** A descriptor that this thread has and no record names yet, -1 for none: whoever repairs after it closes it. */
+  set descriptor(fd: number) {
+    this.words.set(this.record + Thread.descriptor, fd + 1);
   }
 
   /** Records that this thread can do what kind `kind` needs. */

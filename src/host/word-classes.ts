@@ -82,6 +82,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     startHigh: [Thread.startHigh, "C"],
     capable: [Thread.capable, "C"],
     life: [Thread.life, "A"],
+    descriptor: [Thread.descriptor, "C"],
     signalling: [Thread.signalling, "A"],
     writing: [Thread.writing, "A"],
   },

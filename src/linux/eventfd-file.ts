@@ -86,6 +86,16 @@ export function eventfdInfo(fd: number): EventfdInfo {
   return parseEventfdInfo(text, subject);
 }
 
+/** The bare descriptor of a new eventfd. Throws as {@link EventfdFile.create}. */
+export function newEventfd(ffi: Ffi, options: EventfdFileOptions): number {
+  const { count = 0, semaphore = false, nonblocking = true } = options;
+  if (!Number.isInteger(count) || count < 0 || count > UINT32_MAX) {
+    throw new IrqBypassError("EINVAL", `an eventfd starts with a count of 0 to 2^32 - 1, not ${count}`);
+  }
+  const flags = O_CLOEXEC | (semaphore ? EFD_SEMAPHORE : 0) | (nonblocking ? O_NONBLOCK : 0);
+  return checked(ffi.eventfd(count, flags), "eventfd", "a new eventfd");
+}
+
 /** One descriptor of an eventfd, owned by this object. Usable in the thread that made it. */
 export class EventfdFile implements Disposable {
   readonly id: number;
@@ -111,12 +121,7 @@ export class EventfdFile implements Disposable {
 
   /** Makes an eventfd. Throws EINVAL for a bad count, EMFILE where the process has no descriptor left. */
   static create(ffi: Ffi, options: EventfdFileOptions = {}): EventfdFile {
-    const { count = 0, semaphore = false, nonblocking = true } = options;
-    if (!Number.isInteger(count) || count < 0 || count > UINT32_MAX) {
-      throw new IrqBypassError("EINVAL", `an eventfd starts with a count of 0 to 2^32 - 1, not ${count}`);
-    }
-    const flags = O_CLOEXEC | (semaphore ? EFD_SEMAPHORE : 0) | (nonblocking ? O_NONBLOCK : 0);
-    return new EventfdFile(ffi, checked(ffi.eventfd(count, flags), "eventfd", "a new eventfd"));
+    return new EventfdFile(ffi, newEventfd(ffi, options));
   }
 
   /** Takes a descriptor of its own for the eventfd behind `fd`, which stays the caller's. */

@@ -5,7 +5,7 @@ import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { checked } from "./checked.js";
 import { EPOLL_CTL_ADD, EPOLL_EVENT_BYTES, epollEvent } from "./epoll.js";
-import { EventfdFile, type EventfdFileOptions, eventfdInfo } from "./eventfd-file.js";
+import { type EventfdFileOptions, eventfdInfo, newEventfd } from "./eventfd-file.js";
 import { F_DUPFD_CLOEXEC, type Ffi, O_CLOEXEC } from "./ffi.js";
 import { byKernelId, fdOf, linuxKindOf, signalFd } from "./kind.js";
 
@@ -31,8 +31,8 @@ export class LinuxEventfd extends EventfdContext {
 
   /** Makes a new eventfd(2), non-blocking by default. Throws EINVAL, EMFILE, ENOMEM, ENOSYS where there is no FFI. */
   static create(memory: HostMemory, options: EventfdFileOptions = {}): LinuxEventfd {
-    using file = EventfdFile.create(linuxKindOf(memory).kind.ffi(), options);
-    return LinuxEventfd.adopt(memory, file.fd);
+    const ffi = linuxKindOf(memory).kind.ffi();
+    return LinuxEventfd.take(memory, ffi, newEventfd(ffi, options));
   }
 
   /**
@@ -40,18 +40,24 @@ export class LinuxEventfd extends EventfdContext {
    * EBADF for a closed descriptor, EINVAL for one that is no eventfd, ENOSYS and ENOSPC where the kernel has no id for it.
    */
   static adopt(memory: HostMemory, fd: number): LinuxEventfd {
-    const { kind, number } = linuxKindOf(memory);
-    const ffi = kind.ffi();
+    const ffi = linuxKindOf(memory).kind.ffi();
     if (!Number.isInteger(fd) || fd < 0)
       throw new IrqBypassError("EBADF", `${String(fd)} is not a file descriptor`);
     // The dup first: whatever happens to the caller's number, descriptor and identity belong together.
-    const own = checked(ffi.fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl", `fd ${fd}`);
+    return LinuxEventfd.take(memory, ffi, checked(ffi.fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl", `fd ${fd}`));
+  }
+
+  /** A token for the eventfd behind `own`, which is the host's from here on. */
+  private static take(memory: HostMemory, ffi: Ffi, own: number): LinuxEventfd {
+    const { number } = linuxKindOf(memory);
+    const { thread } = memory;
+    thread.descriptor = own; // at once: nobody else knows of it yet, should this thread die
     let record = 0;
     let reference = 0;
     let known = false;
     try {
       const { id, semaphore, nonblocking } = eventfdInfo(own);
-      const { words, mutex, pools, thread } = memory;
+      const { words, mutex, pools } = memory;
       mutex.guard(() => {
         record = byKernelId(memory).load(id);
         known = record !== 0;
@@ -74,9 +80,11 @@ export class LinuxEventfd extends EventfdContext {
         }
       });
     } catch (error) {
+      thread.descriptor = -1;
       ffi.close(own);
       throw error;
     }
+    thread.descriptor = -1;
     if (known) ffi.close(own); // the host has a descriptor of this eventfd already
     return new LinuxEventfd(memory, record, reference, ffi);
   }

@@ -43,7 +43,13 @@ export function linux(): LinuxKind {
     },
     reclaim(memory, eventfd) {
       const fd = fdOf(memory, eventfd);
-      if (isEventfd(fd, memory.words.get(eventfd + E.kernelId))) ffi().close(fd);
+      if (eventfdId(fd) === memory.words.get(eventfd + E.kernelId)) ffi().close(fd);
+    },
+    closeDescriptor(memory, fd) {
+      const id = eventfdId(fd);
+      // Not if a record has taken it over in the last moment.
+      const known = id !== undefined && memory.mutex.guard(() => byKernelId(memory).load(id));
+      if (known === 0 || (known && fdOf(memory, known) !== fd)) ffi().close(fd);
     },
     signal: (memory, eventfd) => signalFd(ffi(), fdOf(memory, eventfd)),
     listen: {
@@ -92,12 +98,12 @@ export function signalFd(ffi: Ffi, fd: number): void {
   checked(result, "write", `eventfd fd ${fd}`);
 }
 
-/** Is this descriptor open, and that of the eventfd with this id? */
-function isEventfd(fd: number, id: number): boolean {
+/** The kernel's id of the eventfd behind this descriptor; undefined for one that is closed, or no eventfd. */
+function eventfdId(fd: number): number | undefined {
   try {
-    return eventfdInfo(fd).id === id;
+    return eventfdInfo(fd).id;
   } catch (error) {
-    if (error instanceof IrqBypassError) return false;
+    if (error instanceof IrqBypassError) return undefined;
     throw error;
   }
 }

@@ -82,6 +82,8 @@ export function tearDown(host: BypassHost, gone: number): void {
   for (const injection of liveNow(host, pools.injection)) endInjection(host, injection, gone);
   closeReferences(host, gone);
   for (const eventfd of liveNow(host, pools.eventfd)) endEventfd(host, eventfd, gone);
+  const fd = host.words.get(gone + Thread.descriptor) - 1;
+  if (fd >= 0) for (const kind of host.kinds) kind.closeDescriptor?.(host, fd);
   stopLooking(host, gone);
   announceChange(host.words);
 }

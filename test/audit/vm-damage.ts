@@ -226,7 +226,10 @@ export const VMS: readonly Case[] = [
   },
   {
     what: "a running vCPU that is not notified",
-    damage: (s) => s.set(s.at("vcpu", 0) + VC.runner, s.at("thread", 0)),
+    damage(s) {
+      s.set(s.at("vcpu", 0) + VC.runner, s.at("thread", 0));
+      s.set(s.at("vcpu", 0) + VC.descriptor + Descriptor.ndst, s.host.thread.lockId);
+    },
     found: ["value vCPU record 0"],
   },
   {
@@ -240,8 +243,11 @@ export const VMS: readonly Case[] = [
     found: ["value vCPU record 0"],
   },
   {
-    what: "a destination that is no thread",
-    damage: (s) => s.set(s.at("vcpu", 0) + VC.descriptor + Descriptor.ndst, 99),
+    what: "a destination that is not the thread that runs it",
+    damage(s) {
+      Vcpu.open(s.host, s.vm.vcpu(0).handle);
+      s.set(s.at("vcpu", 0) + VC.descriptor + Descriptor.ndst, 99);
+    },
     found: ["value vCPU record 0"],
   },
   {

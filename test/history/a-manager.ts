@@ -15,15 +15,24 @@ const REFUSAL: Refusal = { code: "ENODEV", reason: "refused" };
 
 /** The key stays in the object, and unregistering goes by it (before 2b521d86ee80 and 5d7dbdce388b). */
 const byKey: Play = ({ host }) => {
-  const { manager, words } = host;
+  const { manager } = host;
+  const keys = new Map<number, number>();
   playFalse(manager, (real) => ({
+    addProducer(producer: number, eventfd: number, irq: number) {
+      keys.set(producer, eventfd);
+      return real("addProducer", producer, eventfd, irq);
+    },
+    addConsumer(consumer: number, eventfd: number) {
+      keys.set(consumer, eventfd);
+      return real("addConsumer", consumer, eventfd);
+    },
     removeProducer(producer: number) {
-      const key = words.get(producer + P.holds);
+      const key = keys.get(producer) ?? 0;
       return key === 0 ? 0 : real("removeProducer", manager.producerAt(key));
     },
     removeConsumer(consumer: number) {
-      const key = words.get(consumer + Consumer.holds);
-      return key === 0 ? 0 : real("removeConsumer", manager.consumerAt(key));
+      const key = keys.get(consumer) ?? 0;
+      return key === 0 ? false : real("removeConsumer", manager.consumerAt(key));
     },
   }));
 };

@@ -124,7 +124,7 @@ describe("a mutex", () => {
         return "timed-out";
       },
       isGone() {
-        words.store(WORD, 9 << 1); // it had unlocked before it ended
+        if (parked === 1) words.store(WORD, 9 << 1); // it had unlocked before it ended
         return parked === 1;
       },
     });

@@ -44,7 +44,7 @@ function fieldsOf(name: string): Map<string, Commented> {
   return found;
 }
 
-const NOT_FIELDS = new Set(["kindsEnd"]);
+const NOT_FIELDS = new Set(["kindsEnd", "lookingEnd"]);
 const tables: readonly (readonly [string, Fields])[] = [
   ["Rec", REC_FIELDS],
   ["Header", HEADER_FIELDS],

@@ -30,13 +30,14 @@ export function auditVcpus(view: View): void {
         runner === 0 ? "nobody runs it, and SN is clear" : "it is run, and SN is set: nobody would notify it";
       view.find("value", subject, who);
     }
-    view.within(
-      words.load(descriptor + Descriptor.ndst),
-      0,
-      host.pools.thread.capacity,
-      subject,
-      "destination",
-    );
+    const destination = words.load(descriptor + Descriptor.ndst);
+    if (runner !== 0 && view.isAttached(runner) && destination !== host.thread.lockIdOf(runner)) {
+      view.find(
+        "value",
+        subject,
+        `its destination is ${destination}, and ${view.name("thread", runner)} runs it`,
+      );
+    }
     let posted = false;
     for (let word = 0; word < PIR_WORDS; word++) {
       if (words.load(descriptor + Descriptor.pir + word) !== 0) posted = true;

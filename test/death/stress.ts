@@ -1,0 +1,118 @@
+/** Threads that are ended at random, while a device and a vCPU go on, and what is left in the memory. */
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Worker } from "node:worker_threads";
+import { Eventfd, Host, Vm } from "irqbypass";
+import { linux } from "irqbypass/linux";
+import { liveRecords, SMALL } from "../support/host.js";
+import { TestThread } from "../support/worker.js";
+import { random } from "./random.js";
+import { type SurvivorWork, type VictimWork, Word } from "./work.js";
+
+export interface Stress {
+  /** Rounds of deaths, each with an audit after it. */
+  readonly rounds: number;
+  /** Deaths of a round, two at a time. */
+  readonly deaths: number;
+  readonly seed: number;
+  /** With Linux eventfds, too. */
+  readonly real: boolean;
+}
+
+export interface Survived {
+  readonly deaths: number;
+  readonly interrupts: number;
+}
+
+/** Ends threads as asked. Throws where an interrupt is lost, the memory is not sound, or something is left. */
+export async function stress({ rounds, deaths, seed, real }: Stress): Promise<Survived> {
+  const kinds = real ? [linux()] : [];
+  const host = Host.create({ kinds, capacity: { ...SMALL, eventfd: 256, reference: 512 } });
+  const vm = new Vm(host, { vcpus: 3 });
+  vm.setGsiRouting([{ gsi: 10, msi: { vcpu: 2, vector: 0x41 } }]);
+  const eventfd = Eventfd.create(host);
+  vm.irqfd(eventfd, 10);
+  const others = [Eventfd.create(host), Eventfd.create(host, { semaphore: true })];
+  const words = new Int32Array(new SharedArrayBuffer(Word.words * 4));
+  const survivor = (part: "device" | "vcpu", handle: number) => {
+    const work: SurvivorWork = { host: host.handle, part, handle, shared: words.buffer, real };
+    return new TestThread(new URL("./survivor.js", import.meta.url), work);
+  };
+  const survivors = [survivor("vcpu", vm.vcpu(2).handle), survivor("device", eventfd.handle)];
+  const failed = Promise.race(survivors.map(({ done }) => done.then(() => new Promise<never>(() => {}))));
+  failed.catch(() => {});
+  const pick = random(seed);
+  let before: unknown;
+  let fds = 0;
+  try {
+    for (let round = 0; round < rounds; round++) {
+      const victims = [0, 1].map(async () => {
+        for (let death = 0; death < deaths / 2; death++) {
+          const work: VictimWork = {
+            host: host.handle,
+            vm: vm.handle,
+            eventfds: others.map((other) => other.handle),
+            seed: 1 + pick(2 ** 30),
+            real,
+            turns: pick(3) === 0 ? pick(50) : Infinity,
+            end: pick(2) === 0 ? "exit" : "throw",
+          };
+          await dieOnce(host, work, pick(4) === 0 ? pick(40) : -1, pick(6));
+        }
+      });
+      await Promise.race([failed, Promise.all(victims)]);
+      await rest(words, failed);
+      const { findings } = host.audit();
+      assert.deepEqual(findings, [], `after round ${round}`);
+      const now = liveRecords(host);
+      before ??= now; // the default routing table is made by the first round
+      assert.deepEqual(now, before, `something is left after round ${round}`);
+      const open = readdirSync("/proc/self/fd").length;
+      if (round === 0) fds = open;
+      else if (real)
+        assert.ok(open <= fds + 2, `${open - fds} more descriptors are open after round ${round}`);
+      Atomics.store(words, Word.rest, 0);
+      Atomics.notify(words, Word.rest);
+    }
+  } finally {
+    Atomics.store(words, Word.rest, 2); // the device ends, then the vCPU
+    Atomics.notify(words, Word.rest);
+    await Promise.allSettled(survivors.map(({ done }) => done));
+  }
+  for (const { done } of survivors) await done;
+  vm.dispose();
+  for (const one of [eventfd, ...others]) one.close();
+  host.dispose();
+  return { deaths: rounds * deaths, interrupts: Atomics.load(words, Word.taken) };
+}
+
+/** Starts a victim and ends it: some milliseconds after it was started, or after it is ready. */
+async function dieOnce(host: Host, work: VictimWork, afterStart: number, afterReady: number): Promise<void> {
+  const worker = new Worker(new URL("./victim.js", import.meta.url), { workerData: work });
+  const ended = new Promise<void>((resolve, reject) => {
+    worker.on("error", (error) => {
+      if (!error.message.includes("the victim ends itself")) reject(error);
+    });
+    worker.once("exit", () => resolve());
+  });
+  const unwatch = host.watch(worker);
+  if (work.turns === Infinity) {
+    if (afterStart < 0)
+      await Promise.race([ended, new Promise((resolve) => worker.once("message", resolve))]);
+    await sleep(afterStart < 0 ? afterReady : afterStart);
+    await host.terminate(worker);
+  }
+  await ended;
+  unwatch();
+}
+
+/** Waits until both survivors rest. */
+async function rest(words: Int32Array, failed: Promise<never>): Promise<void> {
+  Atomics.store(words, Word.rest, 1);
+  const deadline = Date.now() + 30_000;
+  while (Atomics.load(words, Word.resting) < 2) {
+    if (Date.now() > deadline) throw new Error("the survivors do not come to rest");
+    await Promise.race([failed, sleep(2)]);
+  }
+}
