@@ -27,8 +27,8 @@ export interface Kind {
   readonly closeDescriptor?: (memory: HostMemory, fd: number) => void;
   /** Closes what a VM of this kind has open, whose thread is gone. */
   readonly closeVm?: (memory: HostMemory, vm: number) => void;
-  /** Ends the blocking calls of a thread that is about to be terminated, which would not end otherwise. */
-  readonly kick?: (memory: HostMemory, thread: number) => void;
+  /** Ends blocking calls of this kind that keep threads from ending; one that is to go on makes its call again. */
+  readonly kick?: (memory: HostMemory) => void;
   /** Signals an eventfd record of this kind as a device does; may make system calls, never refuses for a full counter. */
   readonly signal?: (memory: HostMemory, eventfd: number) => void;
   /** The thread that relays for this kind. Whoever created the host starts it when it is asked for. */

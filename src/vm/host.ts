@@ -186,8 +186,10 @@ export class Host extends HostMemory implements BypassHost, Disposable {
   async terminate(worker: WatchableWorker): Promise<void> {
     const unwatch = this.watch(worker);
     const number = worker.threadId;
-    const stop = this.platform.every(KICK_MS, () => this.kick(number));
-    this.kick(number);
+    const kick = () => {
+      for (const kind of this.kinds) kind.kick?.(this);
+    };
+    const stop = this.platform.every(KICK_MS, kick);
     try {
       await worker.terminate();
     } finally {
@@ -223,12 +225,6 @@ export class Host extends HostMemory implements BypassHost, Disposable {
 
   private lost(worker: number): void {
     if (!this.disposed) loseAll(this, worker);
-  }
-
-  private kick(worker: number): void {
-    if (this.disposed) return;
-    for (const record of this.thread.recordsOf(worker))
-      for (const kind of this.kinds) kind.kick?.(this, record);
   }
 
   /**
