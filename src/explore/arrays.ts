@@ -82,7 +82,7 @@ const REPLACEMENTS: Readonly<Record<string, Replacement>> = {
  * Runs `run` with `Atomics` led to the words where it is called with a {@link sharedArray}; `past` hears of every other
  * array that it is called with.
  */
-export function withAtomics<T>(past: (array: unknown) => void, run: () => T): T {
+export async function withAtomics<T>(past: (array: unknown) => void, run: () => Promise<T>): Promise<T> {
   const atomics = Atomics as unknown as Record<string, (...parameters: unknown[]) => unknown>;
   const originals = new Map<string, (...parameters: unknown[]) => unknown>();
   for (const name of [...Object.keys(REPLACEMENTS), "xor"]) {
@@ -103,7 +103,7 @@ export function withAtomics<T>(past: (array: unknown) => void, run: () => T): T 
     };
   }
   try {
-    return run();
+    return await run();
   } finally {
     for (const [name, original] of originals) atomics[name] = original;
   }
