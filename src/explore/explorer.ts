@@ -59,7 +59,8 @@ export class Explorer {
       await withAtomics(simulation.past, () => this.walk());
     } finally {
       Error.stackTraceLimit = traces;
-      simulation.restore(simulation.places[0]!);
+      const root = simulation.places[0];
+      if (root !== undefined) simulation.restore(root);
       simulation.direct = true;
     }
     simulation.tally.missProbability = simulation.visited?.missProbability ?? 0;

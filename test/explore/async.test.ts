@@ -69,6 +69,13 @@ test("a wake-up that is lost is a deadlock, and can be replayed", async () => {
   assert.ok(again.lines.some(({ text }) => text === "wait x at 0: sleeps"));
 });
 
+test("one exploration at a time", async () => {
+  const first = explore({ a: awaits, b: wakes });
+  await assert.rejects(explore({ a: awaits, b: wakes }), /another exploration is under way/);
+  assert.equal((await first).violation, undefined);
+  assert.equal((await explore({ a: awaits, b: wakes })).violation, undefined);
+});
+
 test("what an async thread throws is a violation", async () => {
   const fails: Body = async (words) => {
     await words.waitAsync(0, 1, Infinity);
