@@ -1,6 +1,6 @@
 import type { Words } from "../host/words.js";
 import { ACCESS_LIMIT, Log } from "./log.js";
-import { Op, WAIT_ENDS } from "./op.js";
+import { BLOCKED, Op, SLEEPS, WAIT_ENDS } from "./op.js";
 import type { Access } from "./scenario.js";
 import { STOP, type Stage, Status } from "./stage.js";
 
@@ -366,7 +366,7 @@ export class ThreadWords extends Log implements Words {
     this.status = Status.asleep;
     this.waitWord = word;
     this.waitTimed = timeoutMs === Infinity ? 0 : 1;
-    this.stage.trace?.({ thread: this.index, op: Op.wait, word, operands: [expected], result: -1 });
+    this.stage.trace?.({ thread: this.index, op: Op.wait, word, operands: [expected], result: SLEEPS });
     this.stage.paused();
     this.stopped = true;
   }
@@ -376,7 +376,7 @@ export class ThreadWords extends Log implements Words {
     this.goOn(Op.compareExchange, word);
     this.status = Status.blocked;
     this.waitWord = word;
-    this.stage.trace?.({ thread: this.index, op: Op.wait, word, operands: [0], result: -1 });
+    this.stage.trace?.({ thread: this.index, op: Op.wait, word, operands: [], result: BLOCKED });
     this.pause();
   }
 
