@@ -1,4 +1,5 @@
 // The fence: whoever takes something away waits until no signal that began before is under way.
+import { Eventfd, Vm } from "irqbypass";
 import { override } from "irqbypass/explore";
 import { Header, Producer as P } from "#src/host/layout.js";
 import { connected, expect, pirWord } from "./support.mjs";
@@ -108,3 +109,66 @@ export const both = {
     },
   },
 };
+
+/** Bypass is switched off by one thread and the irqfd deassigned by another, while the producer signals. */
+function switchesOff(world, break_ = () => {}) {
+  const { hosts, vm, eventfd, source } = connected(world, ["vmm", "device", "other"]);
+  const { words } = hosts.vmm;
+  const pir = pirWord(vm);
+  const own = Eventfd.open(hosts.other, eventfd.handle);
+  const others = Vm.open(hosts.other, vm.handle);
+  const rung = words.load(Header.doorbell);
+  const keeps = [source, own, others];
+  break_(hosts, source.record + P.irte, keeps);
+  return {
+    threads: {
+      device: () => source.signal(),
+      vmm() {
+        hosts.vmm.bypass = false;
+        return words.load(pir);
+      },
+      other: () => others.deassign(own, 24),
+    },
+    keeps,
+    end({ vmm }) {
+      const relayed = words.load(Header.doorbell) !== rung;
+      expect(words.load(pir) === vmm || relayed, "posted after bypass had been switched off");
+    },
+  };
+}
+
+/** Threads: vmm, device, other. */
+export const switched = {
+  sentence:
+    "When bypass has been switched off nothing is posted any more, also where the irqfd is just going.",
+  mutexes: "assumed",
+  setup: (world) => switchesOff(world),
+  twins: {
+    "no-fence": {
+      sentence: "does not wait for signals that are under way",
+      setup: (world) =>
+        switchesOff(world, ({ vmm }) => {
+          vmm.thread.quiesce = () => {};
+        }),
+    },
+    "what-changed": {
+      sentence: "waits for the signals of those interrupts only that it has changed itself",
+      setup: (world) => switchesOff(world, waitsForWhatChanged),
+    },
+  },
+};
+
+function waitsForWhatChanged({ vmm }, entry, keeps) {
+  const { words, thread } = vmm;
+  const quiesce = thread.quiesce.bind(thread);
+  const state = { changed: false };
+  keeps.push(state);
+  vmm.words = override(words, {
+    exchange(word, value) {
+      const old = words.exchange(word, value);
+      if (word === entry && old !== value) state.changed = true;
+      return old;
+    },
+  });
+  thread.quiesce = () => void (state.changed && quiesce());
+}

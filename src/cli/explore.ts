@@ -105,7 +105,7 @@ async function exploreAll(names: readonly string[], options: Options): Promise<v
   const reports: Report[] = [];
   const started = performance.now();
   for (const subject of chosen) {
-    const report = exploreSubject(subject, settingsOf(subject, options));
+    const report = await exploreSubject(subject, settingsOf(subject, options));
     clearProgress();
     reports.push(report);
     if (!options.json && !options.museum) process.stdout.write(`${await textOf(report)}\n`);

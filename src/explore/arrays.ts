@@ -78,17 +78,25 @@ const REPLACEMENTS: Readonly<Record<string, Replacement>> = {
   notify: ({ words }, word, count = Infinity) => words.notify(word, count),
 };
 
+/** Marks a function of `Atomics` that is led to the words. */
+const LED = Symbol("led to the words");
+interface Led {
+  readonly [LED]?: true;
+}
+
 /**
  * Runs `run` with `Atomics` led to the words where it is called with a {@link sharedArray}; `past` hears of every other
  * array that it is called with.
  */
-export function withAtomics<T>(past: (array: unknown) => void, run: () => T): T {
-  const atomics = Atomics as unknown as Record<string, (...parameters: unknown[]) => unknown>;
+export async function withAtomics<T>(past: (array: unknown) => void, run: () => Promise<T>): Promise<T> {
+  const atomics = Atomics as unknown as Record<string, ((...parameters: unknown[]) => unknown) & Led>;
+  if (atomics.load![LED])
+    throw new Error("another exploration is under way in this thread: await it before the next one");
   const originals = new Map<string, (...parameters: unknown[]) => unknown>();
   for (const name of [...Object.keys(REPLACEMENTS), "xor"]) {
     const original = atomics[name]!;
     originals.set(name, original);
-    atomics[name] = (array: unknown, index: unknown, ...operands: unknown[]) => {
+    const led = (array: unknown, index: unknown, ...operands: unknown[]) => {
       const view = views.get(array as object);
       if (view === undefined) {
         past(array);
@@ -101,9 +109,10 @@ export function withAtomics<T>(past: (array: unknown) => void, run: () => T): T 
         throw new RangeError(`Atomics.${name} at ${at} of ${view.length} elements`);
       return replacement(view, view.start + at, operands[0] as number, operands[1] as number);
     };
+    atomics[name] = Object.assign(led, { [LED]: true as const });
   }
   try {
-    return run();
+    return await run();
   } finally {
     for (const [name, original] of originals) atomics[name] = original;
   }

@@ -1,4 +1,4 @@
-import { OP_NAMES, Op, type Performed } from "./op.js";
+import { BLOCKED, OP_NAMES, Op, type Performed, SLEEPS } from "./op.js";
 import { type Choice, isKill, isTimeout, threadOf } from "./schedule.js";
 
 /** One line of a chart: what a thread did in one step. */
@@ -97,7 +97,10 @@ function describe({ op, word, operands, result }: Performed, nameOf: (word: numb
         ? `compareExchange ${name}: ${show(first)} -> ${show(second)}`
         : `compareExchange ${name}: is ${show(result)}, not ${show(first)}`;
     case Op.wait:
-      return result === -1 ? `wait ${name} at ${show(first)}: sleeps` : `wait ${name}: not ${show(first)}`;
+      if (result === BLOCKED) return `waits until ${name} is free`;
+      return result === SLEEPS
+        ? `wait ${name} at ${show(first)}: sleeps`
+        : `wait ${name}: not ${show(first)}`;
     case Op.notify:
       return `notify ${name}: wakes ${result}`;
     case Op.probe:

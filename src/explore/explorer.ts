@@ -50,16 +50,17 @@ export class Explorer {
     return this.simulation.nameOf(word);
   }
 
-  /** Visits everything, or up to the first violation. */
-  explore(): void {
+  /** Visits everything, or up to the first violation. Threads may be async; nothing else runs meanwhile, not even timers. */
+  async explore(): Promise<void> {
     const { simulation } = this;
     const traces = Error.stackTraceLimit;
     Error.stackTraceLimit = 0; // the errors of the code under test are caught by the thousand
     try {
-      withAtomics(simulation.past, () => this.walk());
+      await withAtomics(simulation.past, () => this.walk());
     } finally {
       Error.stackTraceLimit = traces;
-      simulation.restore(simulation.places[0]!);
+      const root = simulation.places[0];
+      if (root !== undefined) simulation.restore(root);
       simulation.direct = true;
     }
     simulation.tally.missProbability = simulation.visited?.missProbability ?? 0;
@@ -85,11 +86,11 @@ export class Explorer {
   follow(
     choices: readonly Choice[],
     trace?: (performed: Performed, step: number) => void,
-  ): readonly Choice[] {
+  ): Promise<readonly Choice[]> {
     return withAtomics(this.simulation.past, () => this.walkOne(choices, trace));
   }
 
-  private walk(): void {
+  private async walk(): Promise<void> {
     const { simulation } = this;
     const { tally, visited } = simulation;
     const { progress } = this.settings;
@@ -99,7 +100,8 @@ export class Explorer {
       const place = simulation.here;
       if (place.next < place.total) {
         simulation.restore(place);
-        simulation.perform(place.choices[place.next++]!);
+        const running = simulation.perform(place.choices[place.next++]!);
+        if (running !== undefined) await running;
       } else {
         visited?.settle(place.entry, place.schedules, place.killed);
         if (simulation.depth === 0) break;
@@ -116,10 +118,10 @@ export class Explorer {
     tally.killed = simulation.places[0]!.killed;
   }
 
-  private walkOne(
+  private async walkOne(
     choices: readonly Choice[],
     trace: ((performed: Performed, step: number) => void) | undefined,
-  ): readonly Choice[] {
+  ): Promise<readonly Choice[]> {
     const { simulation } = this;
     const made: Choice[] = [];
     simulation.single = true;
@@ -137,23 +139,23 @@ export class Explorer {
           `this schedule is of another scenario or version: step ${made.length + 1} is not possible`,
         );
       }
-      this.tryOthers(place, wanted);
+      await this.tryOthers(place, wanted);
       made.push(wanted);
       place.next = 1;
-      simulation.perform(wanted);
+      await simulation.perform(wanted);
     }
     simulation.direct = true;
     return made;
   }
 
   /** Makes the other steps that are possible here and takes them back: only for what they touch. */
-  private tryOthers(place: Place, wanted: Choice): void {
+  private async tryOthers(place: Place, wanted: Choice): Promise<void> {
     const { simulation } = this;
     const { trace, depth } = simulation;
     simulation.trace = undefined;
     for (const choice of place.choices.slice(0, place.total)) {
       if (choice === wanted || choice !== stepOf(threadOf(choice))) continue;
-      simulation.perform(choice);
+      await simulation.perform(choice);
       simulation.violation = undefined;
       simulation.depth = depth;
       simulation.restore(place);

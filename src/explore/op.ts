@@ -41,6 +41,10 @@ export const OP_NAMES = [
 /** How a wait ends, as a log has it. */
 export const WAIT_ENDS = ["ok", "not-equal", "timed-out"] as const;
 
+/** What a trace says instead of how a wait ends: the thread sleeps, or waits for a mutex that is assumed to work. */
+export const SLEEPS = -1;
+export const BLOCKED = -2;
+
 /** One access that was performed, for traces. */
 export interface Performed {
   readonly thread: number;

@@ -1,5 +1,5 @@
 import type { Cast } from "./scenario.js";
-import type { ThreadWords } from "./thread.js";
+import type { Outcome, ThreadWords } from "./thread.js";
 import type { ExploredWorld } from "./world.js";
 
 /** A cast whose threads have their words: who runs, who may be asleep at the end, who may die. */
@@ -29,7 +29,7 @@ export class Players {
   }
 
   /** Runs a thread through its log and on, as {@link ThreadWords.run}. Throws what its code throws. */
-  run(index: number, dying: number): "stopped" | "done" {
+  run(index: number, dying: number): Outcome | Promise<Outcome> {
     for (const [object, fields] of this.kept) Object.assign(object, fields);
     return this.threads[index]!.run(this.bodies[index]!, dying);
   }

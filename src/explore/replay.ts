@@ -17,15 +17,15 @@ export interface Replay {
 }
 
 /** Runs one schedule, or its beginning and then whoever can go on, and keeps what each step did. */
-export function replay(
+export async function replay(
   setup: (world: World) => Cast,
   settings: ExploreSettings,
   choices: readonly Choice[],
   detail: Detail = "steps",
-): Replay {
+): Promise<Replay> {
   const explorer = new Explorer(setup, { ...settings, preemptions: Infinity, reduce: false });
   const performed: Performed[][] = [];
-  const made = explorer.follow(choices, (access, step) => {
+  const made = await explorer.follow(choices, (access, step) => {
     performed[step] ??= [];
     performed[step].push(access);
   });
@@ -49,12 +49,12 @@ const SEARCH_STEPS = 2_000_000;
  * The shortest failing schedule that a bounded search finds: fewest preemptions first, then fewest steps. Ends with the
  * one given where it finds none.
  */
-export function shorten(
+export async function shorten(
   setup: (world: World) => Cast,
   settings: ExploreSettings,
   found: Violation,
   steps = SEARCH_STEPS,
-): Violation {
+): Promise<Violation> {
   let best = found;
   let left = steps;
   for (let preemptions = 0; preemptions <= (settings.preemptions ?? 8) && left > 0; preemptions++) {
@@ -66,7 +66,7 @@ export function shorten(
         ...(best.preemptions === preemptions ? { maxDepth: best.choices.length - 1 } : {}),
         progress: ({ transitions }) => transitions > left,
       });
-      explorer.explore();
+      await explorer.explore();
       left -= explorer.tally.transitions;
       better = explorer.violation !== undefined && explorer.violation.choices.length > 0;
       if (better) best = { ...explorer.violation!, preemptions };

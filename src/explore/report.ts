@@ -76,15 +76,15 @@ export function subjectsOf(name: string, scenario: Scenario): Subject[] {
 }
 
 /** Explores one subject. Throws what its setup throws. */
-export function exploreSubject(subject: Subject, more: ExploreSettings = {}): Report {
+export async function exploreSubject(subject: Subject, more: ExploreSettings = {}): Promise<Report> {
   const settings = { ...subject.settings, ...more };
   const started = performance.now();
   const explorer = new Explorer(subject.setup, settings);
-  explorer.explore();
+  await explorer.explore();
   const seconds = (performance.now() - started) / 1000;
   const { tally } = explorer;
   const found = explorer.violation;
-  const violation = found && told(subject, settings, found);
+  const violation = found && (await told(subject, settings, found));
   const bounds = boundsOf(settings);
   return {
     name: subject.name,
@@ -108,12 +108,13 @@ export function exploreSubject(subject: Subject, more: ExploreSettings = {}): Re
   };
 }
 
-function told(
+async function told(
   subject: Subject,
   settings: ExploreSettings,
   found: Violation,
-): NonNullable<Report["violation"]> {
-  const { message, choices } = found.choices.length > 0 ? shorten(subject.setup, settings, found) : found;
+): Promise<NonNullable<Report["violation"]>> {
+  const { message, choices } =
+    found.choices.length > 0 ? await shorten(subject.setup, settings, found) : found;
   return { message, id: `${subject.name}:${formatSchedule(choices)}`, steps: choices.length };
 }
 

@@ -8,7 +8,7 @@ import type { Cast, Discipline, ScenarioOptions } from "./scenario.js";
 import { type Choice, isKill, killOf, stepOf, threadOf, timeoutOf, writesBefore } from "./schedule.js";
 import { type Stage, Status } from "./stage.js";
 import { newTally, type Violation } from "./tally.js";
-import type { ThreadWords } from "./thread.js";
+import type { Outcome, ThreadWords } from "./thread.js";
 import { type Touch, Touches } from "./touches.js";
 import { Visited } from "./visited.js";
 import { ExploredWorld, type World } from "./world.js";
@@ -92,8 +92,8 @@ export class Simulation implements Stage {
     place.killed += isKill(place.chosen) ? schedules : killed;
   }
 
-  /** Makes one choice at the present place, and goes to where it leads. */
-  perform(choice: Choice): void {
+  /** Makes one choice at the present place, and goes to where it leads; a promise where an async thread has to run for it. */
+  perform(choice: Choice): Promise<void> | undefined {
     const place = this.here;
     const index = threadOf(choice);
     const thread = this.threads[index]!;
@@ -103,32 +103,44 @@ export class Simulation implements Stage {
       thread.wakeUp(2);
       this.reach(place.last);
     } else if (isKill(choice)) {
-      if (writesBefore(choice) > 0) this.runBody(index, writesBefore(choice));
-      this.startStep();
-      thread.status = Status.dead;
-      this.reach(place.last === index ? -1 : place.last);
+      const dies = () => {
+        this.startStep();
+        thread.status = Status.dead;
+        this.reach(place.last === index ? -1 : place.last);
+      };
+      if (writesBefore(choice) > 0) return this.runBody(index, writesBefore(choice), dies);
+      dies();
     } else {
       if (thread.status === Status.relaxing) thread.wakeFromRelax();
       else if (thread.status === Status.blocked) thread.status = Status.ready;
-      if (this.runBody(index, -1)) {
+      return this.runBody(index, -1, (outcome) => {
+        if (outcome !== "done") return;
         thread.status = Status.done;
         this.endStep();
         this.reach(index);
-      }
+      });
     }
+    return undefined;
   }
 
-  /** Returns whether the thread has come to its end. */
-  private runBody(index: number, dying: number): boolean {
+  /** Runs a thread, and calls `then` when it has stopped; at once unless it is async. */
+  private runBody(index: number, dying: number, then: (outcome: Outcome) => void): Promise<void> | undefined {
     this.running = index;
-    try {
-      return this.players.run(index, dying) === "done";
-    } catch (error) {
-      if (this.violation !== undefined) return false; // what it threw follows from that
+    const threw = (error: unknown): void => {
+      if (this.violation !== undefined) return; // what it threw follows from that
       const said = error instanceof Error ? error.message : String(error);
       this.violated(`thread ${this.threads[index]!.name} threw: ${said}`);
-      return false;
+    };
+    let outcome: Outcome | Promise<Outcome>;
+    try {
+      outcome = this.players.run(index, dying);
+    } catch (error) {
+      threw(error);
+      return undefined;
     }
+    if (outcome instanceof Promise) return outcome.then(then, threw);
+    then(outcome);
+    return undefined;
   }
 
   arrived(): boolean {

@@ -1,8 +1,13 @@
 import type { Words } from "../host/words.js";
 import { ACCESS_LIMIT, Log } from "./log.js";
-import { Op, WAIT_ENDS } from "./op.js";
+import { BLOCKED, Op, SLEEPS, WAIT_ENDS } from "./op.js";
 import type { Access } from "./scenario.js";
 import { STOP, type Stage, Status } from "./stage.js";
+
+/** How a run of a thread ends: it goes on later, or it has come to its end. */
+export type Outcome = "stopped" | "done";
+
+const NEVER: Promise<never> = new Promise(() => {});
 
 /**
  * One thread's words under exploration. The thread is run from its start again and again: the accesses that it has made
@@ -21,6 +26,10 @@ export class ThreadWords extends Log implements Words {
   /** The atomic access of this step has been made. */
   private spent = false;
   stopped = false;
+  /** It sleeps in `waitAsync`, in this run: its promise will not be settled. */
+  private sleepsAsync = false;
+  /** Ends the run of an async body that has fallen asleep. */
+  private leave = () => {};
   /** Writes to guarded words that it may still make before it dies, -1 while it is to live. */
   private dying = -1;
   private elapsed = 0;
@@ -36,25 +45,57 @@ export class ThreadWords extends Log implements Words {
     return this.status === Status.asleep;
   }
 
-  /** Runs `body` from its start, through the log and one step further (or as far as the stage lets it go). */
-  run(body: () => unknown, dying = -1): "stopped" | "done" {
+  /**
+   * Runs `body` from its start, through the log and one step further (or as far as the stage lets it go). An async body is
+   * over when its promise is settled, or when it sleeps: nothing else may run until then.
+   */
+  run(body: () => unknown, dying = -1): Outcome | Promise<Outcome> {
     this.cursor = 0;
     this.spent = false;
     this.stopped = false;
+    this.sleepsAsync = false;
+    this.leave = () => {};
     this.dying = dying;
     this.elapsed = 0;
+    let result: unknown;
     try {
-      const result = body();
-      if (this.stopped) return "stopped";
-      if (this.cursor < this.length) this.wander(-1, -1);
-      this.result = result;
-      return "done";
+      result = body();
     } catch (error) {
-      if (this.stopped) return "stopped";
-      throw error;
-    } finally {
-      this.cursor = Number.MAX_SAFE_INTEGER;
+      return this.failed(error);
     }
+    return result instanceof Promise ? this.settled(result) : this.ended(result);
+  }
+
+  private ended(result: unknown): Outcome {
+    try {
+      if (!this.stopped && this.cursor < this.length) this.wander(-1, -1);
+    } catch (error) {
+      return this.failed(error);
+    }
+    this.cursor = Number.MAX_SAFE_INTEGER;
+    if (this.stopped) return "stopped";
+    this.result = result;
+    return "done";
+  }
+
+  private failed(error: unknown): Outcome {
+    this.cursor = Number.MAX_SAFE_INTEGER;
+    if (this.stopped) return "stopped";
+    throw error;
+  }
+
+  /** The promise of a body that sleeps is never settled, and dropped. */
+  private settled(result: Promise<unknown>): Promise<Outcome> {
+    return new Promise((resolve, reject) => {
+      this.leave = () => resolve(this.ended(undefined));
+      if (this.sleepsAsync) this.leave();
+      result
+        .then(
+          (value) => this.ended(value),
+          (error: unknown) => this.failed(error),
+        )
+        .then(resolve, reject);
+    });
   }
 
   load(word: number): number {
@@ -147,9 +188,22 @@ export class ThreadWords extends Log implements Words {
     return WAIT_ENDS[code]!;
   }
 
-  waitAsync(): Promise<"ok" | "not-equal" | "timed-out"> {
-    if (!this.stage.direct) this.stage.violated("waitAsync cannot be explored: use the blocking form");
-    return new Promise(() => {}); // in a setup: nobody awaits it
+  waitAsync(word: number, expected: number, timeoutMs: number): Promise<"ok" | "not-equal" | "timed-out"> {
+    let code = this.replay(Op.wait, word) as number | undefined;
+    if (code === undefined) {
+      if (this.stage.direct) return NEVER; // in a setup: nobody awaits it
+      this.begin(Op.wait, word, "read", 0);
+      const value = this.stage.memory.view[word]!;
+      if (value === (expected | 0)) {
+        this.sleep(word, expected, timeoutMs);
+        this.sleepsAsync = true;
+        this.leave();
+        return NEVER;
+      }
+      code = this.end(Op.wait, word, 1, value, expected);
+    }
+    if (code === 2) this.elapsed += timeoutMs;
+    return Promise.resolve(WAIT_ENDS[code]!);
   }
 
   notify(word: number, count = Infinity): number {
@@ -271,6 +325,10 @@ export class ThreadWords extends Log implements Words {
   private goOn(op: Op, word: number): void {
     if (this.stage.running !== this.index)
       this.object(`the words of ${this.name} are used by another thread`);
+    if (this.sleepsAsync)
+      this.object(
+        `${this.name} goes on while it waits: of an async thread only one thing at a time is explored`,
+      );
     if (this.stopped) throw STOP;
     if (this.cursor < this.length) this.wander(op, word);
     if (!this.spent) return;
@@ -299,13 +357,19 @@ export class ThreadWords extends Log implements Words {
     this.append(op, word, result, after);
   }
 
-  private fallAsleep(word: number, expected: number, timeoutMs: number): void {
+  private fallAsleep(word: number, expected: number, timeoutMs: number): never {
     if (this.stage.direct) throw new Error("a setup or a check would sleep for ever");
+    this.sleep(word, expected, timeoutMs);
+    throw STOP;
+  }
+
+  private sleep(word: number, expected: number, timeoutMs: number): void {
     this.status = Status.asleep;
     this.waitWord = word;
     this.waitTimed = timeoutMs === Infinity ? 0 : 1;
-    this.stage.trace?.({ thread: this.index, op: Op.wait, word, operands: [expected], result: -1 });
-    this.pause();
+    this.stage.trace?.({ thread: this.index, op: Op.wait, word, operands: [expected], result: SLEEPS });
+    this.stage.paused();
+    this.stopped = true;
   }
 
   /** Waits for a mutex without taking it: that is a step of its own, and leaves nothing in the log. */
@@ -313,7 +377,7 @@ export class ThreadWords extends Log implements Words {
     this.goOn(Op.compareExchange, word);
     this.status = Status.blocked;
     this.waitWord = word;
-    this.stage.trace?.({ thread: this.index, op: Op.wait, word, operands: [0], result: -1 });
+    this.stage.trace?.({ thread: this.index, op: Op.wait, word, operands: [], result: BLOCKED });
     this.pause();
   }
 

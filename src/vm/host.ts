@@ -305,13 +305,10 @@ export class Host extends HostMemory implements BypassHost, Disposable {
   }
 
   private refreshAll(): void {
-    const { words, pools, manager } = this;
-    const changed: { producer: number; owner: number }[] = [];
-    this.forEachLive(pools.consumer, (consumer) => {
-      const producer = refresh(this, consumer);
-      if (producer !== 0) changed.push({ producer, owner: words.get(producer + Producer.owner) });
-    });
-    for (const { producer, owner } of changed) manager.fence(producer, owner);
+    const { words, pools, thread } = this;
+    this.forEachLive(pools.consumer, (consumer) => void refresh(this, consumer));
+    // Whatever is under way, and not only what changed: another thread may just be disconnecting what a signal still uses.
+    thread.quiesce();
     announceChange(words);
   }
 

@@ -42,3 +42,14 @@ test("the ring buffer of docs/explore.md is explored as printed, and says what i
     rmSync(folder, { recursive: true });
   }
 });
+
+test("the museum's line in docs/explore.md is what the command prints", () => {
+  const start = doc.indexOf("The museum says of each bug:\n\n");
+  const printed = /((?: {4}.*\n)+)/.exec(doc.slice(start))![1]!.replace(/^ {4}/gm, "");
+  const { stdout } = spawnSync(
+    process.execPath,
+    [`${root}dist/cli/main.js`, "explore", "--museum", "posting/halt"],
+    { encoding: "utf8" },
+  );
+  assert.equal(stdout.slice(0, printed.length), printed);
+});

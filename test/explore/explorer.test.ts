@@ -30,9 +30,9 @@ const cast =
     return { threads, ...more };
   };
 
-function explore(setup: (world: World) => Cast, settings: ExploreSettings = {}): Explorer {
+async function explore(setup: (world: World) => Cast, settings: ExploreSettings = {}): Promise<Explorer> {
   const explorer = new Explorer(setup, settings);
-  explorer.explore();
+  await explorer.explore();
   return explorer;
 }
 
@@ -42,25 +42,25 @@ const steps =
     for (let i = 0; i < count; i++) words.add(word, 1);
   };
 
-test("the schedules of threads that touch the same word are counted exactly, with and without states", () => {
+test("the schedules of threads that touch the same word are counted exactly, with and without states", async () => {
   // Interleavings of m and n steps are (m + n)! / (m! n!); of three times three, 9! / 3!^3.
   for (const reduce of [true, false]) {
-    assert.equal(explore(cast({ a: steps(7, 0), b: steps(7, 0) }), { reduce }).tally.schedules, 3432);
-    assert.equal(explore(cast({ a: steps(2, 0), b: steps(5, 0) }), { reduce }).tally.schedules, 21);
+    assert.equal((await explore(cast({ a: steps(7, 0), b: steps(7, 0) }), { reduce })).tally.schedules, 3432);
+    assert.equal((await explore(cast({ a: steps(2, 0), b: steps(5, 0) }), { reduce })).tally.schedules, 21);
     assert.equal(
-      explore(cast({ a: steps(3, 0), b: steps(3, 0), c: steps(3, 0) }), { reduce }).tally.schedules,
+      (await explore(cast({ a: steps(3, 0), b: steps(3, 0), c: steps(3, 0) }), { reduce })).tally.schedules,
       1680,
     );
   }
 });
 
-test("three threads of eight steps stand for 9,465,511,770 schedules, visited as states", () => {
-  const { tally } = explore(cast({ a: steps(8, 0), b: steps(8, 1), c: steps(8, 2) }));
+test("three threads of eight steps stand for 9,465,511,770 schedules, visited as states", async () => {
+  const { tally } = await explore(cast({ a: steps(8, 0), b: steps(8, 1), c: steps(8, 2) }));
   assert.equal(tally.schedules, 9_465_511_770);
   assert.equal(tally.states, 9 ** 3);
 });
 
-test("every outcome of store buffering that is sequentially consistent is seen, and the other never", () => {
+test("every outcome of store buffering that is sequentially consistent is seen, and the other never", async () => {
   const seen = new Set<string>();
   const setup = cast(
     {
@@ -75,16 +75,16 @@ test("every outcome of store buffering that is sequentially consistent is seen, 
     },
     { end: ({ a, b }) => void seen.add(`${a}${b}`) },
   );
-  assert.equal(explore(setup).violation, undefined);
+  assert.equal((await explore(setup)).violation, undefined);
   assert.deepEqual([...seen].sort(), ["01", "10", "11"]);
 });
 
-test("a bound on preemptions leaves out what needs more of them, and 0 runs each order once", () => {
+test("a bound on preemptions leaves out what needs more of them, and 0 runs each order once", async () => {
   const setup = cast({ a: steps(3, 0), b: steps(3, 0) });
-  assert.equal(explore(setup, { preemptions: 0 }).tally.schedules, 2);
+  assert.equal((await explore(setup, { preemptions: 0 })).tally.schedules, 2);
   // One switch away from a running thread: after each of two inner places, in either order.
-  assert.equal(explore(setup, { preemptions: 1 }).tally.schedules, 6);
-  assert.equal(explore(setup, { preemptions: 99 }).tally.schedules, 20);
+  assert.equal((await explore(setup, { preemptions: 1 })).tally.schedules, 6);
+  assert.equal((await explore(setup, { preemptions: 99 })).tally.schedules, 20);
 });
 
 const lostUpdate = cast(
@@ -106,19 +106,19 @@ const counts = (world: World): Cast => {
   };
 };
 
-test("a lost update is found, its schedule is the shortest, and it can be replayed", () => {
-  const { violation } = explore(counts);
+test("a lost update is found, its schedule is the shortest, and it can be replayed", async () => {
+  const { violation } = await explore(counts);
   assert.match(violation!.message, /an update is lost/);
-  const shortest = shorten(counts, {}, violation!);
+  const shortest = await shorten(counts, {}, violation!);
   assert.equal(shortest.preemptions, 1);
-  const again = replay(counts, {}, parseSchedule(formatSchedule(shortest.choices)));
+  const again = await replay(counts, {}, parseSchedule(formatSchedule(shortest.choices)));
   assert.match(again.violation!, /an update is lost/);
   assert.equal(again.id, formatSchedule(shortest.choices));
   assert.ok(again.lines.some(({ text }) => text === "load x: 0"));
-  assert.equal(replay(counts, {}, parseSchedule("a2b2c")).violation, undefined);
+  assert.equal((await replay(counts, {}, parseSchedule("a2b2c"))).violation, undefined);
 });
 
-test("a wait that nobody ends is a deadlock, and one that is ended in time is not", () => {
+test("a wait that nobody ends is a deadlock, and one that is ended in time is not", async () => {
   const waits: Body = (words) => {
     while (words.load(0) === 0) words.wait(0, 0, Infinity);
   };
@@ -126,15 +126,15 @@ test("a wait that nobody ends is a deadlock, and one that is ended in time is no
     words.store(0, 1);
     words.notify(0);
   };
-  assert.equal(explore(cast({ a: waits, b: wakes })).violation, undefined);
+  assert.equal((await explore(cast({ a: waits, b: wakes }))).violation, undefined);
   const early: Body = (words) => {
     words.notify(0);
     words.store(0, 1);
   };
-  assert.match(explore(cast({ a: waits, b: early })).violation!.message, /deadlock: a sleeps on x/);
+  assert.match((await explore(cast({ a: waits, b: early }))).violation!.message, /deadlock: a sleeps on x/);
 });
 
-test("sleepers are woken first come, first served, one for each count", () => {
+test("sleepers are woken first come, first served, one for each count", async () => {
   const setup = cast(
     {
       a: (words) => words.wait(0, 0, Infinity),
@@ -143,34 +143,34 @@ test("sleepers are woken first come, first served, one for each count", () => {
     },
     { daemons: ["a", "b"], end: ({ a, b, c }) => assert.equal(Number(a === "ok") + Number(b === "ok"), c) },
   );
-  assert.equal(explore(setup).violation, undefined);
+  assert.equal((await explore(setup)).violation, undefined);
 });
 
-test("a time limit passes never, when nothing else can happen, or at any moment", () => {
+test("a time limit passes never, when nothing else can happen, or at any moment", async () => {
   const setup = cast({ a: (words) => words.wait(0, 0, 10), b: (words) => words.load(1) });
-  assert.match(explore(setup).violation!.message, /deadlock/);
+  assert.match((await explore(setup)).violation!.message, /deadlock/);
   // b goes before or after a falls asleep.
-  assert.equal(explore(setup, { timeouts: "stuck" }).tally.schedules, 2);
+  assert.equal((await explore(setup, { timeouts: "stuck" })).tally.schedules, 2);
   // Besides: the limit passes before b's only step, which then comes before or after a's end.
-  assert.equal(explore(setup, { timeouts: 1 }).tally.schedules, 4);
+  assert.equal((await explore(setup, { timeouts: 1 })).tally.schedules, 4);
 });
 
-test("relax waits for a change of what the loop looked at, and a loop that nobody ends is reported", () => {
+test("relax waits for a change of what the loop looked at, and a loop that nobody ends is reported", async () => {
   const spins: Body = (words) => {
     while (words.load(0) === 0) words.relax();
   };
-  assert.equal(explore(cast({ a: spins, b: (words) => words.store(0, 1) })).violation, undefined);
+  assert.equal((await explore(cast({ a: spins, b: (words) => words.store(0, 1) }))).violation, undefined);
   assert.match(
-    explore(cast({ a: spins, b: (words) => words.store(1, 1) })).violation!.message,
+    (await explore(cast({ a: spins, b: (words) => words.store(1, 1) }))).violation!.message,
     /a waits for a change/,
   );
   const blind: Body = (words) => {
     while (words.load(0) === 0);
   };
-  assert.match(explore(cast({ a: blind })).violation!.message, /does it ever end/);
+  assert.match((await explore(cast({ a: blind }))).violation!.message, /does it ever end/);
 });
 
-test("a failed compare-exchange has seen the change that its retry waits for", () => {
+test("a failed compare-exchange has seen the change that its retry waits for", async () => {
   const increment: Body = (words) => {
     for (;;) {
       const seen = words.load(0);
@@ -178,10 +178,10 @@ test("a failed compare-exchange has seen the change that its retry waits for", (
       words.relax();
     }
   };
-  assert.equal(explore(cast({ a: increment, b: increment })).violation, undefined);
+  assert.equal((await explore(cast({ a: increment, b: increment }))).violation, undefined);
 });
 
-test("a thread dies before each access, guarded ones too, and each is counted", () => {
+test("a thread dies before each access, guarded ones too, and each is counted", async () => {
   const ends = new Set<string>();
   const setup = (world: World): Cast => {
     const made = cast({
@@ -195,20 +195,20 @@ test("a thread dies before each access, guarded ones too, and each is counted", 
     const words = world.words("a");
     return { ...made, end: () => void ends.add(`${words.load(0)}${words.load(1)}${words.load(2)}`) };
   };
-  const { tally } = explore(setup, { kills: ["a"] });
+  const { tally } = await explore(setup, { kills: ["a"] });
   assert.deepEqual([...ends].sort(), ["000", "100", "110", "111"]);
   // Before the load, after it, after each set; and once it lives.
   assert.equal(tally.killed, 4);
   assert.equal(tally.schedules, 5);
 });
 
-test("two threads at one guarded word are reported, unless something keeps them apart", () => {
+test("two threads at one guarded word are reported, unless something keeps them apart", async () => {
   const writes: Body = (words) => {
     words.load(1);
     words.set(0, words.get(0) + 1);
   };
   assert.match(
-    explore(cast({ a: writes, b: writes })).violation!.message,
+    (await explore(cast({ a: writes, b: writes }))).violation!.message,
     /a and b touch x at the same time/,
   );
   const locked: Body = (words) => {
@@ -216,23 +216,26 @@ test("two threads at one guarded word are reported, unless something keeps them 
     words.set(0, words.get(0) + 1);
     words.store(1, 0);
   };
-  assert.equal(explore(cast({ a: locked, b: locked })).violation, undefined);
+  assert.equal((await explore(cast({ a: locked, b: locked }))).violation, undefined);
 });
 
-test("a thread that keeps something to itself, uses another's words or the bare memory is reported", () => {
+test("a thread that keeps something to itself, uses another's words or the bare memory is reported", async () => {
   let runs = 0;
   const forgetful: Body = (words) => {
     words.load(runs++ % 2);
     words.load(2);
   };
-  assert.match(explore(cast({ a: forgetful, b: steps(2, 0) })).violation!.message, /does not repeat itself/);
+  assert.match(
+    (await explore(cast({ a: forgetful, b: steps(2, 0) }))).violation!.message,
+    /does not repeat itself/,
+  );
 
   const borrowed = (world: World): Cast => {
     world.memory(2);
     const theirs = world.words("b");
     return { threads: { a: () => theirs.load(0), b: () => theirs.load(0) } };
   };
-  assert.match(explore(borrowed).violation!.message, /words of b are used by another thread/);
+  assert.match((await explore(borrowed)).violation!.message, /words of b are used by another thread/);
 
   const buffer = new SharedArrayBuffer(64);
   const past = (world: World): Cast => {
@@ -247,10 +250,10 @@ test("a thread that keeps something to itself, uses another's words or the bare 
       },
     };
   };
-  assert.match(explore(past).violation!.message, /word 3 was written past the seam/);
+  assert.match((await explore(past)).violation!.message, /word 3 was written past the seam/);
 });
 
-test("an invariant that does not hold at one moment is found, though it holds at the end", () => {
+test("an invariant that does not hold at one moment is found, though it holds at the end", async () => {
   const setup = (world: World): Cast => {
     const made = cast({
       a: (words) => {
@@ -261,20 +264,20 @@ test("an invariant that does not hold at one moment is found, though it holds at
     const words = world.words("a");
     return { ...made, always: () => assert.equal(words.load(0), 0, "x is not 0") };
   };
-  assert.match(explore(setup).violation!.message, /x is not 0/);
+  assert.match((await explore(setup)).violation!.message, /x is not 0/);
 });
 
-test("64-bit words are one step, and their width is kept", () => {
+test("64-bit words are one step, and their width is kept", async () => {
   const setup = cast(
     { a: (words) => words.compareExchange64(0, 0n, -1n), b: (words) => words.load64(0) },
     { end: ({ b }) => assert.ok(b === 0n || b === -1n) },
   );
-  const { violation, tally } = explore(setup);
+  const { violation, tally } = await explore(setup);
   assert.equal(violation, undefined);
   assert.equal(tally.schedules, 2);
 });
 
-test("code that calls Atomics on a shared array is explored, its plain elements too", () => {
+test("code that calls Atomics on a shared array is explored, its plain elements too", async () => {
   const setup =
     (early: boolean) =>
     (world: World): Cast => {
@@ -296,13 +299,16 @@ test("code that calls Atomics on a shared array is explored, its plain elements 
         end: ({ b }) => assert.equal(b, 42, "read too early"),
       };
     };
-  assert.equal(explore(setup(false)).violation, undefined);
-  assert.match(explore(setup(true)).violation!.message, /read too early|touch value at the same time/);
+  assert.equal((await explore(setup(false))).violation, undefined);
+  assert.match(
+    (await explore(setup(true))).violation!.message,
+    /read too early|touch value at the same time/,
+  );
   const outside = new Int32Array(new SharedArrayBuffer(4));
   assert.equal(Atomics.add(outside, 0, 1), 0, "Atomics is itself again");
 });
 
-test("Atomics on the explored memory itself is reported", () => {
+test("Atomics on the explored memory itself is reported", async () => {
   const buffer = new SharedArrayBuffer(64);
   const past = (world: World): Cast => {
     const words = world.adopt("a", buffer, 0, 16);
@@ -317,5 +323,5 @@ test("Atomics on the explored memory itself is reported", () => {
       },
     };
   };
-  assert.match(explore(past).violation!.message, /past the seam/);
+  assert.match((await explore(past)).violation!.message, /past the seam/);
 });

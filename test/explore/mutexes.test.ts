@@ -8,14 +8,18 @@ import type { Host } from "#src/vm/host.js";
 type Threads = Readonly<Record<string, (host: Host) => unknown>>;
 
 /** Explores threads over one host; `end` gets what each returned. */
-function explore(threads: Threads, settings: ExploreSettings, end: (results: object) => void = () => {}) {
+async function explore(
+  threads: Threads,
+  settings: ExploreSettings,
+  end: (results: object) => void = () => {},
+) {
   const explorer = new Explorer((world: World) => {
     const names = Object.keys(threads) as [string, ...string[]];
     const seen = hosts(world, names);
     const bodies = names.map((name) => [name, () => threads[name]!(seen[name]!)] as const);
     return { threads: Object.fromEntries(bodies), end };
   }, settings);
-  explorer.explore();
+  await explorer.explore();
   return explorer;
 }
 
@@ -33,43 +37,46 @@ const enters = (id: number) => (host: Host) => {
   return seen.join();
 };
 
-function outcomes(mutexes: "explored" | "assumed") {
+async function outcomes(mutexes: "explored" | "assumed") {
   const found = new Set<string>();
-  const explorer = explore({ a: enters(1), b: enters(2) }, { mutexes }, (results) => {
+  const explorer = await explore({ a: enters(1), b: enters(2) }, { mutexes }, (results) => {
     found.add(JSON.stringify(results));
   });
   assert.equal(explorer.violation, undefined);
   return { found: [...found].sort(), states: explorer.tally.states };
 }
 
-test("what can come of two threads is the same with real mutexes and with assumed ones", () => {
-  const explored = outcomes("explored");
-  const assumed = outcomes("assumed");
+test("what can come of two threads is the same with real mutexes and with assumed ones", async () => {
+  const explored = await outcomes("explored");
+  const assumed = await outcomes("assumed");
   assert.ok(explored.found.length > 10);
   assert.deepEqual(assumed.found, explored.found);
   assert.ok(assumed.states < explored.states);
 });
 
-test("two sections have two orders, each with and without a wait", () => {
+test("two sections have two orders, each with and without a wait", async () => {
   const enter = ({ mutex }: Host) => mutex.guard(() => {});
-  const { tally, violation } = explore({ a: enter, b: enter }, { mutexes: "assumed", reduce: false });
+  const { tally, violation } = await explore({ a: enter, b: enter }, { mutexes: "assumed", reduce: false });
   assert.equal(violation, undefined);
   assert.equal(tally.schedules, 4);
 });
 
-test("whoever waits for a mutex that is never given back is named", () => {
+test("whoever waits for a mutex that is never given back is named", async () => {
   const keeps = ({ words, thread }: Host) => words.compareExchange(Header.mutex, 0, thread.lockId << 1);
   const enter = ({ mutex }: Host) => mutex.guard(() => {});
-  const { violation } = explore({ a: keeps, b: enter }, { mutexes: "assumed" });
+  const { violation } = await explore({ a: keeps, b: enter }, { mutexes: "assumed" });
   assert.equal(violation?.message, "deadlock: b waits for mutex, and nobody can go on");
 });
 
-test("a thread that may die needs the real one", () => {
+test("a thread that may die needs the real one", async () => {
   const enter = ({ mutex }: Host) => mutex.guard(() => {});
-  assert.throws(() => explore({ a: enter }, { mutexes: "assumed", kills: ["a"] }), /explore the mutexes/);
+  await assert.rejects(
+    () => explore({ a: enter }, { mutexes: "assumed", kills: ["a"] }),
+    /explore the mutexes/,
+  );
 });
 
-test("asking whether a thread lives touches no word, whatever its number", () => {
+test("asking whether a thread lives touches no word, whatever its number", async () => {
   const explorer = new Explorer((world) => {
     world.memory(2);
     const platform = world.platform("a");
@@ -84,6 +91,6 @@ test("asking whether a thread lives touches no word, whatever its number", () =>
       },
     };
   });
-  explorer.explore();
+  await explorer.explore();
   assert.equal(explorer.violation, undefined);
 });

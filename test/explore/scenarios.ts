@@ -6,7 +6,7 @@ import { exploreSubject, replayId, reportText, type Subject } from "#src/explore
 export function testSubjects(subjects: readonly Subject[]): void {
   for (const subject of subjects) {
     test(`${subject.name}${subject.twin ? " is caught" : " holds"}`, async (t) => {
-      const report = exploreSubject(subject);
+      const report = await exploreSubject(subject);
       t.diagnostic(reportText(report).split("\n").slice(1).join(" ").trim());
       assert.ok(report.passed, reportText(report));
       if (!subject.twin) return;

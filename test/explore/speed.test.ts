@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Explorer, type World } from "#src/explore/index.js";
 
-test("two threads of seven steps, every schedule by itself", (t) => {
+test("two threads of seven steps, every schedule by itself", async (t) => {
   const setup = (world: World) => {
     world.memory(2);
     const [a, b] = [world.words("a"), world.words("b")];
@@ -16,7 +16,7 @@ test("two threads of seven steps, every schedule by itself", (t) => {
   for (const started = performance.now(); performance.now() - started < 1000; ) {
     const explorer = new Explorer(setup, { reduce: false });
     const before = performance.now();
-    explorer.explore();
+    await explorer.explore();
     best = Math.max(best, explorer.tally.schedules / (performance.now() - before));
     assert.equal(explorer.tally.schedules, 3432);
   }
