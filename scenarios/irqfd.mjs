@@ -34,6 +34,7 @@ function assigns(world, break_ = () => {}) {
 export const count = {
   sentence:
     "What is in the eventfd when an irqfd is assigned is injected, and by nobody after another thread has deassigned it.",
+  mutexes: "assumed",
   setup: (world) => assigns(world),
   twins: {
     "schedules-unlocked": {
