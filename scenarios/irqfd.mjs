@@ -1,8 +1,8 @@
 // An irqfd is assigned and deassigned while its eventfd has a count, the relay injects, and others use the same locks.
 import { Eventfd, Producer, Vm } from "irqbypass";
-import { Eventfd as E } from "#src/host/layout.js";
+import { Consumer, Eventfd as E } from "#src/host/layout.js";
 import { vmMutex } from "#src/vm/vm-mutex.js";
-import { arrived, expect, guest, lawless, openVcpu, pirWord, relay, VECTOR } from "./support.mjs";
+import { arrived, connected, expect, guest, lawless, openVcpu, pirWord, relay, VECTOR } from "./support.mjs";
 
 /** The eventfd has a count when the irqfd is assigned; another thread deassigns it at once. */
 function assigns(world, break_ = () => {}) {
@@ -167,3 +167,41 @@ function takesVmMutexInside(hosts, vm) {
     };
   }
 }
+
+/** Threads: two that deassign the same irqfd, and the device, whose signal may be under way. */
+function twice(world, play = () => {}) {
+  const made = connected(world, ["vmm", "device", "other"]);
+  const { hosts, vm, irqfd, source } = made;
+  const others = Vm.open(hosts.other, vm.handle);
+  const own = Eventfd.open(hosts.other, made.eventfd.handle);
+  const { words } = hosts.vmm;
+  play(irqfd, words);
+  return {
+    threads: {
+      vmm() {
+        irqfd.dispose();
+        return words.load(pirWord(vm));
+      },
+      other: () => others.deassign(own, 24),
+      device: () => source.signal(),
+    },
+    keeps: [irqfd, own, source],
+    end: ({ vmm }) => expect(words.load(pirWord(vm)) === vmm, "posted after dispose had returned"),
+  };
+}
+
+export const together = {
+  sentence: "Of two threads that deassign the same irqfd neither returns before nothing is posted any more.",
+  mutexes: "assumed",
+  setup: (world) => twice(world),
+  twins: {
+    "returns-early": {
+      sentence: "returns at once where another thread has begun to deassign it",
+      setup: (world) =>
+        twice(world, (irqfd, words) => {
+          const isLive = irqfd.isLive.bind(irqfd);
+          irqfd.isLive = () => isLive() && words.get(irqfd.record + Consumer.closing) === 0;
+        }),
+    },
+  },
+};

@@ -144,21 +144,36 @@ function registerConsumer(host: BypassHost, irqfd: number, { eventfd, policy }: 
 }
 
 /**
- * Deassigns the irqfd that `find` names under the VM's and the host mutex, 0 for none. Returns false where there is none or another
- * thread has begun to deassign it. When it has returned true, nothing is injected through this irqfd any more, the bypass
- * is torn down, the counter is read out and the eventfd is free.
+ * Deassigns the irqfd that `find` names under the VM's and the host mutex, 0 for none. Returns false where there is none; one
+ * that another thread is deassigning is waited for. When it has returned, nothing is injected through this irqfd any more,
+ * the bypass is torn down, the counter is read out and the eventfd is free.
  */
 export function deassign(host: BypassHost, guard: Mutex, find: () => number): boolean {
-  let irqfd = 0;
-  const claimIt = () => {
-    irqfd = find();
-    return irqfd !== 0 && claim(host, irqfd);
-  };
-  // Both: what is found is not given back before it is claimed.
-  const claimed = guard.guard(() => host.mutex.guard(claimIt));
-  if (!claimed) return false;
-  takeDown(host, guard, irqfd, true);
-  return true;
+  const { words, mutex, thread, repair } = host;
+  for (;;) {
+    let irqfd = 0;
+    let other = 0;
+    let vm = 0;
+    const claimed = guard.guard(() =>
+      // Both: what is found is not given back before it is claimed.
+      mutex.guard(() => {
+        irqfd = find();
+        if (irqfd === 0) return false;
+        other = words.get(irqfd + Consumer.closing);
+        vm = words.get(irqfd + Consumer.vm);
+        return claim(host, irqfd);
+      }),
+    );
+    if (claimed) takeDown(host, guard, irqfd, true);
+    if (claimed || irqfd === 0) return claimed;
+    // Nothing tells when the other is through: it is a few fences, and it lives or is repaired after.
+    if (thread.isDead(other)) {
+      repair.thread(other);
+      deassignLost(host, vm, irqfd, other);
+    } else {
+      words.relax();
+    }
+  }
 }
 
 /** The deassign is the calling thread's from here on; false where it is another's already. Under the VM's mutex. */
@@ -194,24 +209,9 @@ export function deassignLost(host: BypassHost, vm: number, irqfd: number, gone: 
 
 /** Deassigns every irqfd of a VM that takes no new ones, and waits for those that other threads are deassigning. */
 export function deassignAll(host: BypassHost, guard: Mutex, vm: number): void {
-  const { words, thread, repair } = host;
+  const { words } = host;
   const first = () => words.get(vm + Vm.irqfds);
-  for (;;) {
-    let closing = 0;
-    const irqfd = guard.guard(() => {
-      const found = first();
-      if (found !== 0) closing = words.get(found + Consumer.closing);
-      return found;
-    });
-    if (irqfd === 0) return;
-    if (deassign(host, guard, first)) continue;
-    if (closing !== 0 && thread.isDead(closing)) {
-      repair.thread(closing);
-      deassignLost(host, vm, irqfd, closing);
-    } else {
-      words.relax();
-    }
-  }
+  while (guard.guard(first) !== 0) deassign(host, guard, first);
 }
 
 /**

@@ -1,9 +1,8 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import type { Policy } from "../bypass/remapping.js";
 import type { EventfdContext } from "../eventfd/context.js";
-import { irqfdOf } from "../eventfd/reference.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, RouteType, Vm as V, Vcpu, VmFlag } from "../host/layout.js";
+import { Consumer, Eventfd as E, LEAVING, RouteType, Vm as V, Vcpu, VmFlag } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
 import { assign, checkIrqfd, deassign } from "./assignment.js";
 import { Source } from "./ioapic.js";
@@ -135,10 +134,9 @@ export class Vm implements Disposable {
     checkIrqfd(this.host, eventfd, gsi, "off");
     const { words } = this.host;
     return deassign(this.host, this.mutex, () => {
-      const irqfd = irqfdOf(this.host, eventfd.record);
+      const irqfd = words.load(eventfd.record + E.irqfd) & ~LEAVING; // one on its way out is waited for
       if (irqfd === 0 || words.get(irqfd + Consumer.vm) !== this.record) return 0;
-      const matches = words.get(irqfd + Consumer.gsi) >>> 0 === gsi;
-      return matches && words.load(irqfd + Consumer.source) === eventfd.record ? irqfd : 0;
+      return words.get(irqfd + Consumer.gsi) >>> 0 === gsi ? irqfd : 0;
     });
   }
 

@@ -28,11 +28,11 @@ test("there is a compiled version of each scenario that posts or harvests", () =
 });
 
 for (const subject of compiled) {
-  test(`${subject.name} goes as in TypeScript`, () => {
+  test(`${subject.name} goes as in TypeScript`, async () => {
     const original = originals.get(partOf(subject))!;
     assert.equal(subject.settings.compiled, true);
     assert.equal(original.settings.compiled, undefined);
-    const [found, expected] = [exploreSubject(subject), exploreSubject(original)];
+    const [found, expected] = [await exploreSubject(subject), await exploreSubject(original)];
     assert.deepEqual(found.tally, expected.tally);
     assert.equal(found.violation?.message, expected.violation?.message);
   });
