@@ -26,12 +26,12 @@ The workload file is one JSON object:
     "seconds": 5,
     "vms":     [{ "name": "web", "kind": "software", "vcpus": 1 }],
     "devices": [{ "name": "nic0", "kind": "nic", "vm": "web", "vectors": 4, "burst": 8, "rate": "max",
-                  "bypass": "prefer", "overrides": [{ "interrupts": [3], "bypass": "off" }] }]
+                  "bypass": "prefer", "overrides": [{ "interrupts": [3], "burst": 1, "bypass": "off" }] }]
   }
 A VM is "software" or "kvm"; "reroute": 10 sends the MSIs of a software VM to the next vCPU every 10 ms. A "nic" has
 "vectors", a "block" device has "queues", an "intx" device one level-triggered line. "burst" is how many signals it
 sends before it waits for the guest, "rate" how many per second for each interrupt. "bypass" is "off", "prefer"
-(the default) or "require".
+(the default) or "require". "overrides" give some interrupts of a device a burst, rate or bypass of their own.
 
 Examples:
   irqbypass run                      the default example

@@ -19,18 +19,22 @@ export interface WorkloadVm {
   readonly reroute?: number;
 }
 
+export interface WorkloadInterrupt {
+  readonly bypass: BypassPolicy;
+  /** Signals per burst; the device waits for the guest after each burst. */
+  readonly burst: number;
+  /** Signals per second, or `"max"`: as fast as the guest answers. */
+  readonly rate: number | "max";
+}
+
 export interface WorkloadDevice {
   readonly name: string;
   /** A `nic` signals MSI-X vectors, a `block` device virtqueues, an `intx` device one level-triggered line. */
   readonly kind: "nic" | "block" | "intx";
   /** The name of the VM that gets its interrupts. */
   readonly vm: string;
-  /** Policy of each interrupt; its length is the number of vectors or queues. */
-  readonly bypass: readonly BypassPolicy[];
-  /** Signals per burst; the device waits for the guest after each burst. */
-  readonly burst: number;
-  /** Signals per second of each interrupt, or `"max"`: as fast as the guest answers. */
-  readonly rate: number | "max";
+  /** Its vectors, its queues, or its line. */
+  readonly interrupts: readonly WorkloadInterrupt[];
 }
 
 export interface Workload {
@@ -62,6 +66,9 @@ const MAX_THREADS = 128;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/;
 const NAME_RULE = "1 to 32 letters, digits, dots, dashes or underscores, the first a letter or digit";
 const POLICY_RULE = '"off", "prefer" or "require"';
+const BURST_RULE = `a whole number from 1 to ${number(MAX_BURST)}`;
+const RATE_RULE = `a number from 0.1 to ${number(MAX_RATE)} (signals per second of each interrupt) or "max"`;
+const OVERRIDE_RULE = 'an object with "interrupts" and at least one of "burst", "rate" and "bypass"';
 
 /**
  * What is allowed at each place of the file, by path with the list positions left out. It is the text of every
@@ -83,13 +90,15 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "devices[].vm": "the name of one of the VMs",
   "devices[].vectors": `a whole number from 1 to ${number(MAX_INTERRUPTS_PER_DEVICE)} (MSI-X vectors of a nic)`,
   "devices[].queues": `a whole number from 1 to ${number(MAX_INTERRUPTS_PER_DEVICE)} (virtqueues of a block device)`,
-  "devices[].burst": `a whole number from 1 to ${number(MAX_BURST)}`,
-  "devices[].rate": `a number from 0.1 to ${number(MAX_RATE)} (signals per second of each interrupt) or "max"`,
+  "devices[].burst": BURST_RULE,
+  "devices[].rate": RATE_RULE,
   "devices[].bypass": POLICY_RULE,
-  "devices[].overrides": 'a list of objects with "interrupts" and "bypass"',
-  "devices[].overrides[]": 'an object with "interrupts" and "bypass"',
+  "devices[].overrides": `a list of ${OVERRIDE_RULE.replace("an object", "objects")}`,
+  "devices[].overrides[]": OVERRIDE_RULE,
   "devices[].overrides[].interrupts": "a list of at least 1 vector or queue number, counted from 0",
   "devices[].overrides[].interrupts[]": "a whole number, counted from 0",
+  "devices[].overrides[].burst": BURST_RULE,
+  "devices[].overrides[].rate": RATE_RULE,
   "devices[].overrides[].bypass": POLICY_RULE,
 };
 
@@ -98,6 +107,8 @@ const whole = (low: number, high: number) =>
 const between = (low: number, high: number) => v.pipe(v.number(), v.minValue(low), v.maxValue(high));
 const name = v.pipe(v.string(), v.regex(NAME));
 const policy = v.picklist(["off", "prefer", "require"]);
+const burst = whole(1, MAX_BURST);
+const rate = v.union([v.literal("max"), between(0.1, MAX_RATE)]);
 // `strictObject` stops at the first unknown field; a rest of `never` reports each of them.
 const object = <Entries extends v.ObjectEntries>(entries: Entries) => v.objectWithRest(entries, v.never());
 
@@ -123,14 +134,16 @@ const fileSchema = object({
         vm: v.string(),
         vectors: v.exactOptional(whole(1, MAX_INTERRUPTS_PER_DEVICE)),
         queues: v.exactOptional(whole(1, MAX_INTERRUPTS_PER_DEVICE)),
-        burst: whole(1, MAX_BURST),
-        rate: v.union([v.literal("max"), between(0.1, MAX_RATE)]),
+        burst,
+        rate,
         bypass: v.exactOptional(policy, "prefer"),
         overrides: v.exactOptional(
           v.array(
             object({
               interrupts: v.pipe(v.array(whole(0, Number.MAX_SAFE_INTEGER)), v.minLength(1)),
-              bypass: policy,
+              burst: v.exactOptional(burst),
+              rate: v.exactOptional(rate),
+              bypass: v.exactOptional(policy),
             }),
           ),
           [],
@@ -169,10 +182,11 @@ export function checkWorkload(input: unknown, source: string): Workload {
 }
 
 function device(entry: DeviceEntry): WorkloadDevice {
-  const policies = new Array<BypassPolicy>(interruptCount(entry) ?? 0).fill(entry.bypass);
-  for (const override of entry.overrides) for (const i of override.interrupts) policies[i] = override.bypass;
-  const { name, kind, vm, burst, rate } = entry;
-  return { name, kind, vm, burst, rate, bypass: policies };
+  const { name, kind, vm, burst, rate, bypass } = entry;
+  const interrupts = new Array<WorkloadInterrupt>(interruptCount(entry) ?? 0).fill({ burst, rate, bypass });
+  for (const { interrupts: which, ...override } of entry.overrides)
+    for (const i of which) interrupts[i] = { burst, rate, bypass, ...override };
+  return { name, kind, vm, interrupts };
 }
 
 function interruptCount(entry: DeviceEntry): number | undefined {
@@ -271,6 +285,9 @@ function overrideProblems(entry: DeviceEntry, place: string, own: string, count:
   const problems: string[] = [];
   const seen = new Map<number, string>();
   entry.overrides.forEach((override, index) => {
+    if (Object.keys(override).length === 1) {
+      problems.push(refused(`${place}.overrides[${index}]`, shown(override), OVERRIDE_RULE));
+    }
     override.interrupts.forEach((interrupt, position) => {
       const path = `${place}.overrides[${index}].interrupts[${position}]`;
       const before = seen.get(interrupt);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { percentile } from "#src/cli/histogram.js";
-import { type DeviceJob, runDevice, type Signaller } from "#src/cli/run/device.js";
+import { runDevice, type Signaller } from "#src/cli/run/device.js";
 import { Ledger } from "#src/cli/run/ledger.js";
 import { Tally } from "#src/cli/run/tally.js";
 
@@ -10,7 +10,7 @@ import { Tally } from "#src/cli/run/tally.js";
  * @param deliver whether the nth signal (from 1) reaches the guest.
  */
 function loopback(
-  job: Omit<DeviceJob, "device">,
+  pace: Pick<Signaller, "burst" | "rate">,
   interrupts: number,
   until: number,
   deliver = (_: number) => true,
@@ -25,6 +25,7 @@ function loopback(
       interrupt,
       mailbox,
       vcpu: 0,
+      ...pace,
       signal() {
         sent += 1;
         if (sent >= until) ledger.stop();
@@ -34,7 +35,7 @@ function loopback(
   );
   ledger.setIdle(0, idle);
   ledger.start();
-  runDevice(ledger, { ...job, device: 0 }, signallers);
+  runDevice(ledger, 0, signallers);
   tally.look();
   return { ledger, counts: tally.counts, sent };
 }
@@ -87,8 +88,8 @@ test("a device that is stopped before it was started does nothing", () => {
   ledger.stop();
   ledger.start();
   const signal = () => assert.fail("signalled");
-  runDevice(ledger, { device: 0, burst: 1, rate: "max" }, [
-    { interrupt: 0, mailbox: ledger.mailbox(0), vcpu: 0, signal },
+  runDevice(ledger, 0, [
+    { interrupt: 0, mailbox: ledger.mailbox(0), vcpu: 0, burst: 1, rate: "max", signal },
   ]);
   assert.equal(ledger.stopping, true);
 });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import { findJsonFault } from "#src/cli/json-fault.js";
-import { checkWorkload, WorkloadError } from "#src/cli/workload.js";
+import { checkWorkload, type WorkloadDevice, WorkloadError } from "#src/cli/workload.js";
 import { DEFAULT_WORKLOAD, parseWorkload, readWorkload } from "#src/cli/workload-file.js";
 
 const VM = { name: "web", kind: "software", vcpus: 1 };
@@ -21,6 +21,10 @@ function problems(input: unknown): readonly string[] {
   assert.fail("the workload was taken");
 }
 
+function policies({ interrupts }: WorkloadDevice): string[] {
+  return interrupts.map((one) => one.bypass);
+}
+
 function withNic(changes: object): unknown {
   return { seconds: 1, vms: [VM], devices: [{ ...NIC, ...changes }] };
 }
@@ -31,16 +35,21 @@ test("the default example is a workload on which every path is seen", () => {
   assert.deepEqual([...new Set(devices.map((device) => device.kind))].sort(), ["block", "nic"]);
   for (const kind of ["kvm", "software"]) {
     const names = vms.filter((vm) => vm.kind === kind).map((vm) => vm.name);
-    const policies = devices.filter((device) => names.includes(device.vm)).flatMap((device) => device.bypass);
-    assert.ok(policies.includes("off") && policies.includes("prefer"), `a ${kind} VM has both policies`);
+    const found = devices.filter((device) => names.includes(device.vm)).flatMap(policies);
+    assert.ok(found.includes("off") && found.includes("prefer"), `a ${kind} VM has both policies`);
   }
 });
 
-test("policies default to prefer and are overridden for single interrupts", () => {
+test("policies default to prefer, and policies and paces are overridden for single interrupts", () => {
   const input = withNic({ vectors: 4, overrides: [{ interrupts: [3, 1], bypass: "off" }] });
-  assert.deepEqual(checkWorkload(input, "w").devices[0]?.bypass, ["prefer", "off", "prefer", "off"]);
+  assert.deepEqual(checkWorkload(input, "w").devices.flatMap(policies), ["prefer", "off", "prefer", "off"]);
   const all = withNic({ bypass: "require", overrides: [{ interrupts: [0], bypass: "prefer" }] });
-  assert.deepEqual(checkWorkload(all, "w").devices[0]?.bypass, ["prefer", "require"]);
+  assert.deepEqual(checkWorkload(all, "w").devices.flatMap(policies), ["prefer", "require"]);
+  const paces = withNic({ overrides: [{ interrupts: [1], burst: 8, rate: 50 }] });
+  assert.deepEqual(checkWorkload(paces, "w").devices[0]?.interrupts, [
+    { burst: 1, rate: "max", bypass: "prefer" },
+    { burst: 8, rate: 50, bypass: "prefer" },
+  ]);
 });
 
 const REFUSED: readonly [what: string, input: unknown, problem: string][] = [
@@ -86,6 +95,11 @@ const REFUSED: readonly [what: string, input: unknown, problem: string][] = [
     "an override past the end",
     withNic({ overrides: [{ interrupts: [0, 2], bypass: "off" }] }),
     "devices[0].overrides[0].interrupts[1]: found 2; allowed: 0 to 1 (devices[0].vectors is 2)",
+  ],
+  [
+    "an override of nothing",
+    withNic({ overrides: [{ interrupts: [0] }] }),
+    'devices[0].overrides[0]: found {"interrupts":[0]}; allowed: an object with "interrupts" and at least one of "burst", "rate" and "bypass"',
   ],
   [
     "an interrupt overridden twice",
@@ -147,7 +161,7 @@ test("2,000 vectors fit where there are vCPUs for them", () => {
     { seconds: 1, vms: [{ ...VM, vcpus: 9 }], devices: [{ ...NIC, vectors: 2000 }] },
     "w",
   );
-  assert.equal(workload.devices[0]?.bypass.length, 2000);
+  assert.equal(workload.devices[0]?.interrupts.length, 2000);
 });
 
 test("a file that is not there, or a directory, is said to be that", () => {

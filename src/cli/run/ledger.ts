@@ -10,7 +10,7 @@
  * | device d       | DOOR      | guest, main    | device  | rung after an index was noted; the device waits   |
  * |                | PARKED    | device         | guest   | 1: ring the door                                  |
  * | vCPU c         | IDLE      | guest          | device  | 1: waiting, or about to, with nothing in hand     |
- * | interrupt i    | USED      | device         | guest   | index of the last signal, published before it     |
+ * | interrupt i    | USED      | device         | guest   | index of a burst, published before its last signal|
  * |                | SIGNALS   | device         | main    | signals sent                                      |
  * |                | LOST      | device         | main    | bursts whose last index was never noted           |
  * |                | SAMPLE    | both           | both    | 1: the next handler run notes when it ran         |
