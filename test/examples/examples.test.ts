@@ -64,9 +64,10 @@ describe("the examples", () => {
     assert.equal(status, 0, stdout);
     const { interrupts, totals } = JSON.parse(stdout) as {
       interrupts: { path: string; gsi: number; delivered: number; lost: number }[];
-      totals: { lost: number };
+      totals: { lost: number; reroutes: number };
     };
     assert.equal(totals.lost, 0);
+    assert.ok(totals.reroutes > 0);
     for (const { path, gsi, delivered } of interrupts) {
       assert.equal(path, gsi < 24 ? "relayed" : "posted");
       assert.ok(delivered > 0);

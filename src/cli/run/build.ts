@@ -138,6 +138,10 @@ class ThreadedMachine implements Machine {
     return oneSided(this.#host.interrupts(), names);
   }
 
+  reroutes(): number {
+    return this.#guests.reduce((sum, guest) => sum + guest.reroutes, 0);
+  }
+
   async settle(): Promise<void> {
     await Promise.all(this.#devices.map((thread) => thread.done));
     // In this order: what the relay has injected, the guests handle before they end.
