@@ -6,6 +6,18 @@
  * problems are reported at once.
  */
 import * as v from "valibot";
+import {
+  type Allowed,
+  between,
+  number,
+  object,
+  plural,
+  refused,
+  schemaProblems,
+  shown,
+  WorkloadError,
+  whole,
+} from "./file-schema.js";
 
 /** What an interrupt wants: never bypassed, bypassed where possible, or refused where it would be relayed. */
 export type BypassPolicy = "off" | "prefer" | "require";
@@ -74,8 +86,8 @@ const OVERRIDE_RULE = 'an object with "interrupts" and at least one of "burst", 
  * What is allowed at each place of the file, by path with the list positions left out. It is the text of every
  * message, and a field that has no line here does not exist.
  */
-const ALLOWED: Readonly<Record<string, string>> = {
-  "": 'an object with "seconds", "vms" and "devices"',
+const ALLOWED: Allowed = {
+  "": 'an object with "seconds", "vms" and "devices", or with "storm"',
   seconds: `a number of seconds from ${MIN_SECONDS} to ${number(MAX_SECONDS)}`,
   vms: `a list of 1 to ${MAX_VCPUS} VMs`,
   "vms[]": 'an object with "name", "kind" and "vcpus", and perhaps "reroute"',
@@ -102,16 +114,10 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "devices[].overrides[].bypass": POLICY_RULE,
 };
 
-const whole = (low: number, high: number) =>
-  v.pipe(v.number(), v.integer(), v.minValue(low), v.maxValue(high));
-const between = (low: number, high: number) => v.pipe(v.number(), v.minValue(low), v.maxValue(high));
 const name = v.pipe(v.string(), v.regex(NAME));
 const policy = v.picklist(["off", "prefer", "require"]);
 const burst = whole(1, MAX_BURST);
 const rate = v.union([v.literal("max"), between(0.1, MAX_RATE)]);
-// `strictObject` stops at the first unknown field; a rest of `never` reports each of them.
-const object = <Entries extends v.ObjectEntries>(entries: Entries) => v.objectWithRest(entries, v.never());
-
 const fileSchema = object({
   seconds: between(MIN_SECONDS, MAX_SECONDS),
   vms: v.pipe(
@@ -156,17 +162,6 @@ const fileSchema = object({
 type WorkloadFile = v.InferOutput<typeof fileSchema>;
 type DeviceEntry = WorkloadFile["devices"][number];
 
-/** A workload that cannot be run. `problems` has one sentence for each thing that is wrong, in file order. */
-export class WorkloadError extends Error {
-  readonly problems: readonly string[];
-
-  constructor(source: string, problems: readonly string[]) {
-    super(`${source} is not a workload that can be run:\n${problems.map((line) => `  ${line}`).join("\n")}`);
-    this.name = "WorkloadError";
-    this.problems = problems;
-  }
-}
-
 /**
  * Checks a parsed workload file and fills in its defaults.
  * @param source how messages call the file.
@@ -174,7 +169,7 @@ export class WorkloadError extends Error {
  */
 export function checkWorkload(input: unknown, source: string): Workload {
   const result = v.safeParse(fileSchema, input);
-  if (!result.success) throw new WorkloadError(source, unique(result.issues.map(schemaProblem)));
+  if (!result.success) throw new WorkloadError(source, schemaProblems(result.issues, ALLOWED));
   const file = result.output;
   const problems = [...vmProblems(file), ...deviceProblems(file), ...roomProblems(file)];
   if (problems.length > 0) throw new WorkloadError(source, problems);
@@ -192,35 +187,6 @@ function device(entry: DeviceEntry): WorkloadDevice {
 function interruptCount(entry: DeviceEntry): number | undefined {
   if (entry.kind === "intx") return 1;
   return entry.kind === "nic" ? entry.vectors : entry.queues;
-}
-
-/** One sentence for one issue of the schema. */
-function schemaProblem(issue: v.BaseIssue<unknown>): string {
-  const keys = (issue.path ?? []).map((item) => item.key as string | number);
-  const path = keys.reduce<string>(join, "");
-  const pattern = path.replaceAll(/\[\d+\]/g, "[]");
-  const last = issue.path?.at(-1);
-  const place = path === "" ? "the file" : path;
-  if (issue.expected === "never") {
-    const parent = pattern.slice(0, Math.max(0, pattern.lastIndexOf(".")));
-    return `${place}: there is no such field; allowed: ${fieldsOf(parent).join(", ")}`;
-  }
-  // An issue about the key itself, not about its value: the field is not there.
-  const found = last?.origin === "key" ? "nothing" : shown(last === undefined ? issue.input : last.value);
-  return refused(place, found, ALLOWED[pattern] ?? String(issue.expected));
-}
-
-function join(path: string, key: string | number): string {
-  if (typeof key === "number") return `${path}[${key}]`;
-  return path === "" ? key : `${path}.${key}`;
-}
-
-/** The names of the fields that an object at this place may have. */
-function fieldsOf(parent: string): string[] {
-  const prefix = parent === "" ? "" : `${parent}.`;
-  return Object.keys(ALLOWED)
-    .filter((path) => path !== "" && path.startsWith(prefix) && !/[.[]/.test(path.slice(prefix.length)))
-    .map((path) => path.slice(prefix.length));
 }
 
 function vmProblems(file: WorkloadFile): string[] {
@@ -347,26 +313,4 @@ function repeated(names: readonly string[]): { at: number; first: number; name: 
   return names
     .map((name, at) => ({ at, first: names.indexOf(name), name }))
     .filter(({ at, first }) => first !== at);
-}
-
-function refused(place: string, found: string, allowed: string): string {
-  return `${place}: found ${found}; allowed: ${allowed}`;
-}
-
-/** A value as a message shows it: JSON, cut short. */
-function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length <= 40 ? text : `${text.slice(0, 39)}…`;
-}
-
-function number(value: number): string {
-  return value.toLocaleString("en-US");
-}
-
-function plural(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
-}
-
-function unique(lines: readonly string[]): string[] {
-  return [...new Set(lines)];
 }

@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
+import { WorkloadError } from "#src/cli/file-schema.js";
 import { findJsonFault } from "#src/cli/json-fault.js";
-import { checkWorkload, type WorkloadDevice, WorkloadError } from "#src/cli/workload.js";
+import { checkWorkload, type WorkloadDevice } from "#src/cli/workload.js";
 import { DEFAULT_WORKLOAD, parseWorkload, readWorkload } from "#src/cli/workload-file.js";
 
 const VM = { name: "web", kind: "software", vcpus: 1 };
@@ -30,7 +31,9 @@ function withNic(changes: object): unknown {
 }
 
 test("the default example is a workload on which every path is seen", () => {
-  const { vms, devices } = readWorkload(DEFAULT_WORKLOAD);
+  const workload = readWorkload(DEFAULT_WORKLOAD);
+  assert.ok("devices" in workload);
+  const { vms, devices } = workload;
   assert.deepEqual(vms.map((vm) => vm.kind).sort(), ["kvm", "software", "software"]);
   assert.deepEqual([...new Set(devices.map((device) => device.kind))].sort(), ["block", "nic"]);
   for (const kind of ["kvm", "software"]) {
@@ -53,7 +56,11 @@ test("policies default to prefer, and policies and paces are overridden for sing
 });
 
 const REFUSED: readonly [what: string, input: unknown, problem: string][] = [
-  ["no object", 7, 'the file: found 7; allowed: an object with "seconds", "vms" and "devices"'],
+  [
+    "no object",
+    7,
+    'the file: found 7; allowed: an object with "seconds", "vms" and "devices", or with "storm"',
+  ],
   ["burst 0", withNic({ burst: 0 }), "devices[0].burst: found 0; allowed: a whole number from 1 to 4,096"],
   [
     "half a burst",
