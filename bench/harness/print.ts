@@ -59,7 +59,7 @@ function printMatrix({ trials }: SuiteReport, { key, title, unit }: Measure): st
     ? ", median and quartiles"
     : "";
   if (names.length < 2) return [`${title}${how}:`, ...absolute];
-  const ratios = table(({ ratio }) => times(ratio));
+  const ratios = table(({ ratio }) => (Number.isFinite(ratio) ? times(ratio) : DASH));
   return [`${title}, in times of ${names[0]}:`, ...ratios, `${title}${how}:`, ...absolute];
 }
 

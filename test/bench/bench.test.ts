@@ -72,6 +72,7 @@ test("--help names every suite", () => {
     "latency",
     "deassign",
     "kvm",
+    "run",
     "memory",
     "startup",
   ])
