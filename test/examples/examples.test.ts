@@ -99,13 +99,6 @@ describe("the examples", () => {
     assert.equal(phases.filter((one) => one.beside_irqfds === 12_000).length, storm.rounds + 1);
   });
 
-  it("the figures in the README are those of the recorded run", () => {
-    const [, block = "nothing"] = /```console\n([\s\S]*?)\n```/.exec(read("README.md")) ?? [];
-    const args = ["build/bench/main.js", "--from", "bench/recorded.json"];
-    const { stdout } = spawnSync(process.execPath, args, { cwd: root, encoding: "utf8", timeout: 60_000 });
-    for (const table of block.split("\n\n")) assert.ok(stdout.includes(table), table);
-  });
-
   it("the doctor's report in the README is what it prints", () => {
     const [, block] = /```text\n([\s\S]*?)```/.exec(read("README.md")) ?? [];
     assert.equal(block, read("test/doctor/hosts/intel-nopost/report-80.txt"));
