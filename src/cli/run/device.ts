@@ -40,6 +40,8 @@ const LONGEST_SLEEP_MS = 100;
 const STOPPED_MS = 1000;
 /** Where the clock is not read anyway, one signal in this many is timed. */
 const SAMPLE_EVERY = 256;
+/** Where timing takes the core until the answer is there, one in this many. */
+const WATCH_EVERY = 16;
 
 /**
  * Waits for the start, then works until the stop and until every open burst is over or lost. Blocks its thread.
@@ -52,7 +54,8 @@ export function runDevice(ledger: Ledger, number: number, signallers: readonly S
     if (device.pass()) continue;
     if (ledger.stopping && device.open === 0) return;
     if (device.spin()) continue;
-    ledger.park(number, device.sleepTime(), () => device.pass());
+    if (device.awaitsGuest()) ledger.park(number, device.sleepTime(), () => device.pass());
+    else ledger.sleep(number, device.sleepTime(), () => ledger.stopping);
   }
 }
 
@@ -82,12 +85,19 @@ class Device {
     return moved;
   }
 
-  /** Looks for an answer for a moment; whether there was one. */
+  /** Looks for an answer for a moment, where somebody waits for it; whether there was one. */
   spin(): boolean {
-    if (this.open === 0) return false;
+    if (this.watching === 0 && !this.awaitsGuest()) return false;
     const limit = performance.now() + (this.watching > 0 ? WATCH_MS : SPIN_MS);
     while (performance.now() < limit) if (this.pass()) return true;
     return false;
+  }
+
+  /** Does it go on as soon as the guest has noted an index? Otherwise it has time until the next burst is due. */
+  awaitsGuest(): boolean {
+    const now = performance.now();
+    const stopping = this.#ledger.stopping;
+    return this.#bursts.some((burst) => burst.awaitsGuest(now, stopping));
   }
 
   /** Milliseconds until a burst needs the thread again, should nobody ring before. */
@@ -149,10 +159,19 @@ class Burst {
     this.#openedAt += ms;
   }
 
+  /** Is it open, and somebody waits for its end: the next burst, the line that it holds, or who stops the run? */
+  awaitsGuest(now: number, stopping: boolean): boolean {
+    return this.#open && (stopping || now >= this.#due || this.#own.line !== undefined);
+  }
+
   /** When this interrupt needs its thread again, should nobody ring before. */
   nextLook(now: number): number {
     if (!this.#open) return this.#due;
-    return this.#watched || this.#own.line !== undefined ? now + POLL_MS : this.#openedAt + LOST_AFTER_MS;
+    const lost = this.#openedAt + LOST_AFTER_MS;
+    const timed = this.#watched && this.#sentAt !== undefined;
+    if (this.#own.line !== undefined || timed) return now + POLL_MS;
+    if (now < this.#due) return Math.min(this.#due, lost);
+    return this.#watched ? now + POLL_MS : lost;
   }
 
   /** The guest can neither ring nor note the time. */
@@ -180,7 +199,8 @@ class Burst {
   /** Timed are interrupts of an idle guest; the others would show how long the queue is. */
   #wantsSample(): boolean {
     // A paced device reads the clock for its pace; one at full speed would be slowed down.
-    if (this.#periodMs === 0 && this.#unsampled < SAMPLE_EVERY) return false;
+    const every = this.#periodMs === 0 ? SAMPLE_EVERY : this.#watched ? WATCH_EVERY : 1;
+    if (this.#unsampled < every) return false;
     return this.#own.vcpu === null ? this.#device.open === 0 : this.#ledger.vcpuIdle(this.#own.vcpu);
   }
 

@@ -153,6 +153,13 @@ export class Ledger {
     Atomics.store(this.#words, base + PARKED, 0);
   }
 
+  /** Waits for the time to pass, or for {@link stop}; the guest rings nobody. Arguments as of {@link park}. Blocks. */
+  sleep(device: number, timeoutMs: number, ready: () => boolean): void {
+    const door = this.#device(device) + DOOR;
+    const seen = Atomics.load(this.#words, door);
+    if (!ready()) Atomics.wait(this.#words, door, seen, timeoutMs);
+  }
+
   vcpuIdle(vcpu: number): boolean {
     return Atomics.load(this.#words, this.#vcpu(vcpu) + IDLE) === 1;
   }
