@@ -13,7 +13,7 @@ function loopback(
   pace: Pick<Signaller, "burst" | "rate">,
   interrupts: number,
   until: number,
-  deliver = (_: number) => true,
+  deliver = (_: number, _ledger: Ledger) => true,
   idle = true,
 ) {
   const ledger = Ledger.create({ devices: 1, vcpus: 1, interrupts });
@@ -29,7 +29,7 @@ function loopback(
       signal() {
         sent += 1;
         if (sent >= until) ledger.stop();
-        if (deliver(sent)) ledger.deliver(interrupt, 0);
+        if (deliver(sent, ledger)) ledger.deliver(interrupt, 0);
       },
     }),
   );
@@ -52,6 +52,43 @@ test("in lock-step every signal is one delivery", () => {
 test("signals of a burst may coalesce, but for the last one", () => {
   const { counts } = loopback({ burst: 4, rate: "max" }, 1, 400, (nth) => nth % 4 === 0);
   assert.deepEqual(counts, [{ signals: 400, delivered: 100, lost: 0 }]);
+});
+
+test("the guest is told of a long burst while it lasts, and of a short one not at all", () => {
+  for (const [burst, told] of [
+    [64, true],
+    [8, false],
+  ] as const) {
+    const seen = new Set<boolean>();
+    const { ledger, counts } = loopback({ burst, rate: "max" }, 1, 10 * burst, (nth, ledger) => {
+      // Before the last signal, whose handler ends the burst.
+      if (nth % burst !== 0) seen.add(ledger.isSending(0));
+      else assert.equal(ledger.isSending(0), false);
+      return true;
+    });
+    assert.deepEqual([...seen], [told]);
+    assert.equal(ledger.isSending(0), false);
+    assert.equal(counts[0]?.lost, 0);
+  }
+});
+
+test("a paced device sleeps until its next burst, and finds the guest's answer there", () => {
+  // Nobody rings this device: where it waited for that, each burst would take as long as its longest sleep.
+  const ledger = Ledger.create({ devices: 1, vcpus: 1, interrupts: 1 });
+  const mailbox = ledger.mailbox(0);
+  const late = { nth: 0 };
+  const signal = () => {
+    // What was noted of the last signal, it finds when this one is due.
+    Atomics.store(mailbox.words, mailbox.seen, Atomics.load(mailbox.words, mailbox.used));
+    late.nth += 1;
+    if (late.nth === 20) ledger.stop();
+  };
+  ledger.start();
+  const begin = performance.now();
+  runDevice(ledger, 0, [{ interrupt: 0, mailbox, vcpu: 0, burst: 1, rate: 1000, signal }]);
+  assert.equal(ledger.signals(0), 20);
+  assert.equal(ledger.lost(0), 0);
+  assert.ok(performance.now() - begin < 1500);
 });
 
 test("a last signal that never comes is one lost interrupt, and the device goes on", () => {

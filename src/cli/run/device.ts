@@ -26,6 +26,8 @@ export interface Signaller {
   readonly line?: Line;
 }
 
+/** A burst of so many is worth a word to the guest that more is to come. */
+const LONG_BURST = 64;
 /** A burst whose last index was not noted for this long is lost. */
 const LOST_AFTER_MS = 2000;
 /** How long to look for an answer before the thread sleeps. */
@@ -49,7 +51,7 @@ const WATCH_EVERY = 16;
  */
 export function runDevice(ledger: Ledger, number: number, signallers: readonly Signaller[]): void {
   ledger.awaitStart();
-  const device = new Device(ledger, signallers);
+  const device = new Device(ledger, number, signallers);
   for (;;) {
     if (device.pass()) continue;
     if (ledger.stopping && device.open === 0) return;
@@ -64,12 +66,14 @@ class Device {
   open = 0;
   /** One of them is timed, and only this thread can tell when it arrived. */
   watching = 0;
+  readonly number: number;
   readonly #ledger: Ledger;
   readonly #bursts: readonly Burst[];
   #lastPass = performance.now();
 
-  constructor(ledger: Ledger, signallers: readonly Signaller[]) {
+  constructor(ledger: Ledger, number: number, signallers: readonly Signaller[]) {
     this.#ledger = ledger;
+    this.number = number;
     this.#bursts = signallers.map((own, i) => new Burst(this, ledger, own, i / signallers.length));
   }
 
@@ -188,7 +192,10 @@ class Burst {
     this.#openedAt = now;
     this.#device.open += 1;
     // Once a burst: the guest's handler reads that cache line, and would wait for it at every signal.
+    const long = burst >= LONG_BURST;
+    if (long) this.#ledger.setSending(this.#device.number, true);
     for (let i = 1; i < burst; i++) signal();
+    if (long) this.#ledger.setSending(this.#device.number, false);
     this.#index = (this.#index + 1) | 0;
     Atomics.store(mailbox.words, mailbox.used, this.#index);
     signal();
