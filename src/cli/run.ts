@@ -33,18 +33,18 @@ The workload file is one JSON object:
     "devices": [{ "name": "nic0", "kind": "nic", "vm": "web", "vectors": 4, "burst": 8, "rate": "max",
                   "bypass": "prefer", "overrides": [{ "interrupts": [3], "burst": 1, "bypass": "off" }] }]
   }
-or, to see what creating and destroying VMs takes while many stand, { "storm": { "standing": 800, "irqfds": 15,
-"vms": 20, "rounds": 30, "threads": 2 } }.
-
 A VM is "software" or "kvm"; "reroute": 10 sends the MSIs of a software VM to the next vCPU every 10 ms. A "nic" has
 "vectors", a "block" device has "queues", an "intx" device one level-triggered line. "burst" is how many signals it
 sends before it waits for the guest, "rate" how many per second for each interrupt. "bypass" is "off", "prefer"
 (the default) or "require". "overrides" give some interrupts of a device a burst, rate or bypass of their own.
 
+Another kind of file shows what creating and destroying VMs takes, first with nothing else on the host, then beside
+so many standing VMs; each has so many irqfds, and the threads share the VMs of a round:
+  { "storm": { "standing": 800, "irqfds": 15, "vms": 20, "rounds": 30, "threads": 2 } }
+
 Examples:
   irqbypass run                      the default example
   irqbypass run my.json              a workload of your own; "-" reads it from standard input
-  irqbypass run examples/creation-storm.json    VMs that come and go beside 800 others
   irqbypass run --seconds 30         longer; Ctrl-C ends it with the summary
   irqbypass run --no-kvm             software VMs only
   irqbypass run --json > run.json    one JSON object, nothing else on standard output
@@ -56,7 +56,7 @@ export function runCommand(build: BuildMachine): Command {
   return new Command("run")
     .summary("run VMs and devices on real threads and show every interrupt's way")
     .description(
-      "Runs the VMs and devices of a workload file on real threads and shows the way of every interrupt: posted,\n" +
+      "Runs the VMs and devices of a workload file on real threads and shows the way of every interrupt: posted, " +
         "injected, irqfd or relayed. Every interrupt that a guest did not see within two seconds is named as lost.",
     )
     .argument("[workload]", "a workload file; without one, the default example")
