@@ -9,8 +9,8 @@ interface Koffi {
 }
 
 /**
- * Raises this process's limit of open files to `wanted`, or as far as it goes: to the hard limit, beyond it only for a
- * privileged process. Returns what it is then. Linux with koffi; elsewhere it stays as it is.
+ * Raises this process's limit of open files to `wanted`, or as far as it goes: to the hard limit (where Node puts it when
+ * it starts), beyond it only for a privileged process. Returns what it is then. Linux with koffi; elsewhere it stays as it is.
  */
 export function raiseFileLimit(wanted: number): number {
   let koffi: Koffi;
