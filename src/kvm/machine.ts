@@ -201,9 +201,12 @@ export class KvmMachine implements Disposable {
  * One KVM_SIGNAL_MSI on a VM's descriptor, from any thread, with a record made by {@link encodeMsi}. Returns
  * whether a local APIC took it.
  */
-export function signalMsi(ffi: Ffi, vmFd: number, record: ArrayBufferView): boolean {
-  const result = ffi.ioctlBuffer(vmFd, KVM_SIGNAL_MSI.request, record);
+export function signalMsi(ffi: Ffi, vmFd: number, record: ArrayBufferView | number): boolean {
+  const result =
+    typeof record === "number"
+      ? ffi.ioctl(vmFd, KVM_SIGNAL_MSI.request, record)
+      : ffi.ioctlBuffer(vmFd, KVM_SIGNAL_MSI.request, record);
   // What no APIC takes KVM counts as 0 or as -1, which is the number of EPERM; nothing here is forbidden.
   if (result === -ERRNO.EPERM) return false;
-  return checked(result, KVM_SIGNAL_MSI.name, "a VM") > 0;
+  return result > 0 || checked(result, KVM_SIGNAL_MSI.name, "a VM") > 0;
 }

@@ -93,9 +93,9 @@ export function linux(): LinuxKind {
  * nothing: it stays as it is, and a write of 0 wakes who listens.
  */
 export function signalFd(ffi: Ffi, fd: number): void {
-  let result = ffi.write(fd, new BigUint64Array([1n]));
-  if (result === EAGAIN) result = ffi.write(fd, new BigUint64Array([0n]));
-  checked(result, "write", `eventfd fd ${fd}`);
+  let result = ffi.eventfdWrite(fd, 1);
+  if (result === EAGAIN) result = ffi.eventfdWrite(fd, 0);
+  if (result < 0) checked(result, "write", `eventfd fd ${fd}`);
 }
 
 /** The kernel's id of the eventfd behind this descriptor; undefined for one that is closed, or no eventfd. */
