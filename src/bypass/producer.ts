@@ -1,7 +1,9 @@
 import type { EventfdContext } from "../eventfd/context.js";
-import { dropContext, holdContext } from "../eventfd/context.js";
+import { checkEventfd, dropContext, holdContext } from "../eventfd/context.js";
+import { checkWord, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Injection, Producer as P, Vcpu } from "../host/layout.js";
+import { checkHost } from "../host/memory.js";
 import { post } from "../posting/descriptor.js";
 import { Mode, modeOf, targetOf, vectorOf } from "../posting/irte.js";
 import type { Reason } from "../posting/reason.js";
@@ -29,9 +31,13 @@ export class Producer implements Disposable {
    * devices need none. Throws ENOMEM when the host is full, EINVAL for a kind that it does not have.
    */
   static create(host: BypassHost, kind?: string): Producer {
+    checkHost(host);
     const number = kind === undefined ? 0 : host.kinds.findIndex(({ name }) => name === kind);
     if (number < 0)
-      throw new IrqBypassError("EINVAL", `this host has no kind ${kind}: name it in Host.create({ kinds })`);
+      throw new IrqBypassError(
+        "EINVAL",
+        `this host has no kind ${show(kind)}: name it in Host.create({ kinds })`,
+      );
     return host.mutex.guard(() => {
       const record = host.pools.producer.allocate();
       host.words.set(record + P.kind, number);
@@ -47,7 +53,8 @@ export class Producer implements Disposable {
   register(eventfd: EventfdContext, irq = -1): void {
     const { manager, mutex } = this.host;
     this.check();
-    eventfd.handle; // EBADF for a closed one
+    checkEventfd(this.host, eventfd, "a producer signals");
+    checkWord(irq, "irq");
     manager.registerProducer(this.record, eventfd.record, irq);
     mutex.guard(() => holdContext(this.host, eventfd.record));
     this.eventfd = eventfd;
@@ -57,7 +64,7 @@ export class Producer implements Disposable {
   move(eventfd: EventfdContext): void {
     const { manager, mutex } = this.host;
     this.check();
-    eventfd.handle;
+    checkEventfd(this.host, eventfd, "a producer signals");
     const old = this.eventfd;
     manager.moveProducer(this.record, eventfd.record);
     mutex.guard(() => holdContext(this.host, eventfd.record));

@@ -60,7 +60,19 @@ export class IrqBypassError extends Error {
   readonly reason: string | undefined;
   readonly syscall: string | undefined;
 
+  /** Throws an EINVAL of its own for a code that is none, a message that is no string, and details that are no object. */
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    if (
+      typeof code !== "string" ||
+      !Object.hasOwn(ERRNO, code) ||
+      typeof message !== "string" ||
+      details === null
+    ) {
+      throw new IrqBypassError(
+        "EINVAL",
+        "an IrqBypassError has an errno code, a sentence, and details or none",
+      );
+    }
     super(`${code}: ${message}`, details.cause === undefined ? undefined : { cause: details.cause });
     this.name = "IrqBypassError";
     this.code = code;

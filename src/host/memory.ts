@@ -1,3 +1,4 @@
+import { checkObject, show } from "./argument.js";
 import { IrqBypassError } from "./errors.js";
 import type { Kind } from "./kind.js";
 import { DEFAULT_ROUTES, Header, LAYOUT_VERSION, LINE, MAGIC, POOLS, type PoolName } from "./layout.js";
@@ -91,7 +92,7 @@ export class HostMemory {
   }
 
   /**
-   * Calls `visit` with each live record of a pool, holding the host mutex for one at a time: each visit sees one
+   * @internal Calls `visit` with each live record of a pool, holding the host mutex for one at a time: each visit sees one
    * moment, and nobody waits for the whole walk.
    */
   forEachLive(pool: Pool, visit: (record: number) => void): void {
@@ -106,10 +107,28 @@ export class HostMemory {
     }
   }
 
+  /** Throws EBADF once this view of the host has been left: its thread record may be another thread's by now. */
+  checkAttached(): void {
+    if (this.thread.left) throw new IrqBypassError("EBADF", LEFT);
+  }
+
   /** Bytes of shared memory that a host of this capacity takes. */
   static bytes(capacity?: Partial<Capacity>): number {
     return hostWords(checkCapacity(capacity)) * BYTES;
   }
+}
+
+const LEFT = "the host was disposed in this thread: attach to it again with Host.attach";
+
+/** Refuses what is no host, EINVAL, and a host that this thread has left, EBADF. */
+export function checkHost(memory: unknown): void {
+  if (!(memory instanceof HostMemory)) {
+    throw new IrqBypassError(
+      "EINVAL",
+      `${show(memory)} is no host: pass what Host.create or Host.attach returned`,
+    );
+  }
+  memory.checkAttached();
 }
 
 /** A memory for a new host: the caller's, checked, or one of our own. */
@@ -117,7 +136,7 @@ export function memoryFor(options: MemoryOptions): HostHandle {
   const bytes = HostMemory.bytes(options.capacity);
   const byteOffset = options.byteOffset ?? 0;
   if (!Number.isSafeInteger(byteOffset) || byteOffset < 0 || byteOffset % (LINE * BYTES) !== 0) {
-    throw new IrqBypassError("EINVAL", `byteOffset is ${byteOffset}: it must be a multiple of 64`);
+    throw new IrqBypassError("EINVAL", `byteOffset is ${show(byteOffset)}: it must be a multiple of 64`);
   }
   if (options.memory !== undefined) {
     const room = sharedBuffer(options.memory).byteLength - byteOffset;
@@ -166,8 +185,9 @@ function sharedBuffer(memory: unknown): SharedArrayBuffer {
 }
 
 function checkCapacity(wanted: Partial<Capacity> = {}): Capacity {
+  checkObject(wanted, "a capacity such as { eventfd: 100 }, or none");
   for (const [name, value] of Object.entries(wanted)) {
-    if (!(name in DEFAULT_CAPACITY)) {
+    if (!Object.hasOwn(DEFAULT_CAPACITY, name)) {
       throw new IrqBypassError(
         "EINVAL",
         `capacity.${name} is not known: use ${Object.keys(DEFAULT_CAPACITY).join(", ")}`,
@@ -176,7 +196,7 @@ function checkCapacity(wanted: Partial<Capacity> = {}): Capacity {
     if (!Number.isSafeInteger(value) || value < 1 || value >= 2 ** 21) {
       throw new IrqBypassError(
         "EINVAL",
-        `capacity.${name} is ${value}: give a whole number from 1 to 2097151`,
+        `capacity.${name} is ${show(value)}: give a whole number from 1 to 2097151`,
       );
     }
   }
@@ -226,10 +246,7 @@ function joinNames(kinds: readonly string[]): string {
   for (const name of kinds) {
     if (typeof name === "string" && /^[^\n]+$/.test(name) && kinds.indexOf(name) === kinds.lastIndexOf(name))
       continue;
-    throw new IrqBypassError(
-      "EINVAL",
-      `kind ${JSON.stringify(name)}: give each kind a name of its own, in one line`,
-    );
+    throw new IrqBypassError("EINVAL", `kind ${show(name)}: give each kind a name of its own, in one line`);
   }
   const names = kinds.join("\n");
   if (names.length > Header.kindsEnd - Header.kinds - 1) {
@@ -265,7 +282,7 @@ function readSize(buffer: SharedArrayBuffer, byteOffset: number): number {
   const inside = Number.isSafeInteger(byteOffset) && byteOffset >= 0 && byteOffset % (LINE * BYTES) === 0;
   const room = inside ? (buffer.byteLength - byteOffset) / BYTES : 0;
   if (room < Header.words)
-    throw new IrqBypassError("EINVAL", `there is no host at byteOffset ${byteOffset} of this memory`);
+    throw new IrqBypassError("EINVAL", `there is no host at byteOffset ${show(byteOffset)} of this memory`);
   const header = new Int32Array(buffer, byteOffset, Header.words);
   if (Atomics.load(header, Header.magic) !== MAGIC) {
     throw new IrqBypassError(

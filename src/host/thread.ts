@@ -30,6 +30,8 @@ export class ThisThread implements MutexThread {
   readonly signalling: number;
   /** In-flight word of the eventfd or irqfd that this thread is writing, draining or relaying. */
   readonly writing: number;
+  /** Has it been detached? Then its record may be another thread's. */
+  left = false;
 
   constructor(
     private readonly words: Words,
@@ -74,6 +76,7 @@ export class ThisThread implements MutexThread {
     const { words } = this;
     if (words.load(this.signalling) !== 0 || words.load(this.writing) !== 0)
       broken("a thread detached in mid-flight");
+    this.left = true;
     for (let word = Thread.pid; word < Thread.signalling; word++) words.set(this.record + word, 0);
     words.store(this.record + Thread.state, State.free);
   }
