@@ -29,6 +29,7 @@ export const ERRNO = {
   ENOBUFS: 105,
   ETIMEDOUT: 110,
   ESTALE: 116,
+  EUCLEAN: 117,
   EOWNERDEAD: 130,
 } as const;
 
@@ -91,7 +92,10 @@ export function errorCode(errno: number): ErrorCode {
   return "EIO";
 }
 
-/** An internal invariant does not hold: a defect of the library or memory that something else wrote to. */
+/**
+ * Throws EUCLEAN: an internal invariant does not hold. That is a defect of the library, or memory that something else wrote
+ * to; `host.audit()` tells more. No catch may take it for a refusal.
+ */
 export function broken(what: string): never {
-  throw new Error(`irqbypass: broken invariant: ${what}`);
+  throw new IrqBypassError("EUCLEAN", `broken invariant: ${what}; host.audit() says what else is wrong`);
 }

@@ -1,7 +1,17 @@
 import { checkObject, show } from "./argument.js";
 import { IrqBypassError } from "./errors.js";
 import type { Kind } from "./kind.js";
-import { DEFAULT_ROUTES, Header, LAYOUT_VERSION, LINE, MAGIC, POOLS, type PoolName } from "./layout.js";
+import {
+  DEFAULT_ROUTES,
+  Header,
+  LAYOUT_VERSION,
+  LINE,
+  MAGIC,
+  POOLS,
+  type PoolName,
+  Root,
+  Thread,
+} from "./layout.js";
 import { Mutex } from "./mutex.js";
 import { PendingIrqfds } from "./pending.js";
 import type { Platform } from "./platform.js";
@@ -79,6 +89,7 @@ export class HostMemory {
     } else {
       const length = readSize(buffer, handle.byteOffset);
       this.words = access(buffer, handle.byteOffset, length);
+      checkHeader(this.words, length);
       checkKinds(this.words, names);
     }
     this.pools = makePools(this.words);
@@ -236,6 +247,8 @@ function hostWords(capacity: Capacity): number {
   return words;
 }
 
+/** Levels of an xarray over indexes of 32 bits. */
+const MAX_LEVELS = 6;
 const MAX_KINDS = Header.kinds - Header.relays;
 
 /** The names as the header keeps them. Throws where a thread that attaches could not tell them apart. */
@@ -305,6 +318,56 @@ function readSize(buffer: SharedArrayBuffer, byteOffset: number): number {
     );
   }
   return size;
+}
+
+/**
+ * Refuses a header with a word that no host's can have: what is built on it would look for records where there are none, or
+ * wait for a thread that is none. Of a word that others may be changing it asks no more than a range.
+ */
+function checkHeader(words: Words, size: number): void {
+  const require = (holds: boolean, what: string) => {
+    if (!holds) throw new IrqBypassError("EINVAL", `the header of this host says ${what}: it is damaged`);
+  };
+  const capacity = (index: number) => words.get(Header.capacities + index);
+  let base: number = Header.words;
+  const isRecord = (reference: number, stride: number, count: number) =>
+    reference === 0 ||
+    (reference >= base && reference < base + stride * count && (reference - base) % stride === 0);
+  POOLS.forEach(({ name, words: stride }, index) => {
+    const count = capacity(index);
+    require(count >= 1 && count < 2 ** 21, `that there is room for ${count} of ${name}`);
+    const [free, used, live] = [0, 1, 2].map((word) =>
+      words.get(Header.pools + index * POOL_STATE_WORDS + word),
+    );
+    require(used! >= 0 &&
+      used! <= count &&
+      live! >= 0 &&
+      live! <= count, `that ${live} of ${used} ${name} records live`);
+    require(isRecord(free!, stride, count), `that a free ${name} record is at word ${free}`);
+    if (name === "node") {
+      for (const root of [Header.producers, Header.consumers, Header.linuxEventfds]) {
+        const [node, levels] = [words.get(root + Root.node), words.get(root + Root.levels)];
+        require(levels >= 0 &&
+          levels <= MAX_LEVELS &&
+          isRecord(node, stride, count), `that an index starts at word ${node}`);
+      }
+    }
+    base += lines(stride * count);
+  });
+  const own = sizeOf((pool) => capacity(POOLS.findIndex(({ name }) => name === pool)));
+  require(own === size, `that its records take ${own} words, and has ${size}`);
+  const length = words.get(Header.kinds);
+  require(length >= 1 &&
+    length < Header.kindsEnd - Header.kinds, `that the names of its kinds take ${length} words`);
+  const threads = words.load(Header.threads);
+  require(threads >= 0 && threads <= capacity(0), `that ${threads} threads have attached`);
+  const held = words.load(Header.mutex);
+  const owner = held >>> 1;
+  require(held !== 1, "that nobody holds its mutex, and somebody waits for it");
+  require(owner <= capacity(0), `that thread ${owner - 1} holds its mutex`);
+  const state = owner === 0 ? 1 : words.load(Header.words + (owner - 1) * POOLS[0].words + Thread.state);
+  require(state !== 0 ||
+    words.load(Header.mutex) !== held, `that thread ${owner - 1}, which is not there, holds its mutex`);
 }
 
 /** Refuses a thread that lacks one of the host's kinds: it could not run the callbacks of that kind. */

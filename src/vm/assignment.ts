@@ -141,7 +141,7 @@ function registerConsumer(host: BypassHost, irqfd: number, { eventfd, policy }: 
   try {
     host.manager.registerConsumer(irqfd, eventfd);
   } catch (error) {
-    if (policy === "require" || !(error instanceof IrqBypassError)) throw error;
+    if (policy === "require" || !(error instanceof IrqBypassError) || error.code === "EUCLEAN") throw error;
     // Preferred, not required: the interrupt is relayed, and the irqfd says why.
     // The manager has noted the reason of a refused connection; for the rest (no room) there is only this word.
     const noted = error.side !== undefined && error.reason !== undefined;
