@@ -28,7 +28,7 @@ async function work(part: Part): Promise<Outcome> {
     tell(part.kind);
     const random = new Random(part.seed + number * MOST_CHOICES);
     try {
-      const outcome =
+      const outcome: string =
         part.kind === "attach" ? victim.attach(random) : tryWorkload(random) ? "accepted" : "refused";
       const name = `${part.kind}: ${outcome}`;
       const counter = calls[name] ?? { all: 0, refused: 0 };
