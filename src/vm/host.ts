@@ -110,8 +110,8 @@ export class Host extends HostMemory implements BypassHost, Disposable {
   }
 
   /**
-   * Joins a host in another thread. Throws EINVAL for what is no host, for another layout version, and for a thread
-   * that lacks one of the host's kinds.
+   * Joins a host in another thread. Throws EINVAL for what is no host, for a damaged header, for another layout version, and
+   * for a thread that lacks one of the host's kinds. What is damaged behind the header, {@link audit} finds.
    */
   static attach(handle: HostHandle, options: AttachOptions = {}): Host {
     if (typeof handle !== "object" || handle === null || !("memory" in handle)) {

@@ -77,7 +77,9 @@ export class World {
     const vcpus = [vm.vcpu(1), core.Vcpu.open(host, vm.vcpu(0).handle)];
     const irqfds = [vm.irqfd(eventfds[0]!, 3), vm.irqfd(eventfds[1]!, 4, { resample: eventfds[2]! })];
     const error = new core.IrqBypassError("EINVAL", "made for the fuzz");
-    for (const one of [...eventfds, ...made, ...vcpus, ...irqfds, vm.ioapic, error]) this.keep(one);
+    // Second handles to the same things: what goes through the one, the other must notice.
+    const again = [core.Vm.open(host, vm.handle), core.Eventfd.open(host, eventfds[0]!.handle)];
+    for (const one of [...again, ...eventfds, ...made, ...vcpus, ...irqfds, vm.ioapic, error]) this.keep(one);
   }
 
   private furnishReal(): void {
