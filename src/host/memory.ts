@@ -259,7 +259,10 @@ function joinNames(kinds: readonly string[]): string {
   for (const name of kinds) {
     if (typeof name === "string" && /^[^\n]+$/.test(name) && kinds.indexOf(name) === kinds.lastIndexOf(name))
       continue;
-    throw new IrqBypassError("EINVAL", `kind ${show(name)}: give each kind a name of its own, in one line`);
+    throw new IrqBypassError(
+      "EINVAL",
+      `kind ${typeof name === "string" ? JSON.stringify(name) : show(name)}: give each kind a name of its own, in one line`,
+    );
   }
   const names = kinds.join("\n");
   if (names.length > Header.kindsEnd - Header.kinds - 1) {
