@@ -75,12 +75,17 @@ function cut(from: string, random: Random): string {
 }
 
 function json(random: Random, depth: number): unknown {
-  if (depth > 4 || random.oneIn(3)) return random.of(ODD);
+  if (depth > 4 || random.oneIn(3)) return odd(random);
   const entries = Array.from({ length: random.below(4) }, () => json(random, depth + 1));
   if (random.oneIn(2)) return entries;
   return Object.fromEntries(
     entries.map((value) => [random.of(["vms", "devices", "name", "vcpus", "routes", "signals"]), value]),
   );
+}
+
+/** A copy: what is changed next must not be the list's own. */
+function odd(random: Random): unknown {
+  return structuredClone(random.of(ODD));
 }
 
 /** Changes, removes or adds one thing somewhere in a value. */
@@ -99,5 +104,5 @@ function mutate(value: unknown, random: Random): void {
   if (how === 0) delete holder[key];
   else if (how === 1) holder[`${key}s`] = inner;
   else if (how === 2 && Array.isArray(value)) value.push(...(value as unknown[]));
-  else holder[key] = random.of(ODD);
+  else holder[key] = odd(random);
 }
