@@ -1,7 +1,18 @@
+import { checkObject, show } from "./argument.js";
 import { type Compiled, compiledFor, type FastPath } from "./compiled.js";
 import { IrqBypassError } from "./errors.js";
 import type { Kind } from "./kind.js";
-import { DEFAULT_ROUTES, Header, LAYOUT_VERSION, LINE, MAGIC, POOLS, type PoolName } from "./layout.js";
+import {
+  DEFAULT_ROUTES,
+  Header,
+  LAYOUT_VERSION,
+  LINE,
+  MAGIC,
+  POOLS,
+  type PoolName,
+  Root,
+  Thread,
+} from "./layout.js";
 import { Mutex } from "./mutex.js";
 import { PendingIrqfds } from "./pending.js";
 import type { Platform } from "./platform.js";
@@ -109,6 +120,7 @@ export abstract class HostMemory {
     } else {
       const length = readSize(buffer, handle.byteOffset);
       this.words = access(buffer, handle.byteOffset, length);
+      checkHeader(this.words, length);
       checkKinds(this.words, names);
     }
     this.pools = makePools(this.words);
@@ -134,7 +146,7 @@ export abstract class HostMemory {
   }
 
   /**
-   * Calls `visit` with each live record of a pool, holding the host mutex for one at a time: each visit sees one
+   * @internal Calls `visit` with each live record of a pool, holding the host mutex for one at a time: each visit sees one
    * moment, and nobody waits for the whole walk.
    */
   forEachLive(pool: Pool, visit: (record: number) => void): void {
@@ -149,10 +161,28 @@ export abstract class HostMemory {
     }
   }
 
+  /** Throws EBADF once this view of the host has been left: its thread record may be another thread's by now. */
+  checkAttached(): void {
+    if (this.thread.left) throw new IrqBypassError("EBADF", LEFT);
+  }
+
   /** Bytes of shared memory that a host of this capacity takes. */
   static bytes(capacity?: Partial<Capacity>): number {
     return hostWords(checkCapacity(capacity)) * BYTES;
   }
+}
+
+const LEFT = "the host was disposed in this thread: attach to it again with Host.attach";
+
+/** Refuses what is no host, EINVAL, and a host that this thread has left, EBADF. */
+export function checkHost(memory: unknown): void {
+  if (!(memory instanceof HostMemory)) {
+    throw new IrqBypassError(
+      "EINVAL",
+      `${show(memory)} is no host: pass what Host.create or Host.attach returned`,
+    );
+  }
+  memory.checkAttached();
 }
 
 /** A memory for a new host: the caller's, checked, or one of our own. */
@@ -160,7 +190,7 @@ export function memoryFor(options: MemoryOptions): HostHandle {
   const bytes = HostMemory.bytes(options.capacity);
   const byteOffset = options.byteOffset ?? 0;
   if (!Number.isSafeInteger(byteOffset) || byteOffset < 0 || byteOffset % (LINE * BYTES) !== 0) {
-    throw new IrqBypassError("EINVAL", `byteOffset is ${byteOffset}: it must be a multiple of 64`);
+    throw new IrqBypassError("EINVAL", `byteOffset is ${show(byteOffset)}: it must be a multiple of 64`);
   }
   if (options.memory !== undefined) {
     const room = sharedBuffer(options.memory).byteLength - byteOffset;
@@ -209,8 +239,9 @@ function sharedBuffer(memory: unknown): SharedArrayBuffer {
 }
 
 function checkCapacity(wanted: Partial<Capacity> = {}): Capacity {
+  checkObject(wanted, "a capacity such as { eventfd: 100 }, or none");
   for (const [name, value] of Object.entries(wanted)) {
-    if (!(name in DEFAULT_CAPACITY)) {
+    if (!Object.hasOwn(DEFAULT_CAPACITY, name)) {
       throw new IrqBypassError(
         "EINVAL",
         `capacity.${name} is not known: use ${Object.keys(DEFAULT_CAPACITY).join(", ")}`,
@@ -219,7 +250,7 @@ function checkCapacity(wanted: Partial<Capacity> = {}): Capacity {
     if (!Number.isSafeInteger(value) || value < 1 || value >= 2 ** 21) {
       throw new IrqBypassError(
         "EINVAL",
-        `capacity.${name} is ${value}: give a whole number from 1 to 2097151`,
+        `capacity.${name} is ${show(value)}: give a whole number from 1 to 2097151`,
       );
     }
   }
@@ -259,6 +290,8 @@ function hostWords(capacity: Capacity): number {
   return words;
 }
 
+/** Levels of an xarray over indexes of 32 bits. */
+const MAX_LEVELS = 6;
 const MAX_KINDS = Header.kinds - Header.relays;
 
 /** The names as the header keeps them. Throws where a thread that attaches could not tell them apart. */
@@ -271,7 +304,7 @@ function joinNames(kinds: readonly string[]): string {
       continue;
     throw new IrqBypassError(
       "EINVAL",
-      `kind ${JSON.stringify(name)}: give each kind a name of its own, in one line`,
+      `kind ${typeof name === "string" ? JSON.stringify(name) : show(name)}: give each kind a name of its own, in one line`,
     );
   }
   const names = kinds.join("\n");
@@ -308,7 +341,7 @@ function readSize(buffer: SharedArrayBuffer, byteOffset: number): number {
   const inside = Number.isSafeInteger(byteOffset) && byteOffset >= 0 && byteOffset % (LINE * BYTES) === 0;
   const room = inside ? (buffer.byteLength - byteOffset) / BYTES : 0;
   if (room < Header.words)
-    throw new IrqBypassError("EINVAL", `there is no host at byteOffset ${byteOffset} of this memory`);
+    throw new IrqBypassError("EINVAL", `there is no host at byteOffset ${show(byteOffset)} of this memory`);
   const header = new Int32Array(buffer, byteOffset, Header.words);
   if (Atomics.load(header, Header.magic) !== MAGIC) {
     throw new IrqBypassError(
@@ -331,6 +364,56 @@ function readSize(buffer: SharedArrayBuffer, byteOffset: number): number {
     );
   }
   return size;
+}
+
+/**
+ * Refuses a header with a word that no host's can have: what is built on it would look for records where there are none, or
+ * wait for a thread that is none. Of a word that others may be changing it asks no more than a range.
+ */
+function checkHeader(words: Words, size: number): void {
+  const require = (holds: boolean, what: string) => {
+    if (!holds) throw new IrqBypassError("EINVAL", `the header of this host says ${what}: it is damaged`);
+  };
+  const capacity = (index: number) => words.get(Header.capacities + index);
+  let base: number = Header.words;
+  const isRecord = (reference: number, stride: number, count: number) =>
+    reference === 0 ||
+    (reference >= base && reference < base + stride * count && (reference - base) % stride === 0);
+  POOLS.forEach(({ name, words: stride }, index) => {
+    const count = capacity(index);
+    require(count >= 1 && count < 2 ** 21, `that there is room for ${count} of ${name}`);
+    const [free, used, live] = [0, 1, 2].map((word) =>
+      words.get(Header.pools + index * POOL_STATE_WORDS + word),
+    );
+    require(used! >= 0 &&
+      used! <= count &&
+      live! >= 0 &&
+      live! <= count, `that ${live} of ${used} ${name} records live`);
+    require(isRecord(free!, stride, count), `that a free ${name} record is at word ${free}`);
+    if (name === "node") {
+      for (const root of [Header.producers, Header.consumers, Header.linuxEventfds]) {
+        const [node, levels] = [words.get(root + Root.node), words.get(root + Root.levels)];
+        require(levels >= 0 &&
+          levels <= MAX_LEVELS &&
+          isRecord(node, stride, count), `that an index starts at word ${node}`);
+      }
+    }
+    base += lines(stride * count);
+  });
+  const own = sizeOf((pool) => capacity(POOLS.findIndex(({ name }) => name === pool)));
+  require(own === size, `that its records take ${own} words, and has ${size}`);
+  const length = words.get(Header.kinds);
+  require(length >= 1 &&
+    length < Header.kindsEnd - Header.kinds, `that the names of its kinds take ${length} words`);
+  const threads = words.load(Header.threads);
+  require(threads >= 0 && threads <= capacity(0), `that ${threads} threads have attached`);
+  const held = words.load(Header.mutex);
+  const owner = held >>> 1;
+  require(held !== 1, "that nobody holds its mutex, and somebody waits for it");
+  require(owner <= capacity(0), `that thread ${owner - 1} holds its mutex`);
+  const state = owner === 0 ? 1 : words.load(Header.words + (owner - 1) * POOLS[0].words + Thread.state);
+  require(state !== 0 ||
+    words.load(Header.mutex) !== held, `that thread ${owner - 1}, which is not there, holds its mutex`);
 }
 
 /** Refuses a thread that lacks one of the host's kinds: it could not run the callbacks of that kind. */

@@ -28,6 +28,8 @@ export class ThisThread implements MutexThread {
   readonly signalling: number;
   /** In-flight word of the eventfd or irqfd that this thread is writing, draining or relaying. */
   readonly writing: number;
+  /** Has it been detached? Then its record may be another thread's. */
+  left = false;
 
   /**
    * `repair` is called before a fence goes on that waits for a thread that is gone. Without it this thread repairs
@@ -80,6 +82,7 @@ export class ThisThread implements MutexThread {
     const { words } = this;
     if (words.load(this.signalling) !== 0 || words.load(this.writing) !== 0)
       broken("a thread detached in mid-flight");
+    this.left = true;
     this.free(this.record);
   }
 
