@@ -275,8 +275,11 @@ export class ThisThread implements MutexThread {
   }
 
   isGone(lockId: number): boolean {
+    if (this.repair === undefined) return false;
     const record = this.recordOf(lockId);
-    // Asked in this order: of a thread that was gone before, the record may be another's.
-    return this.repair !== undefined && this.isDead(record) && this.lockIdOf(record) === lockId;
+    // One that has left the record took no mutex along: that word is what a dead one left, or damage.
+    const left =
+      this.words.load(record + Thread.state) === ThreadState.free || this.lockIdOf(record) !== lockId;
+    return left || this.isDead(record);
   }
 }

@@ -186,7 +186,7 @@ export class Host extends HostMemory implements BypassHost, Disposable {
    * for a worker that says nothing of its end, as in a web page: call {@link threadLost} there.
    */
   watch(worker: WatchableWorker): () => void {
-    if (typeof worker?.threadId !== "number" || typeof worker.once !== "function") {
+    if (!this.platform.isWorker(worker)) {
       throw new IrqBypassError(
         "EINVAL",
         "watch takes a Worker of node:worker_threads; of any other, call host.threadLost(id) when it is gone",
@@ -227,7 +227,7 @@ export class Host extends HostMemory implements BypassHost, Disposable {
   threadLost(id: number): boolean {
     const { pools, thread } = this;
     if (!Number.isInteger(id) || id < 0 || id >= pools.thread.capacity || id === this.threadId) {
-      throw new IrqBypassError("EINVAL", `${String(id)} is not the threadId of another thread of this host`);
+      throw new IrqBypassError("EINVAL", `${show(id)} is not the threadId of another thread of this host`);
     }
     const record = pools.thread.at(id);
     if (thread.isAlive(record)) {
