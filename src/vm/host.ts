@@ -3,7 +3,7 @@ import { announceChange } from "../bypass/changes.js";
 import { checkKindParts, type Kind } from "../bypass/kind.js";
 import { Manager } from "../bypass/manager.js";
 import { type Path, pathOf, pathOfConsumer, reasonOfConsumer, reasonOfProducer } from "../bypass/path.js";
-import { irqfdOps, refresh, requires } from "../bypass/remapping.js";
+import { irqfdOps, refreshAll, requires } from "../bypass/remapping.js";
 import { irqfdOf } from "../eventfd/reference.js";
 import { checkObject, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
@@ -144,7 +144,10 @@ export class Host extends HostMemory implements BypassHost, Disposable {
     words.store(Header.bypass, on ? 1 : 0);
     const required = on ? undefined : this.firstRequired();
     if (required !== undefined) words.store(Header.bypass, 1);
-    this.refreshAll();
+    refreshAll(this);
+    // Whatever is under way, and not only what changed: another thread may just be disconnecting what a signal still uses.
+    this.thread.quiesce();
+    announceChange(words);
     if (required !== undefined) {
       throw new IrqBypassError("EOPNOTSUPP", `GSI ${required} requires bypass: it stays on`, {
         subject: `GSI ${required}`,
@@ -321,14 +324,6 @@ export class Host extends HostMemory implements BypassHost, Disposable {
       }
     });
     return gsi;
-  }
-
-  private refreshAll(): void {
-    const { words, pools, thread } = this;
-    this.forEachLive(pools.consumer, (consumer) => void refresh(this, consumer));
-    // Whatever is under way, and not only what changed: another thread may just be disconnecting what a signal still uses.
-    thread.quiesce();
-    announceChange(words);
   }
 
   private refuseIfBusy(): void {

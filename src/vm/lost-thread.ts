@@ -4,6 +4,7 @@
  */
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
+import { refreshAll } from "../bypass/remapping.js";
 import { closeHandle, dropContext, dropReference } from "../eventfd/reference.js";
 import { IrqBypassError } from "../host/errors.js";
 import {
@@ -86,6 +87,7 @@ export function tearDown(host: BypassHost, gone: number): void {
   const fd = host.words.get(gone + Thread.descriptor) - 1;
   if (fd >= 0) for (const kind of host.kinds) kind.closeDescriptor?.(host, fd);
   stopLooking(host, gone);
+  refreshAll(host); // it may have been turning the switch
   announceChange(host.words);
 }
 
