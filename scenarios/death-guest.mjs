@@ -153,14 +153,10 @@ export const eoi = {
         dies(world, endsLevel, ({ hosts: { victim }, vm }) => {
           const { words } = victim;
           const isr = vm.vcpu(0).record + 40 + (VECTOR >>> 5);
-          let seen = false;
           victim.words = override(words, {
-            get(word) {
-              const value = words.get(word);
-              if (word !== isr || value === 0 || seen) return value;
-              seen = true;
-              words.set(isr, 0);
-              return value;
+            compareExchange(word, expected, value) {
+              if (word === vm.record + 2) words.set(isr, 0); // just before the VM's mutex, under which the I/O APIC hears of it
+              return words.compareExchange(word, expected, value);
             },
           });
         }),

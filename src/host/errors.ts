@@ -30,7 +30,6 @@ export const ERRNO = {
   ETIMEDOUT: 110,
   ESTALE: 116,
   EUCLEAN: 117,
-  EOWNERDEAD: 130,
 } as const;
 
 export type ErrorCode = keyof typeof ERRNO;
