@@ -22,25 +22,47 @@ export class FastPath {
   registerProducer(producer: number, eventfd: number, irq: number): number {
     const { compiled, base, thread } = this.memory;
     if (compiled === undefined) return Tried.not;
-    return compiled.registerProducer(base, this.mine, this.plain, producer, eventfd, irq, thread.record);
+    try {
+      return compiled.registerProducer(base, this.mine, this.plain, producer, eventfd, irq, thread.record);
+    } catch (error) {
+      throw this.trapped(error);
+    }
   }
 
   registerConsumer(consumer: number, eventfd: number): number {
     const { compiled, base } = this.memory;
     if (compiled === undefined) return Tried.not;
-    return compiled.registerConsumer(base, this.mine, this.plain, consumer, eventfd);
+    try {
+      return compiled.registerConsumer(base, this.mine, this.plain, consumer, eventfd);
+    } catch (error) {
+      throw this.trapped(error);
+    }
   }
 
   unregisterProducer(producer: number): number {
     const { compiled, base } = this.memory;
     if (compiled === undefined) return Tried.not;
-    return compiled.unregisterProducer(base, this.mine, this.plain, producer);
+    try {
+      return compiled.unregisterProducer(base, this.mine, this.plain, producer);
+    } catch (error) {
+      throw this.trapped(error);
+    }
   }
 
   unregisterConsumer(consumer: number): number {
     const { compiled, base, thread } = this.memory;
     if (compiled === undefined) return Tried.not;
-    return compiled.unregisterConsumer(base, this.mine, this.plain, consumer, thread.record);
+    try {
+      return compiled.unregisterConsumer(base, this.mine, this.plain, consumer, thread.record);
+    } catch (error) {
+      throw this.trapped(error);
+    }
+  }
+
+  /** Compiled code throws only where something else has written to the index: past the end of the memory. */
+  private trapped(error: unknown): unknown {
+    if (this.memory.mutex.held()) this.memory.mutex.give();
+    return error;
   }
 }
 

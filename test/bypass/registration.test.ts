@@ -7,11 +7,11 @@ import { override } from "irqbypass/explore";
 import { irqfdOps } from "#src/bypass/remapping.js";
 import { compiledOver } from "#src/explore/compiled.js";
 import type { Compiled } from "#src/host/compiled.js";
-import { Consumer, Header, NODES, Producer, Thread } from "#src/host/layout.js";
+import { Consumer, Header, NODES, Producer, Root, Thread } from "#src/host/layout.js";
 import { Tried } from "#src/host/mutex.js";
 import { SharedWords } from "#src/host/words.js";
 import { injected, NO_CAPABILITY, posted, relayed, SWITCHED_OFF, UNCONNECTED } from "#src/posting/irte.js";
-import { SMALL } from "../support/host.js";
+import { SMALL, smallHost } from "../support/host.js";
 
 /** Eventfds that are used: so that the indexes have up to four leaves, and in between one, two or none. */
 const EVENTFDS = [0, 1, 2, 62, 63, 64, 65, 128, 129, 192, 193, 255];
@@ -242,5 +242,16 @@ describe("the compiled registration", () => {
     };
     assert.equal(side.run({ name: "registerConsumer", thread: 0, end: 0, eventfd: 0, value: 0 }), "done");
     assert.equal(looks, 3);
+  });
+
+  it("gives the mutex back where the index leads past the end of the memory", () => {
+    const host = smallHost();
+    const { manager, pools, words, mutex } = host;
+    const [eventfd, consumer] = mutex.guard(() => [pools.eventfd.allocate(), pools.consumer.allocate()]);
+    words.set(Header.consumers + Root.node, 2 ** 29);
+    words.set(Header.consumers + Root.levels, 1);
+    assert.equal(host.fastPath, "wasm");
+    assert.throws(() => manager.registerConsumer(consumer!, eventfd!), /memory access out of bounds/);
+    assert.equal(mutex.owner, 0);
   });
 });
