@@ -36,8 +36,13 @@ export class Words {
   }
 
   @inline
-  notify(word: i32): i32 {
-    return atomic.notify(changetype<usize>(this) + ((<usize>word) << 2), -1);
+  compareExchange(word: i32, expected: i32, value: i32): i32 {
+    return atomic.cmpxchg<i32>(changetype<usize>(this) + ((<usize>word) << 2), expected, value);
+  }
+
+  @inline
+  notify(word: i32, count: i32 = -1): i32 {
+    return atomic.notify(changetype<usize>(this) + ((<usize>word) << 2), count);
   }
 
   @inline

@@ -1,6 +1,8 @@
 // Both ends of one eventfd from four threads: two producers and two consumers that come and go in every order.
+import { override } from "irqbypass/explore";
 import { Consumer as C, Producer as P } from "#src/host/layout.js";
-import { expect, guest } from "./support.mjs";
+import { posted } from "#src/posting/irte.js";
+import { expect, guest, VECTOR } from "./support.mjs";
 
 /** Refuses every connection, as the producer's side. */
 const picky = {
@@ -31,12 +33,14 @@ const sides = (host) => ({
 function ends(world, { names, refuse, break_ = () => {} }) {
   const { hosts, host, eventfd } = guest(world, names, { kinds: [picky] });
   const { record } = eventfd;
+  const nodes = host.pools.node.live;
   const threads = {};
   const made = {};
   for (const name of names) {
     const { pool } = sides(host)[name[0]];
     made[name] = host.mutex.guard(() => pool.allocate());
     if (name[0] === "p" && refuse) host.words.set(made[name] + P.kind, 1);
+    if (name[0] === "c") host.words.store(made[name] + C.target, posted(0, VECTOR));
   }
   break_(hosts, record);
   for (const name of names) {
@@ -69,7 +73,7 @@ function ends(world, { names, refuse, break_ = () => {} }) {
           host.manager.producerAt(record) === 0 && host.manager.consumerAt(record) === 0,
           "one is left in the index",
         );
-        expect(host.pools.node.live === 0, "a node is left");
+        expect(host.pools.node.live === nodes, "a node is left");
         for (const name of names) {
           const partner = name[0] === "p" ? P.consumer : C.producer;
           expect(host.words.get(made[name] + partner) === 0, `${name} is left with a partner`);
@@ -131,6 +135,28 @@ export const refused = {
     "leaves-entry": {
       sentence: "leaves an end in the index whose connection was refused",
       setup: (world) => ends(world, { names: FOUR, refuse: true, break_: leavesEntry }),
+    },
+  },
+};
+
+/** Threads: p1, c1. */
+export const two = {
+  sentence: "A producer and a consumer come and go in two threads that sleep where the other has the mutex.",
+  setup: (world) => ends(world, { names: ["p1", "c1"], refuse: false }),
+  twins: {
+    "wakes-nobody": {
+      sentence: "gives the mutex back without waking who sleeps",
+      setup: (world) =>
+        ends(world, {
+          names: ["p1", "c1"],
+          refuse: false,
+          break_: (hosts) => {
+            for (const host of Object.values(hosts)) {
+              host.words = override(host.words, { notify: () => 0 });
+              host.mutex.words = host.words;
+            }
+          },
+        }),
     },
   },
 };

@@ -19,8 +19,41 @@ export function guest(world, names, options) {
   const vm = new Vm(host, { vcpus: 2 });
   vm.setGsiRouting([{ gsi: 24, msi: { vcpu: 0, vector: VECTOR } }]);
   const eventfd = Eventfd.create(host);
-  return { hosts: seen, host, vm, eventfd };
+  const made = { hosts: seen, host, vm, eventfd };
+  world.beside?.(made);
+  return made;
 }
+
+/** A connected interrupt of the same guest that stays as it is. */
+export function neighbour({ host, vm }) {
+  const eventfd = Eventfd.create(host);
+  vm.irqfd(eventfd, 24);
+  producer(host, eventfd);
+}
+
+/**
+ * A scenario with the compiled fast path, and more twins. `beside` is called for its guest as soon as that is made. Which bug
+ * of Linux a twin has, the original says.
+ */
+export function compiled(scenario, { twins = {}, beside } = {}) {
+  const kept = Object.entries(scenario.twins).map(([name, { sentence, setup }]) => [
+    name,
+    { sentence, setup: withBeside(setup, beside) },
+  ]);
+  return {
+    ...scenario,
+    sentence: `In WebAssembly: ${scenario.sentence}`,
+    compiled: true,
+    setup: withBeside(scenario.setup, beside),
+    twins: { ...Object.fromEntries(kept), ...twins },
+  };
+}
+
+/** A setup in whose guest something more is done. */
+export const withBeside = (setup, beside) => (world) => {
+  world.beside = beside;
+  return setup(world);
+};
 
 /** The producer of `eventfd`, registered by the thread of `host`. */
 export function producer(host, eventfd) {

@@ -2,21 +2,7 @@
 // of its instructions that touches memory is an access.
 import * as posting from "./posting.mjs";
 import * as signals from "./signal.mjs";
-import { expect } from "./support.mjs";
-
-/** A scenario with the compiled fast path, and more twins. Which bug of Linux a twin has, the original says. */
-function compiled(scenario, twins = {}) {
-  const kept = Object.entries(scenario.twins).map(([name, { sentence, setup }]) => [
-    name,
-    { sentence, setup },
-  ]);
-  return {
-    ...scenario,
-    sentence: `In WebAssembly: ${scenario.sentence}`,
-    compiled: true,
-    twins: { ...Object.fromEntries(kept), ...twins },
-  };
-}
+import { compiled, expect } from "./support.mjs";
 
 /** A twin of `scenario` whose module has other bytes wherever `from` stands. */
 const patched = (scenario, sentence, from, to) => ({
@@ -48,27 +34,31 @@ const OR_ON = [0x41, 1, 0x10, 2, 0x22];
 const OR_NOTHING = [0x41, 0, 0x10, 2, 0x22];
 
 export const halt = compiled(posting.halt, {
-  "other-vector": patched(
-    posting.halt,
-    "wakes a vCPU that asks for the notification vector, and not one that asks for the wake-up vector",
-    IS_WAKEUP_VECTOR,
-    IS_NOTIFICATION_VECTOR,
-  ),
+  twins: {
+    "other-vector": patched(
+      posting.halt,
+      "wakes a vCPU that asks for the notification vector, and not one that asks for the wake-up vector",
+      IS_WAKEUP_VECTOR,
+      IS_NOTIFICATION_VECTOR,
+    ),
+  },
 });
 export const harvest = compiled(posting.harvest, {
-  "sets-no-on": patched(posting.harvest, "posts without setting ON", OR_ON, OR_NOTHING),
+  twins: { "sets-no-on": patched(posting.harvest, "posts without setting ON", OR_ON, OR_NOTHING) },
 });
 export const migration = compiled(posting.migration);
 export const death = compiled(posting.death);
 
 export const deassign = compiled(signals.deassign);
 export const fence = compiled(signals.fence, {
-  "looks-away": patched(
-    signals.fence,
-    "clears the in-flight word without looking whether a fence waits for it",
-    EXCHANGE_AND_LOOK,
-    EXCHANGE_AND_LOOK_AWAY,
-  ),
+  twins: {
+    "looks-away": patched(
+      signals.fence,
+      "clears the in-flight word without looking whether a fence waits for it",
+      EXCHANGE_AND_LOOK,
+      EXCHANGE_AND_LOOK_AWAY,
+    ),
+  },
 });
 export const unregister = compiled(signals.unregister);
 export const reroute = compiled(signals.reroute);

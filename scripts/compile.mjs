@@ -12,6 +12,10 @@ const ENTRIES = [
   ["src/posting/descriptor.ts", "post"],
   ["src/posting/descriptor.ts", "pending"],
   ["src/posting/descriptor.ts", "harvest"],
+  ["src/bypass/registration.ts", "registerProducer"],
+  ["src/bypass/registration.ts", "registerConsumer"],
+  ["src/bypass/registration.ts", "unregisterProducer"],
+  ["src/bypass/registration.ts", "unregisterConsumer"],
 ];
 const WORDS = "assembly/words.ts";
 const SHIPPED = "dist/host/module.js";
@@ -127,24 +131,32 @@ const SEAM = {
   "i32.atomic.rmw.and": ["and", 2, 1],
   "i32.atomic.rmw.add": ["add", 2, 1],
   "i32.atomic.rmw.xchg": ["exchange", 2, 1],
+  "i32.atomic.rmw.cmpxchg": ["compareExchange", 3, 1],
   "memory.atomic.notify": ["notify", 2, 1],
   "i32.load": ["get", 1, 1],
   "i32.store": ["set", 2, 0],
 };
 
-/** The module without a memory: each instruction that touched it calls an import, with the address as it stands. */
+/**
+ * The module without a memory: each instruction that touched it calls an import, with the address as it stands, and after the
+ * operands the instruction's own offset to it where there is one.
+ */
 function rewrite(binaryen, text) {
-  const imports = Object.values(SEAM).map(([method, operands, results]) => {
-    const type = `(param${" i32".repeat(operands)})${results ? " (result i32)" : ""}`;
-    return `(import "words" "${method}" (func $seam/${method} ${type}))`;
-  });
+  const imports = ["", "+offset"].flatMap((suffix) =>
+    Object.values(SEAM).map(([method, operands, results]) => {
+      const type = `(param${" i32".repeat(operands + (suffix ? 1 : 0))})${results ? " (result i32)" : ""}`;
+      return `(import "words" "${method}" (func $seam/${method}${suffix} ${type}))`;
+    }),
+  );
   const lines = text.split("\n").flatMap((line) => {
     if (line.startsWith(' (import "env" "memory"')) return imports;
     const instruction = line.trim();
     if (!/(^|\.)(atomic\b|load|store|memory)/.test(instruction) || instruction.startsWith("(")) return [line];
-    const seam = SEAM[instruction];
+    const [name, offset] = instruction.split(" offset=");
+    const seam = SEAM[name];
     if (seam === undefined) throw new Error(`no method of the seam does what ${instruction} does`);
-    return [`call $seam/${seam[0]}`];
+    if (offset === undefined) return [`call $seam/${seam[0]}`];
+    return [`i32.const ${offset}`, `call $seam/${seam[0]}+offset`];
   });
   const module = binaryen.parseText(lines.join("\n"));
   if (!module.validate()) throw new Error("the rewritten fast path is not valid");
@@ -153,7 +165,12 @@ function rewrite(binaryen, text) {
   return bytes;
 }
 
+/** What a browser compiles at once in a page's main thread. */
+const MAX_BYTES = 4096;
+
 function write(file, first, bytes) {
+  if (bytes.length > MAX_BYTES)
+    throw new Error(`${file} would have ${bytes.length} bytes of WebAssembly: a page takes ${MAX_BYTES}`);
   mkdirSync(dirname(join(root, file)), { recursive: true });
   const base64 = Buffer.from(bytes).toString("base64");
   writeFileSync(join(root, file), `${first}\nexport const MODULE = "${base64}";\n`);

@@ -13,6 +13,9 @@
  * the end that arrived last is not registered. Deleting cannot fail. The partner is recorded in both ends after a
  * connect that succeeded, and unregistering disconnects from *that* partner, without a look at the index.
  *
+ * Each of register and unregister is tried first as one compiled function (`registration.ts`), which does what stands here
+ * if there is no callback of others to call, nothing to allocate and nothing to refuse.
+ *
  * What registered means: the record's eventfd is not 0. It is set last and cleared last.
  *
  * As virt/lib/irqbypass.c (v6.17), with these differences, on purpose: an absent eventfd is EINVAL; a failed
@@ -23,14 +26,16 @@ import { broken, IrqBypassError } from "../host/errors.js";
 import { Consumer, Header, Producer, Rec, Thread } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { XArray } from "../host/xarray.js";
-import { relayed } from "../posting/irte.js";
+import { relayed, UNCONNECTED } from "../posting/irte.js";
 import { reasonCode } from "../posting/reason.js";
 import { Callbacks, type FailedConnect } from "./callbacks.js";
-import { announceChange } from "./changes.js";
+import { begin, bind, end } from "./connection.js";
+import { FastPath } from "./fast-path.js";
 import type { Kind } from "./kind.js";
 
 export class Manager {
   readonly callbacks: Callbacks;
+  private readonly fast: FastPath;
   private readonly producers: XArray;
   private readonly consumers: XArray;
 
@@ -39,6 +44,7 @@ export class Manager {
     kinds: readonly Kind[],
   ) {
     this.callbacks = new Callbacks(memory, kinds);
+    this.fast = new FastPath(memory, kinds);
     this.producers = new XArray(memory.words, Header.producers, memory.pools.node);
     this.consumers = new XArray(memory.words, Header.consumers, memory.pools.node);
   }
@@ -52,12 +58,14 @@ export class Manager {
    * callback), or what the refusing callback said, with `side`; nothing stays registered then. Blocks for the host mutex only.
    */
   registerProducer(producer: number, eventfd: number, irq: number): void {
-    this.memory.mutex.guard(() => this.addProducer(producer, eventfd, irq));
+    const tried = this.fast.registerProducer(producer, eventfd, irq);
+    if (tried < 0) this.memory.mutex.guard(() => this.addProducer(producer, eventfd, irq), tried);
   }
 
   /** The mirror image for a consumer. EINVAL also where its kind lacks addProducer or delProducer. */
   registerConsumer(consumer: number, eventfd: number): void {
-    this.memory.mutex.guard(() => this.addConsumer(consumer, eventfd));
+    const tried = this.fast.registerConsumer(consumer, eventfd);
+    if (tried < 0) this.memory.mutex.guard(() => this.addConsumer(consumer, eventfd), tried);
   }
 
   /**
@@ -65,20 +73,24 @@ export class Manager {
    * of this producer, not even one in flight, sets anything in the old target any more.
    */
   unregisterProducer(producer: number): void {
-    const owner = this.memory.mutex.guard(() => this.removeProducer(producer));
+    let owner = this.fast.unregisterProducer(producer);
+    if (owner < 0) owner = this.memory.mutex.guard(() => this.removeProducer(producer), owner);
     if (owner !== 0) this.fence(producer, owner);
   }
 
   /** The mirror image for a consumer. */
   unregisterConsumer(consumer: number): void {
     const { words, mutex, thread } = this.memory;
+    const tried = this.fast.unregisterConsumer(consumer);
+    if (tried === 1) thread.quiesce();
+    if (tried >= 0) return;
     let producer = 0;
     let owner = 0;
     const registered = mutex.guard(() => {
       producer = words.get(consumer + Consumer.producer);
       if (producer !== 0) owner = words.get(producer + Producer.owner);
       return this.removeConsumer(consumer);
-    });
+    }, tried);
     if (owner !== 0) this.fence(producer, owner);
     // Its producer may just have been unregistered by another thread, whose fence is not through: nothing names it here.
     else if (registered) thread.quiesce();
@@ -120,21 +132,21 @@ export class Manager {
       throw refuse("EBUSY", "producer", producer, `cannot register: eventfd ${index} has a producer already`);
     }
     // A read where a write would change nothing: it is the costliest word here.
-    if (words.load(producer + Producer.irte) !== NO_CONSUMER)
-      words.store(producer + Producer.irte, NO_CONSUMER);
+    if (words.load(producer + Producer.irte) !== UNCONNECTED)
+      words.store(producer + Producer.irte, UNCONNECTED);
     const consumer = this.consumers.load(index);
     if (consumer !== 0) {
       const failed = this.connect(producer, consumer);
       if (failed !== undefined) {
         this.erase(this.producers, index, producer);
         this.refused(producer, consumer, failed);
-        this.end();
+        end(words);
         throw failedConnect("producer", producer, failed);
       }
     }
     if (consumer === 0) words.set(producer + Producer.since, words.load(Header.ticks)); // else `bind` has
     words.set(producer + Producer.eventfd, eventfd);
-    if (consumer !== 0) this.end();
+    if (consumer !== 0) end(words);
   }
 
   private addConsumer(consumer: number, eventfd: number): void {
@@ -161,13 +173,13 @@ export class Manager {
       if (failed !== undefined) {
         this.erase(this.consumers, index, consumer);
         this.refused(producer, consumer, failed);
-        this.end();
+        end(words);
         throw failedConnect("consumer", consumer, failed);
       }
     }
     if (producer === 0) words.set(consumer + Consumer.since, words.load(Header.ticks)); // else `bind` has
     words.set(consumer + Consumer.eventfd, eventfd);
-    if (producer !== 0) this.end();
+    if (producer !== 0) end(words);
   }
 
   /** Returns the thread to fence, 0 if the producer was not registered. */
@@ -179,7 +191,7 @@ export class Manager {
     if (consumer !== 0) this.disconnect(producer, consumer);
     this.erase(this.producers, this.index(eventfd), producer);
     words.set(producer + Producer.eventfd, 0);
-    if (consumer !== 0) this.end();
+    if (consumer !== 0) end(words);
     return words.get(producer + Producer.owner);
   }
 
@@ -192,7 +204,7 @@ export class Manager {
     if (producer !== 0) this.disconnect(producer, consumer);
     this.erase(this.consumers, this.index(eventfd), consumer);
     words.set(consumer + Consumer.eventfd, 0);
-    if (producer !== 0) this.end();
+    if (producer !== 0) end(words);
     return true;
   }
 
@@ -211,28 +223,29 @@ export class Manager {
     const before = words.get(producer + Producer.consumer);
     const entry = words.load(producer + Producer.irte);
     if (before !== 0) this.disconnect(producer, before);
-    words.store(producer + Producer.irte, relayed("no-consumer")); // not what an end at the old place said
+    words.store(producer + Producer.irte, UNCONNECTED); // not what an end at the old place said
     const after = this.consumers.load(index);
     const failed = after === 0 ? undefined : this.connect(producer, after);
     if (failed !== undefined) {
       this.erase(this.producers, index, producer);
       this.refused(producer, after, failed);
-      words.store(producer + Producer.irte, before === 0 ? entry : relayed("no-consumer"));
+      words.store(producer + Producer.irte, before === 0 ? entry : UNCONNECTED);
       const again = before === 0 ? undefined : this.connect(producer, before);
       if (again !== undefined) this.refused(producer, before, again);
-      this.end();
+      end(words);
       throw failedConnect("producer", producer, failed);
     }
     this.erase(this.producers, this.index(old), producer);
     words.set(producer + Producer.eventfd, eventfd);
-    this.end();
+    end(words);
     return owner;
   }
 
   /** Connects the two, or says who refused; a refused attempt leaves both as they were. */
   private connect(producer: number, consumer: number): FailedConnect | undefined {
     const { callbacks } = this;
-    this.begin(producer, consumer);
+    const { words } = this.memory;
+    begin(words, producer, consumer);
     const prod = callbacks.producer(producer);
     const cons = callbacks.consumer(consumer);
     callbacks.run(prod.stop, "producer stop", producer, consumer);
@@ -245,7 +258,7 @@ export class Manager {
     callbacks.run(cons.start, "consumer start", producer, consumer);
     callbacks.run(prod.start, "producer start", producer, consumer);
     if (failed === undefined) {
-      this.memory.words.set(consumer + Consumer.refusal, 0);
+      words.set(consumer + Consumer.refusal, 0);
       this.bind(producer, consumer, consumer, producer);
     }
     return failed;
@@ -253,7 +266,8 @@ export class Manager {
 
   private disconnect(producer: number, consumer: number): void {
     const { callbacks } = this;
-    this.begin(producer, consumer);
+    const { words } = this.memory;
+    begin(words, producer, consumer);
     const prod = callbacks.producer(producer);
     const cons = callbacks.consumer(consumer);
     callbacks.run(prod.stop, "producer stop", producer, consumer);
@@ -282,32 +296,11 @@ export class Manager {
     callbacks.run(cons.start, "consumer start", producer, consumer);
     callbacks.run(prod.start, "producer start", producer, consumer);
     this.bind(producer, consumer, 0, 0);
-    this.end();
+    end(words);
   }
 
-  /**
-   * Names the two ends before the first callback, for whoever finds them half connected; `end` comes after the end that
-   * arrives or leaves is registered or is not.
-   */
-  private begin(producer: number, consumer: number): void {
-    const { words } = this.memory;
-    words.set(Header.changingTo, consumer);
-    words.set(Header.changing, producer);
-  }
-
-  private end(): void {
-    this.memory.words.set(Header.changing, 0);
-  }
-
-  /** Records the partners, or that there are none, and when. */
   private bind(producer: number, consumer: number, itsConsumer: number, itsProducer: number): void {
-    const { words } = this.memory;
-    const now = words.load(Header.ticks);
-    words.set(producer + Producer.consumer, itsConsumer);
-    words.set(consumer + Consumer.producer, itsProducer);
-    words.set(producer + Producer.since, now);
-    words.set(consumer + Consumer.since, now);
-    announceChange(words);
+    bind(this.memory.words, producer, consumer, itsConsumer, itsProducer);
   }
 
   /** A connection was refused that leaves both ends registered: both say why. */
@@ -334,7 +327,6 @@ export class Manager {
   }
 }
 
-const NO_CONSUMER = relayed("no-consumer");
 const ALREADY = "is registered already: unregister it first";
 
 function refuse(

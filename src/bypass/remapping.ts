@@ -4,7 +4,8 @@
  */
 import { Consumer, Header, Producer, Thread } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
-import { injected, Mode, modeOf, reasonOf, relayed, targetOf } from "../posting/irte.js";
+import type { Words } from "../host/words.js";
+import { Mode, modeOf, NO_CAPABILITY, reasonOf, SWITCHED_OFF, UNCONNECTED } from "../posting/irte.js";
 import type { ConsumerOps, Refusal } from "./kind.js";
 
 /** What an irqfd asks for: `off` no bypass, `prefer` bypass where possible, `require` bypass or an error. */
@@ -14,26 +15,28 @@ export type Policy = (typeof POLICIES)[number];
 /** The operations of every irqfd, software or KVM: connecting copies the irqfd's target into the producer's entry. */
 export const irqfdOps: ConsumerOps = {
   addProducer(memory, producer, consumer): Refusal | undefined {
-    const entry = entryFor(memory, producer, consumer);
+    const { words } = memory;
+    const entry = entryFor(words, words.get(producer + Producer.owner), consumer);
     const reason = reasonOf(entry);
     if (reason !== undefined && requires(memory, consumer)) return { code: "EOPNOTSUPP", reason };
-    memory.words.store(producer + Producer.irte, entry);
+    words.store(producer + Producer.irte, entry);
     return undefined;
   },
   delProducer(memory, producer): void {
-    memory.words.store(producer + Producer.irte, relayed("no-consumer"));
+    memory.words.store(producer + Producer.irte, UNCONNECTED);
   },
 };
 
-/** The entry that `producer` gets while it is connected to `consumer`. Under the host mutex. */
-export function entryFor(memory: HostMemory, producer: number, consumer: number): number {
-  const { words } = memory;
-  if (words.load(Header.bypass) === 0) return relayed("switched-off");
+/**
+ * The entry that a producer which this thread may signal gets while it is connected to `consumer`. Under the host mutex.
+ * Compiled to WebAssembly as well (`scripts/compile.mjs`).
+ */
+export function entryFor(words: Words, owner: number, consumer: number): number {
+  if (words.load(Header.bypass) === 0) return SWITCHED_OFF;
   const target = words.load(consumer + Consumer.target);
   if (modeOf(target) !== Mode.injected) return target;
   const kind = words.get(consumer + Consumer.kind);
-  const capable = words.get(words.get(producer + Producer.owner) + Thread.capable) & (1 << kind);
-  return capable !== 0 ? injected(targetOf(target)) : relayed("no-capability");
+  return ((words.get(owner + Thread.capable) >>> kind) & 1) !== 0 ? target : NO_CAPABILITY;
 }
 
 /**
@@ -44,7 +47,7 @@ export function refresh(memory: HostMemory, consumer: number): number {
   const { words } = memory;
   const producer = words.get(consumer + Consumer.producer);
   if (producer === 0) return 0;
-  const entry = entryFor(memory, producer, consumer);
+  const entry = entryFor(words, words.get(producer + Producer.owner), consumer);
   return words.exchange(producer + Producer.irte, entry) === entry ? 0 : producer;
 }
 

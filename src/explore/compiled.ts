@@ -13,18 +13,21 @@ export function rewrittenModule(): Uint8Array {
  * place of the host in its memory. Throws a CompileError for bytes that are no module.
  */
 export function compiledOver(words: () => Words, base = 0, bytes = rewrittenModule()): Compiled {
-  const word = (address: number) => (address - base) >>> 2;
+  const word = (address: number, offset: number) => (address - base + offset) >>> 2;
   const seam = {
-    load: (at: number) => words().load(word(at)),
-    store: (at: number, value: number) => words().store(word(at), value),
-    or: (at: number, value: number) => words().or(word(at), value),
-    and: (at: number, value: number) => words().and(word(at), value),
-    add: (at: number, value: number) => words().add(word(at), value),
-    exchange: (at: number, value: number) => words().exchange(word(at), value),
-    /** Compiled code always wakes everyone. */
-    notify: (at: number) => words().notify(word(at)),
-    get: (at: number) => words().get(word(at)),
-    set: (at: number, value: number) => words().set(word(at), value),
+    load: (at: number, offset = 0) => words().load(word(at, offset)),
+    store: (at: number, value: number, offset = 0) => words().store(word(at, offset), value),
+    or: (at: number, value: number, offset = 0) => words().or(word(at, offset), value),
+    and: (at: number, value: number, offset = 0) => words().and(word(at, offset), value),
+    add: (at: number, value: number, offset = 0) => words().add(word(at, offset), value),
+    exchange: (at: number, value: number, offset = 0) => words().exchange(word(at, offset), value),
+    compareExchange: (at: number, expected: number, value: number, offset = 0) =>
+      words().compareExchange(word(at, offset), expected, value),
+    /** A negative count is no limit. */
+    notify: (at: number, count: number, offset = 0) =>
+      count < 0 ? words().notify(word(at, offset)) : words().notify(word(at, offset), count),
+    get: (at: number, offset = 0) => words().get(word(at, offset)),
+    set: (at: number, value: number, offset = 0) => words().set(word(at, offset), value),
   };
   return instantiate(bytes, { words: seam }) as unknown as Compiled;
 }

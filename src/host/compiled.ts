@@ -6,7 +6,7 @@ import { instantiate, type WasmMemory } from "./wasm.js";
 export type FastPath = "wasm" | "typescript";
 
 /**
- * The fast path as WebAssembly: the functions of these names in `posting/`, compiled from the same lines. In the place of
+ * The fast path as WebAssembly: the functions of these names in `posting/` and `bypass/`, compiled from the same lines. In the place of
  * `words` stands the byte address at which the host starts; a boolean comes back as 0 or 1.
  */
 export interface Compiled {
@@ -16,6 +16,19 @@ export interface Compiled {
   post(base: number, vcpu: number, vector: number): void;
   pending(base: number, vcpu: number): number;
   harvest(base: number, vcpu: number, irr: number): number;
+  /** `bypass/registration.ts`. */
+  registerProducer(
+    base: number,
+    mine: number,
+    plain: number,
+    producer: number,
+    eventfd: number,
+    irq: number,
+    thread: number,
+  ): number;
+  registerConsumer(base: number, mine: number, plain: number, consumer: number, eventfd: number): number;
+  unregisterProducer(base: number, mine: number, plain: number, producer: number): number;
+  unregisterConsumer(base: number, mine: number, plain: number, consumer: number, thread: number): number;
 }
 
 /** Base64 as bytes. */

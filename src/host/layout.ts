@@ -400,4 +400,7 @@ export const POOLS = [
   { name: "node", words: Node.words },
 ] as const;
 
+/** The state of the pool of nodes in {@link Header.pools}: the eleventh. */
+export const NODES = Header.pools + 10 * 3;
+
 export type PoolName = (typeof POOLS)[number]["name"];

@@ -22,6 +22,16 @@ export interface MutexThread {
   isGone(lockId: number): boolean;
 }
 
+/** How far code that takes a mutex by its word has got with it: results that are no references. */
+export const enum Tried {
+  /** It has not tried. */
+  not = -1,
+  /** Somebody has the mutex. */
+  busy = -2,
+  /** It has the mutex, and leaves to the caller what it is for. */
+  held = -3,
+}
+
 /**
  * A futex on one shared word, which holds the owner and whether anybody sleeps. There is no separate owner
  * field: a word that says two things at once cannot disagree with itself when its owner dies.
@@ -38,10 +48,12 @@ export class Mutex {
 
   /**
    * Runs `section` while holding the mutex. Blocks; from a thread that may not block it tries for a while and
-   * then throws EAGAIN. Throws EDEADLK when the thread holds the mutex already, that is from a callback.
+   * then throws EAGAIN. Throws EDEADLK when the thread holds the mutex already, that is from a callback. Goes on from where
+   * somebody who has `tried` has left off.
    */
-  guard<T>(section: () => T): T {
-    this.lock();
+  guard<T>(section: () => T, tried: Tried = Tried.not): T {
+    if (tried === Tried.busy) this.lockSlowly(this.thread.lockId << 1);
+    else if (tried !== Tried.held) this.lock();
     try {
       return section();
     } finally {
@@ -65,7 +77,7 @@ export class Mutex {
    */
   take(): boolean {
     this.checkLeft();
-    return this.words.compareExchange(this.word, 0, this.thread.lockId << 1) === 0;
+    return tryLock(this.words, this.word, this.thread.lockId << 1);
   }
 
   /** The mirror image of {@link take}. */
@@ -76,7 +88,7 @@ export class Mutex {
   private lock(): void {
     this.checkLeft();
     const mine = this.thread.lockId << 1;
-    if (this.words.compareExchange(this.word, 0, mine) !== 0) this.lockSlowly(mine);
+    if (!tryLock(this.words, this.word, mine)) this.lockSlowly(mine);
   }
 
   private checkLeft(): void {
@@ -142,9 +154,19 @@ export class Mutex {
   }
 
   private unlock(): void {
-    const held = this.words.exchange(this.word, 0);
-    if (held >> 1 !== this.thread.lockId)
+    if (unlock(this.words, this.word) !== this.thread.lockId)
       broken(`${this.name} was unlocked by thread ${this.thread.lockId}, not its owner`);
-    if (held & WAITERS) this.words.notify(this.word, 1);
   }
+}
+
+/** Takes the mutex of this word if it is free, and returns whether it did. `mine` is the lock id, shifted past the waiters bit. */
+export function tryLock(words: Words, word: number, mine: number): boolean {
+  return words.compareExchange(word, 0, mine) === 0;
+}
+
+/** The mirror image: gives it back, and wakes one who sleeps. Returns the lock id that held it. */
+export function unlock(words: Words, word: number): number {
+  const held = words.exchange(word, 0);
+  if (held & WAITERS) words.notify(word, 1);
+  return held >> 1;
 }

@@ -26,7 +26,8 @@ export class Pool {
   constructor(
     private readonly words: Words,
     readonly name: string,
-    private readonly state: number,
+    /** Where its state is in the header. */
+    readonly state: number,
     readonly base: number,
     readonly stride: number,
     readonly capacity: number,
@@ -43,25 +44,19 @@ export class Pool {
   /** Takes a record, zeroed but for its generation; throws ENOMEM when none is left. */
   allocate(): number {
     const { words, state } = this;
-    let record = words.get(state + State.free);
-    if (record !== 0) {
-      words.set(state + State.free, words.get(record + Rec.link));
-      words.set(record + Rec.link, 0);
-    } else {
-      const fresh = words.get(state + State.fresh);
-      if (fresh === this.capacity) {
-        throw new IrqBypassError(
-          "ENOMEM",
-          `all ${this.capacity} ${this.name} records are in use: create the host with a larger capacity`,
-          { subject: this.name },
-        );
-      }
-      words.set(state + State.fresh, fresh + 1);
-      record = this.base + fresh * this.stride;
-      words.set(record + Rec.generation, this.firstGeneration);
+    if (hasFree(words, state)) return takeFree(words, state);
+    const fresh = words.get(state + State.fresh);
+    if (fresh === this.capacity) {
+      throw new IrqBypassError(
+        "ENOMEM",
+        `all ${this.capacity} ${this.name} records are in use: create the host with a larger capacity`,
+        { subject: this.name },
+      );
     }
-    words.set(record + Rec.generation, (words.get(record + Rec.generation) + 1) | 0);
-    words.set(state + State.live, words.get(state + State.live) + 1);
+    words.set(state + State.fresh, fresh + 1);
+    const record = this.base + fresh * this.stride;
+    words.set(record + Rec.generation, this.firstGeneration);
+    enliven(words, state, record);
     return record;
   }
 
@@ -69,13 +64,13 @@ export class Pool {
   release(record: number): void {
     this.end(record);
     this.zero(record);
-    this.push(record);
+    push(this.words, this.state, record);
   }
 
   /** The same for a record whose owner has zeroed all but its first two words. */
   releaseZeroed(record: number): void {
-    this.end(record);
-    this.push(record);
+    if (!this.lives(record)) broken(`${this.name} record ${record} was released twice`);
+    free(this.words, this.state, record);
   }
 
   /**
@@ -103,21 +98,13 @@ export class Pool {
 
   /** Ends the life of a record that `rebuild` is to find free. */
   end(record: number): void {
-    const { words } = this;
     if (!this.lives(record)) broken(`${this.name} record ${record} was released twice`);
     // First of all: a record that a dying thread leaves half zeroed is a free one.
-    words.set(record + Rec.generation, (words.get(record + Rec.generation) + 1) | 0);
+    nextGeneration(this.words, record);
   }
 
   private zero(record: number): void {
     for (let word = record + 2; word < record + this.stride; word++) this.words.set(word, 0);
-  }
-
-  private push(record: number): void {
-    const { words, state } = this;
-    words.set(record + Rec.link, words.get(state + State.free));
-    words.set(state + State.free, record);
-    words.set(state + State.live, words.get(state + State.live) - 1);
   }
 
   /** Is this the reference of a live record of this pool? */
@@ -184,4 +171,45 @@ export class Pool {
     }
     return record;
   }
+}
+
+/*
+ * What a record takes that was in use before. Compiled to WebAssembly as well (`scripts/compile.mjs`); `state` is where the
+ * pool's state is.
+ */
+
+/** Is there a record that was in use before? */
+export function hasFree(words: Words, state: number): boolean {
+  return words.get(state + State.free) !== 0;
+}
+
+/** Takes a record where {@link hasFree}, zeroed but for its generation. */
+export function takeFree(words: Words, state: number): number {
+  const record = words.get(state + State.free);
+  words.set(state + State.free, words.get(record + Rec.link));
+  words.set(record + Rec.link, 0);
+  enliven(words, state, record);
+  return record;
+}
+
+/** The mirror image of {@link takeFree}: gives a record back that its owner has zeroed but for its first two words. */
+export function free(words: Words, state: number, record: number): void {
+  nextGeneration(words, record);
+  push(words, state, record);
+}
+
+function enliven(words: Words, state: number, record: number): void {
+  nextGeneration(words, record);
+  words.set(state + State.live, words.get(state + State.live) + 1);
+}
+
+function push(words: Words, state: number, record: number): void {
+  words.set(record + Rec.link, words.get(state + State.free));
+  words.set(state + State.free, record);
+  words.set(state + State.live, words.get(state + State.live) - 1);
+}
+
+/** Odd while the record lives. */
+function nextGeneration(words: Words, record: number): void {
+  words.set(record + Rec.generation, (words.get(record + Rec.generation) + 1) | 0);
 }

@@ -1,11 +1,21 @@
 import { broken } from "./errors.js";
 import { Node, Root } from "./layout.js";
+import {
+  BITS,
+  empty,
+  entryAt,
+  entryIn,
+  fill,
+  freeNode,
+  hang,
+  INDEX_BITS,
+  MASK,
+  nodeOf,
+  tooHigh,
+  unhang,
+} from "./node.js";
 import type { Pool } from "./pool.js";
 import type { Words } from "./words.js";
-
-const BITS = 6;
-const MASK = 63;
-const INDEX_BITS = 32;
 
 /**
  * A radix tree in shared memory, from an unsigned 32-bit index to a record reference (not 0): 64 slots a node,
@@ -21,14 +31,7 @@ export class XArray {
 
   /** The entry at `index`, or 0 (xa_load). */
   load(index: number): number {
-    const { words, root } = this;
-    const levels = words.get(root + Root.levels);
-    if (tooHigh(index, levels)) return 0;
-    let node = words.get(root + Root.node);
-    for (let shift = (levels - 1) * BITS; node !== 0 && shift >= 0; shift -= BITS) {
-      node = words.get(node + Node.slots + ((index >>> shift) & MASK));
-    }
-    return node;
+    return entryAt(this.words, this.root, index);
   }
 
   /**
@@ -37,40 +40,21 @@ export class XArray {
    */
   insert(index: number, entry: number): number {
     const { words, root } = this;
-    if (tooHigh(index, words.get(root + Root.levels))) this.grow(index);
-    let node = words.get(root + Root.node);
-    let shift = (words.get(root + Root.levels) - 1) * BITS;
-    for (; shift > 0; shift -= BITS) {
-      const slot = (index >>> shift) & MASK;
-      let child = words.get(node + Node.slots + slot);
-      if (child === 0) child = this.addChild(node, slot);
-      node = child;
-    }
-    const slot = node + Node.slots + (index & MASK);
-    const present = words.get(slot);
-    if (present !== 0) return present;
-    words.set(slot, entry);
-    words.set(node + Node.count, words.get(node + Node.count) + 1);
-    return 0;
+    const leaf = nodeOf(words, root, index, 0) || this.addLeaf(index);
+    const present = entryIn(words, leaf, index);
+    if (present === 0) fill(words, leaf, index, entry);
+    return present;
   }
 
   /** Empties `index` and returns what was there, 0 if nothing (xa_erase). */
   erase(index: number): number {
     const { words, root } = this;
-    const levels = words.get(root + Root.levels);
-    if (tooHigh(index, levels)) return 0;
-    let node = words.get(root + Root.node);
-    for (let shift = (levels - 1) * BITS; shift > 0; shift -= BITS) {
-      node = words.get(node + Node.slots + ((index >>> shift) & MASK));
-      if (node === 0) return 0;
-    }
-    const slot = node + Node.slots + (index & MASK);
-    const present = words.get(slot);
+    const leaf = nodeOf(words, root, index, 0);
+    if (leaf === 0) return 0;
+    const present = entryIn(words, leaf, index);
     if (present === 0) return 0;
-    words.set(slot, 0);
-    const left = words.get(node + Node.count) - 1;
-    words.set(node + Node.count, left);
-    if (left === 0) this.prune(node);
+    empty(words, leaf, index);
+    if (words.get(leaf + Node.count) === 0) this.prune(leaf);
     return present;
   }
 
@@ -99,6 +83,18 @@ export class XArray {
       index = (Math.floor(index / step) + 1) * step;
     }
     return undefined;
+  }
+
+  /** Makes the node that has the slot of `index`, and those above it that are missing. */
+  private addLeaf(index: number): number {
+    const { words, root } = this;
+    if (tooHigh(index, words.get(root + Root.levels))) this.grow(index);
+    let node = words.get(root + Root.node);
+    for (let shift = (words.get(root + Root.levels) - 1) * BITS; shift > 0; shift -= BITS) {
+      const slot = (index >>> shift) & MASK;
+      node = words.get(node + Node.slots + slot) || this.addChild(node, slot);
+    }
+    return node;
   }
 
   /** Adds levels on top until `index` fits. A node more than needed is never left behind. */
@@ -130,41 +126,36 @@ export class XArray {
   }
 
   private addChild(parent: number, slot: number): number {
-    const { words } = this;
     let child: number;
     try {
       child = this.nodes.allocate();
     } catch (error) {
       // No room: the levels and nodes that this insert has added so far hold nothing, and go again.
-      if (words.get(parent + Node.count) === 0) this.prune(parent);
+      if (this.words.get(parent + Node.count) === 0) this.prune(parent);
       else this.shrink();
       throw error;
     }
-    words.set(child + Node.parent, parent);
-    words.set(child + Node.offset, slot);
-    words.set(parent + Node.slots + slot, child);
-    words.set(parent + Node.count, words.get(parent + Node.count) + 1);
+    hang(this.words, parent, slot, child);
     return child;
   }
 
   /** Gives back empty nodes from `node` upwards, then top nodes that hold nothing but their slot 0. */
   private prune(node: number): void {
     const { words, root } = this;
-    let empty = node;
-    while (words.get(empty + Node.count) === 0) {
-      const parent = words.get(empty + Node.parent);
-      const offset = words.get(empty + Node.offset);
-      this.freeNode(empty);
+    let unused = node;
+    while (words.get(unused + Node.count) === 0) {
+      const parent = words.get(unused + Node.parent);
+      const offset = words.get(unused + Node.offset);
+      this.freeNode(unused);
       if (parent === 0) {
         words.set(root + Root.node, 0);
         words.set(root + Root.levels, 0);
         return;
       }
-      if (words.get(parent + Node.slots + offset) !== empty)
+      if (words.get(parent + Node.slots + offset) !== unused)
         broken("an xarray node is not where its parent has it");
-      words.set(parent + Node.slots + offset, 0);
-      words.set(parent + Node.count, words.get(parent + Node.count) - 1);
-      empty = parent;
+      unhang(words, parent, offset);
+      unused = parent;
     }
     this.shrink();
   }
@@ -183,16 +174,8 @@ export class XArray {
     }
   }
 
-  /** A node's slots are all 0 by now; its links are not. */
   private freeNode(node: number): void {
-    this.words.set(node + Node.offset, 0);
-    this.words.set(node + Node.count, 0);
-    this.nodes.releaseZeroed(node);
+    if (!this.nodes.lives(node)) broken(`node record ${node} was released twice`);
+    freeNode(this.words, this.nodes.state, node);
   }
-}
-
-/** Does `index` need more than `levels` levels? */
-function tooHigh(index: number, levels: number): boolean {
-  const bits = levels * BITS;
-  return bits < INDEX_BITS && index >>> bits !== 0 ? true : levels === 0;
 }

@@ -8,7 +8,7 @@
  *
  * What the entry says fits the entry, so changing a route allocates nothing, and a signal reads one word.
  */
-import { REASONS, type Reason, reasonCode } from "./reason.js";
+import { REASONS, type Reason, ReasonCode, reasonCode } from "./reason.js";
 
 export const enum Mode {
   /** Through the eventfd, which the relay (or KVM) listens to. */
@@ -26,6 +26,11 @@ const TARGET_SHIFT = 10;
 export function relayed(reason: (typeof REASONS)[number]): number {
   return Mode.relayed | (reasonCode(reason) << VECTOR_SHIFT);
 }
+
+/** Relayed entries as constants, for code that is compiled: connected to nobody, and the two of `entryFor`. */
+export const UNCONNECTED = ReasonCode.noConsumer << VECTOR_SHIFT;
+export const SWITCHED_OFF = ReasonCode.switchedOff << VECTOR_SHIFT;
+export const NO_CAPABILITY = ReasonCode.noCapability << VECTOR_SHIFT;
 
 /** `vcpu` is the vCPU's number in its pool. */
 export function posted(vcpu: number, vector: number): number {

@@ -50,3 +50,10 @@ const CODES = Object.fromEntries(REASONS.map((reason, code) => [reason, code])) 
 export function reasonCode(reason: (typeof REASONS)[number]): number {
   return CODES[reason];
 }
+
+/** The same for code that is compiled, and knows no strings. */
+export const enum ReasonCode {
+  noConsumer = 2,
+  switchedOff = 4,
+  noCapability = 11,
+}

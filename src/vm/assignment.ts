@@ -89,7 +89,7 @@ export function assign(host: BypassHost, wanted: Assignment): Assigned {
       }
     });
   } catch (error) {
-    takeDown(host, guard, irqfd, progress.listening);
+    takeDown(host, guard, irqfd, eventfd, progress.listening);
     throw error;
   }
   return assigned;
@@ -154,6 +154,7 @@ export function deassign(host: BypassHost, guard: Mutex, find: () => number): bo
   const { words, mutex, thread, repair } = host;
   for (;;) {
     let irqfd = 0;
+    let eventfd = 0;
     let other = 0;
     let vm = 0;
     const claimed = guard.guard(() =>
@@ -161,12 +162,13 @@ export function deassign(host: BypassHost, guard: Mutex, find: () => number): bo
       mutex.guard(() => {
         irqfd = find();
         if (irqfd === 0) return false;
+        eventfd = words.get(irqfd + Consumer.holds);
         other = words.get(irqfd + Consumer.closing);
         vm = words.get(irqfd + Consumer.vm);
         return claim(host, irqfd);
       }),
     );
-    if (claimed) takeDown(host, guard, irqfd, true);
+    if (claimed) takeDown(host, guard, irqfd, eventfd, true);
     if (claimed || irqfd === 0) return claimed;
     // Nothing tells when the other is through: it is a few fences, and it lives or is repaired after.
     if (thread.isDead(other)) {
@@ -197,15 +199,17 @@ function take({ words, thread }: BypassHost, irqfd: number): void {
 export function deassignLost(host: BypassHost, vm: number, irqfd: number, gone: number): boolean {
   const { words, mutex, pools } = host;
   const guard = vmMutex(host, vm);
+  let eventfd = 0;
   const claimIt = () => {
     if (!pools.consumer.lives(irqfd) || words.get(irqfd + Consumer.vm) !== vm) return false;
     const closing = words.get(irqfd + Consumer.closing);
     if (closing !== gone && (closing !== 0 || words.get(irqfd + Consumer.owner) !== gone)) return false;
     take(host, irqfd);
+    eventfd = words.get(irqfd + Consumer.holds);
     return true;
   };
   if (!guard.guard(() => mutex.guard(claimIt))) return false;
-  takeDown(host, guard, irqfd, true);
+  takeDown(host, guard, irqfd, eventfd, true);
   return true;
 }
 
@@ -234,16 +238,12 @@ export function deassignAll(host: BypassHost, guard: Mutex, vm: number): IrqBypa
  * The eventfd is taken until the end, so that whoever assigns it next does not meet what is being undone here. Each step
  * may have been done before, by a thread that died.
  */
-function takeDown(host: BypassHost, guard: Mutex, irqfd: number, listening: boolean): void {
-  const { words, thread, manager, mutex } = host;
+function takeDown(host: BypassHost, guard: Mutex, irqfd: number, eventfd: number, listening: boolean): void {
+  const { words, thread, manager } = host;
   const leaving = irqfd | LEAVING;
-  const { eventfd, vm } = mutex.guard(() => ({
-    eventfd: words.get(irqfd + Consumer.holds),
-    vm: words.get(irqfd + Consumer.vm),
-  }));
-  words.compareExchange(eventfd + Eventfd.irqfd, irqfd, leaving);
+  const bound = words.compareExchange(eventfd + Eventfd.irqfd, irqfd, leaving);
   let failure: IrqBypassError | undefined;
-  if (words.load(eventfd + Eventfd.irqfd) === leaving) {
+  if (bound === irqfd || bound === leaving) {
     try {
       if (listening) listenOf(host, irqfd, eventfd).stop(host, irqfd, eventfd);
     } catch (error) {
@@ -257,12 +257,12 @@ function takeDown(host: BypassHost, guard: Mutex, irqfd: number, listening: bool
   // relay announces the irqfd before it claims, so after the fence it has finished. What is due then was claimed by a
   // relay that died, and raised again.
   do {
-    relayOne(host, irqfd);
+    if (words.load(irqfd + Consumer.pending) !== 0) relayOne(host, irqfd);
     thread.fenceAll(Thread.writing, irqfd);
   } while (words.load(irqfd + Consumer.pending) !== 0);
   manager.unregisterConsumer(irqfd);
   guard.guard(() => {
-    if (words.get(irqfd + Consumer.linked) === 1) unlink(host, vm, irqfd);
+    if (words.get(irqfd + Consumer.linked) === 1) unlink(host, words.get(irqfd + Consumer.vm), irqfd);
   });
   words.compareExchange(eventfd + Eventfd.irqfd, leaving, 0);
   release(host, irqfd);

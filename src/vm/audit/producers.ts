@@ -90,7 +90,7 @@ function auditRegistered(view: View, producer: number, eventfd: number, subject:
   // Only where this thread knows how the other end connects: a relay's own thread has the names of the kinds alone.
   const kind = host.kinds[words.get(consumer + Consumer.kind)];
   if (kind?.consumer?.addProducer !== irqfdOps.addProducer) return;
-  const expected = entryFor(host, producer, consumer);
+  const expected = entryFor(words, words.get(producer + Producer.owner), consumer);
   if (entry !== expected) {
     view.find(
       "entry",
