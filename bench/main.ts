@@ -17,7 +17,7 @@ Suites (all of them where none is named):
 ${suites.map(({ name, measures }) => `  ${name.padEnd(10)} ${measures.map(({ title }) => title).join(", ")}`).join("\n")}
 
 Options:
-  --quick      a few rounds and few sizes: shows that everything works, in half a minute instead of three
+  --quick      a few rounds and few sizes: shows that everything works, in half a minute instead of four
   --check      print every target, and whether it is met; the exit code does not depend on it
   --json       one JSON object on standard output, and nothing else
   --html FILE  write one self-contained page with charts and tables

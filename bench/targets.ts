@@ -6,6 +6,7 @@
 import { figure, type Report } from "./harness/report.js";
 import type { Unit } from "./harness/suite.js";
 import { ASLEEP, SPINNING } from "./suites/latency.js";
+import { DEFAULT_EXAMPLE } from "./suites/run.js";
 
 export interface Target {
   readonly what: string;
@@ -108,6 +109,21 @@ export const targets: readonly Target[] = [
     unit: "ratio",
     limit: 1.2,
     value: timesOf("latency", ASLEEP, "Atomics.wait and notify", "typical"),
+  },
+  {
+    what: "irqbypass run of the default example, time per signal",
+    unit: "ns",
+    limit: 100,
+    value: median("run", DEFAULT_EXAMPLE, "irqbypass run", "each"),
+  },
+  {
+    what: "4 threads registering, all over the slowest (4x is fair)",
+    unit: "ratio",
+    limit: 20,
+    value: (report) => {
+      const share = median("storm", "4 threads, 1,000 registered", OURS, "fairness")(report);
+      return share && 1000 / share;
+    },
   },
   {
     what: "KVM_SIGNAL_MSI from here over the C program",

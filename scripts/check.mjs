@@ -7,6 +7,7 @@ const checks = [
   ["lint and format", "node_modules/@biomejs/biome/bin/biome", ["check", "--error-on-warnings", "."]],
   ["import floors", "scripts/floors.mjs", []],
   ["rules and their tests", "scripts/semantics.mjs", []],
+  ["figures", "scripts/figures.mjs", []],
   ["package", "node_modules/publint/src/cli.js", ["--strict"]],
 ];
 let failed = 0;

@@ -64,8 +64,12 @@ int main(int argc, char **argv)
 
 	if (kvm < 0)
 		unavailable("/dev/kvm cannot be opened");
-	if (getrlimit(RLIMIT_NOFILE, &now) == 0 && now.rlim_cur < files.rlim_cur)
+	/* Beyond the hard limit only for a privileged process; else eventfd says that there are no more. */
+	if (getrlimit(RLIMIT_NOFILE, &now) == 0 && now.rlim_cur < files.rlim_cur &&
+	    setrlimit(RLIMIT_NOFILE, &files) < 0) {
+		files.rlim_cur = files.rlim_max = now.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
+	}
 	vm = ioctl(kvm, KVM_CREATE_VM, 0);
 	if (vm < 0 || ioctl(vm, KVM_CREATE_IRQCHIP, 0) < 0)
 		unavailable("KVM_CREATE_VM or KVM_CREATE_IRQCHIP");

@@ -3,15 +3,11 @@
  *
  *   manager (list|radix) (address|dense) (register|pair|memory) N BATCH ROUND_MS
  */
-#include "index.h"
+#include "manager.h"
 #include "round.h"
 #include <stdatomic.h>
 
-struct eventfd { char bytes[64]; };
-
-static struct index producers, consumers;
 static atomic_int lock_word;
-static volatile int sink;
 
 /* Uncontended here, so the cost is that of any mutex: one compare-exchange, one exchange. */
 static void lock(void)
@@ -25,66 +21,6 @@ static void lock(void)
 static void unlock(void)
 {
 	atomic_exchange(&lock_word, 0);
-}
-
-static __attribute__((noinline)) void callbacks(struct object *p, struct object *c)
-{
-	sink = p->registered + c->registered;
-}
-
-static __attribute__((noinline)) int add(struct index *mine, struct index *others, struct object *o)
-{
-	int error = -1;
-
-	lock();
-	if (!o->registered && index_insert(mine, o) == 0) {
-		struct object *other = index_load(others, o->key);
-
-		if (other) {
-			callbacks(o, other);
-			o->partner = other;
-			other->partner = o;
-		}
-		o->registered = 1;
-		error = 0;
-	}
-	unlock();
-	return error;
-}
-
-static __attribute__((noinline)) void del(struct index *mine, struct object *o)
-{
-	lock();
-	if (o->registered) {
-		if (o->partner) {
-			callbacks(o, o->partner);
-			o->partner->partner = NULL;
-			o->partner = NULL;
-		}
-		index_erase(mine, o);
-		o->registered = 0;
-	}
-	unlock();
-}
-
-static struct object *objects(size_t count, struct eventfd *fds, int dense)
-{
-	struct object *all = calloc(count, sizeof(*all));
-
-	for (size_t i = 0; i < count; i++)
-		all[i].key = dense ? i : (uintptr_t)&fds[i] | 0xffff888000000000ull;
-	return all;
-}
-
-/* A list is filled without the search that each registration makes. */
-static void fill(struct index *mine, struct index *others, struct object *o)
-{
-	if (mine->list) {
-		list_push(mine, o);
-		o->registered = 1;
-	} else {
-		add(mine, others, o);
-	}
 }
 
 int main(int argc, char **argv)

@@ -29,7 +29,7 @@ export interface Look {
   readonly width: number;
 }
 
-export type Mark = "circle" | "square" | "triangle" | "diamond" | "cross" | "ring";
+export type Mark = "circle" | "square" | "triangle" | "diamond" | "cross" | "ring" | "plus" | "wedge";
 
 /** The colours of Okabe and Ito, which stay apart under the common kinds of colour blindness. */
 const LOOKS: readonly Look[] = [
@@ -39,11 +39,18 @@ const LOOKS: readonly Look[] = [
   { colour: "#8a4a76", dash: "7 4", mark: "diamond", width: 1.8 },
   { colour: "#555555", dash: "2 4", mark: "cross", width: 1.8 },
   { colour: "#a97400", dash: "10 3 2 3", mark: "ring", width: 1.8 },
+  { colour: "#3a9bd9", dash: "3 2", mark: "plus", width: 1.8 },
+  { colour: "#1b1b1b", dash: "14 4", mark: "wedge", width: 1.4 },
 ];
 
-/** The look of the n-th series; the first is the one that the chart is about. */
+/** Series that one chart can tell apart. */
+export const MOST_SERIES = LOOKS.length;
+
+/** The look of the n-th series, of at most {@link MOST_SERIES}; the first is the one that the chart is about. */
 export function lookOf(series: number): Look {
-  return LOOKS[series % LOOKS.length]!;
+  const look = LOOKS[series];
+  if (look === undefined) throw new Error(`a chart shows at most ${MOST_SERIES} series`);
+  return look;
 }
 
 export function mark(x: number, y: number, { colour, mark }: Look): string {
@@ -60,6 +67,13 @@ export function mark(x: number, y: number, { colour, mark }: Look): string {
       return element("path", { d: path([x, y - 5.5], [x + 5.5, y + 4], [x - 5.5, y + 4]), ...fill });
     case "diamond":
       return element("path", { d: path([x, y - 6], [x + 5, y], [x, y + 6], [x - 5, y]), ...fill });
+    case "wedge":
+      return element("path", { d: path([x, y + 5.5], [x + 5.5, y - 4], [x - 5.5, y - 4]), ...fill });
+    case "plus":
+      return element("path", {
+        d: `M${round(x - 5)} ${round(y)}h10M${round(x)} ${round(y - 5)}v10`,
+        ...line,
+      });
     case "cross":
       return element("path", {
         d: `M${round(x - 4)} ${round(y - 4)}l8 8M${round(x + 4)} ${round(y - 4)}l-8 8`,

@@ -24,14 +24,17 @@ export function printMachine(machine: Machine): string[] {
 
 function printSuite(suite: SuiteReport): string[] {
   const lines = [suite.name.toUpperCase(), ...wrap(suite.about), ""];
-  if (isMatrix(suite)) {
-    for (const measure of suite.measures) lines.push(...printMatrix(suite, measure), "");
-  } else {
-    for (const trial of suite.trials) lines.push(...printTrial(suite, trial), "");
-  }
+  for (const { text } of printTables(suite)) lines.push(...text, "");
   for (const [contestant, why] of reasons(suite)) lines.push(...wrap(`${contestant}: not measured, ${why}`));
   for (const note of suite.notes) lines.push(...wrap(note));
   return lines;
+}
+
+/** A suite's tables: one for each measure, by its key, or one for each trial, by its number from 1. */
+export function printTables(suite: SuiteReport): { readonly name: string; readonly text: string[] }[] {
+  if (isMatrix(suite))
+    return suite.measures.map((measure) => ({ name: measure.key, text: printMatrix(suite, measure) }));
+  return suite.trials.map((trial, i) => ({ name: String(i + 1), text: printTrial(suite, trial) }));
 }
 
 /** Several trials of the same contestants are one table for each measure: a line for each trial. */
@@ -59,7 +62,7 @@ function printMatrix({ trials }: SuiteReport, { key, title, unit }: Measure): st
     ? ", median and quartiles"
     : "";
   if (names.length < 2) return [`${title}${how}:`, ...absolute];
-  const ratios = table(({ ratio }) => times(ratio));
+  const ratios = table(({ ratio }) => (Number.isFinite(ratio) ? times(ratio) : DASH));
   return [`${title}, in times of ${names[0]}:`, ...ratios, `${title}${how}:`, ...absolute];
 }
 
@@ -83,7 +86,7 @@ function printTrial({ measures }: SuiteReport, { title, rows }: TrialReport): st
 }
 
 /** Why contestants are missing, each once. */
-function reasons({ trials }: SuiteReport): Map<string, string> {
+export function reasons({ trials }: SuiteReport): Map<string, string> {
   const found = new Map<string, string>();
   for (const { rows } of trials) {
     for (const { contestant, unavailable } of rows)

@@ -6,6 +6,7 @@ import { latency } from "./latency.js";
 import { memory } from "./memory.js";
 import { pair } from "./pair.js";
 import { register } from "./register.js";
+import { runSuite } from "./run.js";
 import { signal } from "./signal.js";
 import { startup } from "./startup.js";
 import { storm } from "./storm.js";
@@ -18,6 +19,7 @@ export const suites: readonly Suite[] = [
   latency,
   deassign,
   kvm,
+  runSuite,
   memory,
   startup,
 ];

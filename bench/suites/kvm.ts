@@ -2,15 +2,14 @@ import { Host, type Irqfd, Producer } from "irqbypass";
 import { KvmVm, kvm as kvmKind } from "irqbypass/kvm";
 import { LinuxEventfd, linux } from "irqbypass/linux";
 import { available } from "../harness/linux.js";
+import { raiseFileLimit, SPARE_FILES } from "../harness/open-files.js";
 import { type Native, type Prepare, roundMs, type Suite, Unavailable } from "../harness/suite.js";
 import { measure, timed, untimed } from "../harness/timing.js";
 
 const COUNT = 100;
 const GSI = 24;
-const SIZES = [1, 1_000, 10_000];
+const SIZES = [1, 1_000, 10_000, 20_000];
 const QUICK_SIZES = [1, 1_000];
-/** Descriptors that the process has open for itself. */
-const SPARE_FILES = 200;
 
 function guest(eventfds: number) {
   return available(() => {
@@ -45,9 +44,14 @@ function signals(bypass: "require" | "off"): Prepare {
 const assigns: Prepare = (parameters) => {
   const n = parameters.n!;
   const { host, vm } = guest(n);
-  const files = fileLimit();
-  if (n + SPARE_FILES > files)
-    throw new Unavailable(`${n} irqfds take as many file descriptors, and this process may have ${files}`);
+  const wanted = n + SPARE_FILES;
+  const files = raiseFileLimit(wanted);
+  if (files < wanted) {
+    const count = n.toLocaleString("en-US");
+    throw new Unavailable(
+      `${count} irqfds take as many file descriptors, and this process may have ${files}: ulimit -n ${wanted}`,
+    );
+  }
   const eventfds = Array.from({ length: n }, () => LinuxEventfd.create(host));
   const irqfds: Irqfd[] = eventfds.map((eventfd) => vm.irqfd(eventfd, GSI));
   let random = 1;
@@ -68,14 +72,6 @@ const assigns: Prepare = (parameters) => {
     return { values: { deassign: deassign!, assign: assign! } };
   };
 };
-
-function fileLimit(): number {
-  const { userLimits } = process.report.getReport() as unknown as {
-    userLimits: Record<string, { soft: number | "unlimited" }>;
-  };
-  const soft = userLimits.open_files?.soft;
-  return typeof soft === "number" ? soft : Number(soft ?? 1024) || Number.POSITIVE_INFINITY;
-}
 
 const native = (work: string): Native => ({
   source: "kvm.c",

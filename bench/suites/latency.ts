@@ -249,6 +249,10 @@ export const latency: Suite = {
     "ringbuf.js": ring,
     "posted, halted vCPU": halted,
     "Atomics.wait and notify": futex,
+    "C futex wait and wake": {
+      source: "wake.c",
+      arguments: (parameters) => ["latency", String(roundMs(parameters))],
+    },
     "relayed, halted vCPU": relayed,
     "shared eventfd, blocked reader": eventfdReader,
     "Linux eventfd, poll and read": linuxReader,
@@ -268,6 +272,7 @@ export const latency: Suite = {
       contestants: [
         "posted, halted vCPU",
         "Atomics.wait and notify",
+        "C futex wait and wake",
         "relayed, halted vCPU",
         "shared eventfd, blocked reader",
         "Linux eventfd, poll and read",

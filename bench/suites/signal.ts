@@ -4,7 +4,7 @@ import { makeLinuxEventfd } from "../harness/linux.js";
 import { buildPosted } from "../harness/machines.js";
 import { letSleep, type Peer, pause, spinUntil, spinWhile, startPeer, Word } from "../harness/peer.js";
 import { loadRingBuffer } from "../harness/ring-buffer.js";
-import { type Prepare, roundMs, type Suite } from "../harness/suite.js";
+import { type Native, type Prepare, roundMs, type Suite } from "../harness/suite.js";
 import { measure, type Phase, timed, untimed } from "../harness/timing.js";
 
 const VCPUS = 200;
@@ -235,6 +235,11 @@ const linuxWrite: Prepare = (parameters) => {
   );
 };
 
+const native = (source: string, work: string): Native => ({
+  source,
+  arguments: (parameters) => [work, String(roundMs(parameters))],
+});
+
 const contestants = {
   "posted, running vCPU": running,
   "posted, all TypeScript": runningInTypeScript,
@@ -250,14 +255,10 @@ const contestants = {
   EventEmitter: eventEmitter,
   "ringbuf.js push": ring,
   "Atomics.or": rawOr,
-  "C lock or": {
-    source: "calls.c",
-    arguments: ({ roundMs }: { roundMs?: number }) => ["or", String(roundMs)],
-  },
-  "C eventfd write": {
-    source: "calls.c",
-    arguments: ({ roundMs }: { roundMs?: number }) => ["eventfd", String(roundMs)],
-  },
+  "C lock or": native("calls.c", "or"),
+  "C eventfd write": native("calls.c", "eventfd"),
+  "C futex wake, nobody sleeps": native("calls.c", "futex"),
+  "C futex wake, a sleeper woken": native("wake.c", "cost"),
 };
 
 export const signal: Suite = {

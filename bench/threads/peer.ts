@@ -2,8 +2,8 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { Eventfd, Host, type HostHandle, Producer, Vcpu } from "irqbypass";
 import { LinuxEventfd, linux } from "irqbypass/linux";
+import { LockWatch } from "#src/cli/lock-watch.js";
 import { BaselineManager, type Registry } from "../baselines/manager.js";
-import { LockWatch } from "../harness/lock-watch.js";
 import type { VcpuData } from "../harness/machines.js";
 import { Mode, type PeerData, stampOf, Word } from "../harness/peer.js";
 import { loadRingBuffer } from "../harness/ring-buffer.js";

@@ -1,4 +1,5 @@
 import { addReference, dropReference } from "../eventfd/reference.js";
+import { timeoutOf, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Header, Role } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
@@ -12,10 +13,7 @@ export function announceChange(words: Words): void {
 }
 
 /** Options of the waits for a change of path. */
-export interface ChangeWait {
-  readonly signal?: AbortSignal;
-  readonly timeoutMs?: number;
-}
+export interface ChangeWait extends WaitOptions {}
 
 /**
  * Resolves when `settled` says so, which is asked again after each change of a connection in this host. Rejects with
@@ -25,8 +23,10 @@ export async function untilChange(
   memory: HostMemory,
   what: string,
   settled: () => boolean,
-  { signal, timeoutMs = Infinity }: ChangeWait = {},
+  options: ChangeWait = {},
 ): Promise<void> {
+  const timeoutMs = timeoutOf(options);
+  const { signal } = options;
   const { words, thread } = memory;
   const deadline = words.clock() + timeoutMs;
   const watcher = memory.mutex.guard(() => addReference(memory, 0, Role.watcher));

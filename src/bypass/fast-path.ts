@@ -21,7 +21,7 @@ export class FastPath {
 
   registerProducer(producer: number, eventfd: number, irq: number): number {
     const { compiled, base, thread } = this.memory;
-    if (compiled === undefined) return Tried.not;
+    if (compiled === undefined || thread.left) return Tried.not;
     try {
       return compiled.registerProducer(base, this.mine, this.plain, producer, eventfd, irq, thread.record);
     } catch (error) {
@@ -30,8 +30,8 @@ export class FastPath {
   }
 
   registerConsumer(consumer: number, eventfd: number): number {
-    const { compiled, base } = this.memory;
-    if (compiled === undefined) return Tried.not;
+    const { compiled, base, thread } = this.memory;
+    if (compiled === undefined || thread.left) return Tried.not;
     try {
       return compiled.registerConsumer(base, this.mine, this.plain, consumer, eventfd);
     } catch (error) {
@@ -40,8 +40,8 @@ export class FastPath {
   }
 
   unregisterProducer(producer: number): number {
-    const { compiled, base } = this.memory;
-    if (compiled === undefined) return Tried.not;
+    const { compiled, base, thread } = this.memory;
+    if (compiled === undefined || thread.left) return Tried.not;
     try {
       return compiled.unregisterProducer(base, this.mine, this.plain, producer);
     } catch (error) {
@@ -51,7 +51,7 @@ export class FastPath {
 
   unregisterConsumer(consumer: number): number {
     const { compiled, base, thread } = this.memory;
-    if (compiled === undefined) return Tried.not;
+    if (compiled === undefined || thread.left) return Tried.not;
     try {
       return compiled.unregisterConsumer(base, this.mine, this.plain, consumer, thread.record);
     } catch (error) {

@@ -1,4 +1,5 @@
-import type { ErrorCode } from "../host/errors.js";
+import { checkObject, show } from "../host/argument.js";
+import { type ErrorCode, IrqBypassError } from "../host/errors.js";
 import type { Kind as HostKind } from "../host/kind.js";
 import type { HostMemory } from "../host/memory.js";
 import type { Reason } from "../posting/reason.js";
@@ -46,4 +47,27 @@ export interface Kind extends HostKind {
   readonly inject?: (memory: HostMemory, injection: number) => void;
   /** What the path of this kind's interrupts is called while they are not bypassed; "relayed" if absent. */
   readonly unbypassed?: "irqfd";
+}
+
+const CALLBACKS = ["capable", "hangup", "forget", "signal", "inject"];
+const PARTS = ["producer", "consumer", "listen", "relay"];
+
+/** Throws EINVAL for what is no kind: its parts are objects, and what is to be called can be. */
+export function checkKindParts(kind: Kind): void {
+  checkObject(kind, "kinds such as { name: 'mine', producer: {} }");
+  const all = kind as unknown as Readonly<Record<string, unknown>>;
+  for (const name of CALLBACKS) checkCallback(all[name], name);
+  for (const part of PARTS) {
+    const value = all[part];
+    if (value === undefined) continue;
+    checkObject(value, `an object as ${part} of a kind, or none`);
+    for (const [name, callback] of Object.entries(value as object)) {
+      if (part !== "relay" || name !== "module") checkCallback(callback, `${part}.${name}`);
+    }
+  }
+}
+
+function checkCallback(value: unknown, name: string): void {
+  if (value === undefined || typeof value === "function") return;
+  throw new IrqBypassError("EINVAL", `${name} of a kind is ${show(value)}: give a function, or none`);
 }

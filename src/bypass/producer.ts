@@ -1,7 +1,10 @@
 import type { EventfdContext } from "../eventfd/context.js";
+import { checkEventfd } from "../eventfd/context.js";
 import { addReference, dropContext, dropReference, holdContext } from "../eventfd/reference.js";
+import { checkWord, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Injection, Producer as P, Role } from "../host/layout.js";
+import { checkHost } from "../host/memory.js";
 import { signal } from "../posting/fast-path.js";
 import { Mode, modeOf, targetOf } from "../posting/irte.js";
 import type { Reason } from "../posting/reason.js";
@@ -30,9 +33,13 @@ export class Producer implements Disposable {
    * devices need none. Throws ENOMEM when the host is full, EINVAL for a kind that it does not have.
    */
   static create(host: BypassHost, kind?: string): Producer {
+    checkHost(host);
     const number = kind === undefined ? 0 : host.kinds.findIndex(({ name }) => name === kind);
     if (number < 0)
-      throw new IrqBypassError("EINVAL", `this host has no kind ${kind}: name it in Host.create({ kinds })`);
+      throw new IrqBypassError(
+        "EINVAL",
+        `this host has no kind ${show(kind)}: name it in Host.create({ kinds })`,
+      );
     return host.mutex.guard(() => {
       const record = host.pools.producer.allocate();
       host.words.set(record + P.kind, number);
@@ -48,7 +55,8 @@ export class Producer implements Disposable {
    */
   register(eventfd: EventfdContext, irq = -1): void {
     this.check();
-    eventfd.handle; // EBADF for a closed one
+    checkEventfd(this.host, eventfd, "a producer signals");
+    checkWord(irq, "irq");
     if (this.eventfd === undefined) this.hold(eventfd.record);
     try {
       this.host.manager.registerProducer(this.record, eventfd.record, irq);
@@ -63,7 +71,7 @@ export class Producer implements Disposable {
   move(eventfd: EventfdContext): void {
     const { host, record } = this;
     this.check();
-    eventfd.handle;
+    checkEventfd(host, eventfd, "a producer signals");
     // The new context is held by a reference until the producer itself does.
     const meanwhile = host.mutex.guard(() => addReference(host, eventfd.record, Role.hold));
     try {

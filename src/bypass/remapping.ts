@@ -51,6 +51,13 @@ export function refresh(memory: HostMemory, consumer: number): number {
   return words.exchange(producer + Producer.irte, entry) === entry ? 0 : producer;
 }
 
+/** The same for every connected consumer of the host, one at a time. Not under the host mutex. */
+export function refreshAll(memory: HostMemory): void {
+  memory.forEachLive(memory.pools.consumer, (consumer) => {
+    refresh(memory, consumer);
+  });
+}
+
 /** Was the irqfd assigned with bypass: "require"? */
 export function requires(memory: HostMemory, consumer: number): boolean {
   return memory.words.get(consumer + Consumer.policy) === POLICIES.indexOf("require");

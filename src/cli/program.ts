@@ -6,9 +6,9 @@ import { Command, type CommanderError } from "commander";
 import { benchCommand } from "./bench.js";
 import { doctorCommand } from "./doctor.js";
 import { exploreCommand } from "./explore.js";
+import { WorkloadError } from "./file-schema.js";
 import type { BuildMachine } from "./run/machine.js";
 import { runCommand } from "./run.js";
-import { WorkloadError } from "./workload.js";
 
 /** What the process ends with. */
 export const EXIT = {

@@ -47,6 +47,8 @@ export interface OneSided {
 export interface RunResult {
   readonly interrupts: readonly Interrupt[];
   readonly oneSided: readonly OneSided[];
+  /** Routing updates that moved interrupts to another vCPU while they were live. */
+  readonly reroutes: number;
   /** How long the devices signalled. */
   readonly seconds: number;
   readonly compare: Compare;
@@ -60,6 +62,7 @@ export interface JsonResult {
     readonly delivered: number;
     readonly coalesced: number;
     readonly lost: number;
+    readonly reroutes: number;
     readonly seconds: number;
   };
   /** Nanoseconds; `null` where a run ended before the comparison. */
@@ -137,7 +140,11 @@ export function toJson(result: RunResult): JsonResult {
       p50_ns: percentile(one.latency, 0.5),
       p99_ns: percentile(one.latency, 0.99),
     })),
-    totals: { ...totals(result.interrupts), seconds: Math.round(result.seconds * 1000) / 1000 },
+    totals: {
+      ...totals(result.interrupts),
+      reroutes: result.reroutes,
+      seconds: Math.round(result.seconds * 1000) / 1000,
+    },
     compare: {
       posted_ns: rounded(result.compare.posted),
       relayed_ns: rounded(result.compare.relayed),

@@ -2,11 +2,16 @@
  * `irqbypass run`: VMs and devices on real threads, and every interrupt's way.
  */
 import { Command, InvalidArgumentError } from "commander";
+import { WorkloadError } from "./file-schema.js";
 import { introduction } from "./live.js";
 import { totals } from "./result.js";
 import type { BuildMachine } from "./run/machine.js";
 import { session } from "./run/session.js";
 import { catchStopSignals } from "./stop-signals.js";
+import { runStorm } from "./storm/storm.js";
+import type { Storm } from "./storm/storm-file.js";
+import { stormIntroduction } from "./storm/summary.js";
+import { chooseStormView } from "./storm/view.js";
 import { line } from "./style.js";
 import { chooseView, type Streams } from "./view.js";
 import { MAX_SECONDS, MIN_SECONDS } from "./workload.js";
@@ -26,12 +31,16 @@ The workload file is one JSON object:
     "seconds": 5,
     "vms":     [{ "name": "web", "kind": "software", "vcpus": 1 }],
     "devices": [{ "name": "nic0", "kind": "nic", "vm": "web", "vectors": 4, "burst": 8, "rate": "max",
-                  "bypass": "prefer", "overrides": [{ "interrupts": [3], "bypass": "off" }] }]
+                  "bypass": "prefer", "overrides": [{ "interrupts": [3], "burst": 1, "bypass": "off" }] }]
   }
 A VM is "software" or "kvm"; "reroute": 10 sends the MSIs of a software VM to the next vCPU every 10 ms. A "nic" has
 "vectors", a "block" device has "queues", an "intx" device one level-triggered line. "burst" is how many signals it
 sends before it waits for the guest, "rate" how many per second for each interrupt. "bypass" is "off", "prefer"
-(the default) or "require".
+(the default) or "require". "overrides" give some interrupts of a device a burst, rate or bypass of their own.
+
+Another kind of file shows what creating and destroying VMs takes, first with nothing else on the host, then beside
+so many standing VMs; each has so many irqfds, and the threads share the VMs of a round:
+  { "storm": { "standing": 800, "irqfds": 15, "vms": 20, "rounds": 30, "threads": 2 } }
 
 Examples:
   irqbypass run                      the default example
@@ -47,7 +56,7 @@ export function runCommand(build: BuildMachine): Command {
   return new Command("run")
     .summary("run VMs and devices on real threads and show every interrupt's way")
     .description(
-      "Runs the VMs and devices of a workload file on real threads and shows the way of every interrupt: posted,\n" +
+      "Runs the VMs and devices of a workload file on real threads and shows the way of every interrupt: posted, " +
         "injected, irqfd or relayed. Every interrupt that a guest did not see within two seconds is named as lost.",
     )
     .argument("[workload]", "a workload file; without one, the default example")
@@ -73,6 +82,7 @@ export async function run(
   build: BuildMachine,
 ): Promise<number> {
   const workload = readWorkload(path);
+  if ("standing" in workload) return await storm(path, workload, options, streams);
   const seconds = options.seconds ?? workload.seconds;
   const stop = catchStopSignals();
   // Nobody reads any more: as good as Ctrl-C.
@@ -94,6 +104,24 @@ export async function run(
     if (!stop.signal.aborted || error !== stop.signal.reason) throw error;
     view.note(line("stopped before the devices began"));
     return 1;
+  } finally {
+    view.close();
+    process.stdout.off("error", stop.stop);
+    stop[Symbol.dispose]();
+  }
+}
+
+/** Runs a storm. Returns and throws as {@link run}. */
+async function storm(path: string, workload: Storm, options: RunOptions, streams: Streams): Promise<number> {
+  if (options.seconds !== undefined)
+    throw new WorkloadError(path, ["--seconds: a storm lasts for its rounds; allowed: to leave it out"]);
+  const stop = catchStopSignals();
+  process.stdout.once("error", stop.stop);
+  const view = chooseStormView(options.json, streams, process.env);
+  try {
+    view.begin(stormIntroduction(path, workload));
+    view.end(await runStorm(workload, stop.signal, view.progress));
+    return 0;
   } finally {
     view.close();
     process.stdout.off("error", stop.stop);

@@ -159,9 +159,10 @@ function lostList(interrupts: readonly Interrupt[]): Line[] {
 function verdict(result: RunResult): Line[] {
   const sum = totals(result.interrupts);
   const how = sum.lost > 0 ? span(`${full(sum.lost)} lost`, "bad") : span("Nothing lost", "green");
+  const rerouted = result.reroutes === 0 ? "" : `, re-routed ${plural(result.reroutes, "time")}`;
   return [
     line(how, span(` of ${plural(sum.signals, "signal")} in ${seconds(result.seconds)}`)),
-    line(span(`${full(sum.delivered)} delivered, ${full(sum.coalesced)} coalesced`, "dim")),
+    line(span(`${full(sum.delivered)} delivered, ${full(sum.coalesced)} coalesced${rerouted}`, "dim")),
   ];
 }
 

@@ -3,8 +3,10 @@
  */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { WorkloadError } from "./file-schema.js";
 import { findJsonFault } from "./json-fault.js";
-import { checkWorkload, type Workload, WorkloadError } from "./workload.js";
+import { checkStorm, describesStorm, type Storm } from "./storm/storm-file.js";
+import { checkWorkload, type Workload } from "./workload.js";
 
 /** The example that runs when no file is named; it is shipped with the package. */
 export const DEFAULT_WORKLOAD = fileURLToPath(new URL("../../examples/default.json", import.meta.url));
@@ -14,15 +16,16 @@ export const DEFAULT_WORKLOAD = fileURLToPath(new URL("../../examples/default.js
  * @param path a file, or `-` for standard input.
  * @throws {WorkloadError} when there is no such file, it is not JSON, or it is no workload.
  */
-export function readWorkload(path: string): Workload {
+export function readWorkload(path: string): Workload | Storm {
   const source = path === "-" ? "standard input" : path;
   return parseWorkload(readText(path, source), source);
 }
 
 /** Parses and checks the text of a workload file; `source` is how messages call it. Errors as {@link readWorkload}. */
-export function parseWorkload(text: string, source: string): Workload {
+export function parseWorkload(text: string, source: string): Workload | Storm {
   const json = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
-  return checkWorkload(parseJson(json, source), source);
+  const input = parseJson(json, source);
+  return describesStorm(input) ? checkStorm(input, source) : checkWorkload(input, source);
 }
 
 function readText(path: string, source: string): string {

@@ -6,6 +6,18 @@
  * problems are reported at once.
  */
 import * as v from "valibot";
+import {
+  type Allowed,
+  between,
+  number,
+  object,
+  plural,
+  refused,
+  schemaProblems,
+  shown,
+  WorkloadError,
+  whole,
+} from "./file-schema.js";
 
 /** What an interrupt wants: never bypassed, bypassed where possible, or refused where it would be relayed. */
 export type BypassPolicy = "off" | "prefer" | "require";
@@ -19,18 +31,22 @@ export interface WorkloadVm {
   readonly reroute?: number;
 }
 
+export interface WorkloadInterrupt {
+  readonly bypass: BypassPolicy;
+  /** Signals per burst; the device waits for the guest after each burst. */
+  readonly burst: number;
+  /** Signals per second, or `"max"`: as fast as the guest answers. */
+  readonly rate: number | "max";
+}
+
 export interface WorkloadDevice {
   readonly name: string;
   /** A `nic` signals MSI-X vectors, a `block` device virtqueues, an `intx` device one level-triggered line. */
   readonly kind: "nic" | "block" | "intx";
   /** The name of the VM that gets its interrupts. */
   readonly vm: string;
-  /** Policy of each interrupt; its length is the number of vectors or queues. */
-  readonly bypass: readonly BypassPolicy[];
-  /** Signals per burst; the device waits for the guest after each burst. */
-  readonly burst: number;
-  /** Signals per second of each interrupt, or `"max"`: as fast as the guest answers. */
-  readonly rate: number | "max";
+  /** Its vectors, its queues, or its line. */
+  readonly interrupts: readonly WorkloadInterrupt[];
 }
 
 export interface Workload {
@@ -62,13 +78,16 @@ const MAX_THREADS = 128;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/;
 const NAME_RULE = "1 to 32 letters, digits, dots, dashes or underscores, the first a letter or digit";
 const POLICY_RULE = '"off", "prefer" or "require"';
+const BURST_RULE = `a whole number from 1 to ${number(MAX_BURST)}`;
+const RATE_RULE = `a number from 0.1 to ${number(MAX_RATE)} (signals per second of each interrupt) or "max"`;
+const OVERRIDE_RULE = 'an object with "interrupts" and at least one of "burst", "rate" and "bypass"';
 
 /**
  * What is allowed at each place of the file, by path with the list positions left out. It is the text of every
  * message, and a field that has no line here does not exist.
  */
-const ALLOWED: Readonly<Record<string, string>> = {
-  "": 'an object with "seconds", "vms" and "devices"',
+const ALLOWED: Allowed = {
+  "": 'an object with "seconds", "vms" and "devices", or with "storm"',
   seconds: `a number of seconds from ${MIN_SECONDS} to ${number(MAX_SECONDS)}`,
   vms: `a list of 1 to ${MAX_VCPUS} VMs`,
   "vms[]": 'an object with "name", "kind" and "vcpus", and perhaps "reroute"',
@@ -83,24 +102,22 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "devices[].vm": "the name of one of the VMs",
   "devices[].vectors": `a whole number from 1 to ${number(MAX_INTERRUPTS_PER_DEVICE)} (MSI-X vectors of a nic)`,
   "devices[].queues": `a whole number from 1 to ${number(MAX_INTERRUPTS_PER_DEVICE)} (virtqueues of a block device)`,
-  "devices[].burst": `a whole number from 1 to ${number(MAX_BURST)}`,
-  "devices[].rate": `a number from 0.1 to ${number(MAX_RATE)} (signals per second of each interrupt) or "max"`,
+  "devices[].burst": BURST_RULE,
+  "devices[].rate": RATE_RULE,
   "devices[].bypass": POLICY_RULE,
-  "devices[].overrides": 'a list of objects with "interrupts" and "bypass"',
-  "devices[].overrides[]": 'an object with "interrupts" and "bypass"',
+  "devices[].overrides": `a list of ${OVERRIDE_RULE.replace("an object", "objects")}`,
+  "devices[].overrides[]": OVERRIDE_RULE,
   "devices[].overrides[].interrupts": "a list of at least 1 vector or queue number, counted from 0",
   "devices[].overrides[].interrupts[]": "a whole number, counted from 0",
+  "devices[].overrides[].burst": BURST_RULE,
+  "devices[].overrides[].rate": RATE_RULE,
   "devices[].overrides[].bypass": POLICY_RULE,
 };
 
-const whole = (low: number, high: number) =>
-  v.pipe(v.number(), v.integer(), v.minValue(low), v.maxValue(high));
-const between = (low: number, high: number) => v.pipe(v.number(), v.minValue(low), v.maxValue(high));
 const name = v.pipe(v.string(), v.regex(NAME));
 const policy = v.picklist(["off", "prefer", "require"]);
-// `strictObject` stops at the first unknown field; a rest of `never` reports each of them.
-const object = <Entries extends v.ObjectEntries>(entries: Entries) => v.objectWithRest(entries, v.never());
-
+const burst = whole(1, MAX_BURST);
+const rate = v.union([v.literal("max"), between(0.1, MAX_RATE)]);
 const fileSchema = object({
   seconds: between(MIN_SECONDS, MAX_SECONDS),
   vms: v.pipe(
@@ -123,14 +140,16 @@ const fileSchema = object({
         vm: v.string(),
         vectors: v.exactOptional(whole(1, MAX_INTERRUPTS_PER_DEVICE)),
         queues: v.exactOptional(whole(1, MAX_INTERRUPTS_PER_DEVICE)),
-        burst: whole(1, MAX_BURST),
-        rate: v.union([v.literal("max"), between(0.1, MAX_RATE)]),
+        burst,
+        rate,
         bypass: v.exactOptional(policy, "prefer"),
         overrides: v.exactOptional(
           v.array(
             object({
               interrupts: v.pipe(v.array(whole(0, Number.MAX_SAFE_INTEGER)), v.minLength(1)),
-              bypass: policy,
+              burst: v.exactOptional(burst),
+              rate: v.exactOptional(rate),
+              bypass: v.exactOptional(policy),
             }),
           ),
           [],
@@ -143,17 +162,6 @@ const fileSchema = object({
 type WorkloadFile = v.InferOutput<typeof fileSchema>;
 type DeviceEntry = WorkloadFile["devices"][number];
 
-/** A workload that cannot be run. `problems` has one sentence for each thing that is wrong, in file order. */
-export class WorkloadError extends Error {
-  readonly problems: readonly string[];
-
-  constructor(source: string, problems: readonly string[]) {
-    super(`${source} is not a workload that can be run:\n${problems.map((line) => `  ${line}`).join("\n")}`);
-    this.name = "WorkloadError";
-    this.problems = problems;
-  }
-}
-
 /**
  * Checks a parsed workload file and fills in its defaults.
  * @param source how messages call the file.
@@ -161,7 +169,7 @@ export class WorkloadError extends Error {
  */
 export function checkWorkload(input: unknown, source: string): Workload {
   const result = v.safeParse(fileSchema, input);
-  if (!result.success) throw new WorkloadError(source, unique(result.issues.map(schemaProblem)));
+  if (!result.success) throw new WorkloadError(source, schemaProblems(result.issues, ALLOWED));
   const file = result.output;
   const problems = [...vmProblems(file), ...deviceProblems(file), ...roomProblems(file)];
   if (problems.length > 0) throw new WorkloadError(source, problems);
@@ -169,44 +177,16 @@ export function checkWorkload(input: unknown, source: string): Workload {
 }
 
 function device(entry: DeviceEntry): WorkloadDevice {
-  const policies = new Array<BypassPolicy>(interruptCount(entry) ?? 0).fill(entry.bypass);
-  for (const override of entry.overrides) for (const i of override.interrupts) policies[i] = override.bypass;
-  const { name, kind, vm, burst, rate } = entry;
-  return { name, kind, vm, burst, rate, bypass: policies };
+  const { name, kind, vm, burst, rate, bypass } = entry;
+  const interrupts = new Array<WorkloadInterrupt>(interruptCount(entry) ?? 0).fill({ burst, rate, bypass });
+  for (const { interrupts: which, ...override } of entry.overrides)
+    for (const i of which) interrupts[i] = { burst, rate, bypass, ...override };
+  return { name, kind, vm, interrupts };
 }
 
 function interruptCount(entry: DeviceEntry): number | undefined {
   if (entry.kind === "intx") return 1;
   return entry.kind === "nic" ? entry.vectors : entry.queues;
-}
-
-/** One sentence for one issue of the schema. */
-function schemaProblem(issue: v.BaseIssue<unknown>): string {
-  const keys = (issue.path ?? []).map((item) => item.key as string | number);
-  const path = keys.reduce<string>(join, "");
-  const pattern = path.replaceAll(/\[\d+\]/g, "[]");
-  const last = issue.path?.at(-1);
-  const place = path === "" ? "the file" : path;
-  if (issue.expected === "never") {
-    const parent = pattern.slice(0, Math.max(0, pattern.lastIndexOf(".")));
-    return `${place}: there is no such field; allowed: ${fieldsOf(parent).join(", ")}`;
-  }
-  // An issue about the key itself, not about its value: the field is not there.
-  const found = last?.origin === "key" ? "nothing" : shown(last === undefined ? issue.input : last.value);
-  return refused(place, found, ALLOWED[pattern] ?? String(issue.expected));
-}
-
-function join(path: string, key: string | number): string {
-  if (typeof key === "number") return `${path}[${key}]`;
-  return path === "" ? key : `${path}.${key}`;
-}
-
-/** The names of the fields that an object at this place may have. */
-function fieldsOf(parent: string): string[] {
-  const prefix = parent === "" ? "" : `${parent}.`;
-  return Object.keys(ALLOWED)
-    .filter((path) => path !== "" && path.startsWith(prefix) && !/[.[]/.test(path.slice(prefix.length)))
-    .map((path) => path.slice(prefix.length));
 }
 
 function vmProblems(file: WorkloadFile): string[] {
@@ -271,6 +251,9 @@ function overrideProblems(entry: DeviceEntry, place: string, own: string, count:
   const problems: string[] = [];
   const seen = new Map<number, string>();
   entry.overrides.forEach((override, index) => {
+    if (Object.keys(override).length === 1) {
+      problems.push(refused(`${place}.overrides[${index}]`, shown(override), OVERRIDE_RULE));
+    }
     override.interrupts.forEach((interrupt, position) => {
       const path = `${place}.overrides[${index}].interrupts[${position}]`;
       const before = seen.get(interrupt);
@@ -330,26 +313,4 @@ function repeated(names: readonly string[]): { at: number; first: number; name: 
   return names
     .map((name, at) => ({ at, first: names.indexOf(name), name }))
     .filter(({ at, first }) => first !== at);
-}
-
-function refused(place: string, found: string, allowed: string): string {
-  return `${place}: found ${found}; allowed: ${allowed}`;
-}
-
-/** A value as a message shows it: JSON, cut short. */
-function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length <= 40 ? text : `${text.slice(0, 39)}…`;
-}
-
-function number(value: number): string {
-  return value.toLocaleString("en-US");
-}
-
-function plural(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
-}
-
-function unique(lines: readonly string[]): string[] {
-  return [...new Set(lines)];
 }

@@ -2,9 +2,10 @@
  * The argument of VFIO_DEVICE_SET_IRQS, and the checks that all indexes share
  * (vfio_set_irqs_validate_and_prepare).
  */
-import { EventfdContext } from "../eventfd/context.js";
+
+import { checkEventfd, type EventfdContext } from "../eventfd/context.js";
+import { show } from "../host/argument.js";
 import { type ErrorCode, IrqBypassError } from "../host/errors.js";
-import { Header } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { IRQ_ACTIONS, IRQ_INDEXES, type IrqAction, type IrqIndex, knows } from "./irq-index.js";
 
@@ -46,20 +47,18 @@ export function checkIrqSet(set: IrqSet, count: (index: IrqIndex) => number): vo
     throw invalid("setIrqs takes { index, start, count, data, action }");
   const { index, start, count: wanted, action } = set;
   if (!IRQ_INDEXES.includes(index)) {
-    throw invalid(`index is ${String(index)}: a device has ${IRQ_INDEXES.join(", ")}`);
+    throw invalid(`index is ${show(index)}: a device has ${IRQ_INDEXES.join(", ")}`);
   }
   const has = count(index);
   if (!isWord(start) || !isWord(wanted)) {
-    throw invalid(
-      `${index}: start ${String(start)} and count ${String(wanted)} must be whole numbers from 0 on`,
-    );
+    throw invalid(`${index}: start ${show(start)} and count ${show(wanted)} must be whole numbers from 0 on`);
   }
   if (start >= has || start + wanted > has) {
     const range = has === 0 ? "none" : `0 to ${has - 1}`;
     throw invalid(`${index}: ${wanted} from ${start} on, and this device has ${range}`);
   }
   if (!IRQ_ACTIONS.includes(action)) {
-    throw invalid(`${index}: action is ${String(action)}, use ${IRQ_ACTIONS.join(", ")}`);
+    throw invalid(`${index}: action is ${show(action)}, use ${IRQ_ACTIONS.join(", ")}`);
   }
   checkData(set, wanted);
   if (!knows(index, action)) {
@@ -71,11 +70,11 @@ function checkData(set: IrqSet, wanted: number): void {
   const { index, data } = set;
   if (data === "none") return;
   if (data !== "bool" && data !== "eventfd") {
-    throw invalid(`${index}: data is ${String(data)}, use none, bool or eventfd`);
+    throw invalid(`${index}: data is ${show(data)}, use none, bool or eventfd`);
   }
   const [field, list] = data === "bool" ? ["values", set.values] : ["eventfds", set.eventfds];
   if (!Array.isArray(list) || list.length < wanted) {
-    const found = Array.isArray(list) ? String(list.length) : "no";
+    const found = Array.isArray(list) ? show(list.length) : "no";
     throw invalid(`${index}: ${field} holds ${found} elements and count is ${wanted}: give one for each`);
   }
   if (data === "bool" && set.values.slice(0, wanted).some((value) => typeof value !== "boolean")) {
@@ -90,13 +89,7 @@ export function selects(set: IrqSetNone | IrqSetBool, number: number): boolean {
 
 /** Throws EINVAL for what is no eventfd of this host, EBADF for one that was closed (eventfd_ctx_fdget). */
 export function checkOpen(host: HostMemory, what: string, eventfd: unknown): void {
-  if (!(eventfd instanceof EventfdContext)) {
-    throw invalid(`${what}: ${String(eventfd)} is no eventfd: pass an Eventfd, or null for none`);
-  }
-  if (eventfd.memory.words.get(Header.id) !== host.words.get(Header.id)) {
-    throw invalid(`${what}: eventfd ${eventfd.id} is one of another host`);
-  }
-  eventfd.handle; // EBADF
+  checkEventfd(host, eventfd, `${what} signals`);
 }
 
 /** An error about an index or one of its interrupts. */

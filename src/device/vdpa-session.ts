@@ -1,4 +1,5 @@
 import type { EventfdContext } from "../eventfd/context.js";
+import { checkWord, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { HostMemory } from "../host/memory.js";
 import type { Reason } from "../posting/reason.js";
@@ -53,11 +54,11 @@ export class VdpaSession implements Disposable {
    */
   setVringCall(queue: number, eventfd: EventfdContext | null): void {
     this.check();
-    const target = this.queues[queue];
+    const target = Number.isInteger(queue) ? this.queues[queue] : undefined;
     if (target === undefined) {
       const has = `this device has 0 to ${this.queues.length - 1}`;
-      throw new IrqBypassError("ENOBUFS", `there is no queue ${String(queue)}: ${has}`, {
-        subject: `queue ${String(queue)}`,
+      throw new IrqBypassError("ENOBUFS", `there is no queue ${show(queue)}: ${has}`, {
+        subject: `queue ${show(queue)}`,
       });
     }
     if (eventfd !== null) checkOpen(this.host, `queue ${queue}`, eventfd);
@@ -80,7 +81,7 @@ export class VdpaSession implements Disposable {
   setStatus(status: number): void {
     this.check();
     if (!Number.isInteger(status) || status < 0 || status > 255) {
-      throw new IrqBypassError("EINVAL", `status is ${String(status)}: it is eight bits`);
+      throw new IrqBypassError("EINVAL", `status is ${show(status)}: it is eight bits`);
     }
     if (status !== 0 && (this.statusBits & ~status) !== 0) {
       throw new IrqBypassError(
@@ -136,6 +137,7 @@ export class VdpaSession implements Disposable {
   private irqOf(queue: Virtqueue): number | Reason {
     if ((this.statusBits & VIRTIO_STATUS.driverOk) === 0) return "no-driver-ok";
     const irq = this.ops.getVqIrq?.(queue.number) ?? -1;
+    checkWord(irq, "what getVqIrq returned");
     return irq < 0 ? "no-irq" : irq;
   }
 

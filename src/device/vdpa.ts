@@ -1,5 +1,7 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
+import { checkObject, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
+import { checkHost } from "../host/memory.js";
 import { Trigger } from "./trigger.js";
 import { VdpaSession } from "./vdpa-session.js";
 import { Virtqueue } from "./virtqueue.js";
@@ -39,9 +41,20 @@ export class VdpaDevice implements Disposable {
   private disposed = false;
 
   /** Throws EINVAL for bad options. */
-  constructor(host: BypassHost, { queues, ops = {}, kind }: VdpaOptions) {
+  constructor(host: BypassHost, options: VdpaOptions) {
+    checkHost(host);
+    checkObject(options, "options such as { queues: 2 }");
+    const { queues, ops = {}, kind } = options;
+    checkObject(ops, "ops with getVqIrq and reset, or none");
+    for (const [name, op] of [
+      ["getVqIrq", ops.getVqIrq],
+      ["reset", ops.reset],
+    ] as const) {
+      if (op === undefined || typeof op === "function") continue;
+      throw new IrqBypassError("EINVAL", `ops.${name} is ${show(op)}: give a function, or none`);
+    }
     if (!Number.isInteger(queues) || queues < 1 || queues > MAX_QUEUES) {
-      throw new IrqBypassError("EINVAL", `queues is ${String(queues)}: a device has 1 to ${MAX_QUEUES}`);
+      throw new IrqBypassError("EINVAL", `queues is ${show(queues)}: a device has 1 to ${MAX_QUEUES}`);
     }
     this.host = host;
     this.ops = ops;
@@ -67,11 +80,11 @@ export class VdpaDevice implements Disposable {
 
   /** A queue, to signal it. Throws EINVAL for one that the device does not have. */
   queue(number: number): Virtqueue {
-    const queue = this.queues[number];
+    const queue = Number.isInteger(number) ? this.queues[number] : undefined;
     if (queue !== undefined) return queue;
     throw new IrqBypassError(
       "EINVAL",
-      `there is no queue ${String(number)}: this device has 0 to ${this.queues.length - 1}`,
+      `there is no queue ${show(number)}: this device has 0 to ${this.queues.length - 1}`,
     );
   }
 

@@ -1,6 +1,8 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import type { EventfdContext } from "../eventfd/context.js";
+import { checkObject, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
+import { checkHost } from "../host/memory.js";
 import { DeviceEvent } from "./event.js";
 import { Intx } from "./intx.js";
 import { IRQ_INDEXES, type IrqIndex, type IrqInfo, irqInfo } from "./irq-index.js";
@@ -49,6 +51,8 @@ export class VfioPciDevice implements Disposable {
 
   /** Throws EINVAL for options that no device has. */
   constructor(host: BypassHost, options: VfioPciOptions = {}) {
+    checkHost(host);
+    checkObject(options, "options such as { msix: 8 }, or none");
     const { intx = false, msi = 0, msix = 0, pcie = true, dynamicMsix = true, kind } = options;
     const available = options.hostInterrupts ?? Infinity;
     checkOption(
@@ -80,8 +84,8 @@ export class VfioPciDevice implements Disposable {
   irqInfo(index: IrqIndex): IrqInfo {
     this.check();
     if (!IRQ_INDEXES.includes(index) || (index === "err" && !this.pcie)) {
-      throw new IrqBypassError("EINVAL", `this device has no index ${String(index)}`, {
-        subject: String(index),
+      throw new IrqBypassError("EINVAL", `this device has no index ${show(index)}`, {
+        subject: show(index),
       });
     }
     return irqInfo(index, this.count(index), this.dynamic);
@@ -159,13 +163,10 @@ export class VfioPciDevice implements Disposable {
   /** A vector, to signal and to mask it. Throws EINVAL for one that the device does not have. */
   vector(index: "msi" | "msix", number: number): DeviceVector {
     const { vectors } = this.msiIndex(index);
-    const vector = vectors[number];
+    const vector = Number.isInteger(number) ? vectors[number] : undefined;
     if (vector !== undefined) return vector;
     const has = vectors.length === 0 ? "none" : `0 to ${vectors.length - 1}`;
-    throw new IrqBypassError(
-      "EINVAL",
-      `there is no ${index} vector ${String(number)}: this device has ${has}`,
-    );
+    throw new IrqBypassError("EINVAL", `there is no ${index} vector ${show(number)}: this device has ${has}`);
   }
 
   /** The INTx pin, for the device to drive. Throws EINVAL for a device without one. */
@@ -212,7 +213,7 @@ export class VfioPciDevice implements Disposable {
 
   private msiIndex(index: "msi" | "msix"): MsiIndex {
     if (index === "msi" || index === "msix") return this[index];
-    throw new IrqBypassError("EINVAL", `index is ${String(index)}: vectors are of msi or msix`);
+    throw new IrqBypassError("EINVAL", `index is ${show(index)}: vectors are of msi or msix`);
   }
 
   private count(index: IrqIndex): number {
@@ -237,5 +238,5 @@ export class VfioPciDevice implements Disposable {
 }
 
 function checkOption(name: string, value: unknown, allowed: string, valid: boolean): void {
-  if (!valid) throw new IrqBypassError("EINVAL", `${name} is ${String(value)}: a device has ${allowed}`);
+  if (!valid) throw new IrqBypassError("EINVAL", `${name} is ${show(value)}: a device has ${allowed}`);
 }

@@ -1,3 +1,4 @@
+import { show, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Eventfd as E, EventfdFlag } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
@@ -43,6 +44,7 @@ export abstract class EventfdContext implements Disposable {
 
   /** Throws EBADF on a handle that was closed. */
   protected check(): void {
+    this.memory.checkAttached();
     if (!this.open) {
       throw new IrqBypassError("EBADF", `eventfd ${this.id} was closed through this handle: open it again`, {
         subject: `eventfd ${this.id}`,
@@ -67,13 +69,10 @@ export abstract class EventfdContext implements Disposable {
   abstract tryRead(): bigint | undefined;
 
   /** `tryRead` that blocks until there is something to take. Throws ETIMEDOUT after `timeoutMs`. */
-  abstract read(options?: { readonly timeoutMs?: number }): bigint;
+  abstract read(options?: Pick<WaitOptions, "timeoutMs">): bigint;
 
   /** `read` without blocking the thread; rejects with the reason of `signal` when that is aborted. */
-  abstract readAsync(options?: {
-    readonly timeoutMs?: number;
-    readonly signal?: AbortSignal;
-  }): Promise<bigint>;
+  abstract readAsync(options?: WaitOptions): Promise<bigint>;
 
   /** What is in the counter now, without taking it: for tools, since it may change at once. */
   abstract get count(): bigint;
@@ -84,6 +83,7 @@ export abstract class EventfdContext implements Disposable {
    */
   close(): void {
     if (!this.open) return;
+    this.memory.checkAttached();
     this.open = false;
     this.closing();
     closeHandle(this.memory, this.reference);
@@ -97,6 +97,27 @@ export abstract class EventfdContext implements Disposable {
   protected closing(): void {}
 }
 
+/** Throws EINVAL for what is no eventfd of this very Host object, EBADF for one that was closed; `who` says who wants it. */
+export function checkEventfd(
+  memory: HostMemory,
+  eventfd: unknown,
+  who: string,
+): asserts eventfd is EventfdContext {
+  if (!(eventfd instanceof EventfdContext)) {
+    throw new IrqBypassError(
+      "EINVAL",
+      `${who} an eventfd, not ${show(eventfd)}: make one with Eventfd.create`,
+    );
+  }
+  if (eventfd.memory !== memory) {
+    throw new IrqBypassError(
+      "EINVAL",
+      `${who} an eventfd of its own Host object, this is one of another host, or opened with another Host object`,
+    );
+  }
+  eventfd.handle; // EBADF
+}
+
 /** Checks a value for `write`; returns it as a bigint. */
 export function checkWrite(value: unknown): bigint {
   const wide =
@@ -106,7 +127,7 @@ export function checkWrite(value: unknown): bigint {
         ? BigInt(value)
         : -1n;
   if (wide < 0n || wide > MAX_COUNT) {
-    throw new IrqBypassError("EINVAL", `${String(value)} cannot be written to an eventfd: write 0 to 2^64-2`);
+    throw new IrqBypassError("EINVAL", `${show(value)} cannot be written to an eventfd: write 0 to 2^64-2`);
   }
   return wide;
 }

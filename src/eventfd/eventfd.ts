@@ -1,6 +1,7 @@
+import { checkObject, show, timeoutOf, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
-import type { HostMemory } from "../host/memory.js";
+import { checkHost, type HostMemory } from "../host/memory.js";
 import { checkWrite, EventfdContext } from "./context.js";
 import { addReference, dropReference } from "./reference.js";
 import { signalContext, wakeSleepers } from "./signal.js";
@@ -20,11 +21,13 @@ export interface EventfdOptions {
 export class Eventfd extends EventfdContext {
   /** Makes a new eventfd. Throws EINVAL for a bad initial count, ENOMEM when the host is full. */
   static create(memory: HostMemory, options: EventfdOptions = {}): Eventfd {
+    checkHost(memory);
+    checkObject(options, "options such as { initial: 1 }, or none");
     const { initial = 0, semaphore = false } = options;
     if (!Number.isInteger(initial) || initial < 0 || initial >= 2 ** 32) {
       throw new IrqBypassError(
         "EINVAL",
-        `an eventfd starts with a count from 0 to 2^32-1, not ${String(initial)}`,
+        `an eventfd starts with a count from 0 to 2^32-1, not ${show(initial)}`,
       );
     }
     const { words, mutex, pools, thread } = memory;
@@ -44,6 +47,7 @@ export class Eventfd extends EventfdContext {
 
   /** A handle in this thread to an eventfd made in another. Throws ESTALE when it is gone, EINVAL for the wrong kind. */
   static open(memory: HostMemory, handle: number): Eventfd {
+    checkHost(memory);
     const { words, mutex, pools } = memory;
     return mutex.guard(() => {
       const record = pools.eventfd.open(handle);
@@ -89,7 +93,8 @@ export class Eventfd extends EventfdContext {
     }
   }
 
-  read({ timeoutMs = Infinity }: { readonly timeoutMs?: number } = {}): bigint {
+  read(options: Pick<WaitOptions, "timeoutMs"> = {}): bigint {
+    const timeoutMs = timeoutOf(options);
     const { words, thread } = this.memory;
     const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
     for (let looked = false; ; ) {
@@ -106,13 +111,9 @@ export class Eventfd extends EventfdContext {
     }
   }
 
-  async readAsync({
-    timeoutMs = Infinity,
-    signal,
-  }: {
-    timeoutMs?: number;
-    signal?: AbortSignal;
-  } = {}): Promise<bigint> {
+  async readAsync(options: WaitOptions = {}): Promise<bigint> {
+    const timeoutMs = timeoutOf(options);
+    const { signal } = options;
     const { words, thread } = this.memory;
     const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
     for (;;) {

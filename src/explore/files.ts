@@ -1,6 +1,7 @@
 import { readdir, writeFile } from "node:fs/promises";
 import { basename, dirname, relative, resolve, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Detail } from "./chart.js";
 import { type Replay, replay } from "./replay.js";
@@ -31,6 +32,9 @@ export async function shippedFiles(): Promise<ScenarioFile[]> {
  * Throws EINVAL for a name that nothing has, and for a file that is no scenario file.
  */
 export async function subjects(wanted: readonly string[]): Promise<Subject[]> {
+  if (!Array.isArray(wanted))
+    throw new IrqBypassError("EINVAL", `${show(wanted)} names no scenarios: give an array of names`);
+  for (const name of Array.from(wanted as readonly string[])) checkText(name, "the name of a scenario");
   const shipped = await shippedFiles();
   if (wanted.length === 0) return (await Promise.all(shipped.map(readSubjects))).flat();
   const found: Subject[] = [];
@@ -57,6 +61,7 @@ export async function subjects(wanted: readonly string[]): Promise<Subject[]> {
 
 /** The subject of a replay id, and its schedule. Throws EINVAL for an id that names nothing. */
 export async function subjectOfReplay(id: string): Promise<{ subject: Subject; schedule: string }> {
+  checkText(id, "a replay id");
   const colon = id.lastIndexOf(":");
   if (colon < 0)
     throw new IrqBypassError("EINVAL", `${id} is not a replay id: copy it from the report of a violation`);
@@ -101,6 +106,11 @@ test(${JSON.stringify(`${name}, schedule ${id.slice(colon + 1)}`)}, async () => 
 });
 `,
   );
+}
+
+function checkText(value: unknown, what: string): void {
+  if (typeof value === "string") return;
+  throw new IrqBypassError("EINVAL", `${show(value)} was passed: pass ${what}`);
 }
 
 async function readSubjects(file: ScenarioFile): Promise<Subject[]> {

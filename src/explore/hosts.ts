@@ -1,6 +1,6 @@
 import type { Kind } from "../bypass/kind.js";
+import type { Capacity } from "../host/header.js";
 import { Consumer, Header, POOLS, type PoolName, Rec, Vcpu, Vm } from "../host/layout.js";
-import type { Capacity } from "../host/memory.js";
 import type { Pool } from "../host/pool.js";
 import {
   DESCRIPTOR_FIELDS,

@@ -3,6 +3,7 @@
  * a dies after one more write to a guarded word, b goes on to its end. `~b` is a time limit of b's that passes.
  */
 
+import { show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 
 /** One decision: a thread's step, its time limit, or its death. */
@@ -42,6 +43,12 @@ export function formatSchedule(choices: readonly Choice[]): string {
 
 /** The schedule of a replay id. Throws where it is none. */
 export function parseSchedule(text: string): Choice[] {
+  if (typeof text !== "string") {
+    throw new IrqBypassError(
+      "EINVAL",
+      `${show(text)} is not a replay id: copy it from the report of a violation`,
+    );
+  }
   const choices: Choice[] = [];
   const part = /([!~]?)([a-h])(\d*)/y;
   while (part.lastIndex < text.length) {

@@ -1,4 +1,4 @@
-import type { Platform } from "../host/platform.js";
+import type { Platform, WatchableWorker } from "../host/platform.js";
 import type { Words } from "../host/words.js";
 import { rewrittenModule } from "./compiled.js";
 import { ExploredMemory } from "./memory.js";
@@ -72,6 +72,7 @@ export class ExploredWorld implements World {
       spawn: () => {
         throw new Error("a scenario starts no threads: name them in `threads`");
       },
+      isWorker: (_value): _value is WatchableWorker => false,
       hold: () => () => {},
       every: () => () => {},
     };

@@ -29,7 +29,7 @@ export const ERRNO = {
   ENOBUFS: 105,
   ETIMEDOUT: 110,
   ESTALE: 116,
-  EOWNERDEAD: 130,
+  EUCLEAN: 117,
 } as const;
 
 export type ErrorCode = keyof typeof ERRNO;
@@ -60,7 +60,19 @@ export class IrqBypassError extends Error {
   readonly reason: string | undefined;
   readonly syscall: string | undefined;
 
+  /** Throws an EINVAL of its own for a code that is none, a message that is no string, and details that are no object. */
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    if (
+      typeof code !== "string" ||
+      !Object.hasOwn(ERRNO, code) ||
+      typeof message !== "string" ||
+      details === null
+    ) {
+      throw new IrqBypassError(
+        "EINVAL",
+        "an IrqBypassError has an errno code, a sentence, and details or none",
+      );
+    }
     super(`${code}: ${message}`, details.cause === undefined ? undefined : { cause: details.cause });
     this.name = "IrqBypassError";
     this.code = code;
@@ -79,7 +91,10 @@ export function errorCode(errno: number): ErrorCode {
   return "EIO";
 }
 
-/** An internal invariant does not hold: a defect of the library or memory that something else wrote to. */
+/**
+ * Throws EUCLEAN: an internal invariant does not hold. That is a defect of the library, or memory that something else wrote
+ * to; `host.audit()` tells more. No catch may take it for a refusal.
+ */
 export function broken(what: string): never {
-  throw new Error(`irqbypass: broken invariant: ${what}`);
+  throw new IrqBypassError("EUCLEAN", `broken invariant: ${what}; host.audit() says what else is wrong`);
 }

@@ -1,7 +1,19 @@
+import { show } from "./argument.js";
 import { type Compiled, compiledFor, type FastPath } from "./compiled.js";
 import { IrqBypassError } from "./errors.js";
+import {
+  type Capacity,
+  checkCapacity,
+  checkHeader,
+  checkKinds,
+  hostWords,
+  joinNames,
+  lines,
+  readSize,
+  writeHeader,
+} from "./header.js";
 import type { Kind } from "./kind.js";
-import { DEFAULT_ROUTES, Header, LAYOUT_VERSION, LINE, MAGIC, POOLS, type PoolName } from "./layout.js";
+import { Header, LINE, POOLS, type PoolName } from "./layout.js";
 import { Mutex } from "./mutex.js";
 import { PendingIrqfds } from "./pending.js";
 import type { Platform } from "./platform.js";
@@ -11,22 +23,6 @@ import { POOL_STATE_WORDS, Pool } from "./pool.js";
 import { ThisThread } from "./thread.js";
 import { createMemory, isMemory, type WasmMemory } from "./wasm.js";
 import { SharedWords, type Words } from "./words.js";
-
-/** How many records of each kind a host has room for. */
-export type Capacity = Readonly<Record<Exclude<PoolName, "node">, number>>;
-
-const DEFAULT_CAPACITY: Capacity = {
-  thread: 128,
-  eventfd: 65536,
-  producer: 65536,
-  consumer: 65536,
-  vm: 1024,
-  vcpu: 4096,
-  route: 65536,
-  routing: 2048,
-  injection: 65536,
-  reference: 131072,
-};
 
 /** A host's memory as another thread gets it: structured-cloneable, the memory itself is shared. */
 export interface HostHandle {
@@ -109,6 +105,7 @@ export abstract class HostMemory {
     } else {
       const length = readSize(buffer, handle.byteOffset);
       this.words = access(buffer, handle.byteOffset, length);
+      checkHeader(this.words, length);
       checkKinds(this.words, names);
     }
     this.pools = makePools(this.words);
@@ -134,7 +131,7 @@ export abstract class HostMemory {
   }
 
   /**
-   * Calls `visit` with each live record of a pool, holding the host mutex for one at a time: each visit sees one
+   * @internal Calls `visit` with each live record of a pool, holding the host mutex for one at a time: each visit sees one
    * moment, and nobody waits for the whole walk.
    */
   forEachLive(pool: Pool, visit: (record: number) => void): void {
@@ -149,10 +146,28 @@ export abstract class HostMemory {
     }
   }
 
+  /** Throws EBADF once this view of the host has been left: its thread record may be another thread's by now. */
+  checkAttached(): void {
+    if (this.thread.left) throw new IrqBypassError("EBADF", LEFT);
+  }
+
   /** Bytes of shared memory that a host of this capacity takes. */
   static bytes(capacity?: Partial<Capacity>): number {
     return hostWords(checkCapacity(capacity)) * BYTES;
   }
+}
+
+const LEFT = "the host was disposed in this thread: attach to it again with Host.attach";
+
+/** Refuses what is no host, EINVAL, and a host that this thread has left, EBADF. */
+export function checkHost(memory: unknown): void {
+  if (!(memory instanceof HostMemory)) {
+    throw new IrqBypassError(
+      "EINVAL",
+      `${show(memory)} is no host: pass what Host.create or Host.attach returned`,
+    );
+  }
+  memory.checkAttached();
 }
 
 /** A memory for a new host: the caller's, checked, or one of our own. */
@@ -160,7 +175,7 @@ export function memoryFor(options: MemoryOptions): HostHandle {
   const bytes = HostMemory.bytes(options.capacity);
   const byteOffset = options.byteOffset ?? 0;
   if (!Number.isSafeInteger(byteOffset) || byteOffset < 0 || byteOffset % (LINE * BYTES) !== 0) {
-    throw new IrqBypassError("EINVAL", `byteOffset is ${byteOffset}: it must be a multiple of 64`);
+    throw new IrqBypassError("EINVAL", `byteOffset is ${show(byteOffset)}: it must be a multiple of 64`);
   }
   if (options.memory !== undefined) {
     const room = sharedBuffer(options.memory).byteLength - byteOffset;
@@ -206,153 +221,6 @@ function sharedBuffer(memory: unknown): SharedArrayBuffer {
     throw new IrqBypassError("EINVAL", "a host lives in a WebAssembly.Memory made with shared: true");
   }
   return buffer;
-}
-
-function checkCapacity(wanted: Partial<Capacity> = {}): Capacity {
-  for (const [name, value] of Object.entries(wanted)) {
-    if (!(name in DEFAULT_CAPACITY)) {
-      throw new IrqBypassError(
-        "EINVAL",
-        `capacity.${name} is not known: use ${Object.keys(DEFAULT_CAPACITY).join(", ")}`,
-      );
-    }
-    if (!Number.isSafeInteger(value) || value < 1 || value >= 2 ** 21) {
-      throw new IrqBypassError(
-        "EINVAL",
-        `capacity.${name} is ${value}: give a whole number from 1 to 2097151`,
-      );
-    }
-  }
-  return { ...DEFAULT_CAPACITY, ...wanted };
-}
-
-/** The nodes that three xarrays over dense indexes can need, with slack for eventfd-ids that are not dense. */
-function nodeCapacity(capacity: Capacity): number {
-  return Math.ceil((capacity.producer + capacity.consumer) / 32) + Math.ceil(capacity.eventfd / 32) + 64;
-}
-
-/** What a pool has room for: what was asked for, and what the host itself takes. */
-function capacityOf(capacity: Capacity, pool: PoolName): number {
-  if (pool === "node") return nodeCapacity(capacity);
-  if (pool === "route") return capacity.route + DEFAULT_ROUTES;
-  if (pool === "routing") return capacity.routing + 1;
-  return capacity[pool];
-}
-
-const lines = (words: number) => Math.ceil(words / LINE) * LINE;
-
-/** Words of a host whose pools have room for so many records. */
-export function sizeOf(capacity: (pool: PoolName) => number): number {
-  let words: number = Header.words;
-  for (const { name, words: stride } of POOLS) words += lines(capacity(name) * stride);
-  return words + lines(PendingIrqfds.words(capacity("consumer")));
-}
-
-function hostWords(capacity: Capacity): number {
-  const words = sizeOf((pool) => capacityOf(capacity, pool));
-  if (words >= 2 ** 30) {
-    throw new IrqBypassError(
-      "EINVAL",
-      `this capacity takes ${words * BYTES} bytes: a host has at most 4 GiB`,
-    );
-  }
-  return words;
-}
-
-const MAX_KINDS = Header.kinds - Header.relays;
-
-/** The names as the header keeps them. Throws where a thread that attaches could not tell them apart. */
-function joinNames(kinds: readonly string[]): string {
-  if (kinds.length > MAX_KINDS) {
-    throw new IrqBypassError("E2BIG", `a host has at most ${MAX_KINDS} kinds, its own included`);
-  }
-  for (const name of kinds) {
-    if (typeof name === "string" && /^[^\n]+$/.test(name) && kinds.indexOf(name) === kinds.lastIndexOf(name))
-      continue;
-    throw new IrqBypassError(
-      "EINVAL",
-      `kind ${JSON.stringify(name)}: give each kind a name of its own, in one line`,
-    );
-  }
-  const names = kinds.join("\n");
-  if (names.length > Header.kindsEnd - Header.kinds - 1) {
-    throw new IrqBypassError(
-      "E2BIG",
-      `the names of the kinds take ${names.length} characters: use shorter names`,
-    );
-  }
-  return names;
-}
-
-function writeHeader(words: Words, capacity: Capacity, names: string): void {
-  if (words.load(Header.magic) === MAGIC) {
-    throw new IrqBypassError(
-      "EEXIST",
-      "there is a host at this place already: attach to it, or clear the memory first",
-    );
-  }
-  POOLS.forEach(({ name }, index) => {
-    words.set(Header.capacities + index, capacityOf(capacity, name));
-  });
-  words.set(Header.kinds, names.length);
-  for (let i = 0; i < names.length; i++) words.set(Header.kinds + 1 + i, names.charCodeAt(i));
-  words.set(Header.size, hostWords(capacity));
-  words.set(Header.version, LAYOUT_VERSION);
-  words.set(Header.id, Math.floor(Math.random() * 2 ** 31));
-  words.store(Header.bypass, 1);
-  words.store(Header.magic, MAGIC); // last: whoever sees the magic sees the whole header
-}
-
-/** Size in words of the host at this place; throws what is wrong with it otherwise. */
-function readSize(buffer: SharedArrayBuffer, byteOffset: number): number {
-  const inside = Number.isSafeInteger(byteOffset) && byteOffset >= 0 && byteOffset % (LINE * BYTES) === 0;
-  const room = inside ? (buffer.byteLength - byteOffset) / BYTES : 0;
-  if (room < Header.words)
-    throw new IrqBypassError("EINVAL", `there is no host at byteOffset ${byteOffset} of this memory`);
-  const header = new Int32Array(buffer, byteOffset, Header.words);
-  if (Atomics.load(header, Header.magic) !== MAGIC) {
-    throw new IrqBypassError(
-      "EINVAL",
-      `the memory at byteOffset ${byteOffset} is not a host: pass the handle of one`,
-    );
-  }
-  const version = header[Header.version]!;
-  if (version !== LAYOUT_VERSION) {
-    throw new IrqBypassError(
-      "EINVAL",
-      `this host has layout version ${version}, this library knows ${LAYOUT_VERSION}: use the same version in every thread`,
-    );
-  }
-  const size = header[Header.size]!;
-  if (size < Header.words || size > room) {
-    throw new IrqBypassError(
-      "EINVAL",
-      `this host says it has ${size} words, its memory has ${room}: it is damaged`,
-    );
-  }
-  return size;
-}
-
-/** Refuses a thread that lacks one of the host's kinds: it could not run the callbacks of that kind. */
-function checkKinds(words: Words, mine: readonly string[]): void {
-  const length = words.get(Header.kinds);
-  let names = "";
-  for (let i = 0; i < length; i++) names += String.fromCharCode(words.get(Header.kinds + 1 + i));
-  const wanted = names.split("\n");
-  const missing = wanted.filter((name) => !mine.includes(name));
-  const extra = mine.filter((name) => !wanted.includes(name));
-  if (missing.length > 0) {
-    throw new IrqBypassError(
-      "EINVAL",
-      `this host was created with kinds that this thread lacks: pass ${missing.join(", ")} to Host.attach`,
-    );
-  }
-  if (extra.length > 0 || wanted.some((name, index) => mine[index] !== name)) {
-    throw new IrqBypassError(
-      "EINVAL",
-      `the kinds of a host are fixed when it is created: pass exactly ${wanted.join(", ")} in this order to Host.attach`,
-    );
-  }
 }
 
 function makePools(words: Words): Readonly<Record<PoolName, Pool>> {

@@ -10,6 +10,8 @@ const PROBE_MS = 100;
 export interface MutexThread {
   /** The thread's number plus one: not 0, below 2^30. */
   readonly lockId: number;
+  /** Has it left the host? Then its id may be another thread's, and it takes no mutex any more. */
+  readonly left?: boolean;
   /** May it sleep? A browser's main thread may not. */
   readonly mayBlock: boolean;
   /** Looks for a while, until `look` says that it has what it waits for; false if it is to sleep, or to give up. */
@@ -74,6 +76,7 @@ export class Mutex {
    * {@link guard}. Waits for nobody.
    */
   take(): boolean {
+    this.checkLeft();
     return tryLock(this.words, this.word, this.thread.lockId << 1);
   }
 
@@ -83,8 +86,17 @@ export class Mutex {
   }
 
   private lock(): void {
+    this.checkLeft();
     const mine = this.thread.lockId << 1;
     if (!tryLock(this.words, this.word, mine)) this.lockSlowly(mine);
+  }
+
+  private checkLeft(): void {
+    if (this.thread.left !== true) return;
+    throw new IrqBypassError(
+      "EBADF",
+      "the host was disposed in this thread: attach to it again with Host.attach",
+    );
   }
 
   private lockSlowly(mine: number): void {

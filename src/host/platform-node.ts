@@ -2,7 +2,7 @@
  * The adapter to Node.js. It asks the process for its built-in modules instead of importing them, so that the
  * core loads where there are none.
  */
-import type { Platform, SpawnedThread } from "./platform.js";
+import type { Platform, SpawnedThread, WatchableWorker } from "./platform.js";
 
 /** The platform of a Node.js thread, or undefined where this is not Node.js. */
 export function nodePlatform(): Platform | undefined {
@@ -56,6 +56,7 @@ export function nodePlatform(): Platform | undefined {
         },
       };
     },
+    isWorker: (value): value is WatchableWorker => value instanceof Worker,
     hold() {
       const timer = setInterval(() => {}, 0x7fffffff);
       return () => clearInterval(timer);

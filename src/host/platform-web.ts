@@ -1,7 +1,7 @@
 /**
  * The adapter to web pages and their workers. A page has no proof that a worker has ended: it says so itself.
  */
-import type { Platform } from "./platform.js";
+import type { Platform, WatchableWorker } from "./platform.js";
 
 /** The platform of a page or a worker that has no Node.js. */
 export function webPlatform(): Platform {
@@ -29,6 +29,7 @@ export function webPlatform(): Platform {
         },
       };
     },
+    isWorker: (_value): _value is WatchableWorker => false,
     hold: () => () => {}, // a page and its workers live until they are closed
     every(ms, tick) {
       const timer = setInterval(tick, ms);

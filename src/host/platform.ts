@@ -43,6 +43,8 @@ export interface Platform {
   alive(thread: OsThread): boolean | undefined;
   /** Starts a module worker that does not keep the process alive; `data` is structured-cloned. */
   spawn(module: URL, data: unknown): SpawnedThread;
+  /** Is this a worker whose exit event proves that it is gone? */
+  isWorker(value: unknown): value is WatchableWorker;
   /** Keeps the event loop of this thread alive until the returned function is called. */
   hold(): () => void;
   /** Calls `tick` about every `ms` without keeping the event loop alive; returns the stop. */

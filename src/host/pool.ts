@@ -1,3 +1,4 @@
+import { show } from "./argument.js";
 import { broken, IrqBypassError } from "./errors.js";
 import { Rec } from "./layout.js";
 import type { Words } from "./words.js";
@@ -147,7 +148,7 @@ export class Pool {
    */
   open(handle: unknown): number {
     if (typeof handle !== "number" || !Number.isSafeInteger(handle) || handle < 0) {
-      throw new IrqBypassError("EINVAL", `${String(handle)} is not the handle of a ${this.name}`, {
+      throw new IrqBypassError("EINVAL", `${show(handle)} is not the handle of a ${this.name}`, {
         subject: this.name,
       });
     }

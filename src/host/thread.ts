@@ -28,6 +28,8 @@ export class ThisThread implements MutexThread {
   readonly signalling: number;
   /** In-flight word of the eventfd or irqfd that this thread is writing, draining or relaying. */
   readonly writing: number;
+  /** Has it been detached? Then its record may be another thread's. */
+  left = false;
 
   /**
    * `repair` is called before a fence goes on that waits for a thread that is gone. Without it this thread repairs
@@ -80,6 +82,7 @@ export class ThisThread implements MutexThread {
     const { words } = this;
     if (words.load(this.signalling) !== 0 || words.load(this.writing) !== 0)
       broken("a thread detached in mid-flight");
+    this.left = true;
     this.free(this.record);
   }
 
@@ -272,9 +275,12 @@ export class ThisThread implements MutexThread {
   }
 
   isGone(lockId: number): boolean {
+    if (this.repair === undefined) return false;
     const record = this.recordOf(lockId);
-    // Asked in this order: of a thread that was gone before, the record may be another's.
-    return this.repair !== undefined && this.isDead(record) && this.lockIdOf(record) === lockId;
+    // One that has left the record took no mutex along: that word is what a dead one left, or damage.
+    const left =
+      this.words.load(record + Thread.state) === ThreadState.free || this.lockIdOf(record) !== lockId;
+    return left || this.isDead(record);
   }
 }
 

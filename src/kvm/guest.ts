@@ -19,9 +19,10 @@
  * | 0x800  | 1024  | avail | device             | index of the device's newest burst, before it signals |
  * | 0xc00  | 1024  | stack | guest              |                                                       |
  */
+import { show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
-import type { WasmMemory } from "../host/wasm.js";
-import type { KvmMachine } from "./machine.js";
+import { isMemory, type WasmMemory } from "../host/wasm.js";
+import { KvmMachine } from "./machine.js";
 import { addApicBase, enableLapic, setRealModeSegment, X2APIC_ENABLED } from "./structs.js";
 import type { KvmVcpu } from "./vcpu.js";
 
@@ -95,7 +96,7 @@ export function stubListing(vector: number): readonly Instruction[] {
 /** Pages of 64 KiB that the guest needs for this many vCPUs. Throws EINVAL for none or too many. */
 export function guestPages(vcpus: number): number {
   if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > MAX_GUEST_VCPUS) {
-    throw new IrqBypassError("EINVAL", `the guest runs on 1 to ${MAX_GUEST_VCPUS} vCPUs, not ${vcpus}`);
+    throw new IrqBypassError("EINVAL", `the guest runs on 1 to ${MAX_GUEST_VCPUS} vCPUs, not ${show(vcpus)}`);
   }
   return Math.ceil((PAGES + vcpus * PAGE_BYTES) / 0x1_0000);
 }
@@ -135,6 +136,9 @@ function bootVcpu(vcpu: KvmVcpu): void {
 
 /** Loads the guest into a machine and readies this many vCPUs, which the caller then starts. */
 export function bootGuest(machine: KvmMachine, vcpus: number): void {
+  if (!(machine instanceof KvmMachine)) {
+    throw new IrqBypassError("EINVAL", `${show(machine)} is no KvmMachine: make one to boot the guest in`);
+  }
   const needed = guestPages(vcpus) * 0x1_0000;
   if (machine.memory.buffer.byteLength < needed) {
     throw new IrqBypassError(
@@ -155,7 +159,14 @@ export interface GuestTables {
 
 /** The tables of a vCPU in a guest's memory, in any thread that has the memory. */
 export function guestTables(memory: WasmMemory, vcpu: number): GuestTables {
-  guestPages(vcpu + 1);
+  if (!Number.isInteger(vcpu)) throw new IrqBypassError("EINVAL", `vcpu is ${show(vcpu)}: give its index`);
+  const needed = guestPages(vcpu + 1) * 0x1_0000;
+  if (!isMemory(memory) || memory.buffer.byteLength < needed) {
+    throw new IrqBypassError(
+      "EINVAL",
+      `the memory is not that of a guest with ${vcpu + 1} vCPUs: pass KvmVm.memory`,
+    );
+  }
   const page = PAGES + vcpu * PAGE_BYTES;
   const table = (offset: number) => new Uint32Array(memory.buffer, page + offset, VECTORS);
   return { count: table(0), seen: table(SEEN), avail: table(AVAIL) };

@@ -8,6 +8,7 @@ import { irqfdOps } from "../bypass/remapping.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Consumer, Injection, MAX_VCPUS, Vm as V } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
+import type { Ffi } from "../linux/ffi.js";
 import { fdOf, isCapable, linuxKindOf } from "../linux/kind.js";
 import { loadFfi } from "../linux/koffi.js";
 import { kickThread, onlyKickUnblocked } from "../linux/signal.js";
@@ -26,6 +27,8 @@ const INSIDE = insideMask();
  */
 export function kvm(): Kind {
   const message = encodeMsi({ addressLow: 0, addressHigh: 0, data: 0 });
+  /** The calls of the thread that made this kind, and where `message` is: looked up once, not at each signal. */
+  let bound: { readonly ffi: Ffi; readonly address: number } | undefined;
   return {
     name: NAME,
     unbypassed: "irqfd",
@@ -33,10 +36,11 @@ export function kvm(): Kind {
     capable: () => isCapable(loadFfi),
     inject(memory, injection) {
       const { words } = memory;
+      bound ??= bind(linuxKindOf(memory).kind.ffi(), message);
       message[0] = words.get(injection + Injection.addressLow);
       message[1] = words.get(injection + Injection.addressHigh);
       message[2] = words.get(injection + Injection.data);
-      signalMsi(linuxKindOf(memory).kind.ffi(), words.get(injection + Injection.fd), message);
+      signalMsi(bound.ffi, words.get(injection + Injection.fd), bound.address);
     },
     listen: {
       start(memory, irqfd, eventfd) {
@@ -73,6 +77,10 @@ export function kvm(): Kind {
     },
     hangup: (memory, consumer) => hangUp(memory as BypassHost, consumer),
   };
+}
+
+function bind(ffi: Ffi, message: ArrayBufferView): { ffi: Ffi; address: number } {
+  return { ffi, address: ffi.addressOf(message) };
 }
 
 function insideMask(): string {

@@ -1,6 +1,7 @@
 /**
  * /dev/kvm itself: is it there, may we use it, can it do what is needed.
  */
+import { checkObject, show } from "../host/argument.js";
 import { ERRNO, type ErrorCode, IrqBypassError } from "../host/errors.js";
 import { checked } from "../linux/checked.js";
 import { type Ffi, O_CLOEXEC, O_RDWR } from "../linux/ffi.js";
@@ -88,10 +89,14 @@ export class Kvm implements Disposable {
    * architecture (ENOSYS), absent (ENOENT), not allowed (EACCES, EPERM), no in-kernel irqchip (EOPNOTSUPP).
    */
   static open(options: KvmOptions = {}): Kvm {
+    checkObject(options, "options such as { path }, or none");
     const { path = PATH, arch = process.arch } = options;
+    if (typeof path !== "string" || path.includes("\0")) {
+      throw new IrqBypassError("EINVAL", `path is ${show(path)}: name a device file`);
+    }
     const ffi = options.ffi ?? loadFfi();
     if (arch !== "x64") {
-      throw new IrqBypassError("ENOSYS", `KVM guests here are x86 code; this machine is ${arch}`);
+      throw new IrqBypassError("ENOSYS", `KVM guests here are x86 code; this machine is ${show(arch)}`);
     }
     const fd = ffi.open(path, O_RDWR | O_CLOEXEC, 0);
     const known = advice[-fd];
@@ -115,6 +120,12 @@ export class Kvm implements Disposable {
 
   /** What KVM_CHECK_EXTENSION answers: 0 for no, else 1 or a capability's own number. */
   extension(name: KvmCapability): number {
+    if (typeof name !== "string" || !Object.hasOwn(KVM_CAP, name)) {
+      throw new IrqBypassError(
+        "EINVAL",
+        `${show(name)} is no capability: use one of ${Object.keys(KVM_CAP).join(", ")}`,
+      );
+    }
     return ioctl(this.ffi, this.fd, KVM_CHECK_EXTENSION, KVM_CAP[name], this.#path);
   }
 

@@ -4,6 +4,7 @@
  * A machine belongs to the thread that made it. What another thread needs, it does with the descriptor's number:
  * {@link signalMsi} with a C library of its own.
  */
+import { checkObject, show } from "../host/argument.js";
 import { ERRNO, IrqBypassError } from "../host/errors.js";
 import { createMemory, isMemory, type WasmMemory } from "../host/wasm.js";
 import { checked } from "../linux/checked.js";
@@ -24,7 +25,7 @@ import {
   KVM_SET_USER_MEMORY_REGION,
   KVM_SIGNAL_MSI,
 } from "./ioctl.js";
-import type { Kvm } from "./kvm.js";
+import { Kvm } from "./kvm.js";
 import {
   decodeIoapic,
   encodeEnableCap,
@@ -49,6 +50,7 @@ const PAGE = 0x1_0000;
 const IDENTITY_MAP_AT = 0xfffb_c000;
 const TSS_AT = 0xfffb_d000;
 const IOAPIC_PINS = 24;
+const MSI_BYTES = 32;
 
 export interface KvmMachineOptions {
   /** The guest's memory, from guest address 0; shared. Default: one of `pages` is made. */
@@ -77,7 +79,18 @@ export class KvmMachine implements Disposable {
    * the kernel says; nothing is left open then. `kvm` may be closed afterwards.
    */
   constructor(kvm: Kvm, options: KvmMachineOptions = {}) {
-    const { memory = createMemory(options.pages ?? 1), irqchip = "full" } = options;
+    if (!(kvm instanceof Kvm)) {
+      throw new IrqBypassError("EINVAL", `${show(kvm)} is no Kvm: pass what Kvm.open returned`);
+    }
+    checkObject(options, "options such as { pages: 4 }, or none");
+    const { pages = 1, irqchip = "full" } = options;
+    if (!Number.isInteger(pages) || pages < 1 || pages > 65536) {
+      throw new IrqBypassError("EINVAL", `pages is ${show(pages)}: a guest has 1 to 65536 of 64 KiB`);
+    }
+    if (!["full", "split", "none"].includes(irqchip)) {
+      throw new IrqBypassError("EINVAL", `irqchip is ${show(irqchip)}: use full, split or none`);
+    }
+    const { memory = createMemory(pages) } = options;
     if (!isMemory(memory) || !(memory.buffer instanceof SharedArrayBuffer)) {
       throw new IrqBypassError("EINVAL", "a guest's memory is a WebAssembly.Memory made with shared: true");
     }
@@ -145,7 +158,7 @@ export class KvmMachine implements Disposable {
     this.#ioctl(
       KVM_IRQFD,
       encodeIrqfdAssign(irqfd),
-      `assigning eventfd ${irqfd.eventfd} to GSI ${irqfd.gsi}`,
+      `assigning eventfd ${irqfd?.eventfd} to GSI ${irqfd?.gsi}`,
     );
   }
 
@@ -201,9 +214,19 @@ export class KvmMachine implements Disposable {
  * One KVM_SIGNAL_MSI on a VM's descriptor, from any thread, with a record made by {@link encodeMsi}. Returns
  * whether a local APIC took it.
  */
-export function signalMsi(ffi: Ffi, vmFd: number, record: ArrayBufferView): boolean {
-  const result = ffi.ioctlBuffer(vmFd, KVM_SIGNAL_MSI.request, record);
+export function signalMsi(ffi: Ffi, vmFd: number, record: ArrayBufferView | number): boolean {
+  const isAddress = typeof record === "number" && record > 0;
+  if (!isAddress && (!ArrayBuffer.isView(record) || record.byteLength !== MSI_BYTES)) {
+    throw new IrqBypassError("EINVAL", "a message is a record of 32 bytes: pass what encodeMsi returned");
+  }
+  if (!Number.isInteger(vmFd) || vmFd < 0 || vmFd >= 2 ** 31) {
+    throw new IrqBypassError("EBADF", `${show(vmFd)} is not a file descriptor`);
+  }
+  const result =
+    typeof record === "number"
+      ? ffi.ioctl(vmFd, KVM_SIGNAL_MSI.request, record)
+      : ffi.ioctlBuffer(vmFd, KVM_SIGNAL_MSI.request, record);
   // What no APIC takes KVM counts as 0 or as -1, which is the number of EPERM; nothing here is forbidden.
   if (result === -ERRNO.EPERM) return false;
-  return checked(result, KVM_SIGNAL_MSI.name, "a VM") > 0;
+  return result > 0 || checked(result, KVM_SIGNAL_MSI.name, "a VM") > 0;
 }

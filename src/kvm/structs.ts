@@ -1,6 +1,7 @@
 /**
  * The structures that KVM's requests take, as bytes (linux/kvm.h and x86's asm/kvm.h; little-endian).
  */
+import { checkObject, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 
 /** A message-signalled interrupt as a device would send it. */
@@ -25,10 +26,10 @@ export interface KvmIrqfd {
 /** A fixed, edge-triggered message to one local APIC (Intel SDM volume 3, "Message Address Register Format"). */
 export function msiTo(apicId: number, vector: number): Msi {
   if (!Number.isInteger(apicId) || apicId < 0 || apicId > 254) {
-    throw new IrqBypassError("EINVAL", `an MSI names a local APIC by an id of 0 to 254, not ${apicId}`);
+    throw new IrqBypassError("EINVAL", `an MSI names a local APIC by an id of 0 to 254, not ${show(apicId)}`);
   }
   if (!Number.isInteger(vector) || vector < 16 || vector > 255) {
-    throw new IrqBypassError("EINVAL", `an MSI carries a vector of 16 to 255, not ${vector}`);
+    throw new IrqBypassError("EINVAL", `an MSI carries a vector of 16 to 255, not ${show(vector)}`);
   }
   return { addressLow: (0xfee00000 | (apicId << 12)) >>> 0, addressHigh: 0, data: vector };
 }
@@ -36,12 +37,12 @@ export function msiTo(apicId: number, vector: number): Msi {
 /** Refuses what DataView would silently cut to 32 bits. */
 function u32(value: number, what: string): number {
   if (Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff) return value;
-  throw new IrqBypassError("EINVAL", `${what} is a 32-bit unsigned number, not ${value}`);
+  throw new IrqBypassError("EINVAL", `${what} is a 32-bit unsigned number, not ${show(value)}`);
 }
 
 function fd32(value: number, what: string): number {
   if (Number.isInteger(value) && value >= 0 && value <= 0x7fff_ffff) return value;
-  throw new IrqBypassError("EBADF", `${what} is not a file descriptor: ${value}`);
+  throw new IrqBypassError("EBADF", `${what} is not a file descriptor: ${show(value)}`);
 }
 
 function words(...values: number[]): Uint32Array {
@@ -62,6 +63,7 @@ const IRQFD_DEASSIGN = 1;
 const IRQFD_RESAMPLE = 2;
 
 function encodeIrqfd(irqfd: KvmIrqfd, flags: number): Uint32Array {
+  checkObject(irqfd, "an irqfd: { eventfd, gsi }");
   const eventfd = fd32(irqfd.eventfd, "the irqfd's eventfd");
   const resample = irqfd.resample === undefined ? 0 : fd32(irqfd.resample, "the irqfd's resample eventfd");
   return words(eventfd, u32(irqfd.gsi, "a GSI"), flags, resample, 0, 0, 0, 0);
@@ -69,7 +71,7 @@ function encodeIrqfd(irqfd: KvmIrqfd, flags: number): Uint32Array {
 
 /** struct kvm_irqfd that assigns. */
 export function encodeIrqfdAssign(irqfd: KvmIrqfd): Uint32Array {
-  return encodeIrqfd(irqfd, irqfd.resample === undefined ? 0 : IRQFD_RESAMPLE);
+  return encodeIrqfd(irqfd, irqfd?.resample === undefined ? 0 : IRQFD_RESAMPLE);
 }
 
 /** struct kvm_irqfd that takes the same pair back. */
@@ -83,9 +85,12 @@ const ROUTE_MSI = 2;
 
 /** struct kvm_irq_routing: the whole table. */
 export function encodeRouting(routes: readonly KvmRoute[]): Uint32Array {
+  if (!Array.isArray(routes))
+    throw new IrqBypassError("EINVAL", `a routing table is an array, not ${show(routes)}`);
   const table = new Uint32Array(2 + routes.length * ROUTE_WORDS);
   table[0] = routes.length;
-  routes.forEach((route, index) => {
+  Array.from(routes as readonly KvmRoute[]).forEach((route, index) => {
+    checkObject(route, "routes such as { gsi, msi } or { gsi, chip, pin }");
     const gsi = u32(route.gsi, "a GSI");
     const entry =
       "msi" in route
@@ -97,6 +102,7 @@ export function encodeRouting(routes: readonly KvmRoute[]): Uint32Array {
 }
 
 function msiWords(msi: Msi): number[] {
+  checkObject(msi, "an MSI: { addressLow, addressHigh, data }");
   return [
     u32(msi.addressLow, "an MSI's low address"),
     u32(msi.addressHigh, "an MSI's high address"),
@@ -132,10 +138,11 @@ export function encodeSignalMask(set: Uint8Array): Uint8Array {
 
 /** struct kvm_regs with everything 0 but these. */
 export function encodeRegs(regs: { rip: number; rsp: number; rflags: number }): DataView {
+  checkObject(regs, "registers: { rip, rsp, rflags }");
   const view = new DataView(new ArrayBuffer(144));
-  view.setBigUint64(6 * 8, BigInt(regs.rsp), true);
-  view.setBigUint64(16 * 8, BigInt(regs.rip), true);
-  view.setBigUint64(17 * 8, BigInt(regs.rflags), true);
+  view.setBigUint64(6 * 8, BigInt(register(regs.rsp, "rsp")), true);
+  view.setBigUint64(16 * 8, BigInt(register(regs.rip, "rip")), true);
+  view.setBigUint64(17 * 8, BigInt(register(regs.rflags, "rflags")), true);
   return view;
 }
 
@@ -171,7 +178,20 @@ export function enableLapic(lapic: Uint8Array): void {
   new DataView(lapic.buffer, lapic.byteOffset).setUint32(SPURIOUS_VECTOR_AT, 0x1ff, true);
 }
 
+function register(value: number, name: string): number {
+  if (Number.isSafeInteger(value) && value >= 0) return value;
+  throw new IrqBypassError("EINVAL", `${name} is ${show(value)}: a register holds a whole number from 0 on`);
+}
+
+/** Throws EINVAL for what are not the registers of a local APIC. */
+export function checkLapic(lapic: Uint8Array): void {
+  if (lapic instanceof Uint8Array && lapic.byteLength === LAPIC_BYTES) return;
+  const found = lapic instanceof Uint8Array ? String(lapic.byteLength) : show(lapic);
+  throw new IrqBypassError("EINVAL", `a local APIC is a Uint8Array of ${LAPIC_BYTES} bytes, not ${found}`);
+}
+
 function vectorsAt(lapic: Uint8Array, at: number): number[] {
+  checkLapic(lapic);
   const view = new DataView(lapic.buffer, lapic.byteOffset, lapic.byteLength);
   return Array.from({ length: 256 }, (_, vector) => vector).filter(
     (vector) => view.getUint32(at + (vector >> 5) * 16, true) & (1 << (vector & 31)),

@@ -4,6 +4,7 @@
  * While the vCPU's thread is inside KVM_RUN the kernel keeps every other request for it waiting, for as long as
  * the guest runs. So each of them is refused (EBUSY) until the thread has ended.
  */
+import { show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { WasmMemory } from "../host/wasm.js";
 import { checked } from "../linux/checked.js";
@@ -20,7 +21,7 @@ import {
   KVM_SET_REGS,
   KVM_SET_SREGS,
 } from "./ioctl.js";
-import { encodeRegs, LAPIC_BYTES, SREGS_BYTES } from "./structs.js";
+import { checkLapic, encodeRegs, LAPIC_BYTES, SREGS_BYTES } from "./structs.js";
 import { KvmVcpuThread } from "./vcpu-thread.js";
 
 const RUNNABLE = 0;
@@ -85,6 +86,9 @@ export class KvmVcpu implements Disposable {
 
   /** Reads the special registers, lets `change` write to them (struct kvm_sregs), and sets them. */
   changeSpecialRegisters(change: (sregs: DataView) => void): void {
+    if (typeof change !== "function") {
+      throw new IrqBypassError("EINVAL", `${show(change)} changes no registers: give a function`);
+    }
     const sregs = new DataView(new ArrayBuffer(SREGS_BYTES));
     this.#ioctl(KVM_GET_SREGS, sregs);
     change(sregs);
@@ -100,9 +104,7 @@ export class KvmVcpu implements Disposable {
 
   /** Replaces the local APIC's registers. */
   setLapic(lapic: Uint8Array): void {
-    if (lapic.byteLength !== LAPIC_BYTES) {
-      throw new IrqBypassError("EINVAL", `a local APIC has ${LAPIC_BYTES} bytes, not ${lapic.byteLength}`);
-    }
+    checkLapic(lapic);
     this.#ioctl(KVM_SET_LAPIC, lapic);
   }
 

@@ -4,8 +4,10 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
 import { refresh, requires } from "../bypass/remapping.js";
+import { checkObject } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Injection, RouteType, Vm as V, VmFlag } from "../host/layout.js";
+import { Consumer, Injection, Rec, RouteType, Vm as V, VmFlag } from "../host/layout.js";
+import { checkHost } from "../host/memory.js";
 import type { Mutex } from "../host/mutex.js";
 import type { WasmMemory } from "../host/wasm.js";
 import { LinuxEventfd } from "../linux/eventfd.js";
@@ -49,6 +51,8 @@ export class KvmVm implements Disposable {
    * ...), EINVAL for a host without the kinds `linux()` and `kvm()`, ENOMEM.
    */
   constructor(host: BypassHost, options: KvmVmOptions = {}) {
+    checkHost(host);
+    checkObject(options, "options such as { vcpus: 2 }, or none");
     const { vcpus = 1 } = options;
     const pages = guestPages(vcpus);
     this.host = host;
@@ -95,6 +99,7 @@ export class KvmVm implements Disposable {
 
   /** Runs every vCPU in a thread of its own. */
   start(): void {
+    this.check();
     for (const vcpu of this.machine.vcpus) vcpu.start();
   }
 
@@ -109,6 +114,7 @@ export class KvmVm implements Disposable {
    * could not be bypassed any more; the old table stays then.
    */
   setGsiRouting(routes: readonly GsiRoute[]): void {
+    this.check();
     const checkedRoutes = checkRoutes(routes);
     // Under the VM's mutex to the end, so that no hang-up gives back a record that this goes on to change. What the grace
     // period in it waits for never takes this mutex: KVM's irqfds have no relay thread.
@@ -153,9 +159,11 @@ export class KvmVm implements Disposable {
   }
 
   /** As `Vm.irqfd`, for Linux eventfds; the same KVM_IRQFD throws what KVM says. */
-  irqfd(eventfd: LinuxEventfd, gsi: number, { bypass = "prefer", resample }: IrqfdOptions = {}): Irqfd {
+  irqfd(eventfd: LinuxEventfd, gsi: number, options: IrqfdOptions = {}): Irqfd {
     const { host, mutex, record: vm, kind } = this;
-    if (this.disposed) throw new IrqBypassError("EBADF", `VM ${this.id} was disposed: make another one`);
+    this.check();
+    checkObject(options, 'options such as { bypass: "require" }, or none');
+    const { bypass = "prefer", resample } = options;
     checkIrqfd(host, eventfd, gsi, bypass);
     if (resample !== undefined) checkIrqfd(host, resample, gsi, bypass);
     if (!(eventfd instanceof LinuxEventfd) || !(resample === undefined || resample instanceof LinuxEventfd)) {
@@ -167,6 +175,7 @@ export class KvmVm implements Disposable {
     const assigned = assign(host, {
       vm,
       vmMutex: mutex,
+      generation: host.words.get(vm + Rec.generation), // it goes with this object alone, which is not disposed
       eventfd: eventfd.record,
       gsi,
       policy: bypass,
@@ -186,9 +195,10 @@ export class KvmVm implements Disposable {
     this.disposed = true;
     const { host, record } = this;
     this.mutex.guard(() => host.words.set(record + V.dying, host.thread.record));
-    deassignAll(host, this.mutex, record);
+    const failure = deassignAll(host, this.mutex, record);
     this.machine[Symbol.dispose](); // after the fences of deassign: nobody injects through its descriptor any more
     host.mutex.guard(() => host.pools.vm.release(record));
+    if (failure !== undefined) throw failure;
   }
 
   [Symbol.dispose](): void {
@@ -229,6 +239,10 @@ export class KvmVm implements Disposable {
       refresh(host, irqfd);
     });
     return old;
+  }
+
+  private check(): void {
+    if (this.disposed) throw new IrqBypassError("EBADF", `VM ${this.id} was disposed: make another one`);
   }
 
   private gsiOf(irqfd: number): number {

@@ -6,7 +6,9 @@
  * dup is made first, and the identity read from the dup: whatever happens to the caller's number afterwards, the
  * two belong together. (fs/eventfd.c: eventfd_show_fdinfo, eventfd_read, eventfd_write.)
  */
+
 import { readFileSync } from "node:fs";
+import { checkObject, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { checked } from "./checked.js";
 import { F_DUPFD_CLOEXEC, type Ffi, O_CLOEXEC, O_NONBLOCK } from "./ffi.js";
@@ -75,6 +77,8 @@ export function parseEventfdInfo(text: string, subject: string): EventfdInfo {
 
 /** What the kernel says of descriptor `fd`. Throws EBADF where it is not open; else as {@link parseEventfdInfo}. */
 export function eventfdInfo(fd: number): EventfdInfo {
+  if (!Number.isInteger(fd) || fd < 0)
+    throw new IrqBypassError("EBADF", `${show(fd)} is not a file descriptor`);
   const subject = `fd ${fd}`;
   let text: string;
   try {
@@ -88,9 +92,10 @@ export function eventfdInfo(fd: number): EventfdInfo {
 
 /** The bare descriptor of a new eventfd. Throws as {@link EventfdFile.create}. */
 export function newEventfd(ffi: Ffi, options: EventfdFileOptions): number {
+  checkObject(options, "options such as { count: 1 }, or none");
   const { count = 0, semaphore = false, nonblocking = true } = options;
   if (!Number.isInteger(count) || count < 0 || count > UINT32_MAX) {
-    throw new IrqBypassError("EINVAL", `an eventfd starts with a count of 0 to 2^32 - 1, not ${count}`);
+    throw new IrqBypassError("EINVAL", `an eventfd starts with a count of 0 to 2^32 - 1, not ${show(count)}`);
   }
   const flags = O_CLOEXEC | (semaphore ? EFD_SEMAPHORE : 0) | (nonblocking ? O_NONBLOCK : 0);
   return checked(ffi.eventfd(count, flags), "eventfd", "a new eventfd");
@@ -127,7 +132,7 @@ export class EventfdFile implements Disposable {
   /** Takes a descriptor of its own for the eventfd behind `fd`, which stays the caller's. */
   static dup(ffi: Ffi, fd: number): EventfdFile {
     if (!Number.isInteger(fd) || fd < 0) {
-      throw new IrqBypassError("EBADF", `${fd} is not a file descriptor`);
+      throw new IrqBypassError("EBADF", `${show(fd)} is not a file descriptor`);
     }
     return new EventfdFile(ffi, checked(ffi.fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl", `fd ${fd}`));
   }
@@ -159,7 +164,7 @@ export class EventfdFile implements Disposable {
   write(value: number | bigint = 1): void {
     const valid = typeof value === "bigint" || Number.isSafeInteger(value);
     if (!valid || value < 0 || value > WRITE_MAX) {
-      throw new IrqBypassError("EINVAL", `a write to an eventfd adds 0 to 2^64 - 2, not ${value}`, {
+      throw new IrqBypassError("EINVAL", `a write to an eventfd adds 0 to 2^64 - 2, not ${show(value)}`, {
         subject: `eventfd ${this.id}`,
       });
     }

@@ -1,5 +1,6 @@
 import { checkWrite, EventfdContext } from "../eventfd/context.js";
 import { addReference } from "../eventfd/reference.js";
+import { show, timeoutOf, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
@@ -42,7 +43,7 @@ export class LinuxEventfd extends EventfdContext {
   static adopt(memory: HostMemory, fd: number): LinuxEventfd {
     const ffi = linuxKindOf(memory).kind.ffi();
     if (!Number.isInteger(fd) || fd < 0)
-      throw new IrqBypassError("EBADF", `${String(fd)} is not a file descriptor`);
+      throw new IrqBypassError("EBADF", `${show(fd)} is not a file descriptor`);
     // The dup first: whatever happens to the caller's number, descriptor and identity belong together.
     return LinuxEventfd.take(memory, ffi, checked(ffi.fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl", `fd ${fd}`));
   }
@@ -140,7 +141,8 @@ export class LinuxEventfd extends EventfdContext {
   }
 
   /** As {@link EventfdContext.read}; sleeps in epoll_wait, a twentieth of a second at a time. */
-  read({ timeoutMs = Infinity }: { readonly timeoutMs?: number } = {}): bigint {
+  read(options: Pick<WaitOptions, "timeoutMs"> = {}): bigint {
+    const timeoutMs = timeoutOf(options);
     const { words } = this.memory;
     const deadline = words.clock() + timeoutMs;
     const epoll = checked(this.ffi.epollCreate(O_CLOEXEC), "epoll_create1", `eventfd ${this.id}`);
@@ -163,13 +165,9 @@ export class LinuxEventfd extends EventfdContext {
     }
   }
 
-  async readAsync({
-    timeoutMs = Infinity,
-    signal,
-  }: {
-    timeoutMs?: number;
-    signal?: AbortSignal;
-  } = {}): Promise<bigint> {
+  async readAsync(options: WaitOptions = {}): Promise<bigint> {
+    const timeoutMs = timeoutOf(options);
+    const { signal } = options;
     signal?.throwIfAborted();
     const first = this.tryRead();
     if (first !== undefined) return first;

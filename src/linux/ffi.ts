@@ -29,6 +29,8 @@ export interface Ffi {
   ioctlBuffer(fd: number, request: number, buffer: ArrayBufferView): number;
   /** eventfd(2). */
   eventfd(count: number, flags: number): number;
+  /** eventfd_write(3): adds `value` without a buffer. */
+  eventfdWrite(fd: number, value: number): number;
   /** epoll_create1(2). */
   epollCreate(flags: number): number;
   /** epoll_ctl(2); `event` is one struct epoll_event, or null for EPOLL_CTL_DEL. */

@@ -5,7 +5,7 @@ import type { BypassHost } from "../bypass/bypass-host.js";
 import type { Kind } from "../bypass/kind.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Consumer, Eventfd as E, Header, Rec } from "../host/layout.js";
-import type { HostMemory } from "../host/memory.js";
+import { checkHost, type HostMemory } from "../host/memory.js";
 import { XArray } from "../host/xarray.js";
 import { askForRelay } from "../vm/relay.js";
 import { checked } from "./checked.js";
@@ -93,9 +93,9 @@ export function linux(): LinuxKind {
  * nothing: it stays as it is, and a write of 0 wakes who listens.
  */
 export function signalFd(ffi: Ffi, fd: number): void {
-  let result = ffi.write(fd, new BigUint64Array([1n]));
-  if (result === EAGAIN) result = ffi.write(fd, new BigUint64Array([0n]));
-  checked(result, "write", `eventfd fd ${fd}`);
+  let result = ffi.eventfdWrite(fd, 1);
+  if (result === EAGAIN) result = ffi.eventfdWrite(fd, 0);
+  if (result < 0) checked(result, "write", `eventfd fd ${fd}`);
 }
 
 /** The kernel's id of the eventfd behind this descriptor; undefined for one that is closed, or no eventfd. */
@@ -121,6 +121,7 @@ export function isCapable(ffi: () => Ffi): boolean {
 
 /** The host's Linux kind and its number. Throws EINVAL where the host was made without it. */
 export function linuxKindOf(memory: HostMemory): { readonly kind: LinuxKind; readonly number: number } {
+  checkHost(memory);
   const { kinds } = memory as BypassHost;
   const number = kinds.findIndex(({ name }) => name === NAME);
   if (number < 0) {

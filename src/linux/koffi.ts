@@ -70,6 +70,7 @@ function bind(koffi: Koffi): Ffi {
   const ioctl = libc.func("int ioctl(int fd, unsigned long request, uintptr_t argument)");
   const ioctlBuffer = libc.func("int ioctl(int fd, unsigned long request, void *buffer)");
   const eventfd = libc.func("int eventfd(unsigned int count, int flags)");
+  const eventfdWrite = libc.func("int eventfd_write(int fd, uint64_t value)");
   const epollCreate = libc.func("int epoll_create1(int flags)");
   const epollControl = libc.func("int epoll_ctl(int fd, int operation, int target, void *event)");
   const epollWait = libc.func("int epoll_wait(int fd, void *events, int count, int timeout)");
@@ -93,6 +94,7 @@ function bind(koffi: Koffi): Ffi {
     ioctl: (fd, request, argument) => result(ioctl(fd, request, argument)),
     ioctlBuffer: (fd, request, buffer) => result(ioctlBuffer(fd, request, buffer)),
     eventfd: (count, flags) => result(eventfd(count, flags)),
+    eventfdWrite: (fd, value) => result(eventfdWrite(fd, value)),
     epollCreate: (flags) => result(epollCreate(flags)),
     epollControl: (fd, operation, target, event) => result(epollControl(fd, operation, target, event)),
     epollWait: (fd, events, count, timeoutMs) => result(epollWait(fd, events, count, timeoutMs)),

@@ -2,15 +2,17 @@
  * Assign and deassign of an irqfd, on records, so that any thread can do either (virt/kvm/eventfd.c). Both are O(1)
  * in the number of irqfds; deassign waits for nobody's work but a signal or an injection that is under way.
  */
+
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
 import { liveRecords } from "../bypass/heal.js";
 import { POLICIES, type Policy } from "../bypass/remapping.js";
-import { EventfdContext } from "../eventfd/context.js";
+import { checkEventfd, type EventfdContext } from "../eventfd/context.js";
 import { listenOf } from "../eventfd/listen.js";
 import { dropContext, holdContext } from "../eventfd/reference.js";
+import { show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Eventfd, LEAVING, LEVEL, Thread, Vm } from "../host/layout.js";
+import { Consumer, Eventfd, LEAVING, LEVEL, Rec, Thread, Vm } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
 import { Mode, modeOf, targetOf } from "../posting/irte.js";
 import { reasonCode } from "../posting/reason.js";
@@ -22,6 +24,8 @@ import { vmMutex } from "./vm-mutex.js";
 export interface Assignment {
   readonly vm: number;
   readonly vmMutex: Mutex;
+  /** The generation of the VM's record, by which it is told from a later VM in it. */
+  readonly generation: number;
   readonly eventfd: number;
   readonly gsi: number;
   readonly policy: Policy;
@@ -35,19 +39,13 @@ export interface Assignment {
 
 /** Checks what a caller asks for. Throws EBADF for a closed eventfd, EINVAL for the rest. */
 export function checkIrqfd(host: BypassHost, eventfd: EventfdContext, gsi: number, policy: Policy): void {
-  if (!(eventfd instanceof EventfdContext) || eventfd.memory !== host) {
-    throw new IrqBypassError(
-      "EINVAL",
-      "an irqfd listens to an eventfd that was opened with the VM's own Host object",
-    );
-  }
+  checkEventfd(host, eventfd, "an irqfd listens to");
   if (!Number.isInteger(gsi) || gsi < 0 || gsi >= 2 ** 32) {
-    throw new IrqBypassError("EINVAL", `gsi is ${String(gsi)}: it must be a whole number from 0 to 2^32-1`);
+    throw new IrqBypassError("EINVAL", `gsi is ${show(gsi)}: it must be a whole number from 0 to 2^32-1`);
   }
   if (!POLICIES.includes(policy)) {
-    throw new IrqBypassError("EINVAL", `bypass is ${String(policy)}: use ${POLICIES.join(", ")}`);
+    throw new IrqBypassError("EINVAL", `bypass is ${show(policy)}: use ${POLICIES.join(", ")}`);
   }
-  eventfd.handle; // EBADF for a closed one
 }
 
 /** An irqfd that was assigned. */
@@ -104,7 +102,11 @@ export function assign(host: BypassHost, wanted: Assignment): Assigned {
 function begin(host: BypassHost, wanted: Assignment, irqfd: number, progress: { listening: boolean }): void {
   const { words, pools } = host;
   const { vm, eventfd } = wanted;
-  if (words.get(vm + Vm.dying) !== 0) {
+  // Under the host mutex, under which a VM goes: its record may be another's by now.
+  const isGone = host.mutex.guard(
+    () => words.get(vm + Vm.dying) !== 0 || words.get(vm + Rec.generation) !== wanted.generation,
+  );
+  if (isGone) {
     throw new IrqBypassError(
       "ESTALE",
       `VM ${pools.vm.slot(vm)} is being disposed: assign the irqfd to another one`,
@@ -135,7 +137,7 @@ function registerConsumer(host: BypassHost, irqfd: number, { eventfd, policy }: 
   try {
     host.manager.registerConsumer(irqfd, eventfd);
   } catch (error) {
-    if (policy === "require" || !(error instanceof IrqBypassError)) throw error;
+    if (policy === "require" || !(error instanceof IrqBypassError) || error.code === "EUCLEAN") throw error;
     // Preferred, not required: the interrupt is relayed, and the irqfd says why.
     // The manager has noted the reason of a refused connection; for the rest (no room) there is only this word.
     const noted = error.side !== undefined && error.reason !== undefined;
@@ -211,11 +213,23 @@ export function deassignLost(host: BypassHost, vm: number, irqfd: number, gone: 
   return true;
 }
 
-/** Deassigns every irqfd of a VM that takes no new ones, and waits for those that other threads are deassigning. */
-export function deassignAll(host: BypassHost, guard: Mutex, vm: number): void {
+/**
+ * Deassigns every irqfd of a VM that takes no new ones, and waits for those that other threads are deassigning. Returns what
+ * the system refused first, if anything; they are all gone then, too.
+ */
+export function deassignAll(host: BypassHost, guard: Mutex, vm: number): IrqBypassError | undefined {
   const { words } = host;
   const first = () => words.get(vm + Vm.irqfds);
-  while (guard.guard(first) !== 0) deassign(host, guard, first);
+  let failure: IrqBypassError | undefined;
+  while (guard.guard(first) !== 0) {
+    try {
+      deassign(host, guard, first);
+    } catch (error) {
+      if (!(error instanceof IrqBypassError)) throw error;
+      failure ??= error; // that irqfd is gone, and the others go too
+    }
+  }
+  return failure;
 }
 
 /**
@@ -228,9 +242,16 @@ function takeDown(host: BypassHost, guard: Mutex, irqfd: number, eventfd: number
   const { words, thread, manager } = host;
   const leaving = irqfd | LEAVING;
   const bound = words.compareExchange(eventfd + Eventfd.irqfd, irqfd, leaving);
+  let failure: IrqBypassError | undefined;
   if (bound === irqfd || bound === leaving) {
-    if (listening) listenOf(host, irqfd, eventfd).stop(host, irqfd, eventfd);
-    else thread.fenceAll(Thread.writing, eventfd);
+    try {
+      if (listening) listenOf(host, irqfd, eventfd).stop(host, irqfd, eventfd);
+    } catch (error) {
+      // What the system refuses is told in the end: the irqfd goes all the same, or nobody could ever take it down.
+      if (!(error instanceof IrqBypassError)) throw error;
+      failure = error;
+    }
+    if (!listening || failure !== undefined) thread.fenceAll(Thread.writing, eventfd);
   }
   // A signal from before this is an interrupt (irqfd_shutdown flushes its inject work), whoever of the two claims it. The
   // relay announces the irqfd before it claims, so after the fence it has finished. What is due then was claimed by a
@@ -246,6 +267,7 @@ function takeDown(host: BypassHost, guard: Mutex, irqfd: number, eventfd: number
   words.compareExchange(eventfd + Eventfd.irqfd, leaving, 0);
   release(host, irqfd);
   announceChange(words);
+  if (failure !== undefined) throw failure;
 }
 
 /** Gives back what a target points to. Nobody uses the target any more. Under the host mutex. */

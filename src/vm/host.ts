@@ -1,10 +1,11 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
-import type { Kind } from "../bypass/kind.js";
+import { checkKindParts, type Kind } from "../bypass/kind.js";
 import { Manager } from "../bypass/manager.js";
 import { type Path, pathOf, pathOfConsumer, reasonOfConsumer, reasonOfProducer } from "../bypass/path.js";
-import { irqfdOps, refresh, requires } from "../bypass/remapping.js";
+import { irqfdOps, refreshAll, requires } from "../bypass/remapping.js";
 import { irqfdOf } from "../eventfd/reference.js";
+import { checkObject, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Relay } from "../host/kind.js";
 import { Consumer, Eventfd, Header, Producer, Vm as V, Vcpu } from "../host/layout.js";
@@ -49,6 +50,21 @@ const TICK_MS = 100;
 const PROBE_MS = 1000;
 /** How often a thread that is to end is kicked out of its blocking calls. */
 const KICK_MS = 10;
+
+/** Looks at what has no checks of its own. */
+function checkHostOptions(options: HostOptions): void {
+  checkObject(options, "options such as { capacity: { vm: 4 } }, or none");
+  const { kinds, platform, words } = options;
+  if (kinds !== undefined) {
+    if (!Array.isArray(kinds))
+      throw new IrqBypassError("EINVAL", `kinds is ${show(kinds)}: give an array of kinds`);
+    for (const kind of Array.from(kinds as readonly Kind[])) checkKindParts(kind);
+  }
+  if (platform !== undefined) checkObject(platform, "a Platform, or none");
+  if (words !== undefined && typeof words !== "function") {
+    throw new IrqBypassError("EINVAL", `words is ${show(words)}: give a function that makes Words, or none`);
+  }
+}
 
 /** The kind that is always there: irqfds of software VMs. */
 const irqfdKind: Kind = {
@@ -96,17 +112,19 @@ export class Host extends HostMemory implements BypassHost, Disposable {
    * host at this place), and EOPNOTSUPP in a page without shared memory, naming the headers that it lacks.
    */
   static create(options: HostOptions = {}): Host {
+    checkHostOptions(options);
     return new Host(memoryFor(options), options, [irqfdKind, ...(options.kinds ?? [])], true);
   }
 
   /**
-   * Joins a host in another thread. Throws EINVAL for what is no host, for another layout version, and for a thread
-   * that lacks one of the host's kinds.
+   * Joins a host in another thread. Throws EINVAL for what is no host, for a damaged header, for another layout version, and
+   * for a thread that lacks one of the host's kinds. What is damaged behind the header, {@link audit} finds.
    */
   static attach(handle: HostHandle, options: AttachOptions = {}): Host {
     if (typeof handle !== "object" || handle === null || !("memory" in handle)) {
       throw new IrqBypassError("EINVAL", "Host.attach takes the handle of a host: pass on host.handle");
     }
+    checkHostOptions(options);
     return new Host(handle, options, [irqfdKind, ...(options.kinds ?? [])], false);
   }
 
@@ -120,12 +138,16 @@ export class Host extends HostMemory implements BypassHost, Disposable {
    * then it is on again, after a moment in which others may have been relayed. Blocks for signals that are under way; O(interrupts), the host mutex is held for one at a time.
    */
   set bypass(on: boolean) {
+    this.checkAttached();
     const { words } = this;
     // Off first, then looked at: a connect from here on sees the switch, so none can slip in behind the check.
     words.store(Header.bypass, on ? 1 : 0);
     const required = on ? undefined : this.firstRequired();
     if (required !== undefined) words.store(Header.bypass, 1);
-    this.refreshAll();
+    refreshAll(this);
+    // Whatever is under way, and not only what changed: another thread may just be disconnecting what a signal still uses.
+    this.thread.quiesce();
+    announceChange(words);
     if (required !== undefined) {
       throw new IrqBypassError("EOPNOTSUPP", `GSI ${required} requires bypass: it stays on`, {
         subject: `GSI ${required}`,
@@ -167,7 +189,7 @@ export class Host extends HostMemory implements BypassHost, Disposable {
    * for a worker that says nothing of its end, as in a web page: call {@link threadLost} there.
    */
   watch(worker: WatchableWorker): () => void {
-    if (typeof worker?.threadId !== "number" || typeof worker.once !== "function") {
+    if (!this.platform.isWorker(worker)) {
       throw new IrqBypassError(
         "EINVAL",
         "watch takes a Worker of node:worker_threads; of any other, call host.threadLost(id) when it is gone",
@@ -208,7 +230,7 @@ export class Host extends HostMemory implements BypassHost, Disposable {
   threadLost(id: number): boolean {
     const { pools, thread } = this;
     if (!Number.isInteger(id) || id < 0 || id >= pools.thread.capacity || id === this.threadId) {
-      throw new IrqBypassError("EINVAL", `${String(id)} is not the threadId of another thread of this host`);
+      throw new IrqBypassError("EINVAL", `${show(id)} is not the threadId of another thread of this host`);
     }
     const record = pools.thread.at(id);
     if (thread.isAlive(record)) {
@@ -302,14 +324,6 @@ export class Host extends HostMemory implements BypassHost, Disposable {
       }
     });
     return gsi;
-  }
-
-  private refreshAll(): void {
-    const { words, pools, thread } = this;
-    this.forEachLive(pools.consumer, (consumer) => void refresh(this, consumer));
-    // Whatever is under way, and not only what changed: another thread may just be disconnecting what a signal still uses.
-    thread.quiesce();
-    announceChange(words);
   }
 
   private refuseIfBusy(): void {

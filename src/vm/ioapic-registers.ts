@@ -1,3 +1,4 @@
+import { checkObject, checkWord, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { IOAPIC_PINS } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
@@ -20,25 +21,34 @@ const MASKED = 1 << 16;
 
 /** A VM's I/O APIC, as its guest programs it (82093AA). From any thread; each call takes the VM's mutex. */
 export class IoApic {
+  /** @internal `Vm.ioapic` makes it; `check` throws EBADF once the VM is gone. */
   constructor(
     private readonly memory: HostMemory,
     private readonly vm: number,
+    private readonly check: () => void,
   ) {}
 
   /** Reads a register by its number, as the guest does through its window. */
   read(register: number): number {
+    this.checkRegister(register);
     return vmMutex(this.memory, this.vm).guard(() => readRegister(this.memory, this.vm, register));
   }
 
   /** Writes a register: a redirection entry's low word at 0x10 + 2 * pin, its high word behind it. */
   write(register: number, value: number): void {
+    this.checkRegister(register);
+    checkWord(value, "value");
     writeIoapic(this.memory, this.vm, register, value);
   }
 
   /** Programs a pin: the two writes that a guest makes, the high word first. Throws EINVAL for a pin that is not there. */
-  redirect(pin: number, { vcpu, vector, level = false, masked = false }: Redirection): void {
+  redirect(pin: number, entry: Redirection): void {
+    checkObject(entry, "an entry such as { vcpu: 0, vector: 0x31 }");
+    const { vcpu, vector, level = false, masked = false } = entry;
+    checkWord(vcpu, "vcpu");
+    checkWord(vector, "vector");
     if (!Number.isInteger(pin) || pin < 0 || pin >= IOAPIC_PINS) {
-      throw new IrqBypassError("EINVAL", `the I/O APIC has pins 0 to ${IOAPIC_PINS - 1}, not ${String(pin)}`);
+      throw new IrqBypassError("EINVAL", `the I/O APIC has pins 0 to ${IOAPIC_PINS - 1}, not ${show(pin)}`);
     }
     this.write(REDIRECTION + pin * 2 + 1, (vcpu & 0xff) << 24);
     this.write(REDIRECTION + pin * 2, (vector & 0xff) | (level ? LEVEL : 0) | (masked ? MASKED : 0));
@@ -46,6 +56,13 @@ export class IoApic {
 
   /** The lines that are asserted now, one bit a pin. */
   get lines(): number {
+    this.check();
     return vmMutex(this.memory, this.vm).guard(() => linesOf(this.memory, this.vm));
+  }
+
+  private checkRegister(register: unknown): void {
+    this.check();
+    if (Number.isInteger(register) && (register as number) >= 0 && (register as number) < 256) return;
+    throw new IrqBypassError("EINVAL", `register is ${show(register)}: an I/O APIC has registers 0 to 255`);
   }
 }

@@ -4,7 +4,9 @@
  */
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
+import { refreshAll } from "../bypass/remapping.js";
 import { closeHandle, dropContext, dropReference } from "../eventfd/reference.js";
+import { IrqBypassError } from "../host/errors.js";
 import {
   Consumer,
   Eventfd,
@@ -85,6 +87,7 @@ export function tearDown(host: BypassHost, gone: number): void {
   const fd = host.words.get(gone + Thread.descriptor) - 1;
   if (fd >= 0) for (const kind of host.kinds) kind.closeDescriptor?.(host, fd);
   stopLooking(host, gone);
+  refreshAll(host); // it may have been turning the switch
   announceChange(host.words);
 }
 
@@ -122,7 +125,12 @@ function endIrqfd(host: BypassHost, irqfd: number, gone: number): void {
     eventfd: words.get(irqfd + Consumer.eventfd),
   }));
   if (vm === 0) return; // given back meanwhile
-  if (!deassignLost(host, vm, irqfd, gone)) return;
+  let ended = false;
+  evenIfRefused(() => {
+    ended = true;
+    ended = deassignLost(host, vm, irqfd, gone);
+  });
+  if (!ended) return;
   mutex.guard(() => {
     const producer = eventfd === 0 ? 0 : manager.producerAt(eventfd);
     if (producer !== 0 && words.get(producer + Producer.consumer) === 0)
@@ -141,13 +149,22 @@ function endVm(host: BypassHost, vm: number, gone: number): void {
     return;
   }
   if ((words.get(vm + Vm.flags) & VmFlag.kvm) === 0) {
-    disposeVm(host, vm);
+    evenIfRefused(() => disposeVm(host, vm));
     return;
   }
   guard.guard(() => words.set(vm + Vm.dying, thread.record));
   deassignAll(host, guard, vm);
   for (const kind of kinds) kind.closeVm?.(host, vm);
   freeVm(host, vm);
+}
+
+/** What the system refuses is nobody's to hear of here, and keeps nothing from going: it is thrown last. */
+function evenIfRefused(teardown: () => void): void {
+  try {
+    teardown();
+  } catch (error) {
+    if (!(error instanceof IrqBypassError)) throw error;
+  }
 }
 
 /** A routing table that the thread was building or freeing, unless it has become a VM's. */

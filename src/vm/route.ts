@@ -1,6 +1,7 @@
 /**
  * GSI routes as callers write them, and as the tables in shared memory keep them.
  */
+import { checkObject, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Chip, IOAPIC_PINS, MAX_GSI, PIC_PINS, RouteType } from "../host/layout.js";
 import type { Delivery, Message } from "./delivery.js";
@@ -48,7 +49,8 @@ export function checkRoutes(routes: readonly GsiRoute[]): RouteWords[] {
     throw new IrqBypassError("EINVAL", `a VM has at most ${MAX_GSI} routes, not ${routes.length}`);
   }
   const byGsi = new Map<number, RouteWords[]>();
-  return routes.map((route: GsiRoute, index) => {
+  // Not `map`, which would pass over holes.
+  return Array.from(routes as readonly GsiRoute[], (route, index) => {
     const where = `route ${index}`;
     const words = routeWords(route, where);
     const others = byGsi.get(words.gsi) ?? [];
@@ -70,23 +72,25 @@ export function checkRoutes(routes: readonly GsiRoute[]): RouteWords[] {
 }
 
 function routeWords(route: GsiRoute, where: string): RouteWords {
+  checkObject(route, `routes such as { gsi: 24, msi: { vcpu: 0, vector: 0x41 } }, and in ${where}`);
   const { gsi } = route;
   if (!Number.isInteger(gsi) || gsi < 0 || gsi >= MAX_GSI) {
-    throw new IrqBypassError("EINVAL", `${where}: gsi is ${String(gsi)}, it must be 0 to ${MAX_GSI - 1}`);
+    throw new IrqBypassError("EINVAL", `${where}: gsi is ${show(gsi)}, it must be 0 to ${MAX_GSI - 1}`);
   }
   if ("msi" in route) return { gsi, type: RouteType.msi, ...msiWords(route.msi, where) };
   if (!("irqchip" in route)) throw new IrqBypassError("EINVAL", `${where}: a route has an msi or an irqchip`);
+  checkObject(route.irqchip, `irqchip: { chip, pin } in ${where}`);
   const { chip, pin } = route.irqchip;
-  const number = CHIPS[chip];
+  const number = typeof chip === "string" && Object.hasOwn(CHIPS, chip) ? CHIPS[chip] : undefined;
   if (number === undefined) {
     throw new IrqBypassError(
       "EINVAL",
-      `${where}: chip is ${String(chip)}, use ${Object.keys(CHIPS).join(", ")}`,
+      `${where}: chip is ${show(chip)}, use ${Object.keys(CHIPS).join(", ")}`,
     );
   }
   const pins = number === Chip.ioapic ? IOAPIC_PINS : PIC_PINS;
   if (!Number.isInteger(pin) || pin < 0 || pin >= pins) {
-    throw new IrqBypassError("EINVAL", `${where}: ${chip} has pins 0 to ${pins - 1}, not ${String(pin)}`);
+    throw new IrqBypassError("EINVAL", `${where}: ${chip} has pins 0 to ${pins - 1}, not ${show(pin)}`);
   }
   return { gsi, type: RouteType.irqchip, a: number, b: pin, c: 0 };
 }
@@ -105,16 +109,17 @@ export function defaultRoutes(): RouteWords[] {
 
 /** The three words of an MSI. */
 export function msiWords(msi: Msi, where: string): { a: number; b: number; c: number } {
+  checkObject(msi, `msi: { vcpu, vector } or { address, data } in ${where}`);
   if ("vcpu" in msi) {
     const { vcpu, vector } = msi;
     if (!isWord(vcpu) || vcpu > 0xffffff00 || vcpu === BROADCAST) {
       throw new IrqBypassError(
         "EINVAL",
-        `${where}: vcpu is ${String(vcpu)}, it must be the index of a vCPU (to reach all, give an address)`,
+        `${where}: vcpu is ${show(vcpu)}, it must be the index of a vCPU (to reach all, give an address)`,
       );
     }
     if (!Number.isInteger(vector) || vector < 0 || vector > 255) {
-      throw new IrqBypassError("EINVAL", `${where}: vector is ${String(vector)}, it must be 0 to 255`);
+      throw new IrqBypassError("EINVAL", `${where}: vector is ${show(vector)}, it must be 0 to 255`);
     }
     // Destinations above 254 need the upper bits in the high address, as x2APIC-format MSIs have it.
     return { a: MSI_BASE | ((vcpu & 0xff) << 12) | 0, b: (vcpu & 0xffffff00) | 0, c: vector };

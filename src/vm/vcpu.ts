@@ -1,6 +1,7 @@
+import { show, timeoutOf, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Descriptor, Vcpu as V, Vm, VmFlag } from "../host/layout.js";
-import type { HostMemory } from "../host/memory.js";
+import { Descriptor, Rec, Vcpu as V, Vm, VmFlag } from "../host/layout.js";
+import { checkHost, type HostMemory } from "../host/memory.js";
 import * as descriptor from "../posting/descriptor.js";
 import { harvest, pending } from "../posting/fast-path.js";
 import { isLevel } from "./delivery.js";
@@ -15,16 +16,21 @@ export type Wake = "interrupt" | "nmi" | "kicked" | "timeout";
 /** A vCPU seen from any thread: what its VM hands out. */
 export class VcpuRef {
   readonly record: number;
+  /** By which it is told from another vCPU in the same record. */
+  private readonly generation: number;
 
+  /** @internal VMs hand them out. */
   constructor(
     readonly memory: HostMemory,
     record: number,
   ) {
     this.record = record;
+    this.generation = memory.words.get(record + Rec.generation);
   }
 
   /** What the thread that runs it passes to `Vcpu.open`. */
   get handle(): number {
+    this.checkLives();
     return this.memory.mutex.guard(() => this.memory.pools.vcpu.handle(this.record));
   }
 
@@ -35,6 +41,7 @@ export class VcpuRef {
 
   /** Ends its wait, the present one or the next, with "kicked". Waits for nobody. */
   kick(): void {
+    this.checkLives();
     descriptor.kick(this.memory.words, this.record, descriptor.KICKED);
   }
 
@@ -49,6 +56,12 @@ export class VcpuRef {
    */
   get onAddress(): number {
     return this.memory.handle.byteOffset + (this.record + V.descriptor + Descriptor.control) * 4;
+  }
+
+  /** Throws EBADF when its VM is gone. */
+  private checkLives(): void {
+    if (this.memory.words.get(this.record + Rec.generation) === this.generation) return;
+    throw new IrqBypassError("EBADF", "the VM of this vCPU was disposed: ask another VM for one");
   }
 }
 
@@ -69,6 +82,7 @@ export class Vcpu extends VcpuRef implements Disposable {
    * Takes the vCPU onto the calling thread. Throws EBUSY while another thread runs it, ESTALE when its VM is gone.
    */
   static open(memory: HostMemory, handle: number): Vcpu {
+    checkHost(memory);
     const { words, mutex, pools, thread } = memory;
     return mutex.guard(() => {
       const record = pools.vcpu.open(handle);
@@ -98,7 +112,8 @@ export class Vcpu extends VcpuRef implements Disposable {
    * Blocks until an interrupt can be delivered, the vCPU is kicked, or `timeoutMs` is over (HLT). With a local APIC
    * an interrupt below the processor priority does not end the wait; a bare vCPU's wait ends with anything posted.
    */
-  wait({ timeoutMs = Infinity }: { readonly timeoutMs?: number } = {}): Wake {
+  wait(options: Pick<WaitOptions, "timeoutMs"> = {}): Wake {
+    const timeoutMs = timeoutOf(options);
     const { words, thread } = this.memory;
     const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
     for (let looked = false; ; ) {
@@ -123,13 +138,9 @@ export class Vcpu extends VcpuRef implements Disposable {
   }
 
   /** `wait` without blocking the thread; rejects with the reason of `signal` when that is aborted. */
-  async waitAsync({
-    timeoutMs = Infinity,
-    signal,
-  }: {
-    timeoutMs?: number;
-    signal?: AbortSignal;
-  } = {}): Promise<Wake> {
+  async waitAsync(options: WaitOptions = {}): Promise<Wake> {
+    const timeoutMs = timeoutOf(options);
+    const { signal } = options;
     const { words, thread } = this.memory;
     const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
     for (;;) {
@@ -184,7 +195,7 @@ export class Vcpu extends VcpuRef implements Disposable {
     if (!Number.isInteger(priority) || priority < 0 || priority > 255) {
       throw new IrqBypassError(
         "EINVAL",
-        `a task priority is a whole number from 0 to 255, not ${String(priority)}`,
+        `a task priority is a whole number from 0 to 255, not ${show(priority)}`,
       );
     }
     this.memory.words.set(this.record + V.tpr, priority);
@@ -207,6 +218,9 @@ export class Vcpu extends VcpuRef implements Disposable {
         "EINVAL",
         "take is for a VM that was made with apic: false, this one has a local APIC: use acknowledge",
       );
+    }
+    if (!(into instanceof Uint32Array || into instanceof Int32Array)) {
+      throw new IrqBypassError("EINVAL", `take fills a Uint32Array or an Int32Array, not ${show(into)}`);
     }
     if (into.length < PIR_WORDS) {
       throw new IrqBypassError(

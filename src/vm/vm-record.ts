@@ -2,6 +2,7 @@
  * The record of a VM with those of its vCPUs: how they are made and given back.
  */
 import type { BypassHost } from "../bypass/bypass-host.js";
+import { show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { MAX_VCPUS, Vm as V, Vcpu, VmFlag } from "../host/layout.js";
 import { initialise } from "../posting/descriptor.js";
@@ -15,7 +16,7 @@ import { vmMutex } from "./vm-mutex.js";
 /** A new VM, with or without local APICs. Throws EINVAL, and ENOMEM with nothing left behind. */
 export function createVm(host: BypassHost, vcpus = 1, apic = true): number {
   if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > MAX_VCPUS) {
-    throw new IrqBypassError("EINVAL", `a VM has 1 to ${MAX_VCPUS} vCPUs, not ${String(vcpus)}`);
+    throw new IrqBypassError("EINVAL", `a VM has 1 to ${MAX_VCPUS} vCPUs, not ${show(vcpus)}`);
   }
   const { words, mutex, pools, thread } = host;
   const record = mutex.guard(() => {
@@ -58,10 +59,11 @@ export function disposeVm(host: BypassHost, vm: number): void {
   const { words, thread } = host;
   const mutex = vmMutex(host, vm);
   mutex.guard(() => words.set(vm + V.dying, thread.record));
-  deassignAll(host, mutex, vm);
+  const failure = deassignAll(host, mutex, vm);
   const table = mutex.guard(() => removeTable(host, vm));
   if (table !== 0) freeTable(host, table);
   freeVm(host, vm);
+  if (failure !== undefined) throw failure;
 }
 
 /** Gives back a VM without irqfds and tables. */

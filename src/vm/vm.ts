@@ -1,8 +1,10 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import type { Policy } from "../bypass/remapping.js";
 import type { EventfdContext } from "../eventfd/context.js";
+import { checkObject, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Eventfd as E, LEAVING, RouteType, Vm as V, Vcpu, VmFlag } from "../host/layout.js";
+import { Consumer, Eventfd as E, LEAVING, Rec, RouteType, Vm as V, Vcpu, VmFlag } from "../host/layout.js";
+import { checkHost } from "../host/memory.js";
 import type { Mutex } from "../host/mutex.js";
 import { assign, checkIrqfd, deassign } from "./assignment.js";
 import { Source } from "./ioapic.js";
@@ -39,22 +41,28 @@ export interface IrqfdOptions {
 export class Vm implements Disposable {
   private readonly host: BypassHost;
   private readonly record: number;
+  /** By which it is told from another VM in the same record. */
+  private readonly generation: number;
   private readonly mutex: Mutex;
   private disposed = false;
 
   /** A new VM. Throws EINVAL for bad options, ENOMEM when the host is full. */
   constructor(host: BypassHost, options?: VmOptions);
-  /** For `Vm.open`. */
+  /** @internal For `Vm.open`. */
   constructor(host: BypassHost, record: { readonly opened: number });
   constructor(host: BypassHost, from: VmOptions | { readonly opened: number } = {}) {
+    checkHost(host);
+    checkObject(from, "options such as { vcpus: 2 }, or none");
     this.host = host;
     this.record = "opened" in from ? from.opened : createVm(host, from.vcpus, from.apic);
+    this.generation = host.words.get(this.record + Rec.generation);
     this.mutex = vmMutex(host, this.record);
     if (!("opened" in from)) askForRelay(host, 0);
   }
 
   /** A handle in this thread to a VM made in another. Throws ESTALE when it is gone. */
   static open(host: BypassHost, handle: number): Vm {
+    checkHost(host);
     return new Vm(host, { opened: host.mutex.guard(() => host.pools.vm.open(handle)) });
   }
 
@@ -78,7 +86,7 @@ export class Vm implements Disposable {
   vcpu(index: number): VcpuRef {
     const count = this.vcpus;
     if (!Number.isInteger(index) || index < 0 || index >= count) {
-      throw new IrqBypassError("EINVAL", `VM ${this.id} has vCPUs 0 to ${count - 1}, not ${String(index)}`);
+      throw new IrqBypassError("EINVAL", `VM ${this.id} has vCPUs 0 to ${count - 1}, not ${show(index)}`);
     }
     return new VcpuRef(this.host, this.host.words.get(this.record + V.vcpu + index));
   }
@@ -107,14 +115,17 @@ export class Vm implements Disposable {
    * eventfd has an irqfd already, in whichever VM; EBADF for a closed eventfd; EINVAL; ENOMEM; EOPNOTSUPP with the
    * reason where `bypass` is "require" and a waiting producer cannot be bypassed.
    */
-  irqfd(eventfd: EventfdContext, gsi: number, { bypass = "prefer", resample }: IrqfdOptions = {}): Irqfd {
+  irqfd(eventfd: EventfdContext, gsi: number, options: IrqfdOptions = {}): Irqfd {
     this.check();
+    checkObject(options, 'options such as { bypass: "require" }, or none');
+    const { bypass = "prefer", resample } = options;
     checkIrqfd(this.host, eventfd, gsi, bypass);
     if (resample !== undefined) this.checkResample(resample);
     const { host, mutex: vmMutex, record: vm } = this;
     const assigned = assign(host, {
       vm,
       vmMutex,
+      generation: this.generation,
       eventfd: eventfd.record,
       gsi,
       policy: bypass,
@@ -145,7 +156,7 @@ export class Vm implements Disposable {
    * again does nothing.
    */
   dispose(): void {
-    if (this.disposed) return;
+    if (this.isGone) return;
     const { host, record } = this;
     const { words } = host;
     const running = runningVcpu(host, record);
@@ -156,7 +167,14 @@ export class Vm implements Disposable {
       });
     }
     this.disposed = true;
-    disposeVm(host, record);
+    // One of those who dispose it at the same time, through handles of their own.
+    const first = this.mutex.guard(() => {
+      if (words.get(record + V.dying) !== 0 || words.get(record + Rec.generation) !== this.generation)
+        return false;
+      words.set(record + V.dying, host.thread.record);
+      return true;
+    });
+    if (first) disposeVm(host, record);
   }
 
   [Symbol.dispose](): void {
@@ -170,7 +188,7 @@ export class Vm implements Disposable {
   setIrqLine(gsi: number, level: boolean): void {
     this.check();
     if (!Number.isInteger(gsi) || gsi < 0 || gsi >= 2 ** 32) {
-      throw new IrqBypassError("EINVAL", `gsi is ${String(gsi)}: it must be a whole number from 0 to 2^32-1`);
+      throw new IrqBypassError("EINVAL", `gsi is ${show(gsi)}: it must be a whole number from 0 to 2^32-1`);
     }
     this.mutex.guard(() => setGsi(this.host, this.record, gsi, Source.user, level));
   }
@@ -181,7 +199,7 @@ export class Vm implements Disposable {
     if (this.isBare) {
       throw new IrqBypassError("EINVAL", `VM ${this.id} was made with apic: false and has no I/O APIC`);
     }
-    return new IoApic(this.host, this.record);
+    return new IoApic(this.host, this.record, () => this.check());
   }
 
   private checkResample(resample: EventfdContext): void {
@@ -199,7 +217,12 @@ export class Vm implements Disposable {
     return (this.host.words.get(this.record + V.flags) & VmFlag.bare) !== 0;
   }
 
+  /** Was it disposed, through this handle or another? */
+  private get isGone(): boolean {
+    return this.disposed || this.host.words.get(this.record + Rec.generation) !== this.generation;
+  }
+
   private check(): void {
-    if (this.disposed) throw new IrqBypassError("EBADF", `VM ${this.id} was disposed: make another one`);
+    if (this.isGone) throw new IrqBypassError("EBADF", `VM ${this.id} was disposed: make another one`);
   }
 }

@@ -1,13 +1,15 @@
 /** A sound host, to be damaged by hand. */
 import { Eventfd, type FindingKind, type Host, type Irqfd, Producer, Vm } from "irqbypass";
 import { Header, type PoolName, Root } from "#src/host/layout.js";
+import { nodePlatform } from "#src/host/platform-node.js";
 import { smallHost } from "../support/host.js";
 
 const STOPPING = 3;
 
 /** A host with one of everything, and the records that the cases damage. */
 export class Sound {
-  readonly host: Host = smallHost();
+  /** Nobody repairs it, and nobody looks whether threads live. */
+  readonly host: Host = smallHost({ platform: { ...nodePlatform()!, every: () => () => {} } });
   readonly eventfds: readonly Eventfd[];
   readonly producer: Producer;
   readonly vm: Vm;

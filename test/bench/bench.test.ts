@@ -7,6 +7,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { createProgram } from "#src/cli/program.js";
 import type { Figure, Report } from "../../bench/harness/report.js";
+import { linux } from "../linux/available.js";
 
 const main = fileURLToPath(new URL("../../bench/main.js", import.meta.url));
 
@@ -61,6 +62,24 @@ test("a suite or an option that does not exist is refused with what is allowed",
   assert.match(option.stderr, /--quick/);
 });
 
+test("the limit of open files goes as far as it may, and what it is then is said", linux, () => {
+  const module = new URL("../../bench/harness/open-files.js", import.meta.url).href;
+  const code = `
+    import { raiseFileLimit } from ${JSON.stringify(module)};
+    import { readFileSync } from "node:fs";
+    const says = [64, 2 ** 40].map(raiseFileLimit);
+    const limits = /Max open files +(\\d+) +(\\d+)/.exec(readFileSync("/proc/self/limits", "latin1"));
+    console.log(JSON.stringify([...says, ...limits.slice(1).map(Number)]));`;
+  const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", code], {
+    encoding: "utf8",
+  });
+  assert.equal(stderr, "");
+  const [few, most, soft, hard] = JSON.parse(stdout) as number[];
+  assert.ok(few !== undefined && few >= 64);
+  // More than a kernel gives to anybody: the process has what it may have, and knows it.
+  assert.deepEqual([most, soft], [hard, hard]);
+});
+
 test("--help names every suite", () => {
   const { status, stdout } = bench(["--help"]);
   assert.equal(status, 0);
@@ -72,6 +91,7 @@ test("--help names every suite", () => {
     "latency",
     "deassign",
     "kvm",
+    "run",
     "memory",
     "startup",
   ])

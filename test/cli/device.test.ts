@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { percentile } from "#src/cli/histogram.js";
-import { type DeviceJob, runDevice, type Signaller } from "#src/cli/run/device.js";
+import { runDevice, type Signaller } from "#src/cli/run/device.js";
 import { Ledger } from "#src/cli/run/ledger.js";
 import { Tally } from "#src/cli/run/tally.js";
 
@@ -10,10 +10,10 @@ import { Tally } from "#src/cli/run/tally.js";
  * @param deliver whether the nth signal (from 1) reaches the guest.
  */
 function loopback(
-  job: Omit<DeviceJob, "device">,
+  pace: Pick<Signaller, "burst" | "rate">,
   interrupts: number,
   until: number,
-  deliver = (_: number) => true,
+  deliver = (_: number, _ledger: Ledger) => true,
   idle = true,
 ) {
   const ledger = Ledger.create({ devices: 1, vcpus: 1, interrupts });
@@ -25,16 +25,17 @@ function loopback(
       interrupt,
       mailbox,
       vcpu: 0,
+      ...pace,
       signal() {
         sent += 1;
         if (sent >= until) ledger.stop();
-        if (deliver(sent)) ledger.deliver(interrupt, 0);
+        if (deliver(sent, ledger)) ledger.deliver(interrupt, 0);
       },
     }),
   );
   ledger.setIdle(0, idle);
   ledger.start();
-  runDevice(ledger, { ...job, device: 0 }, signallers);
+  runDevice(ledger, 0, signallers);
   tally.look();
   return { ledger, counts: tally.counts, sent };
 }
@@ -51,6 +52,43 @@ test("in lock-step every signal is one delivery", () => {
 test("signals of a burst may coalesce, but for the last one", () => {
   const { counts } = loopback({ burst: 4, rate: "max" }, 1, 400, (nth) => nth % 4 === 0);
   assert.deepEqual(counts, [{ signals: 400, delivered: 100, lost: 0 }]);
+});
+
+test("the guest is told of a long burst while it lasts, and of a short one not at all", () => {
+  for (const [burst, told] of [
+    [64, true],
+    [8, false],
+  ] as const) {
+    const seen = new Set<boolean>();
+    const { ledger, counts } = loopback({ burst, rate: "max" }, 1, 10 * burst, (nth, ledger) => {
+      // Before the last signal, whose handler ends the burst.
+      if (nth % burst !== 0) seen.add(ledger.isSending(0));
+      else assert.equal(ledger.isSending(0), false);
+      return true;
+    });
+    assert.deepEqual([...seen], [told]);
+    assert.equal(ledger.isSending(0), false);
+    assert.equal(counts[0]?.lost, 0);
+  }
+});
+
+test("a paced device sleeps until its next burst, and finds the guest's answer there", () => {
+  // Nobody rings this device: where it waited for that, each burst would take as long as its longest sleep.
+  const ledger = Ledger.create({ devices: 1, vcpus: 1, interrupts: 1 });
+  const mailbox = ledger.mailbox(0);
+  const late = { nth: 0 };
+  const signal = () => {
+    // What was noted of the last signal, it finds when this one is due.
+    Atomics.store(mailbox.words, mailbox.seen, Atomics.load(mailbox.words, mailbox.used));
+    late.nth += 1;
+    if (late.nth === 20) ledger.stop();
+  };
+  ledger.start();
+  const begin = performance.now();
+  runDevice(ledger, 0, [{ interrupt: 0, mailbox, vcpu: 0, burst: 1, rate: 1000, signal }]);
+  assert.equal(ledger.signals(0), 20);
+  assert.equal(ledger.lost(0), 0);
+  assert.ok(performance.now() - begin < 1500);
 });
 
 test("a last signal that never comes is one lost interrupt, and the device goes on", () => {
@@ -87,8 +125,8 @@ test("a device that is stopped before it was started does nothing", () => {
   ledger.stop();
   ledger.start();
   const signal = () => assert.fail("signalled");
-  runDevice(ledger, { device: 0, burst: 1, rate: "max" }, [
-    { interrupt: 0, mailbox: ledger.mailbox(0), vcpu: 0, signal },
+  runDevice(ledger, 0, [
+    { interrupt: 0, mailbox: ledger.mailbox(0), vcpu: 0, burst: 1, rate: "max", signal },
   ]);
   assert.equal(ledger.stopping, true);
 });

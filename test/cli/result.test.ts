@@ -6,7 +6,14 @@ import { result, SMALL } from "./sample.js";
 test("the JSON has exactly the fields that are promised, none ever missing", () => {
   const json = toJson(result(SMALL));
   assert.deepEqual(Object.keys(json), ["interrupts", "totals", "compare"]);
-  assert.deepEqual(Object.keys(json.totals), ["signals", "delivered", "coalesced", "lost", "seconds"]);
+  assert.deepEqual(Object.keys(json.totals), [
+    "signals",
+    "delivered",
+    "coalesced",
+    "lost",
+    "reroutes",
+    "seconds",
+  ]);
   assert.deepEqual(json.compare, { posted_ns: 1210, relayed_ns: 9800, postmessage_ns: 24_100 });
   const fields = "vm gsi vector eventfd path reason signals delivered coalesced lost p50_ns p99_ns".split(
     " ",

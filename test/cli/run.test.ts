@@ -22,7 +22,9 @@ test("--json prints one object with exactly the promised fields, and nothing els
   assert.equal(code, 0);
   const result = JSON.parse(out) as JsonResult;
   assert.deepEqual(Object.keys(result), ["interrupts", "totals", "compare"]);
-  assert.deepEqual(Object.keys(result.totals), ["signals", "delivered", "coalesced", "lost", "seconds"]);
+  assert.deepEqual(Object.keys(result.totals), [
+    ...["signals", "delivered", "coalesced", "lost", "reroutes", "seconds"],
+  ]);
   assert.deepEqual(Object.keys(result.compare), ["posted_ns", "relayed_ns", "postmessage_ns"]);
   const fields = "vm gsi vector eventfd path reason signals delivered coalesced lost p50_ns p99_ns".split(
     " ",

@@ -97,6 +97,7 @@ export function result(list: readonly Interrupt[]): RunResult {
         end: "producer",
         reason: one.reason,
       })),
+    reroutes: 0,
     seconds: 5.0034,
     compare: { posted: 1210.4, relayed: 9800, postMessage: 24_100 },
   };

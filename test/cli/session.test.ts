@@ -39,6 +39,9 @@ class Imitation implements Machine {
   oneSided() {
     return [];
   }
+  reroutes() {
+    return 3;
+  }
   async settle() {
     assert.ok(this.ledger.stopping, "settled before it was stopped");
     this.calls.push("settle");
@@ -76,6 +79,7 @@ test("a session lasts as long as it should, settles, compares, and counts everyt
   const [one] = result.interrupts;
   assert.ok(one !== undefined && one.signals > 0);
   assert.deepEqual({ delivered: one.delivered, lost: one.lost }, { delivered: one.signals, lost: 0 });
+  assert.equal(result.reroutes, 3);
   assert.deepEqual(result.compare, { posted: 1, relayed: 2, postMessage: 3 });
   assert.deepEqual(machine.calls, ["settle", "compare", "close"]);
   assert.deepEqual(

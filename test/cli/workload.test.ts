@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
+import { WorkloadError } from "#src/cli/file-schema.js";
 import { findJsonFault } from "#src/cli/json-fault.js";
-import { checkWorkload, WorkloadError } from "#src/cli/workload.js";
+import { checkWorkload, type WorkloadDevice } from "#src/cli/workload.js";
 import { DEFAULT_WORKLOAD, parseWorkload, readWorkload } from "#src/cli/workload-file.js";
 
 const VM = { name: "web", kind: "software", vcpus: 1 };
@@ -21,30 +22,45 @@ function problems(input: unknown): readonly string[] {
   assert.fail("the workload was taken");
 }
 
+function policies({ interrupts }: WorkloadDevice): string[] {
+  return interrupts.map((one) => one.bypass);
+}
+
 function withNic(changes: object): unknown {
   return { seconds: 1, vms: [VM], devices: [{ ...NIC, ...changes }] };
 }
 
 test("the default example is a workload on which every path is seen", () => {
-  const { vms, devices } = readWorkload(DEFAULT_WORKLOAD);
+  const workload = readWorkload(DEFAULT_WORKLOAD);
+  assert.ok("devices" in workload);
+  const { vms, devices } = workload;
   assert.deepEqual(vms.map((vm) => vm.kind).sort(), ["kvm", "software", "software"]);
   assert.deepEqual([...new Set(devices.map((device) => device.kind))].sort(), ["block", "nic"]);
   for (const kind of ["kvm", "software"]) {
     const names = vms.filter((vm) => vm.kind === kind).map((vm) => vm.name);
-    const policies = devices.filter((device) => names.includes(device.vm)).flatMap((device) => device.bypass);
-    assert.ok(policies.includes("off") && policies.includes("prefer"), `a ${kind} VM has both policies`);
+    const found = devices.filter((device) => names.includes(device.vm)).flatMap(policies);
+    assert.ok(found.includes("off") && found.includes("prefer"), `a ${kind} VM has both policies`);
   }
 });
 
-test("policies default to prefer and are overridden for single interrupts", () => {
+test("policies default to prefer, and policies and paces are overridden for single interrupts", () => {
   const input = withNic({ vectors: 4, overrides: [{ interrupts: [3, 1], bypass: "off" }] });
-  assert.deepEqual(checkWorkload(input, "w").devices[0]?.bypass, ["prefer", "off", "prefer", "off"]);
+  assert.deepEqual(checkWorkload(input, "w").devices.flatMap(policies), ["prefer", "off", "prefer", "off"]);
   const all = withNic({ bypass: "require", overrides: [{ interrupts: [0], bypass: "prefer" }] });
-  assert.deepEqual(checkWorkload(all, "w").devices[0]?.bypass, ["prefer", "require"]);
+  assert.deepEqual(checkWorkload(all, "w").devices.flatMap(policies), ["prefer", "require"]);
+  const paces = withNic({ overrides: [{ interrupts: [1], burst: 8, rate: 50 }] });
+  assert.deepEqual(checkWorkload(paces, "w").devices[0]?.interrupts, [
+    { burst: 1, rate: "max", bypass: "prefer" },
+    { burst: 8, rate: 50, bypass: "prefer" },
+  ]);
 });
 
 const REFUSED: readonly [what: string, input: unknown, problem: string][] = [
-  ["no object", 7, 'the file: found 7; allowed: an object with "seconds", "vms" and "devices"'],
+  [
+    "no object",
+    7,
+    'the file: found 7; allowed: an object with "seconds", "vms" and "devices", or with "storm"',
+  ],
   ["burst 0", withNic({ burst: 0 }), "devices[0].burst: found 0; allowed: a whole number from 1 to 4,096"],
   [
     "half a burst",
@@ -86,6 +102,11 @@ const REFUSED: readonly [what: string, input: unknown, problem: string][] = [
     "an override past the end",
     withNic({ overrides: [{ interrupts: [0, 2], bypass: "off" }] }),
     "devices[0].overrides[0].interrupts[1]: found 2; allowed: 0 to 1 (devices[0].vectors is 2)",
+  ],
+  [
+    "an override of nothing",
+    withNic({ overrides: [{ interrupts: [0] }] }),
+    'devices[0].overrides[0]: found {"interrupts":[0]}; allowed: an object with "interrupts" and at least one of "burst", "rate" and "bypass"',
   ],
   [
     "an interrupt overridden twice",
@@ -147,7 +168,7 @@ test("2,000 vectors fit where there are vCPUs for them", () => {
     { seconds: 1, vms: [{ ...VM, vcpus: 9 }], devices: [{ ...NIC, vectors: 2000 }] },
     "w",
   );
-  assert.equal(workload.devices[0]?.bypass.length, 2000);
+  assert.equal(workload.devices[0]?.interrupts.length, 2000);
 });
 
 test("a file that is not there, or a directory, is said to be that", () => {

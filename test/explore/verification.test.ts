@@ -8,7 +8,8 @@ const doc = readFileSync(new URL("../../../docs/verification.md", import.meta.ur
 const shipped = (await subjects([])).filter(({ twin }) => !twin);
 
 test("the scenarios that docs/verification.md names are there", () => {
-  const names = [...doc.matchAll(/`([a-z]+\/[a-zA-Z]+)`/g)].map(([, name]) => name!);
+  const named = [...doc.matchAll(/`([a-z-]+\/[a-zA-Z]+)`/g)].map(([, name]) => name!);
+  const names = named.filter((name) => !name.startsWith("irqbypass/")); // entry points
   assert.ok(names.length > 40);
   for (const name of new Set(names))
     assert.ok(

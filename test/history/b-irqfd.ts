@@ -7,6 +7,7 @@ import {
   Eventfd as E,
   Header,
   Producer as P,
+  Rec,
   Route,
   Routing,
   Thread,
@@ -46,6 +47,7 @@ export function assignWith(world: World, gsi: number, resolveGsi: () => number):
   assign(host, {
     ...{ vm: record, vmMutex: vmMutex(host, record), eventfd: eventfd.record, gsi },
     ...{ policy: "prefer", kind: 0, resample: 0, resolve: resolveGsi },
+    generation: host.words.get(record + Rec.generation),
   });
 }
 export type Resolve = (world: World, gsi: number) => number;

@@ -1,7 +1,7 @@
 /** A small host whose every access to shared memory can be counted, changed, or made the moment for something else. */
 import assert from "node:assert/strict";
 import { Eventfd, Host, type Kind, Producer, Vcpu, Vm, type Words } from "irqbypass";
-import { Header, Vcpu as V } from "#src/host/layout.js";
+import { Consumer, Header, Vcpu as V } from "#src/host/layout.js";
 import { SharedWords } from "#src/host/words.js";
 import { relayOne } from "#src/vm/relay.js";
 import { vmMutex } from "#src/vm/vm-mutex.js";
@@ -130,14 +130,16 @@ export class World {
   }
 
   /** What of this thread's the other one waits for: twins wait for less. */
-  readonly waitsFor = new Set(["host mutex", "VM mutex", "signals in flight"]);
+  readonly waitsFor = new Set(["host mutex", "VM mutex", "signals in flight", "deassign"]);
 
   /** Could the other thread run now without waiting for this one? */
   get free(): boolean {
-    const { mutex, thread, words } = this.host;
+    const { mutex, thread, words, pools } = this.host;
+    const irqfds = Array.from({ length: pools.consumer.used }, (_, slot) => pools.consumer.at(slot));
     const busy = {
       "host mutex": mutex.held(),
       "VM mutex": vmMutex(this.host, recordOf(this.vm)).held(),
+      deassign: irqfds.some((irqfd) => words.get(irqfd + Consumer.closing) === thread.record),
       "signals in flight": (words.load(thread.signalling) | words.load(thread.writing)) !== 0,
     };
     return !Object.entries(busy).some(([what, is]) => is && this.waitsFor.has(what));

@@ -138,6 +138,10 @@ class ThreadedMachine implements Machine {
     return oneSided(this.#host.interrupts(), names);
   }
 
+  reroutes(): number {
+    return this.#guests.reduce((sum, guest) => sum + guest.reroutes, 0);
+  }
+
   async settle(): Promise<void> {
     await Promise.all(this.#devices.map((thread) => thread.done));
     // In this order: what the relay has injected, the guests handle before they end.
@@ -163,17 +167,17 @@ class ThreadedMachine implements Machine {
     if (free) this.#host.dispose();
   }
 
-  #deviceData(device: number, { kind, burst, rate, interrupts }: PlannedDevice): DeviceThreadData {
+  #deviceData(device: number, { kind, interrupts }: PlannedDevice): DeviceThreadData {
     return {
       seat: this.#seat,
       ledger: this.ledger.handle,
       kind,
-      job: { device, burst, rate },
-      interrupts: interrupts.map(({ number }) => {
+      device,
+      interrupts: interrupts.map(({ number, burst, rate }) => {
         const { eventfd, resample, mailbox, vcpu } = this.#interrupts[number]!;
         const linux = eventfd instanceof LinuxEventfd;
         const level = resample === undefined ? {} : { resample: resample.handle };
-        return { interrupt: number, eventfd: eventfd.handle, linux, mailbox, vcpu, ...level };
+        return { interrupt: number, eventfd: eventfd.handle, linux, mailbox, vcpu, burst, rate, ...level };
       }),
     };
   }

@@ -28,7 +28,13 @@ async function measure(): Promise<Compare> {
     seconds: 1,
     vms: [{ name: "guest", kind: "software", vcpus: 1 }],
     devices: [
-      { name: "device", kind: "nic", vm: "guest", burst: 1, rate: "max", bypass: ["require", "off"] },
+      {
+        ...{ name: "device", kind: "nic", vm: "guest" },
+        interrupts: [
+          { bypass: "require", burst: 1, rate: "max" },
+          { bypass: "off", burst: 1, rate: "max" },
+        ],
+      },
     ],
   });
   const ledger = Ledger.create({ devices: 1, vcpus: 1, interrupts: 3 });

@@ -6,7 +6,7 @@ import { Eventfd } from "../../index.js";
 import { LinuxEventfd } from "../../linux/index.js";
 import type { WorkloadDevice } from "../workload.js";
 import { attachDevice } from "./attached-device.js";
-import { type DeviceJob, runDevice, type Signaller } from "./device.js";
+import { runDevice, type Signaller } from "./device.js";
 import { Ledger, type LedgerHandle } from "./ledger.js";
 import { join, type Seat } from "./seat.js";
 import type { Progress } from "./thread.js";
@@ -15,7 +15,8 @@ export interface DeviceThreadData {
   readonly seat: Seat;
   readonly ledger: LedgerHandle;
   readonly kind: WorkloadDevice["kind"];
-  readonly job: DeviceJob;
+  /** Its number in the ledger. */
+  readonly device: number;
   readonly interrupts: readonly DeviceInterrupt[];
 }
 
@@ -43,8 +44,8 @@ export function deviceThread(data: DeviceThreadData, alter = (signal: () => void
   const resample = first?.resample === undefined ? undefined : Eventfd.open(host, first.resample);
   const device = attachDevice(host, data.kind, eventfds, resample);
   const line = device.line === undefined ? {} : { line: device.line };
-  const signallers = data.interrupts.map(({ interrupt, mailbox, vcpu }, i): Signaller => {
-    return { interrupt, mailbox, vcpu, signal: alter(device.signals[i]!), ...line };
+  const signallers = data.interrupts.map(({ interrupt, mailbox, vcpu, burst, rate }, i): Signaller => {
+    return { interrupt, mailbox, vcpu, burst, rate, signal: alter(device.signals[i]!), ...line };
   });
   parentPort?.once("message", () => {
     device[Symbol.dispose]();
@@ -53,7 +54,7 @@ export function deviceThread(data: DeviceThreadData, alter = (signal: () => void
     host.dispose();
   });
   tell("ready");
-  runDevice(ledger, data.job, signallers);
+  runDevice(ledger, data.device, signallers);
   tell("done");
 }
 

@@ -1,9 +1,9 @@
 /**
  * A device of a run: it signals its interrupts in bursts and finds out which of them the guest never saw.
  *
- * Before each signal it publishes an index, as a virtqueue publishes its used index; the guest's handler notes
- * the index that it finds. A burst is over when the handler has noted the burst's last index. Signals of a burst
- * may coalesce; the last one may not go missing.
+ * Before the last signal of a burst it publishes an index, as a virtqueue publishes its used index; the guest's
+ * handler notes the index that it finds. A burst is over when the handler has noted it. Signals of a burst may
+ * coalesce; the last one may not go missing.
  */
 import { record } from "../histogram.js";
 import type { Line } from "./attached-device.js";
@@ -16,20 +16,18 @@ export interface Signaller {
   readonly mailbox: Mailbox;
   /** The software vCPU that takes it, by its number in the ledger; `null` for a vCPU that the ledger cannot see. */
   readonly vcpu: number | null;
+  /** Signals of one burst. */
+  readonly burst: number;
+  /** Signals per second, or as fast as the guest answers. */
+  readonly rate: number | "max";
   /** Sends one signal: what is being measured. */
   readonly signal: () => void;
   /** Level-triggered: the other half of the device. */
   readonly line?: Line;
 }
 
-export interface DeviceJob {
-  /** Its number in the ledger. */
-  readonly device: number;
-  readonly burst: number;
-  /** Signals per second of each interrupt, or as fast as the guest answers. */
-  readonly rate: number | "max";
-}
-
+/** A burst of so many is worth a word to the guest that more is to come. */
+const LONG_BURST = 64;
 /** A burst whose last index was not noted for this long is lost. */
 const LOST_AFTER_MS = 2000;
 /** How long to look for an answer before the thread sleeps. */
@@ -44,16 +42,22 @@ const LONGEST_SLEEP_MS = 100;
 const STOPPED_MS = 1000;
 /** Where the clock is not read anyway, one signal in this many is timed. */
 const SAMPLE_EVERY = 256;
+/** Where timing takes the core until the answer is there, one in this many. */
+const WATCH_EVERY = 16;
 
-/** Waits for the start, then works until the stop and until every open burst is over or lost. Blocks its thread. */
-export function runDevice(ledger: Ledger, job: DeviceJob, signallers: readonly Signaller[]): void {
+/**
+ * Waits for the start, then works until the stop and until every open burst is over or lost. Blocks its thread.
+ * @param number the device's number in the ledger.
+ */
+export function runDevice(ledger: Ledger, number: number, signallers: readonly Signaller[]): void {
   ledger.awaitStart();
-  const device = new Device(ledger, job, signallers);
+  const device = new Device(ledger, number, signallers);
   for (;;) {
     if (device.pass()) continue;
     if (ledger.stopping && device.open === 0) return;
     if (device.spin()) continue;
-    ledger.park(job.device, device.sleepTime(), () => device.pass());
+    if (device.awaitsGuest()) ledger.park(number, device.sleepTime(), () => device.pass());
+    else ledger.sleep(number, device.sleepTime(), () => ledger.stopping);
   }
 }
 
@@ -62,13 +66,15 @@ class Device {
   open = 0;
   /** One of them is timed, and only this thread can tell when it arrived. */
   watching = 0;
+  readonly number: number;
   readonly #ledger: Ledger;
   readonly #bursts: readonly Burst[];
   #lastPass = performance.now();
 
-  constructor(ledger: Ledger, job: DeviceJob, signallers: readonly Signaller[]) {
+  constructor(ledger: Ledger, number: number, signallers: readonly Signaller[]) {
     this.#ledger = ledger;
-    this.#bursts = signallers.map((own, i) => new Burst(this, ledger, job, own, i / signallers.length));
+    this.number = number;
+    this.#bursts = signallers.map((own, i) => new Burst(this, ledger, own, i / signallers.length));
   }
 
   /** Ends bursts that are over and begins those that are due. Whether there were any. */
@@ -83,12 +89,19 @@ class Device {
     return moved;
   }
 
-  /** Looks for an answer for a moment; whether there was one. */
+  /** Looks for an answer for a moment, where somebody waits for it; whether there was one. */
   spin(): boolean {
-    if (this.open === 0) return false;
+    if (this.watching === 0 && !this.awaitsGuest()) return false;
     const limit = performance.now() + (this.watching > 0 ? WATCH_MS : SPIN_MS);
     while (performance.now() < limit) if (this.pass()) return true;
     return false;
+  }
+
+  /** Does it go on as soon as the guest has noted an index? Otherwise it has time until the next burst is due. */
+  awaitsGuest(): boolean {
+    const now = performance.now();
+    const stopping = this.#ledger.stopping;
+    return this.#bursts.some((burst) => burst.awaitsGuest(now, stopping));
   }
 
   /** Milliseconds until a burst needs the thread again, should nobody ring before. */
@@ -105,7 +118,6 @@ class Burst {
   readonly #device: Device;
   readonly #ledger: Ledger;
   readonly #own: Signaller;
-  readonly #size: number;
   /** 0: the next burst begins when this one is over. */
   readonly #periodMs: number;
   readonly #histogram: Int32Array;
@@ -118,12 +130,11 @@ class Burst {
   #sentAt: bigint | undefined;
 
   /** @param phase where in its period the first burst begins, 0 to 1: interrupts of one rate do not come at once. */
-  constructor(device: Device, ledger: Ledger, job: DeviceJob, own: Signaller, phase: number) {
+  constructor(device: Device, ledger: Ledger, own: Signaller, phase: number) {
     this.#device = device;
     this.#ledger = ledger;
     this.#own = own;
-    this.#size = job.burst;
-    this.#periodMs = job.rate === "max" ? 0 : (1000 * job.burst) / job.rate;
+    this.#periodMs = own.rate === "max" ? 0 : (1000 * own.burst) / own.rate;
     this.#due = performance.now() + phase * this.#periodMs;
     this.#histogram = ledger.histogram(own.interrupt);
   }
@@ -152,10 +163,19 @@ class Burst {
     this.#openedAt += ms;
   }
 
+  /** Is it open, and somebody waits for its end: the next burst, the line that it holds, or who stops the run? */
+  awaitsGuest(now: number, stopping: boolean): boolean {
+    return this.#open && (stopping || now >= this.#due || this.#own.line !== undefined);
+  }
+
   /** When this interrupt needs its thread again, should nobody ring before. */
   nextLook(now: number): number {
     if (!this.#open) return this.#due;
-    return this.#watched || this.#own.line !== undefined ? now + POLL_MS : this.#openedAt + LOST_AFTER_MS;
+    const lost = this.#openedAt + LOST_AFTER_MS;
+    const timed = this.#watched && this.#sentAt !== undefined;
+    if (this.#own.line !== undefined || timed) return now + POLL_MS;
+    if (now < this.#due) return Math.min(this.#due, lost);
+    return this.#watched ? now + POLL_MS : lost;
   }
 
   /** The guest can neither ring nor note the time. */
@@ -164,26 +184,30 @@ class Burst {
   }
 
   #begin(now: number): void {
-    const { interrupt, mailbox, signal } = this.#own;
+    const { interrupt, mailbox, burst, signal } = this.#own;
     // A device that fell behind by more than a second does not make up for it.
     if (this.#periodMs > 0) this.#due = Math.max(this.#due, now - 1000) + this.#periodMs;
     this.#sentAt = this.#wantsSample() ? this.#ask() : undefined;
     this.#open = true;
     this.#openedAt = now;
     this.#device.open += 1;
-    for (let i = 0; i < this.#size; i++) {
-      this.#index = (this.#index + 1) | 0;
-      Atomics.store(mailbox.words, mailbox.used, this.#index);
-      signal();
-    }
-    this.#ledger.countSignals(interrupt, this.#size);
-    this.#unsampled += this.#size;
+    // Once a burst: the guest's handler reads that cache line, and would wait for it at every signal.
+    const long = burst >= LONG_BURST;
+    if (long) this.#ledger.setSending(this.#device.number, true);
+    for (let i = 1; i < burst; i++) signal();
+    if (long) this.#ledger.setSending(this.#device.number, false);
+    this.#index = (this.#index + 1) | 0;
+    Atomics.store(mailbox.words, mailbox.used, this.#index);
+    signal();
+    this.#ledger.countSignals(interrupt, burst);
+    this.#unsampled += burst;
   }
 
   /** Timed are interrupts of an idle guest; the others would show how long the queue is. */
   #wantsSample(): boolean {
     // A paced device reads the clock for its pace; one at full speed would be slowed down.
-    if (this.#periodMs === 0 && this.#unsampled < SAMPLE_EVERY) return false;
+    const every = this.#periodMs === 0 ? SAMPLE_EVERY : this.#watched ? WATCH_EVERY : 1;
+    if (this.#unsampled < every) return false;
     return this.#own.vcpu === null ? this.#device.open === 0 : this.#ledger.vcpuIdle(this.#own.vcpu);
   }
 

@@ -19,6 +19,8 @@ export interface GuestInterrupt {
 
 export interface Guest {
   readonly interrupts: readonly GuestInterrupt[];
+  /** Routing updates so far that moved its interrupts to another vCPU. */
+  readonly reroutes: number;
   /** Resolves when the vCPUs run. */
   readonly ready: Promise<unknown>;
   /** Rejects when a vCPU fails; resolves when all have ended. */

@@ -14,6 +14,7 @@ const LOOK_MS = 1;
 
 export class KvmGuest implements Guest {
   readonly interrupts: readonly GuestInterrupt[];
+  readonly reroutes = 0;
   readonly ready: Promise<unknown>;
   readonly ended: Promise<unknown>;
   readonly #vm: KvmVm;

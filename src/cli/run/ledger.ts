@@ -9,8 +9,9 @@
  * | run            | STATE     | main           | devices | 0: wait, 1: run, 2: begin no further burst        |
  * | device d       | DOOR      | guest, main    | device  | rung after an index was noted; the device waits   |
  * |                | PARKED    | device         | guest   | 1: ring the door                                  |
+ * |                | SENDING   | device         | guest   | 1: in the middle of a long burst                  |
  * | vCPU c         | IDLE      | guest          | device  | 1: waiting, or about to, with nothing in hand     |
- * | interrupt i    | USED      | device         | guest   | index of the last signal, published before it     |
+ * | interrupt i    | USED      | device         | guest   | index of a burst, published before its last signal|
  * |                | SIGNALS   | device         | main    | signals sent                                      |
  * |                | LOST      | device         | main    | bursts whose last index was never noted           |
  * |                | SAMPLE    | both           | both    | 1: the next handler run notes when it ran         |
@@ -29,6 +30,7 @@ const STOPPING = 2;
 const RUN_WORDS = LINE;
 const DOOR = 0;
 const PARKED = LINE;
+const SENDING = LINE + 1;
 const DEVICE_WORDS = 2 * LINE;
 const IDLE = 0;
 const VCPU_WORDS = LINE;
@@ -153,6 +155,18 @@ export class Ledger {
     Atomics.store(this.#words, base + PARKED, 0);
   }
 
+  /** Waits for the time to pass, or for {@link stop}; the guest rings nobody. Arguments as of {@link park}. Blocks. */
+  sleep(device: number, timeoutMs: number, ready: () => boolean): void {
+    const door = this.#device(device) + DOOR;
+    const seen = Atomics.load(this.#words, door);
+    if (!ready()) Atomics.wait(this.#words, door, seen, timeoutMs);
+  }
+
+  /** Says that many signals are on their way, or that the last of them was sent. */
+  setSending(device: number, sending: boolean): void {
+    Atomics.store(this.#words, this.#device(device) + SENDING, sending ? 1 : 0);
+  }
+
   vcpuIdle(vcpu: number): boolean {
     return Atomics.load(this.#words, this.#vcpu(vcpu) + IDLE) === 1;
   }
@@ -161,6 +175,11 @@ export class Ledger {
 
   setIdle(vcpu: number, idle: boolean): void {
     Atomics.store(this.#words, this.#vcpu(vcpu) + IDLE, idle ? 1 : 0);
+  }
+
+  /** Is this device in the middle of a long burst? */
+  isSending(device: number): boolean {
+    return Atomics.load(this.#words, this.#device(device) + SENDING) === 1;
   }
 
   /** The guest's handler of one interrupt. Call it after the vCPU acknowledged the vector. */

@@ -29,6 +29,8 @@ export interface Machine {
   wiring(): Wiring[];
   /** The eventfds that have only one end now. */
   oneSided(): OneSided[];
+  /** Routing updates so far that moved interrupts to another vCPU. */
+  reroutes(): number;
   /** Resolves when the devices have ended their bursts and the guests have taken what was pending. */
   settle(): Promise<void>;
   /** Measures one interrupt each way, on the same host, when nothing else runs. */

@@ -2,12 +2,12 @@
  * A workload as numbers: which GSI, vCPU and vector each interrupt gets, and its number in the ledger.
  */
 import {
-  type BypassPolicy,
   FIRST_GSI,
   FIRST_LINE,
   FIRST_VECTOR,
   type Workload,
   type WorkloadDevice,
+  type WorkloadInterrupt,
   type WorkloadVm,
 } from "../workload.js";
 
@@ -30,7 +30,7 @@ export interface PlannedDevice extends WorkloadDevice {
   readonly interrupts: readonly PlannedInterrupt[];
 }
 
-export interface PlannedInterrupt {
+export interface PlannedInterrupt extends WorkloadInterrupt {
   /** Its number in the ledger. */
   readonly number: number;
   readonly vm: string;
@@ -43,7 +43,6 @@ export interface PlannedInterrupt {
   /** Index of the vCPU in its VM. */
   readonly vcpu: number;
   readonly vector: number;
-  readonly bypass: BypassPolicy;
   /** Its GSI is a pin of the I/O APIC, with a line that stays up until the guest's EOI. */
   readonly level: boolean;
 }
@@ -70,9 +69,9 @@ export function planRun(workload: Workload): Plan {
     const vm = workload.vms.find(({ name }) => name === device.vm);
     if (vm === undefined) return [];
     const level = device.kind === "intx";
-    const own = device.bypass.map((bypass, index) => ({
-      ...{ number: interrupts.length + index, vm: vm.name, device: device.name, deviceNumber, index, bypass },
-      ...{ level, ...next(vm, level) },
+    const own = device.interrupts.map((wanted, index) => ({
+      ...{ number: interrupts.length + index, vm: vm.name, device: device.name, deviceNumber, index },
+      ...{ ...wanted, level, ...next(vm, level) },
     }));
     interrupts.push(...own);
     return [{ ...device, interrupts: own }];

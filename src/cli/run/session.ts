@@ -42,12 +42,12 @@ export async function session(
   await Promise.race([machine.settle(), failed]);
   observer.look();
   const interrupts = observer.interrupts();
-  const oneSided = machine.oneSided();
-  if (stop.aborted) return { interrupts, oneSided, seconds: ran, compare: NOT_COMPARED };
+  const counted = { interrupts, oneSided: machine.oneSided(), reroutes: machine.reroutes(), seconds: ran };
+  if (stop.aborted) return { ...counted, compare: NOT_COMPARED };
   observer.ending = "comparing the ways of one interrupt";
   observer.look();
   const compare = await Promise.race([machine.compare(stop), failed]);
-  return { interrupts, oneSided, seconds: ran, compare };
+  return { ...counted, compare };
 }
 
 /** Reads the ledger and tells the view. */

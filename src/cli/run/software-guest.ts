@@ -70,6 +70,10 @@ export class SoftwareGuest implements Guest {
     this.ended.catch(() => {});
   }
 
+  get reroutes(): number {
+    return this.#turns;
+  }
+
   /** Routes every MSI to its vCPU of the moment, and every line to its pin. */
   #route(): void {
     const { interrupts, vcpus } = this.#plan;

@@ -1,5 +1,5 @@
+import { sizeOf } from "../../host/header.js";
 import { Header, LAYOUT_VERSION, MAGIC, POOLS, Thread, ThreadState, WAITED } from "../../host/layout.js";
-import { sizeOf } from "../../host/memory.js";
 import { strayInHeader } from "./fields.js";
 import type { View } from "./view.js";
 

@@ -1,6 +1,6 @@
-import { record } from "#src/cli/histogram.js";
-import { Header } from "#src/host/layout.js";
-import { SharedWords } from "#src/host/words.js";
+import { Header } from "../host/layout.js";
+import { SharedWords } from "../host/words.js";
+import { record } from "./histogram.js";
 
 /** The words of a host that also notes how long the calling thread waits for the host mutex. */
 export class LockWatch extends SharedWords {

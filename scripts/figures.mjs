@@ -1,0 +1,80 @@
+// Holds the figures in the documents, and the charts, to the run that is kept in bench/recorded.json.
+//   node scripts/figures.mjs            says what differs; exit code 1 then
+//   node scripts/figures.mjs --write    writes the tables, figures and charts from the record
+//   node scripts/figures.mjs --record   measures first: a full run into the record, then --write
+// The markers are described in bench/harness/figures.ts.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const RECORD = `${root}bench/recorded.json`;
+const DOCUMENTS = ["README.md", "docs/performance.md"];
+const CHARTS = "docs/charts";
+
+const args = process.argv.slice(2);
+const unknown = args.filter((arg) => arg !== "--write" && arg !== "--record");
+if (unknown.length > 0) {
+  console.error(`figures: there is no option ${unknown.join(" ")}; allowed: --write, --record`);
+  process.exit(2);
+}
+if (args.includes("--record")) record();
+const write = args.length > 0;
+
+const { fill } = await import(new URL("../build/bench/harness/figures.js", import.meta.url));
+const { charts } = await import(new URL("../build/bench/charts/charts.js", import.meta.url));
+const report = JSON.parse(readFileSync(RECORD, "utf8"));
+
+const wanted = new Map();
+for (const path of DOCUMENTS) {
+  try {
+    wanted.set(path, fill(readFileSync(root + path, "utf8"), report));
+  } catch (error) {
+    console.error(`figures: ${path}: ${error.message}`);
+    process.exit(1);
+  }
+}
+for (const [name, svg] of Object.entries(charts(report))) wanted.set(`${CHARTS}/${name}.svg`, `${svg}\n`);
+
+let differing = 0;
+mkdirSync(root + CHARTS, { recursive: true });
+const left = readdirSync(root + CHARTS).filter((name) => !wanted.has(`${CHARTS}/${name}`));
+for (const name of left) {
+  differing += 1;
+  if (write) rmSync(`${root}${CHARTS}/${name}`);
+  else console.error(`figures: ${CHARTS}/${name} is of no chart any more`);
+}
+for (const [path, text] of wanted) {
+  const found = existsSync(root + path) ? readFileSync(root + path, "utf8") : "";
+  if (found === text) continue;
+  differing += 1;
+  if (write) writeFileSync(root + path, text);
+  else console.error(`figures: ${path}${firstDifference(found, text)}`);
+}
+console.log(`figures: ${wanted.size} files, ${differing} ${write ? "written" : "differ from the record"}`);
+if (differing > 0 && !write) {
+  console.error("figures: npm run figures writes them");
+  process.exit(1);
+}
+
+/** Takes a full run; the old record stays where it fails. */
+function record() {
+  const bench = fileURLToPath(new URL("../build/bench/main.js", import.meta.url));
+  const { status, stdout } = spawnSync(process.execPath, [bench, "--json"], {
+    stdio: ["ignore", "pipe", "inherit"],
+    encoding: "utf8",
+    maxBuffer: 2 ** 28,
+  });
+  if (status !== 0) process.exit(status ?? 1);
+  const { targets, ...report } = JSON.parse(stdout);
+  // Lists of numbers on one line: a latency distribution has hundreds of pairs.
+  const flat = (text) => text.replace(/\[[-\d.,\se+[\]]+\]/g, (list) => list.replace(/\s+/g, ""));
+  writeFileSync(RECORD, `${flat(JSON.stringify(report, null, 1))}\n`);
+}
+
+function firstDifference(found, wanted) {
+  const [have, want] = [found.split("\n"), wanted.split("\n")];
+  const at = want.findIndex((line, i) => line !== have[i]);
+  if (at < 0) return ": has more lines than it should";
+  return `:${at + 1}: found ${JSON.stringify(have[at] ?? "nothing")}; the record has ${JSON.stringify(want[at])}`;
+}

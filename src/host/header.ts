@@ -1,0 +1,247 @@
+/**
+ * The header of a host: its capacities, its kinds, its size. Written once by whoever creates the host, and looked at by
+ * whoever attaches.
+ */
+import { checkObject, show } from "./argument.js";
+import { IrqBypassError } from "./errors.js";
+import {
+  DEFAULT_ROUTES,
+  Header,
+  LAYOUT_VERSION,
+  LINE,
+  MAGIC,
+  POOLS,
+  type PoolName,
+  Root,
+  Thread,
+  ThreadState,
+} from "./layout.js";
+import { PendingIrqfds } from "./pending.js";
+import { POOL_STATE_WORDS } from "./pool.js";
+import type { Words } from "./words.js";
+
+/**
+ * How many records of each kind a host has room for. A reference is a thread's handle to an eventfd, or its wait; where only
+ * `eventfd` is given there are two for each.
+ */
+export type Capacity = Readonly<Record<Exclude<PoolName, "node">, number>>;
+
+const DEFAULT_CAPACITY: Capacity = {
+  thread: 128,
+  eventfd: 65536,
+  producer: 65536,
+  consumer: 65536,
+  vm: 1024,
+  vcpu: 4096,
+  route: 65536,
+  routing: 2048,
+  injection: 65536,
+  reference: 131072,
+};
+
+const BYTES = 4;
+
+/** Fills in what was not asked for. Throws EINVAL for what no host can have. */
+export function checkCapacity(wanted: Partial<Capacity> = {}): Capacity {
+  checkObject(wanted, "a capacity such as { eventfd: 100 }, or none");
+  for (const [name, value] of Object.entries(wanted)) {
+    if (!Object.hasOwn(DEFAULT_CAPACITY, name)) {
+      throw new IrqBypassError(
+        "EINVAL",
+        `capacity.${name} is not known: use ${Object.keys(DEFAULT_CAPACITY).join(", ")}`,
+      );
+    }
+    if (!Number.isSafeInteger(value) || value < 1 || value >= 2 ** 21) {
+      throw new IrqBypassError(
+        "EINVAL",
+        `capacity.${name} is ${show(value)}: give a whole number from 1 to 2097151`,
+      );
+    }
+  }
+  const { eventfd = DEFAULT_CAPACITY.eventfd } = wanted;
+  return { ...DEFAULT_CAPACITY, reference: Math.min(2 * eventfd, 2 ** 21 - 1), ...wanted };
+}
+
+/** The nodes that three xarrays over dense indexes can need, with slack for eventfd-ids that are not dense. */
+function nodeCapacity(capacity: Capacity): number {
+  return Math.ceil((capacity.producer + capacity.consumer) / 32) + Math.ceil(capacity.eventfd / 32) + 64;
+}
+
+/** What a pool has room for: what was asked for, and what the host itself takes. */
+function capacityOf(capacity: Capacity, pool: PoolName): number {
+  if (pool === "node") return nodeCapacity(capacity);
+  if (pool === "route") return capacity.route + DEFAULT_ROUTES;
+  if (pool === "routing") return capacity.routing + 1;
+  return capacity[pool];
+}
+
+/** Words, up to the next line. */
+export const lines = (words: number) => Math.ceil(words / LINE) * LINE;
+
+/** Words of a host whose pools have room for so many records. */
+export function sizeOf(capacity: (pool: PoolName) => number): number {
+  let words: number = Header.words;
+  for (const { name, words: stride } of POOLS) words += lines(capacity(name) * stride);
+  return words + lines(PendingIrqfds.words(capacity("consumer")));
+}
+
+/** Words of a host of this capacity. Throws EINVAL where it would not fit. */
+export function hostWords(capacity: Capacity): number {
+  const words = sizeOf((pool) => capacityOf(capacity, pool));
+  if (words >= 2 ** 30) {
+    throw new IrqBypassError(
+      "EINVAL",
+      `this capacity takes ${words * BYTES} bytes: a host has at most 4 GiB`,
+    );
+  }
+  return words;
+}
+
+/** Levels of an xarray over indexes of 32 bits. */
+const MAX_LEVELS = 6;
+const MAX_KINDS = Header.kinds - Header.relays;
+
+/** The names as the header keeps them. Throws where a thread that attaches could not tell them apart. */
+export function joinNames(kinds: readonly string[]): string {
+  if (kinds.length > MAX_KINDS) {
+    throw new IrqBypassError("E2BIG", `a host has at most ${MAX_KINDS} kinds, its own included`);
+  }
+  for (const name of kinds) {
+    if (typeof name === "string" && /^[^\n]+$/.test(name) && kinds.indexOf(name) === kinds.lastIndexOf(name))
+      continue;
+    throw new IrqBypassError(
+      "EINVAL",
+      `kind ${typeof name === "string" ? JSON.stringify(name) : show(name)}: give each kind a name of its own, in one line`,
+    );
+  }
+  const names = kinds.join("\n");
+  if (names.length > Header.kindsEnd - Header.kinds - 1) {
+    throw new IrqBypassError(
+      "E2BIG",
+      `the names of the kinds take ${names.length} characters: use shorter names`,
+    );
+  }
+  return names;
+}
+
+/** Writes the header of a new host. Throws EEXIST where there is one. */
+export function writeHeader(words: Words, capacity: Capacity, names: string): void {
+  if (words.load(Header.magic) === MAGIC) {
+    throw new IrqBypassError(
+      "EEXIST",
+      "there is a host at this place already: attach to it, or clear the memory first",
+    );
+  }
+  POOLS.forEach(({ name }, index) => {
+    words.set(Header.capacities + index, capacityOf(capacity, name));
+  });
+  words.set(Header.kinds, names.length);
+  for (let i = 0; i < names.length; i++) words.set(Header.kinds + 1 + i, names.charCodeAt(i));
+  words.set(Header.size, hostWords(capacity));
+  words.set(Header.version, LAYOUT_VERSION);
+  words.set(Header.id, Math.floor(Math.random() * 2 ** 31));
+  words.store(Header.bypass, 1);
+  words.store(Header.magic, MAGIC); // last: whoever sees the magic sees the whole header
+}
+
+/** Size in words of the host at this place; throws what is wrong with it otherwise. */
+export function readSize(buffer: SharedArrayBuffer, byteOffset: number): number {
+  const inside = Number.isSafeInteger(byteOffset) && byteOffset >= 0 && byteOffset % (LINE * BYTES) === 0;
+  const room = inside ? (buffer.byteLength - byteOffset) / BYTES : 0;
+  if (room < Header.words)
+    throw new IrqBypassError("EINVAL", `there is no host at byteOffset ${show(byteOffset)} of this memory`);
+  const header = new Int32Array(buffer, byteOffset, Header.words);
+  if (Atomics.load(header, Header.magic) !== MAGIC) {
+    throw new IrqBypassError(
+      "EINVAL",
+      `the memory at byteOffset ${byteOffset} is not a host: pass the handle of one`,
+    );
+  }
+  const version = header[Header.version]!;
+  if (version !== LAYOUT_VERSION) {
+    throw new IrqBypassError(
+      "EINVAL",
+      `this host has layout version ${version}, this library knows ${LAYOUT_VERSION}: use the same version in every thread`,
+    );
+  }
+  const size = header[Header.size]!;
+  if (size < Header.words || size > room) {
+    throw new IrqBypassError(
+      "EINVAL",
+      `this host says it has ${size} words, its memory has ${room}: it is damaged`,
+    );
+  }
+  return size;
+}
+
+/**
+ * Refuses a header with a word that no host's can have: what is built on it would look for records where there are none, or
+ * wait for a thread that is none. Of a word that others may be changing it asks no more than a range.
+ */
+export function checkHeader(words: Words, size: number): void {
+  const require = (holds: boolean, what: string) => {
+    if (!holds) throw new IrqBypassError("EINVAL", `the header of this host says ${what}: it is damaged`);
+  };
+  const capacity = (index: number) => words.get(Header.capacities + index);
+  let base: number = Header.words;
+  const isRecord = (reference: number, stride: number, count: number) =>
+    reference === 0 ||
+    (reference >= base && reference < base + stride * count && (reference - base) % stride === 0);
+  POOLS.forEach(({ name, words: stride }, index) => {
+    const count = capacity(index);
+    require(count >= 1 && count < 2 ** 21, `that there is room for ${count} of ${name}`);
+    const [free, used, live] = [0, 1, 2].map((word) =>
+      words.get(Header.pools + index * POOL_STATE_WORDS + word),
+    );
+    require(used! >= 0 &&
+      used! <= count &&
+      live! >= 0 &&
+      live! <= count, `that ${live} of ${used} ${name} records live`);
+    require(isRecord(free!, stride, count), `that a free ${name} record is at word ${free}`);
+    if (name === "node") {
+      for (const root of [Header.producers, Header.consumers, Header.linuxEventfds]) {
+        const [node, levels] = [words.get(root + Root.node), words.get(root + Root.levels)];
+        require(levels >= 0 &&
+          levels <= MAX_LEVELS &&
+          isRecord(node, stride, count), `that an index starts at word ${node}`);
+      }
+    }
+    base += lines(stride * count);
+  });
+  const own = sizeOf((pool) => capacity(POOLS.findIndex(({ name }) => name === pool)));
+  require(own === size, `that its records take ${own} words, and has ${size}`);
+  const length = words.get(Header.kinds);
+  require(length >= 1 &&
+    length < Header.kindsEnd - Header.kinds, `that the names of its kinds take ${length} words`);
+  const threads = words.load(Header.threads);
+  require(threads >= 0 && threads <= capacity(0), `that ${threads} threads have attached`);
+  const held = words.load(Header.mutex);
+  const owner = held >>> 1;
+  require(held !== 1, "that nobody holds its mutex, and somebody waits for it");
+  const slot = (owner - 1) % capacity(0);
+  const state = owner === 0 ? 1 : words.load(Header.words + slot * POOLS[0].words + Thread.state);
+  require(state !== ThreadState.free ||
+    words.load(Header.mutex) !== held, `that thread ${slot}, which is not there, holds its mutex`);
+}
+
+/** Refuses a thread that lacks one of the host's kinds: it could not run the callbacks of that kind. */
+export function checkKinds(words: Words, mine: readonly string[]): void {
+  const length = words.get(Header.kinds);
+  let names = "";
+  for (let i = 0; i < length; i++) names += String.fromCharCode(words.get(Header.kinds + 1 + i));
+  const wanted = names.split("\n");
+  const missing = wanted.filter((name) => !mine.includes(name));
+  const extra = mine.filter((name) => !wanted.includes(name));
+  if (missing.length > 0) {
+    throw new IrqBypassError(
+      "EINVAL",
+      `this host was created with kinds that this thread lacks: pass ${missing.join(", ")} to Host.attach`,
+    );
+  }
+  if (extra.length > 0 || wanted.some((name, index) => mine[index] !== name)) {
+    throw new IrqBypassError(
+      "EINVAL",
+      `the kinds of a host are fixed when it is created: pass exactly ${wanted.join(", ")} in this order to Host.attach`,
+    );
+  }
+}
