@@ -254,4 +254,16 @@ describe("the compiled registration", () => {
     assert.throws(() => manager.registerConsumer(consumer!, eventfd!), /memory access out of bounds/);
     assert.equal(mutex.owner, 0);
   });
+
+  it("takes no mutex in a thread that has left the host", () => {
+    const host = smallHost();
+    const other = Host.attach(host.handle);
+    const [eventfd, consumer] = host.mutex.guard(() => [
+      host.pools.eventfd.allocate(),
+      host.pools.consumer.allocate(),
+    ]);
+    other.dispose();
+    assert.throws(() => other.manager.registerConsumer(consumer!, eventfd!), { code: "EBADF" });
+    assert.equal(host.mutex.owner, 0);
+  });
 });
