@@ -1,13 +1,14 @@
 /** The thread beside a contestant: the other end of what is measured, in one of several roles. */
+
 import { parentPort, workerData } from "node:worker_threads";
 import { Eventfd, Host, type HostHandle, Producer, Vcpu } from "irqbypass";
 import { LinuxEventfd, linux } from "irqbypass/linux";
-import { LockWatch } from "#src/cli/lock-watch.js";
 import { BaselineManager, type Registry } from "../baselines/manager.js";
 import type { VcpuData } from "../harness/machines.js";
 import { Mode, type PeerData, stampOf, Word } from "../harness/peer.js";
 import { loadRingBuffer } from "../harness/ring-buffer.js";
 import { Result, type StormData } from "../suites/storm.js";
+import { LockWaits } from "./lock-waits.js";
 
 const { role, words, data } = workerData as PeerData;
 const port = parentPort!;
@@ -133,16 +134,11 @@ const roles = {
   storm() {
     const { host: handle, heads, consumers, eventfds, result } = data as StormData;
     const waits = result.subarray(Result.histogram);
-    let watch: LockWatch | undefined;
-    const host = Host.attach(handle as HostHandle, {
-      words: (buffer, byteOffset, length) => {
-        watch = new LockWatch(buffer, byteOffset, length, waits);
-        return watch;
-      },
-    });
+    const host = Host.attach(handle as HostHandle);
+    const watch = new LockWaits(host, waits);
     const manager: Registry = heads === 0 ? host.manager : BaselineManager.onLists(host, heads);
     whenever(() => {
-      watch!.reset();
+      watch.reset();
       let operations = 0;
       while (busy()) {
         for (let i = 0; i < consumers.length && busy(); i++) {
@@ -151,9 +147,9 @@ const roles = {
           operations += 1;
         }
       }
-      const { taken, contended, parks, waitedNs, longestNs } = watch!;
+      const { contended, parks, waitedNs, longestNs } = watch;
       result[Result.operations] = operations;
-      result[Result.taken] = taken;
+      result[Result.taken] = 2 * operations; // once for each of the two calls
       result[Result.contended] = contended;
       result[Result.parks] = parks;
       result[Result.waitedUs] = waitedNs / 1000;
