@@ -36,7 +36,8 @@ export async function stress({ rounds, deaths, seed, real }: Stress): Promise<Su
   const kinds = real ? [linux()] : [];
   const host = Host.create({ kinds, capacity: { ...SMALL, eventfd: 256, reference: 512 } });
   const vm = new Vm(host, { vcpus: 3 });
-  vm.setGsiRouting([{ gsi: 10, msi: { vcpu: 2, vector: 0x41 } }]);
+  const route = () => vm.setGsiRouting([{ gsi: 10, msi: { vcpu: 2, vector: 0x41 } }]);
+  route();
   const eventfd = Eventfd.create(host);
   vm.irqfd(eventfd, 10);
   const others = [Eventfd.create(host), Eventfd.create(host, { semaphore: true })];
@@ -70,6 +71,7 @@ export async function stress({ rounds, deaths, seed, real }: Stress): Promise<Su
       });
       await Promise.race([failed, Promise.all(victims)]);
       await rest(words, failed);
+      route(); // the victims have routes of their own
       const { findings } = host.audit();
       assert.deepEqual(findings, [], `after round ${round}`);
       const now = liveRecords(host);

@@ -482,6 +482,7 @@ export const irqfdProofs: readonly Proof[] = [
     },
     (play) => {
       const host = smallHost({ capacity: { vcpu: 2 } });
+      host.words.store(Header.relays, 3); // no relay thread is to start on what the twin writes to
       new Vm(host).dispose(); // the first one makes the routes that all start with
       const before = liveRecords(host);
       play(host);
