@@ -1,3 +1,4 @@
+import { show } from "./argument.js";
 import { IrqBypassError } from "./errors.js";
 import { MODULE } from "./module.js";
 import { instantiate, type WasmMemory } from "./wasm.js";
@@ -47,7 +48,7 @@ export function compiledFor(
   watched: boolean,
 ): Compiled | undefined {
   if (wanted !== undefined && wanted !== "wasm" && wanted !== "typescript")
-    throw new IrqBypassError("EINVAL", `fastPath is ${String(wanted)}: use "wasm" or "typescript"`);
+    throw new IrqBypassError("EINVAL", `fastPath is ${show(wanted)}: use "wasm" or "typescript"`);
   if (wanted === "wasm" && watched)
     throw new IrqBypassError(
       "EINVAL",

@@ -152,6 +152,9 @@ async function bounded(result: unknown): Promise<unknown> {
 function faultOf(error: unknown): string | undefined {
   if (error instanceof FromCallback) return undefined;
   if (error instanceof DOMException && error.name === "AbortError") return undefined; // the caller's own signal
+  // A class for a callback is a function that throws when it is called: the caller's own, as any callback's error.
+  if (error instanceof TypeError && /^Class constructor \w+ cannot be invoked/.test(error.message))
+    return undefined;
   if (!(error instanceof IrqBypassError))
     return error instanceof Error ? (error.stack ?? error.message) : show(error);
   return error.code in ERRNO ? undefined : `${error.code} is no code`;
