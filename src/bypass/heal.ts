@@ -5,7 +5,7 @@
  * registered under or keeps alive), and all else (free records, both indexes, the counts) follows from those, so it is
  * made anew. O(records used); nobody else can get in meanwhile.
  */
-import { recount, releaseUnused } from "../eventfd/reference.js";
+import { holdContext, recount, releaseUnused } from "../eventfd/reference.js";
 import {
   Consumer,
   Eventfd,
@@ -86,7 +86,7 @@ function recountContexts(host: BypassHost, dead: number): void {
   const { words, pools } = host;
   recount(host, (name) => liveRecords(pools[name]));
   const hold = (eventfd: number) => {
-    if (eventfd !== 0) words.set(eventfd + Eventfd.holds, words.get(eventfd + Eventfd.holds) + 1);
+    if (eventfd !== 0) holdContext(host, eventfd);
   };
   for (const producer of liveRecords(pools.producer)) hold(words.get(producer + Producer.holds));
   for (const consumer of liveRecords(pools.consumer)) {

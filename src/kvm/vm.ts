@@ -13,12 +13,13 @@ import type { WasmMemory } from "../host/wasm.js";
 import { LinuxEventfd } from "../linux/eventfd.js";
 import { injected, relayed } from "../posting/irte.js";
 import type { Reason } from "../posting/reason.js";
-import { assign, checkIrqfd, deassignAll, forgetTarget } from "../vm/assignment.js";
+import { assign, checkIrqfd, forgetTarget } from "../vm/assignment.js";
 import { Irqfd } from "../vm/irqfd.js";
 import { irqfdsOf, requiredError } from "../vm/reroute.js";
 import { checkRoutes, defaultRoutes, type GsiRoute, type RouteWords } from "../vm/route.js";
 import type { IrqfdOptions } from "../vm/vm.js";
 import { vmMutex } from "../vm/vm-mutex.js";
+import { disposeVm } from "../vm/vm-record.js";
 import { bootGuest, type GuestTables, guestPages, guestTables } from "./guest.js";
 import { kvmKindOf } from "./kind.js";
 import { Kvm, type KvmOptions } from "./kvm.js";
@@ -193,12 +194,7 @@ export class KvmVm implements Disposable {
   dispose(): void {
     if (this.disposed) return;
     this.disposed = true;
-    const { host, record } = this;
-    this.mutex.guard(() => host.words.set(record + V.dying, host.thread.record));
-    const failure = deassignAll(host, this.mutex, record);
-    this.machine[Symbol.dispose](); // after the fences of deassign: nobody injects through its descriptor any more
-    host.mutex.guard(() => host.pools.vm.release(record));
-    if (failure !== undefined) throw failure;
+    disposeVm(this.host, this.record, () => this.machine[Symbol.dispose]());
   }
 
   [Symbol.dispose](): void {

@@ -267,8 +267,8 @@ export class Host extends HostMemory implements BypassHost, Disposable {
 
   /**
    * Leaves the host, closing the eventfd handles of this thread; in the thread that created it, ends the relay too. Throws
-   * EBUSY while this thread has producers
-   * registered or runs vCPUs, and in the creator while VMs are left, naming them. Doing it again does nothing.
+   * EBUSY while this thread has producers registered or runs vCPUs, and in the creator while VMs are left, naming them.
+   * Doing it again does nothing.
    */
   dispose(): void {
     if (this.disposed) return;

@@ -25,15 +25,16 @@ import {
   VmFlag,
 } from "../host/layout.js";
 import { Mutex } from "../host/mutex.js";
+import type { Pool } from "../host/pool.js";
 import { put } from "../posting/descriptor.js";
 import { relayed } from "../posting/irte.js";
 import { reasonCode } from "../posting/reason.js";
-import { deassignAll, deassignLost } from "./assignment.js";
+import { deassignLost } from "./assignment.js";
 import { requestAgain } from "./lapic.js";
 import { liveNow } from "./repair.js";
 import { freeLostTable } from "./routing.js";
 import { vmMutex } from "./vm-mutex.js";
-import { disposeVm, freeVm, runningVcpu } from "./vm-record.js";
+import { disposeVm, runningVcpu } from "./vm-record.js";
 
 /**
  * Repairs and tears down after the thread of a record, which is proven to be gone. Blocks while another thread does so.
@@ -77,7 +78,7 @@ function declareLost({ words }: BypassHost, gone: number): boolean {
 export function tearDown(host: BypassHost, gone: number): void {
   const { pools } = host;
   for (const vcpu of liveNow(host, pools.vcpu)) putVcpu(host, vcpu, gone);
-  for (const producer of liveNow(host, pools.producer)) endProducer(host, producer, gone);
+  for (const producer of ownedBy(host, pools.producer, Producer.owner, gone)) endProducer(host, producer);
   for (const irqfd of liveNow(host, pools.consumer)) endIrqfd(host, irqfd, gone);
   for (const vm of liveNow(host, pools.vm)) endVm(host, vm, gone);
   for (const table of liveNow(host, pools.routing)) endTable(host, table, gone);
@@ -100,12 +101,9 @@ function putVcpu({ words, thread }: BypassHost, vcpu: number, gone: number): voi
 }
 
 /** Unregisters a device interrupt and gives it back; the irqfd that it was connected to says why it is not any more. */
-function endProducer(host: BypassHost, producer: number, gone: number): void {
+function endProducer(host: BypassHost, producer: number): void {
   const { words, mutex, pools, manager } = host;
-  const eventfd = mutex.guard(() =>
-    words.get(producer + Producer.owner) === gone ? words.get(producer + Producer.eventfd) : -1,
-  );
-  if (eventfd < 0) return;
+  const eventfd = mutex.guard(() => words.get(producer + Producer.eventfd));
   manager.unregisterProducer(producer);
   const close = mutex.guard(() => {
     const consumer = eventfd === 0 ? 0 : manager.consumerAt(eventfd);
@@ -125,12 +123,7 @@ function endIrqfd(host: BypassHost, irqfd: number, gone: number): void {
     eventfd: words.get(irqfd + Consumer.eventfd),
   }));
   if (vm === 0) return; // given back meanwhile
-  let ended = false;
-  evenIfRefused(() => {
-    ended = true;
-    ended = deassignLost(host, vm, irqfd, gone);
-  });
-  if (!ended) return;
+  if (!evenIfRefused(() => deassignLost(host, vm, irqfd, gone))) return;
   mutex.guard(() => {
     const producer = eventfd === 0 ? 0 : manager.producerAt(eventfd);
     if (producer !== 0 && words.get(producer + Producer.consumer) === 0)
@@ -148,22 +141,23 @@ function endVm(host: BypassHost, vm: number, gone: number): void {
     mutex.guard(() => words.set(vm + Vm.owner, thread.record)); // somebody has to be
     return;
   }
-  if ((words.get(vm + Vm.flags) & VmFlag.kvm) === 0) {
-    evenIfRefused(() => disposeVm(host, vm));
-    return;
-  }
-  guard.guard(() => words.set(vm + Vm.dying, thread.record));
-  deassignAll(host, guard, vm);
-  for (const kind of kinds) kind.closeVm?.(host, vm);
-  freeVm(host, vm);
+  const isKvms = (words.get(vm + Vm.flags) & VmFlag.kvm) !== 0;
+  const close = () => {
+    if (isKvms) for (const kind of kinds) kind.closeVm?.(host, vm);
+  };
+  evenIfRefused(() => {
+    disposeVm(host, vm, close);
+    return true;
+  });
 }
 
-/** What the system refuses is nobody's to hear of here, and keeps nothing from going: it is thrown last. */
-function evenIfRefused(teardown: () => void): void {
+/** What the system refuses is nobody's to hear of here, and keeps nothing from going: it is thrown last, so it counts as done. */
+function evenIfRefused(teardown: () => boolean): boolean {
   try {
-    teardown();
+    return teardown();
   } catch (error) {
     if (!(error instanceof IrqBypassError)) throw error;
+    return true;
   }
 }
 
@@ -188,15 +182,21 @@ function endInjection({ words, mutex, pools }: BypassHost, injection: number, go
 
 /** Closes the eventfd handles of a thread, and drops what else it has of eventfds. */
 export function closeReferences(host: BypassHost, owner: number): void {
-  for (const reference of liveNow(host, host.pools.reference)) endReference(host, reference, owner);
+  for (const reference of ownedBy(host, host.pools.reference, Reference.owner, owner))
+    endReference(host, reference);
 }
 
-function endReference(host: BypassHost, reference: number, gone: number): void {
-  const { words, mutex } = host;
-  const role = mutex.guard(() =>
-    words.get(reference + Reference.owner) === gone ? words.get(reference + Reference.role) : 0,
-  );
-  if (role === 0) return;
+/** The live records of a pool that a thread has, by the word that names it. Nobody but that thread, or its repair, gives them back. */
+function ownedBy(host: BypassHost, pool: Pool, owner: number, thread: number): number[] {
+  const found: number[] = [];
+  host.forEachLive(pool, (record) => {
+    if (host.words.get(record + owner) === thread) found.push(record);
+  });
+  return found;
+}
+
+function endReference(host: BypassHost, reference: number): void {
+  const role = host.mutex.guard(() => host.words.get(reference + Reference.role));
   // What had been a handle may be the last one, whose irqfd is still to be deassigned.
   if (role === Role.handle || role === Role.hold) closeHandle(host, reference);
   else dropReference(host, reference);

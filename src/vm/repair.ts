@@ -90,6 +90,7 @@ export function notifyForIt(host: BypassHost, gone: number): void {
 export function leaveForIt({ words, thread }: BypassHost, gone: number): void {
   thread.leave(gone + Thread.signalling);
   thread.leave(gone + Thread.writing);
+  // It may have cleared one itself, and died before it woke who waits.
   words.notify(gone + Thread.signalling);
   words.notify(gone + Thread.writing);
 }

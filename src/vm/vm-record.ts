@@ -54,12 +54,16 @@ export function runningVcpu(host: BypassHost, vm: number): number {
   return 0;
 }
 
-/** Deassigns every irqfd of a VM and gives it back. Nobody runs its vCPUs. Whoever comes after a death may do it again. */
-export function disposeVm(host: BypassHost, vm: number): void {
+/**
+ * Deassigns every irqfd of a VM and gives it back. Nobody runs its vCPUs. Whoever comes after a death may do it again. What
+ * the VM has open, `close` closes: after the fences of deassign, so nobody injects through it any more.
+ */
+export function disposeVm(host: BypassHost, vm: number, close: () => void = () => {}): void {
   const { words, thread } = host;
   const mutex = vmMutex(host, vm);
   mutex.guard(() => words.set(vm + V.dying, thread.record));
   const failure = deassignAll(host, mutex, vm);
+  close();
   const table = mutex.guard(() => removeTable(host, vm));
   if (table !== 0) freeTable(host, table);
   freeVm(host, vm);
@@ -67,7 +71,7 @@ export function disposeVm(host: BypassHost, vm: number): void {
 }
 
 /** Gives back a VM without irqfds and tables. */
-export function freeVm(host: BypassHost, vm: number): void {
+function freeVm(host: BypassHost, vm: number): void {
   const { words, mutex, pools } = host;
   for (let index = words.get(vm + V.vcpus) - 1; index >= 0; index--) {
     mutex.guard(() => {
