@@ -9,8 +9,8 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const RECORD = `${root}bench/recorded.json`;
-const DOCUMENTS = ["README.md", "docs/performance.md"];
-const CHARTS = "docs/charts";
+const DOCUMENTS = ["packages/irqbypass/README.md", "packages/irqbypass/docs/performance.md"];
+const CHARTS = "packages/irqbypass/docs/charts";
 
 const args = process.argv.slice(2);
 const unknown = args.filter((arg) => arg !== "--write" && arg !== "--record");
@@ -21,8 +21,8 @@ if (unknown.length > 0) {
 if (args.includes("--record")) record();
 const write = args.length > 0;
 
-const { fill } = await import(new URL("../build/bench/harness/figures.js", import.meta.url));
-const { charts } = await import(new URL("../build/bench/charts/charts.js", import.meta.url));
+const { fill } = await import(new URL("../bench/build/harness/figures.js", import.meta.url));
+const { charts } = await import(new URL("../bench/build/charts/charts.js", import.meta.url));
 const report = JSON.parse(readFileSync(RECORD, "utf8"));
 
 const wanted = new Map();
@@ -59,7 +59,7 @@ if (differing > 0 && !write) {
 
 /** Takes a full run; the old record stays where it fails. */
 function record() {
-  const bench = fileURLToPath(new URL("../build/bench/main.js", import.meta.url));
+  const bench = fileURLToPath(new URL("../bench/build/main.js", import.meta.url));
   const { status, stdout } = spawnSync(process.execPath, [bench, "--json"], {
     stdio: ["ignore", "pipe", "inherit"],
     encoding: "utf8",

@@ -1,57 +1,115 @@
-// Holds the house together: a file of src/ imports only from its own floor and the floors below it, no file
-// imports in a circle, and below linux/ only the Node adapter may touch a Node API.
+// Holds the house together, in every package: a file imports only from its own floor and the floors below it, no files
+// import each other in a circle (imports of types included), the core of the fabric touches no Node API but in its
+// adapter, no package imports another that it may not, and no file of a src/ is longer than 400 lines.
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import ts from "typescript";
 
-const src = fileURLToPath(new URL("../src", import.meta.url));
-// From the ground up. doctor stands beside the others: it imports none of them, only cli imports it.
-const floors = ["host", "eventfd", "posting", "bypass", "vm", "device", "linux", "kvm", "explore", "cli"];
-const core = new Set(floors.slice(0, floors.indexOf("linux")));
-const nodeAdapter = "host/platform-node.ts";
+const root = fileURLToPath(new URL("..", import.meta.url));
+const LONGEST = 400;
 
-const files = readdirSync(src, { recursive: true }).filter((name) => name.endsWith(".ts"));
-const floorOf = (file) => (file.includes("/") ? file.slice(0, file.indexOf("/")) : "index");
-const imports = new Map();
+/** Floors from the ground up; files beside them are on a floor of their own, named after the file. */
+const HOUSES = [
+  {
+    folder: "packages/irqbypass",
+    floors: ["host", "eventfd", "posting", "bypass", "vm", "device", "index", "linux", "kvm", "cli"],
+    core: {
+      floors: ["host", "eventfd", "posting", "bypass", "vm", "device", "index"],
+      adapter: "host/platform-node.ts",
+    },
+    packages: ["commander", "valibot", "koffi"],
+  },
+  {
+    folder: "packages/irqbypass-doctor",
+    floors: ["source", "parse", "facts", "trace", "storm", "judge", "report", "index", "cli"],
+    packages: ["commander", "koffi"],
+  },
+  { folder: "packages/atomics-explorer", floors: [".", "cli"], packages: ["commander"] },
+];
+/** Where the order of floors says nothing, and circles are forbidden all the same. */
+const BESIDE = [
+  "packages/irqbypass/scenarios",
+  "packages/irqbypass/test",
+  "packages/irqbypass-doctor/test",
+  "packages/atomics-explorer/test",
+  "bench",
+];
+
 const problems = [];
+let count = 0;
 
-function allowed(from, to) {
-  if (from === to) return true;
-  if (from === "index") return core.has(to);
-  if (from === "doctor") return false;
-  if (to === "doctor") return from === "cli";
-  if (to === "index") return from === "cli";
-  return floors.indexOf(to) < floors.indexOf(from);
+/** Every specifier that a file imports, of types too. */
+const importsOf = (text) => ts.preProcessFile(text, true, true).importedFiles.map(({ fileName }) => fileName);
+
+function filesOf(folder) {
+  return readdirSync(join(root, folder), { recursive: true })
+    .filter((name) => /\.(ts|mjs)$/.test(name) && !/(^|\/)(build|node_modules)\//.test(name))
+    .sort();
 }
 
-for (const file of files) {
-  const text = readFileSync(join(src, file), "utf8");
-  const found = [...text.matchAll(/(import type [^"]*?from|from|import)\s*\(?\s*"([^"]+)"/g)];
-  const local = [];
-  for (const [, how, specifier] of found) {
-    if (specifier.startsWith(".")) {
-      const target = relative(src, join(src, dirname(file), specifier)).replace(/\.js$/, ".ts");
-      if (!how.startsWith("import type")) local.push(target); // types are gone at run time
-      if (!allowed(floorOf(file), floorOf(target))) problems.push(`${file}: imports up the house: ${target}`);
-    } else if (core.has(floorOf(file)) || file === "index.ts") {
-      if (file !== nodeAdapter) problems.push(`${file}: the core imports nothing from outside: ${specifier}`);
+/** Imports inside of a folder, and what else is imported. */
+function graphOf(folder) {
+  const graph = new Map();
+  const outside = [];
+  for (const file of filesOf(folder)) {
+    const text = readFileSync(join(root, folder, file), "utf8");
+    const local = [];
+    for (const specifier of importsOf(text)) {
+      if (!specifier.startsWith(".")) outside.push([file, specifier]);
+      else local.push(relative(".", join(dirname(file), specifier)).replace(/\.js$/, ".ts"));
     }
+    graph.set(file, local);
+    count += 1;
   }
-  imports.set(file, local);
+  return { graph, outside };
 }
 
-const done = new Set();
-function walk(file, trail) {
-  if (trail.includes(file)) {
-    problems.push(`imports in a circle: ${[...trail.slice(trail.indexOf(file)), file].join(" -> ")}`);
-    return;
-  }
-  if (done.has(file)) return;
-  for (const next of imports.get(file) ?? []) walk(next, [...trail, file]);
-  done.add(file);
+function circles(folder, graph) {
+  const done = new Set();
+  const walk = (file, trail) => {
+    if (trail.includes(file)) {
+      const circle = [...trail.slice(trail.indexOf(file)), file];
+      problems.push(`${folder}: imports in a circle: ${circle.join(" -> ")}`);
+      return;
+    }
+    if (done.has(file)) return;
+    for (const next of graph.get(file) ?? []) walk(next, [...trail, file]);
+    done.add(file);
+  };
+  for (const file of graph.keys()) walk(file, []);
 }
-for (const file of files) walk(file, []);
+
+for (const { folder, floors, core, packages } of HOUSES) {
+  const src = `${folder}/src`;
+  const { graph, outside } = graphOf(src);
+  const floorOf = (file) => {
+    if (file.includes("/")) return file.slice(0, file.indexOf("/"));
+    return floors.includes(".") ? "." : file.replace(/\.ts$/, "");
+  };
+  for (const file of graph.keys()) {
+    if (!floors.includes(floorOf(file)))
+      problems.push(`${src}/${file}: is on no floor: name it in scripts/floors.mjs`);
+    const lines = readFileSync(join(root, src, file), "utf8").split("\n").length - 1;
+    if (lines > LONGEST) problems.push(`${src}/${file}: ${lines} lines, at most ${LONGEST}`);
+  }
+  for (const [file, targets] of graph)
+    for (const target of targets)
+      if (floors.indexOf(floorOf(target)) > floors.indexOf(floorOf(file)))
+        problems.push(`${src}/${file}: imports up the house: ${target}`);
+  for (const [file, specifier] of outside) {
+    if (core?.floors.includes(floorOf(file)) && file !== core.adapter)
+      problems.push(`${src}/${file}: the core imports nothing from outside: ${specifier}`);
+    const name = specifier.startsWith("@")
+      ? specifier.split("/").slice(0, 2).join("/")
+      : specifier.split("/")[0];
+    if (!specifier.startsWith("node:") && !packages.includes(name))
+      problems.push(`${src}/${file}: the package does not have ${specifier}`);
+  }
+  circles(src, graph);
+}
+for (const folder of BESIDE) circles(folder, graphOf(folder).graph);
 
 for (const problem of problems) console.error(problem);
-console.log(`floors: ${files.length} files, ${problems.length} problems`);
+console.log(`floors: ${count} files, ${problems.length} problems`);
 process.exit(problems.length === 0 ? 0 : 1);

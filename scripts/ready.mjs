@@ -21,11 +21,16 @@ function installed() {
   const have = JSON.parse(readFileSync(inside, "utf8")).packages;
   const want = JSON.parse(readFileSync(`${root}/package-lock.json`, "utf8")).packages;
   return Object.entries(want).every(
-    ([name, entry]) => name === "" || entry.optional || entry.version === have[name]?.version,
+    ([name, entry]) =>
+      !name.startsWith("node_modules/") ||
+      entry.optional ||
+      entry.link ||
+      entry.version === have[name]?.version,
   );
 }
 
 if (!installed()) run("npm", ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]);
 run(process.execPath, ["node_modules/typescript/bin/tsc", "-b"]);
-run(process.execPath, ["scripts/compile.mjs"]);
-chmodSync(`${root}/dist/cli/main.js`, 0o755); // npm does it on install only
+run(process.execPath, ["packages/irqbypass/assembly/compile.mjs"]);
+for (const name of ["irqbypass", "atomics-explorer", "irqbypass-doctor"])
+  chmodSync(`${root}/packages/${name}/build/src/cli/main.js`, 0o755); // npm does it on install only

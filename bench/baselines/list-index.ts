@@ -1,4 +1,4 @@
-import type { Words } from "#src/host/words.js";
+import type { Words } from "irqbypass/internal/host/words.js";
 import type { Index } from "./index.js";
 
 /** Where a record keeps its key and its two links. */

@@ -1,6 +1,6 @@
 import type { Host } from "irqbypass";
-import { Callbacks } from "#src/bypass/callbacks.js";
-import { Consumer, Header, Producer, Rec } from "#src/host/layout.js";
+import { Callbacks } from "irqbypass/internal/bypass/callbacks.js";
+import { Consumer, Header, Producer, Rec } from "irqbypass/internal/host/layout.js";
 import type { Index } from "./index.js";
 import { ListIndex } from "./list-index.js";
 import { MapIndex } from "./map-index.js";

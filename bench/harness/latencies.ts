@@ -1,4 +1,4 @@
-import { bucketOf, bucketRange } from "#src/cli/histogram.js";
+import { bucketOf, bucketRange } from "irqbypass/internal/cli/histogram.js";
 import type { Sample } from "./suite.js";
 
 const PERCENTILES = { p90: 0.9, p99: 0.99, p999: 0.999 } as const;

@@ -7,8 +7,8 @@ import { promisify } from "node:util";
 import { Unavailable } from "./suite.js";
 
 const run = promisify(execFile);
-// From build/bench/harness to the sources.
-const sources = fileURLToPath(new URL("../../../bench/c/", import.meta.url));
+// From build/harness to the sources.
+const sources = fileURLToPath(new URL("../../c/", import.meta.url));
 
 /** Compiles programs of `bench/c` into a temporary folder, each once. */
 export class Compiler implements Disposable {

@@ -1,6 +1,6 @@
 import { Host } from "irqbypass";
-import { Consumer } from "#src/host/layout.js";
-import { posted } from "#src/posting/irte.js";
+import { Consumer } from "irqbypass/internal/host/layout.js";
+import { posted } from "irqbypass/internal/posting/irte.js";
 
 /** A host with so many eventfds, each with a consumer and a producer record that is not registered yet. */
 export interface Records {

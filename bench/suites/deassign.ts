@@ -1,5 +1,5 @@
 import { Eventfd, Host, Vm } from "irqbypass";
-import { Consumer, Vm as V } from "#src/host/layout.js";
+import { Consumer, Vm as V } from "irqbypass/internal/host/layout.js";
 import { type Prepare, roundMs, type Suite } from "../harness/suite.js";
 import { measure, timed, untimed } from "../harness/timing.js";
 

@@ -1,8 +1,8 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import type { Capacity } from "#src/host/header.js";
-import { Node } from "#src/host/layout.js";
-import { HostMemory } from "#src/host/memory.js";
+import type { Capacity } from "irqbypass/internal/host/header.js";
+import { Node } from "irqbypass/internal/host/layout.js";
+import { HostMemory } from "irqbypass/internal/host/memory.js";
 import { MapIndex } from "../baselines/map-index.js";
 import { makeRecords } from "../harness/records.js";
 import type { Prepare, Suite } from "../harness/suite.js";

@@ -1,10 +1,10 @@
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import type { JsonResult } from "#src/cli/result.js";
+import type { JsonResult } from "irqbypass/internal/cli/result.js";
 import type { Prepare, Suite } from "../harness/suite.js";
 
-const command = fileURLToPath(new URL("../../../dist/cli/main.js", import.meta.url));
+const command = fileURLToPath(import.meta.resolve("irqbypass/internal/cli/main.js"));
 const execute = promisify(execFile);
 
 /** Title of the trial. */
@@ -12,7 +12,7 @@ export const DEFAULT_EXAMPLE = "examples/default.json";
 
 /** `irqbypass run` of the default example, in a process of its own. */
 const run: Prepare = ({ seconds = 1 }) => {
-  const file = fileURLToPath(new URL(`../../../${DEFAULT_EXAMPLE}`, import.meta.url));
+  const file = fileURLToPath(new URL(`../../../packages/irqbypass/${DEFAULT_EXAMPLE}`, import.meta.url));
   return async () => {
     const args = [command, "run", file, "--seconds", String(seconds), "--json"];
     const { stdout } = await execute(process.execPath, args, { maxBuffer: 2 ** 26 });

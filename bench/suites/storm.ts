@@ -1,4 +1,4 @@
-import { HISTOGRAM_WORDS, merge, percentile, record } from "#src/cli/histogram.js";
+import { HISTOGRAM_WORDS, merge, percentile, record } from "irqbypass/internal/cli/histogram.js";
 import { BaselineManager } from "../baselines/manager.js";
 import { type Peer, spinUntil, startPeer } from "../harness/peer.js";
 import { makeRecords } from "../harness/records.js";

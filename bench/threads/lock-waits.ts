@@ -1,5 +1,5 @@
 import type { Host } from "irqbypass";
-import { record } from "#src/cli/histogram.js";
+import { record } from "irqbypass/internal/cli/histogram.js";
 
 /**
  * Notes how long the calling thread waits for the host mutex, from when it has found it taken. It looks at the slow path

@@ -1,0 +1,123 @@
+/**
+ * The processes that hold a virtual machine or an assigned device, and what they hold.
+ */
+
+import { type EventfdInfo, parseEventfd, parseEventpoll, parseVfioDevice } from "../parse/fdinfo.js";
+import { baseName, type Descriptor, guestName, parseDescriptor } from "../source/descriptor.js";
+import { known, type Reading, readAs, type Source } from "../source/source.js";
+
+export interface HeldEventfd {
+  readonly fd: number;
+  readonly info: Reading<EventfdInfo>;
+  /** It is in an epoll set of the same process. */
+  readonly polled: boolean;
+}
+
+/** A hold on something of VFIO or vDPA. */
+export interface HeldDevice {
+  readonly fd: number;
+  readonly descriptor: Extract<Descriptor, { kind: "vfio-device" | "vfio-group" | "vhost-vdpa" }>;
+  /** What fdinfo names, from about 6.18 on. */
+  readonly address: string | undefined;
+}
+
+export interface VmProcess {
+  readonly pid: number;
+  readonly program: string;
+  readonly name: string | null;
+  /** Descriptors of VMs; 0 for a process that holds a device and no VM. */
+  readonly vmFds: number;
+  readonly vcpus: number;
+  readonly eventfds: readonly HeldEventfd[];
+  readonly held: readonly HeldDevice[];
+  /** Ids of its threads. */
+  readonly threads: readonly number[];
+}
+
+export interface Processes {
+  readonly found: readonly VmProcess[];
+  /** Processes whose descriptors we may not see. */
+  readonly hidden: number;
+  /** /proc itself; not "read" means that nothing can be said of processes. */
+  readonly proc: Reading<number>;
+}
+
+/** Looks at every process once. Blocks for about a second on a host with a million descriptors. */
+export function readProcesses(source: Source): Processes {
+  const proc = source.list("proc");
+  if (proc.state !== "read") return { found: [], hidden: 0, proc };
+  const pids = proc.value.filter((name) => /^\d{1,10}$/.test(name)).map(Number);
+  const found: VmProcess[] = [];
+  let hidden = 0;
+  for (const pid of pids.sort((a, b) => a - b)) {
+    const fds = source.list(`proc/${pid}/fd`);
+    if (fds.state === "unreadable" && !isKernelThread(source, pid)) hidden += 1;
+    if (fds.state !== "read") continue;
+    const process = readProcess(source, pid, fds.value);
+    if (process !== undefined) found.push(process);
+  }
+  return { found, hidden, proc: { state: "read", path: "proc", value: pids.length } };
+}
+
+/** Threads of the kernel have no command line, hold nothing, and are as closed as other users' processes. */
+function isKernelThread(source: Source, pid: number): boolean {
+  return known(source.read(`proc/${pid}/cmdline`)) === "";
+}
+
+function readProcess(source: Source, pid: number, names: readonly string[]): VmProcess | undefined {
+  const fds = new Map<number, Descriptor>();
+  for (const name of names) {
+    const target = /^\d{1,9}$/.test(name) ? known(source.link(`proc/${pid}/fd/${name}`)) : undefined;
+    if (target !== undefined) fds.set(Number(name), parseDescriptor(target));
+  }
+  const ofKind = (kind: Descriptor["kind"]) =>
+    [...fds]
+      .filter(([, descriptor]) => descriptor.kind === kind)
+      .map(([fd]) => fd)
+      .sort((a, b) => a - b);
+  const vmFds = ofKind("vm").length;
+  const held = readHeld(source, pid, fds);
+  if (vmFds === 0 && held.length === 0) return undefined;
+
+  const polled = new Set<number>();
+  for (const fd of ofKind("eventpoll")) {
+    const watched = known(readAs(source, `proc/${pid}/fdinfo/${fd}`, parseEventpoll));
+    for (const one of watched ?? []) polled.add(one);
+  }
+  const vcpus = new Set<number>();
+  for (const descriptor of fds.values()) if (descriptor.kind === "vcpu") vcpus.add(descriptor.number);
+  const argv = (known(source.read(`proc/${pid}/cmdline`)) ?? "").split("\0").filter((word) => word !== "");
+  const comm = (known(source.read(`proc/${pid}/comm`)) ?? "").trim();
+  return {
+    pid,
+    program: baseName(argv[0] ?? "") || comm || "?",
+    name: guestName(argv),
+    vmFds,
+    vcpus: vcpus.size,
+    eventfds: ofKind("eventfd").map((fd) => ({
+      fd,
+      info: readEventfd(source, pid, fd),
+      polled: polled.has(fd),
+    })),
+    held,
+    threads: (known(source.list(`proc/${pid}/task`)) ?? []).map(Number),
+  };
+}
+
+/** What fdinfo shows of one eventfd. */
+export function readEventfd(source: Source, pid: number, fd: number): Reading<EventfdInfo> {
+  return readAs(source, `proc/${pid}/fdinfo/${fd}`, parseEventfd);
+}
+
+function readHeld(source: Source, pid: number, fds: ReadonlyMap<number, Descriptor>): HeldDevice[] {
+  const held: HeldDevice[] = [];
+  for (const [fd, descriptor] of fds) {
+    if (descriptor.kind === "vfio-device") {
+      const address = known(readAs(source, `proc/${pid}/fdinfo/${fd}`, parseVfioDevice));
+      held.push({ fd, descriptor, address });
+    } else if (descriptor.kind === "vfio-group" || descriptor.kind === "vhost-vdpa") {
+      held.push({ fd, descriptor, address: undefined });
+    }
+  }
+  return held;
+}

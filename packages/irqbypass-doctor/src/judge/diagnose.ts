@@ -1,0 +1,272 @@
+/**
+ * From what was read to the report: pure, the same input gives the same report.
+ */
+
+import type { Host, Later } from "../facts/host.js";
+import type { HeldEventfd, VmProcess } from "../facts/processes.js";
+import { known, type Reading } from "../source/source.js";
+import type { TraceFacts } from "../source/trace-facts.js";
+import { advise } from "./advice.js";
+import { type Assignment, assign } from "./assignment.js";
+import { examineChain } from "./chain.js";
+import { postsForHost, vendorModule } from "./chain-x86.js";
+import { countersOf } from "./counters.js";
+import { formatsOf } from "./formats.js";
+import { inhibitOf } from "./inhibits.js";
+import type { Ability, Chain } from "./link.js";
+import { missingOf } from "./missing.js";
+import type { DeviceReport, EventfdReport, Evidence, Report, Verdict, VmReport } from "./report.js";
+import { strangeOf } from "./strange.js";
+import { summarise, worst } from "./summary.js";
+import { tableOf } from "./tables.js";
+import { judgeVector } from "./vectors.js";
+
+/** What the findings are made from. */
+export interface Case {
+  readonly host: Host;
+  readonly later: Later;
+  /** Between the two samples. */
+  readonly seconds: number;
+  /** ISO 8601 time of the second sample. */
+  readonly at: string;
+  readonly trace?: TraceFacts;
+  readonly guestReceived?: boolean;
+  /** Only this VM, only this device. */
+  readonly pid?: number;
+  readonly device?: string;
+}
+
+/** Makes the report. */
+export function diagnose(one: Case): Report {
+  const { host, trace } = one;
+  const chain = examineChain(host, trace);
+  const assignments = assign(host.devices, host.processes).filter(
+    ({ device }) => one.device === undefined || device.address === one.device,
+  );
+  const vms = host.processes.found
+    .filter(({ vmFds, pid }) => vmFds > 0 && (one.pid === undefined || pid === one.pid))
+    .map((vm) => vmReport(one, chain, vm, assignments))
+    .filter((vm) => one.device === undefined || vm.devices.length > 0);
+  const unclaimed = assignments
+    .filter(({ holder }) => holder === undefined || holder.vmFds === 0)
+    .filter(() => one.pid === undefined)
+    .map((assignment) => deviceReport(one, chain, assignment));
+  const notes = [...chain.contradictions, ...hostNotes(one)];
+  const devices = [...vms.flatMap((vm) => vm.devices), ...unclaimed];
+  const settled: readonly Verdict[] = ["posted now", "cannot be"];
+  const unsettled = devices.some(
+    ({ vectors, verdict }) =>
+      verdict === "unknown" || vectors.some((vector) => !settled.includes(vector.verdict)),
+  );
+  const report = {
+    format: "irqbypass-doctor/1" as const,
+    measured: {
+      at: one.at,
+      from: host.name,
+      kernel: known(host.kernel) ?? "unknown",
+      arch: known(host.cpu)?.vendor === "arm" ? "arm64" : known(host.cpu) === undefined ? "unknown" : "x86",
+      cpu: known(host.cpu)?.model ?? "",
+      seconds: one.seconds,
+      traced: trace?.seconds ?? null,
+      formats: formatsOf(host, trace),
+    },
+    chain: chain.links,
+    vms,
+    unclaimed,
+    counters: countersOf(host, one.later),
+    missing: missingOf(host, chain, trace, unsettled),
+    strange: strangeOf(host),
+    notes,
+  };
+  return {
+    ...report,
+    verdict: summarise(vms, unclaimed, chain, host.processes.hidden),
+    advice: advise(host, chain, vms, unclaimed, trace),
+  };
+}
+
+const DELIVERED: Verdict = "delivered by the host just now";
+
+function vmReport(one: Case, chain: Chain, vm: VmProcess, assignments: readonly Assignment[]): VmReport {
+  const inhibit = inhibitOf(vm, one.trace);
+  const eventfds = eventfdReports(one, vm);
+  const devices = assignments
+    .filter(({ holder }) => holder === vm)
+    .map((assignment) => deviceReport(one, chain, assignment));
+  // Every VMM polls some eventfds for itself. That is a finding only where interrupts went through a host that could
+  // post them, and where there are enough polled ones to be theirs.
+  const delivered = devices
+    .flatMap(({ vectors }) => vectors)
+    .filter(({ verdict }) => verdict === DELIVERED).length;
+  const polled = eventfds.filter((each) => each.polled).length;
+  const posted = devices.some(({ vectors }) => vectors.some(({ verdict }) => verdict === "posted now"));
+  const suspect = chain.able === "yes" && !posted && delivered > 0 && polled >= delivered;
+  return {
+    pid: vm.pid,
+    name: vm.name,
+    program: vm.program,
+    vcpus: vm.vcpus,
+    eventfds,
+    devices,
+    notes: vmNotes(vm, eventfds, suspect, inhibit?.name),
+  };
+}
+
+function deviceReport(one: Case, chain: Chain, { device, holder, tie }: Assignment): DeviceReport {
+  const { able, because } = abilityOf(one, chain, holder);
+  const setting = {
+    host: one.host,
+    later: one.later,
+    seconds: one.seconds,
+    trace: one.trace,
+    guestReceived: one.guestReceived === true,
+    able,
+    because,
+    table: tableOf(one.host, device),
+  };
+  const vectors = device.vectors.map((vector) => judgeVector(device, vector, setting));
+  const bare: Verdict = able === "yes" ? "able, not seen" : able === "no" ? "cannot be" : "unknown";
+  const notes: string[] = [];
+  if (vectors.length === 0) {
+    notes.push(
+      device.idleIrqs > 0
+        ? `${device.idleIrqs} interrupts are set up and none is requested: the guest's driver has not enabled them`
+        : "no interrupt is set up: nobody uses the device, or the guest's driver has not enabled MSI-X",
+      `without one, the host decides: ${because.says}`,
+    );
+  }
+  if (holder !== undefined && holder.vmFds === 0) {
+    notes.push(
+      `process ${holder.pid} (${holder.program}) holds it and is no VM: there is no vCPU to post to`,
+    );
+  }
+  return {
+    address: device.address,
+    driver: device.driver,
+    iommuGroup: device.group,
+    holder: holder === undefined ? "unknown" : holder.vmFds > 0 ? "vm" : "other",
+    tie,
+    verdict: vectors.length === 0 ? bare : worst(vectors.map(({ verdict }) => verdict)),
+    vectors,
+    notes,
+  };
+}
+
+/** What the chain means for the device of one holder. */
+function abilityOf(
+  one: Case,
+  chain: Chain,
+  holder: VmProcess | undefined,
+): { able: Ability; because: Evidence } {
+  if (holder !== undefined && holder.vmFds === 0) {
+    return {
+      able: "no",
+      because: { source: `/proc/${holder.pid}`, says: `${holder.program} holds it and is no VM` },
+    };
+  }
+  const inhibit = holder === undefined ? undefined : inhibitOf(holder, one.trace);
+  if (inhibit !== undefined) {
+    const source = "kvm:kvm_apicv_inhibit_changed";
+    return { able: "no", because: { source, says: `APICv/AVIC is inhibited in this VM: ${inhibit.name}` } };
+  }
+  const decisive =
+    chain.able === "no"
+      ? chain.broken
+      : chain.able === "yes"
+        ? chain.links.at(-1)
+        : chain.links.find((link) => link.state === "unknown" && link.name !== "inhibit reasons");
+  const source = decisive === undefined ? "chain" : `chain, ${decisive.name}`;
+  return {
+    able: chain.able,
+    because: { source, says: chain.contradictions[0] ?? decisive?.says ?? "not known" },
+  };
+}
+
+function eventfdReports(one: Case, vm: VmProcess): EventfdReport[] {
+  const reports = new Map<string, EventfdReport>();
+  for (const { fd, info, polled } of vm.eventfds) {
+    const value = known(info);
+    if (value === undefined) continue;
+    const later = one.later.eventfds.get(`${vm.pid}/${fd}`);
+    const after = later === undefined ? undefined : known(later);
+    // Ids are used again after release, so an id is compared within one snapshot and never across the two.
+    const same = after !== undefined && after.id === value.id;
+    const key = value.id === null || value.id < 0 ? `fd ${fd}` : `id ${value.id}`;
+    const old = reports.get(key);
+    reports.set(key, {
+      id: value.id,
+      fds: [...(old?.fds ?? []), fd],
+      count: String(value.count),
+      polled: polled || old?.polled === true,
+      growing: (same && value.count > 0n && after.count > value.count) || old?.growing === true,
+    });
+  }
+  return [...reports.values()];
+}
+
+function vmNotes(
+  vm: VmProcess,
+  eventfds: readonly EventfdReport[],
+  suspect: boolean,
+  inhibit: string | undefined,
+): string[] {
+  const notes: string[] = [];
+  const list = (ones: readonly EventfdReport[]) =>
+    someOf(ones.map(({ id, fds }) => (id === null ? `fd ${fds[0]}` : `${id}`)));
+  const polled = eventfds.filter((one) => one.polled);
+  const growing = eventfds.filter((one) => one.growing);
+  if (suspect && polled.length > 0) {
+    notes.push(
+      `${polled.length} of ${eventfds.length} eventfds polled in user space (${list(polled)}): an interrupt that signals one of these is not, or not only, an irqfd`,
+    );
+  }
+  if (growing.length > 0)
+    notes.push(
+      `counts grow and nobody reads them: ${growing.length} of ${eventfds.length} eventfds (${list(growing)})`,
+    );
+  if (inhibit !== undefined) notes.push(`APICv/AVIC is inhibited: ${inhibit}`);
+  if (vm.vmFds > 1)
+    notes.push(`the process holds ${vm.vmFds} kvm-vm descriptors: they may be several VMs or one`);
+  if (vm.eventfds.some(({ info }) => info.state !== "read")) notes.push(unreadableEventfds(vm.eventfds));
+  return notes;
+}
+
+function unreadableEventfds(eventfds: readonly HeldEventfd[]): string {
+  const failed = eventfds.filter(({ info }: { info: Reading<unknown> }) => info.state !== "read");
+  return `${failed.length} of ${eventfds.length} eventfds could not be read, the first is /${failed[0]!.info.path}`;
+}
+
+/** The first few of a long list. */
+function someOf(words: readonly string[]): string {
+  return words.length <= 6
+    ? `id ${words.join(", ")}`
+    : `id ${words.slice(0, 6).join(", ")} and ${words.length - 6} more`;
+}
+
+function hostNotes({ host, trace }: Case): string[] {
+  const notes: string[] = [];
+  if (postsForHost(host) === true) {
+    notes.push(
+      "intremap=posted_msi: the host posts its own devices' interrupts too, so a posted table entry proves nothing here",
+    );
+  }
+  const cpu = known(host.cpu);
+  const foreign = host.modules.find(
+    ({ name }) => name === "kvm_amd" && cpu !== undefined && cpu.vendor !== "amd",
+  );
+  if (foreign !== undefined && vendorModule(host)?.name !== "kvm_amd") {
+    const avic = known(foreign.parameters.get("avic") ?? { state: "absent", path: "" });
+    if (avic !== undefined) {
+      notes.push(
+        `kvm_amd shows avic=${avic ? "Y" : "N"} on a CPU that is not AMD's: not used, Linux 6.18 and early 6.19 misread it`,
+      );
+    }
+  }
+  for (const note of trace?.notes ?? []) notes.push(note);
+  if (trace !== undefined && trace.lost > 0) {
+    notes.push(
+      `${trace.lost} events were lost because a trace buffer was full: an event that is not here may have happened`,
+    );
+  }
+  return notes;
+}

@@ -1,0 +1,49 @@
+/**
+ * One link of the chain, and how the findings put what was read into words.
+ */
+
+import type { Reading } from "../source/source.js";
+import type { ChainLink, Evidence, LinkName, LinkState } from "./report.js";
+
+/** Whether posting is possible on this host, as far as its files show. */
+export type Ability = "yes" | "no" | "unknown";
+
+export interface Chain {
+  readonly links: readonly ChainLink[];
+  readonly able: Ability;
+  /** The link that the advice is about: the root of the trouble, not always the first that is broken. */
+  readonly broken: ChainLink | undefined;
+  /** Kinds of evidence that contradict each other, as sentences. */
+  readonly contradictions: readonly string[];
+}
+
+/** Makes a link. */
+export function link(
+  name: LinkName,
+  state: LinkState,
+  says: string,
+  ...evidence: readonly (Evidence | undefined)[]
+): ChainLink {
+  return { name, state, says, evidence: evidence.filter((one) => one !== undefined) };
+}
+
+/** Evidence from the file behind a reading. */
+export function seen(reading: Reading<unknown>, says: string): Evidence {
+  return { source: `/${reading.path}`, says };
+}
+
+/** Why a reading has no value. */
+export function whyNot(reading: Reading<unknown>): string {
+  switch (reading.state) {
+    case "read":
+      return "was read";
+    case "absent":
+      return "is not there";
+    case "unreadable":
+      return reading.code === "EACCES" || reading.code === "EPERM"
+        ? "may not be read"
+        : `cannot be read (${reading.code})`;
+    case "strange":
+      return `has an unknown format (${reading.problem})`;
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * /proc/interrupts: a column for each online CPU, a line for each interrupt.
+ *
+ * Two traps. Some vDPA drivers end an action's name with a newline, so that an empty line or the rest of a line
+ * follows; and names hold blanks, commas and colons, so that they cannot be split.
+ */
+import { FormatError } from "../source/error.js";
+
+/** One line: a device's interrupt, or a summary such as PIN. */
+export interface InterruptLine {
+  /** "130", "PIN", "ERR". */
+  readonly label: string;
+  /** One number per column of {@link Interrupts.cpus}; a summary line such as ERR has a single one. */
+  readonly counts: readonly number[];
+  /** "IR-PCI-MSIX-0000:3b:00.0"; empty on summary lines. */
+  readonly chip: string;
+  /** Everything behind chip, hwirq and trigger: the names of the actions, or the summary's description. */
+  readonly actions: string;
+}
+
+export interface Interrupts {
+  /** Numbers of the online CPUs, in the order of the columns. */
+  readonly cpus: readonly number[];
+  readonly lines: ReadonlyMap<string, InterruptLine>;
+}
+
+/** @throws FormatError if there is no header of CPUs. */
+export function parseInterrupts(text: string): Interrupts {
+  const rows = text.split("\n");
+  const header = (rows[0] ?? "").trim().split(/\s+/);
+  if (!header.every((word) => /^CPU\d{1,6}$/.test(word))) {
+    throw new FormatError("the first line is not a header of CPUs");
+  }
+  const cpus = header.map((word) => Number(word.slice(3)));
+  const lines = new Map<string, InterruptLine>();
+  let last: InterruptLine | undefined;
+  for (const row of rows.slice(1)) {
+    const line = parseLine(row, cpus.length);
+    if (line !== undefined) {
+      lines.set(line.label, line);
+      last = line;
+    } else if (last !== undefined && row.trim() !== "") {
+      last = { ...last, actions: `${last.actions}\n${row.trim()}` };
+      lines.set(last.label, last);
+    }
+  }
+  return { cpus, lines };
+}
+
+/** undefined for what is no line of its own: empty, or the rest of a name with a newline in it. */
+function parseLine(row: string, columns: number): InterruptLine | undefined {
+  const start = /^\s{0,12}(\w{1,12}):\s+(?=\d)/.exec(row);
+  if (start === null) return undefined;
+  const counts: number[] = [];
+  let rest = row.slice(start[0].length);
+  while (counts.length < columns) {
+    const number = /^(\d{1,15})(?:\s+|$)/.exec(rest);
+    if (number === null) break;
+    counts.push(Number(number[1]));
+    rest = rest.slice(number[0].length);
+  }
+  const label = start[1]!;
+  if (!/^\d+$/.test(label)) return { label, counts, chip: "", actions: rest.trim() };
+  // Chip, then hwirq with "-edge" or " Edge" behind it, then the actions.
+  const gap = rest.search(/\s/);
+  const chip = gap < 0 ? rest : rest.slice(0, gap);
+  const behind = rest.slice(chip.length).trimStart();
+  const hwirq = /^\d+(?:-\S+)?(?:\s+(?:Edge|Level)\b)?/.exec(behind)?.[0] ?? "";
+  return { label, counts, chip, actions: behind.slice(hwirq.length).trim() };
+}
+
+/**
+ * How often a line fired between two samples. CPUs that are not online in both are left out; counters are 32 bits
+ * wide and wrap. null if one sample lacks the line.
+ */
+export function grewBetween(first: Interrupts, second: Interrupts, label: string): number | null {
+  const before = first.lines.get(label);
+  const after = second.lines.get(label);
+  if (before === undefined || after === undefined) return null;
+  let sum = 0;
+  for (const [column, cpu] of second.cpus.entries()) {
+    const old = before.counts[first.cpus.indexOf(cpu)];
+    const now = after.counts[column];
+    if (old !== undefined && now !== undefined) sum += since(old, now);
+  }
+  return sum;
+}
+
+/** Growth of one 32-bit counter. */
+export function since(old: number, now: number): number {
+  return now >= old ? now - old : now + 2 ** 32 - old;
+}

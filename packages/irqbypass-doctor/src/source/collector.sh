@@ -1,0 +1,309 @@
+#!/bin/sh
+# Collects what `irqbypass-doctor --from DIR` needs, on a host without Node. Reads files under /proc and /sys, twice;
+# changes nothing and writes only the archive and a directory of its own below ${TMPDIR:-/tmp}, which it removes.
+# Needs a POSIX shell with awk, cat, date, grep, ls, sed, sort, tar and tr. As root it sees more.
+set -u
+LC_ALL=C
+export LC_ALL
+umask 077
+
+usage() {
+  cat <<'EOF'
+usage: sh collector.sh [--interval SECONDS] [--output FILE.tar] [--raw] [--root DIR]
+
+  --interval  time between the two samples; 2 if not given
+  --output    the archive to write; irqbypass-capture-TIME.tar if not given
+  --raw       do not mask command lines, names and paths of files
+  --root      read a host that is mounted here, such as /host in a container
+
+Then, where Node is: tar -xf FILE.tar && irqbypass-doctor --from FILE
+EOF
+}
+
+fail() {
+  printf 'collector: %s\n' "$1" >&2
+  exit 2
+}
+
+interval=2 output= masked=yes root=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --interval | --output | --root) [ $# -ge 2 ] || fail "$1 needs a value" ;;
+  esac
+  case $1 in
+    --interval) interval=$2; shift 2 ;;
+    --output) output=$2; shift 2 ;;
+    --root) root=${2%/}; shift 2 ;;
+    --raw) masked=no; shift ;;
+    -h | --help) usage; exit 0 ;;
+    *) usage >&2; fail "unknown option: $1" ;;
+  esac
+done
+# Whole seconds: a fraction is not for every sleep.
+case $interval in
+  '' | *[!0-9]* | 0*) fail "--interval takes whole seconds from 1 on, not '$interval'" ;;
+esac
+[ -r "$root/proc/sys/kernel/osrelease" ] || fail "$root/proc/sys/kernel/osrelease cannot be read: is this a Linux host with /proc?"
+for tool in awk cat date grep ls sed sort tar tr; do
+  command -v "$tool" >/dev/null || fail "this host has no $tool"
+done
+
+name=irqbypass-capture-$(date -u +%Y%m%d-%H%M%S)
+[ -n "$output" ] || output=$name.tar
+[ ! -e "$output" ] || fail "$output is there already: name another file with --output"
+base=${output##*/}
+base=${base%.tar}
+case $base in
+  '' | -* | .*) fail "--output must name a file such as case-1.tar" ;;
+esac
+
+work=${TMPDIR:-/tmp}/irqbypass-collector.$$
+mkdir "$work" || fail "$work cannot be made: set TMPDIR to a directory that you may write to"
+# The archive is written beside its place and then moved, so that a broken one is never left.
+part=$output.part.$$
+trap 'rm -rf "$work" "$part"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
+tree=$work/$base
+mkdir "$tree" "$tree/1" "$tree/2"
+: >"$tree/unreadable"
+scratch=$work/scratch
+errors=$work/errors
+
+# refused SAMPLE/PATH: a read failed and its message is in $errors. What is not there is no finding.
+refused() {
+  case $(cat "$errors") in
+    *'ermission denied'*) code=EACCES ;;
+    *'peration not permitted'*) code=EPERM ;;
+    *'o such '* | *'ot a directory'*) return 0 ;;
+    *) code=EIO ;;
+  esac
+  printf '%s %s\n' "$code" "$1" >>"$tree/unreadable"
+}
+
+# under SAMPLE PATH: makes the directories above a file that is there; they come with it, being evidence themselves.
+under() {
+  [ -d "$tree/$1/${2%/*}" ] || mkdir -p "$tree/$1/${2%/*}"
+}
+
+# absent PATH: it is not there, and that is known because the directories above it are open as far as they go.
+absent() {
+  [ ! -e "$root/$1" ] || return 1
+  above=${1%/*}
+  while [ ! -e "$root/$above" ] && [ "$above" != "${above%/*}" ]; do above=${above%/*}; done
+  [ -x "$root/$above" ]
+}
+
+# save SAMPLE PATH...: copies files as they are. A host may have thousands, so that tests go before programs.
+save() {
+  sample=$1
+  shift
+  for path in "$@"; do
+    if [ -r "$root/$path" ]; then
+      under "$sample" "$path"
+      cat "$root/$path" >"$tree/$sample/$path" 2>"$errors" && continue
+      rm -f "$tree/$sample/$path"
+    elif absent "$path"; then
+      continue
+    else
+      cat "$root/$path" >"$scratch" 2>"$errors" && continue
+    fi
+    refused "$sample/$path"
+  done
+}
+
+# names SAMPLE PATH: keeps the names in a directory as empty directories; prints them.
+names() {
+  if ls "$root/$2" >"$work/names" 2>"$errors"; then
+    mkdir -p "$tree/$1/$2"
+    while IFS= read -r entry; do
+      [ -d "$tree/$1/$2/$entry" ] || mkdir "$tree/$1/$2/$entry"
+    done <"$work/names"
+    cat "$work/names"
+  else
+    refused "$1/$2"
+  fi
+}
+
+# link SAMPLE PATH TARGET: keeps a symbolic link.
+link() {
+  under "$1" "$2"
+  ln -s "$3" "$tree/$1/$2"
+}
+
+# copy_link SAMPLE PATH: keeps the link that is there, if there is one.
+copy_link() {
+  if line=$(ls -ld "$root/$2" 2>"$errors"); then
+    case $line in
+      *' -> '*) link "$1" "$2" "${line#* -> }" ;;
+    esac
+  else
+    refused "$1/$2"
+  fi
+}
+
+# The words of the kernel's command line that bear on interrupts; the others are masked.
+kernel_words='^(intremap|intel_iommu|amd_iommu|amd_iommu_intr|iommu|iommu\.[[:alnum:]_]+|nox2apic|noapic|nolapic|x2apic_phys|kvm[-_.a-z]*\.[[:alnum:]_]+|vfio[-_.a-z]*\.[[:alnum:]_]+|isolcpus|nohz_full)(=|$)'
+
+kernel_command_line() {
+  if [ "$masked" = no ]; then
+    save 1 proc/cmdline
+  elif cat "$root/proc/cmdline" >"$work/raw" 2>"$errors"; then
+    under 1 proc/cmdline
+    # By the environment, because awk takes the backslashes out of a -v value.
+    tr -s '[:space:]' '\n' <"$work/raw" | words=$kernel_words awk '
+      $0 != "" { line = line (line == "" ? "" : " ") ($0 ~ ENVIRON["words"] ? $0 : "masked") }
+      END { print line }' >"$tree/1/proc/cmdline"
+  else
+    refused 1/proc/cmdline
+  fi
+}
+
+# program PID: the command line and the name of a process.
+program() {
+  if [ "$masked" = no ]; then
+    save 1 "proc/$1/cmdline" "proc/$1/comm"
+    return 0
+  fi
+  if cat "$root/proc/$1/cmdline" >"$work/raw" 2>"$errors"; then
+    first=$(tr '\0' '\n' <"$work/raw" | sed -n 1p)
+    under 1 "proc/$1/cmdline"
+    printf '%s\000masked\000' "${first##*/}" >"$tree/1/proc/$1/cmdline"
+  else
+    refused "1/proc/$1/cmdline"
+  fi
+  under 1 "proc/$1/comm"
+  printf 'masked\n' >"$tree/1/proc/$1/comm"
+}
+
+# processes: those that hold a VM or an assigned device, with their descriptors. Prints PID/FD of each eventfd.
+processes() {
+  for dir in "$root"/proc/[0-9]*; do
+    pid=${dir##*/}
+    case $pid in *[!0-9]*) continue ;; esac
+    # A descriptor that went away meanwhile makes ls complain, and the others are listed all the same.
+    ls -l "$dir/fd" >"$work/fds" 2>"$errors" || [ -s "$work/fds" ] || {
+      # A thread of the kernel has no command line and holds nothing.
+      if [ -r "$dir/cmdline" ] && [ -z "$(tr -d '\0' <"$dir/cmdline")" ]; then continue; fi
+      before=$(wc -l <"$tree/unreadable")
+      refused "1/proc/$pid/fd"
+      # With its name, so that the doctor counts it as one that it could not look into.
+      [ "$before" -eq "$(wc -l <"$tree/unreadable")" ] || mkdir -p "$tree/1/proc/$pid"
+      continue
+    }
+    grep -E -q -e ' -> (anon_inode:(kvm-vm|\[vfio-device\])$|/dev/vfio/[^v]|/dev/vfio/devices/|/dev/vhost-vdpa-)' "$work/fds" || continue
+    program "$pid"
+    names 1 "proc/$pid/task" >/dev/null
+    while IFS= read -r line; do
+      case $line in *' -> '*) ;; *) continue ;; esac
+      target=${line#* -> }
+      fd=${line%% -> *}
+      fd=${fd##* }
+      case $target in
+        'anon_inode:[eventfd]' | anon_inode:eventfd)
+          save 1 "proc/$pid/fdinfo/$fd"
+          printf '%s/%s\n' "$pid" "$fd"
+          ;;
+        'anon_inode:[eventpoll]' | 'anon_inode:[vfio-device]' | /dev/vfio/devices/*) save 1 "proc/$pid/fdinfo/$fd" ;;
+      esac
+      if [ "$masked" = yes ]; then
+        case $target in
+          anon_inode:* | /dev/kvm* | /dev/vfio/* | /dev/vhost-*) ;;
+          *) target=masked ;;
+        esac
+      fi
+      link 1 "proc/$pid/fd/$fd" "$target"
+    done <"$work/fds"
+  done
+}
+
+# assigned_lines: the lines of the first sample's interrupts that belong to assigned devices.
+assigned_lines() {
+  [ ! -f "$tree/1/proc/interrupts" ] || grep -E 'vfio-|vdpa\[|ifcvf\[' "$tree/1/proc/interrupts"
+}
+
+addresses_in() {
+  tr -c '0-9a-f:.\n' '\n' | grep -E '^[0-9a-f]{4,8}:[0-9a-f][0-9a-f]:[0-9a-f][0-9a-f]\.[0-7]$'
+}
+
+# devices: assigned PCI devices, by their drivers and by the names of their interrupts.
+devices() {
+  {
+    assigned_lines | addresses_in
+    names 1 sys/bus/pci/drivers | grep -E 'vfio|vdpa|ifcvf' | while IFS= read -r driver; do
+      names 1 "sys/bus/pci/drivers/$driver" | addresses_in
+    done
+  } | sort -u >"$work/addresses"
+  while IFS= read -r address; do
+    dir=sys/bus/pci/devices/$address
+    copy_link 1 "$dir/driver"
+    copy_link 1 "$dir/iommu_group"
+    names 1 "$dir/msi_irqs" >/dev/null
+    names 1 "$dir/vfio-dev" >/dev/null
+    for child in "$root/$dir"/vdpa[0-9]*; do
+      [ -e "$child" ] || continue
+      mkdir -p "$tree/1/$dir/${child##*/}"
+      names 1 "sys/bus/vdpa/devices/${child##*/}" >/dev/null
+    done
+  done <"$work/addresses"
+}
+
+uptime_now() {
+  awk '{ print $1 }' "$root/proc/uptime" 2>/dev/null || echo 0
+}
+
+[ "$(id -u)" = 0 ] || printf 'collector: not root: other users'"'"' processes and /sys/kernel/debug stay out\n' >&2
+
+began=$(uptime_now)
+save 1 proc/interrupts
+assigned_lines | awk '{ sub(/:.*/, ""); gsub(/ /, ""); if ($0 ~ /^[0-9]+$/) print }' >"$work/irqs"
+while IFS= read -r irq; do
+  save 1 "sys/kernel/irq/$irq/per_cpu_count" "sys/kernel/irq/$irq/chip_name" "sys/kernel/irq/$irq/actions" \
+    "sys/kernel/debug/irq/irqs/$irq"
+done <"$work/irqs"
+processes >"$work/eventfds"
+
+save 1 proc/sys/kernel/osrelease proc/cpuinfo sys/class/misc/kvm/dev
+kernel_command_line
+for module in kvm kvm_intel kvm_amd kvm_pvm; do
+  [ -d "$root/sys/module/$module" ] || continue
+  mkdir -p "$tree/1/sys/module/$module"
+  for parameter in vector_hashing enable_apicv avic enable_ipiv enable_device_posted_irqs; do
+    save 1 "sys/module/$module/parameters/$parameter"
+  done
+done
+for unit in $(names 1 sys/class/iommu); do
+  save 1 "sys/class/iommu/$unit/intel-iommu/cap" "sys/class/iommu/$unit/intel-iommu/ecap" \
+    "sys/class/iommu/$unit/amd-iommu/features"
+done
+names 1 sys/kernel/iommu_groups >/dev/null
+names 1 sys/kernel/debug >/dev/null
+save 1 sys/kernel/debug/iommu/intel/ir_translation_struct sys/kernel/debug/iommu/amd/irqtbl
+devices
+
+printf 'collector: the second sample follows in %s s\n' "$interval" >&2
+sleep "$interval"
+
+ended=$(uptime_now)
+save 2 proc/interrupts
+while IFS= read -r irq; do
+  save 2 "sys/kernel/irq/$irq/per_cpu_count"
+done <"$work/irqs"
+while IFS=/ read -r pid fd; do
+  save 2 "proc/$pid/fdinfo/$fd"
+done <"$work/eventfds"
+
+{
+  echo 'format: irqbypass-capture/1'
+  echo "at: $(date -u +%Y-%m-%dT%H:%M:%SZ)"
+  awk -v began="$began" -v ended="$ended" -v asked="$interval" \
+    'BEGIN { span = ended - began; printf "seconds: %.3f\n", (span > 0 ? span : asked) }'
+  echo "masked: $masked"
+} >"$tree/about"
+
+tar -cf "$part" -C "$work" "$base" || fail "the archive could not be written"
+mv "$part" "$output" || fail "$output could not be written"
+count=$(tar -tf "$output" | grep -c -v '/$')
+printf 'collector: saved %s files in %s, %s\n' "$count" "$output" "$([ "$masked" = yes ] && echo masked || echo 'not masked')" >&2
+printf 'collector: then: tar -xf %s && irqbypass-doctor --from %s\n' "$output" "$base" >&2

@@ -1,0 +1,134 @@
+/**
+ * `--trace`: follows KVM's and the interrupt core's tracepoints for a while and says what they showed. Needs root.
+ * Records into a tracing instance of its own, which is removed on every path, Ctrl-C included; it changes nothing
+ * else. KVM reports an update of a table entry when it happens, so what was set up before the trace does not show.
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { LineCutter } from "../parse/trace-line.js";
+import { DoctorError } from "../source/error.js";
+import type { TraceFacts } from "../source/trace-facts.js";
+import { type TraceFiles, traceFiles } from "./files.js";
+import { startInstance } from "./instance.js";
+import { TraceJoin } from "./join.js";
+
+export interface TraceOptions {
+  /** For how long to follow. */
+  readonly seconds: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Called some times a second with the seconds that are left. */
+  readonly progress?: ((secondsLeft: number) => void) | undefined;
+  /** Called once, when the events are recorded and not before: start now what is to be seen. */
+  readonly started?: (() => void) | undefined;
+}
+
+/** What the trace needs of its surroundings. */
+export interface TraceIo {
+  readonly files: TraceFiles;
+  /** Names the instance. */
+  readonly pid: number;
+  /** Seconds of the monotonic clock, the one that events are stamped with. */
+  readonly now: () => number;
+  /** Runs `call` when the process ends by another way; gives the function that takes it back. */
+  readonly atExit: (call: () => void) => () => void;
+}
+
+/** Between two looks at the pipe, in milliseconds. */
+const LOOK_MS = 50;
+/** Reads of a page between two turns of the event loop, so that a flood of events cannot keep Ctrl-C waiting. */
+const READS = 32;
+const TICK_SECONDS = 0.25;
+
+/**
+ * Follows the events. Leaves the event loop free between short looks at the pipe.
+ * @throws DoctorError EINTR when `signal` aborts; ENOENT, EACCES and the like where the trace cannot start; EBUSY if
+ * the instance cannot be removed.
+ */
+export async function followTrace(options: TraceOptions, io: TraceIo): Promise<TraceFacts> {
+  const interrupted = () => {
+    if (options.signal?.aborted === true)
+      throw new DoctorError("EINTR", "interrupted before the trace was over");
+  };
+  interrupted();
+  const instance = startInstance(io.files, io.pid);
+  const takeBack = io.atExit(() => instance.remove());
+  try {
+    const began = io.now();
+    const join = new TraceJoin(instance.formats, instance.monotonic ? began : null);
+    const cutter = new LineCutter();
+    /** True if there may be more at once. */
+    const drain = () => {
+      for (let i = 0; i < READS; i += 1) {
+        const text = instance.pipe.read();
+        if (text === "") return false;
+        for (const line of cutter.push(text)) join.add(line);
+      }
+      return true;
+    };
+    options.started?.();
+    let told = Number.POSITIVE_INFINITY;
+    for (;;) {
+      const left = options.seconds - (io.now() - began);
+      if (left <= 0) break;
+      if (told - left >= TICK_SECONDS) {
+        options.progress?.(left);
+        told = left;
+      }
+      const more = drain();
+      await pause(more ? 0 : Math.min(LOOK_MS, left * 1000), options.signal);
+      interrupted();
+    }
+    instance.stop();
+    const seconds = io.now() - began;
+    // What was recorded is bounded by the buffer, so this ends.
+    while (drain()) {
+      await pause(0, options.signal);
+      interrupted();
+    }
+    return join.facts(seconds, instance.followed, instance.generation, instance.notes);
+  } finally {
+    takeBack();
+    instance.remove();
+  }
+}
+
+/**
+ * The tracing directory of the host whose files are under `root` ("/" for this one).
+ * @throws DoctorError ENOENT if none is mounted there.
+ */
+export function findTraceFiles(root: string): TraceFiles {
+  const places = ["sys/kernel/tracing", "sys/kernel/debug/tracing"].map((place) => join(root, place));
+  const found = places.find((place) => existsSync(join(place, "events")));
+  if (found !== undefined) return traceFiles(found);
+  throw new DoctorError(
+    "ENOENT",
+    `--trace finds no tracing file system at ${places[0]} (or may not look into it); as root, mount it with: ` +
+      `mount -t tracefs tracefs ${places[0]}`,
+  );
+}
+
+/** The trace's surroundings in this process. */
+export function processTraceIo(root: string): TraceIo {
+  return {
+    files: findTraceFiles(root),
+    pid: process.pid,
+    now: () => Number(process.hrtime.bigint()) / 1e9,
+    atExit(call) {
+      process.once("exit", call);
+      return () => process.off("exit", call);
+    },
+  };
+}
+
+/** Waits; an abort ends it early. */
+function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal?.addEventListener("abort", end, { once: true });
+  });
+}

@@ -1,0 +1,328 @@
+import assert from "node:assert/strict";
+import { execFile, execFileSync, spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { after, describe, it, test } from "node:test";
+import fc from "fast-check";
+import { collectorScript } from "#src/source/collector.js";
+import { KERNEL_WORDS, maskLink, maskText } from "#src/source/mask.js";
+import { runDoctor } from "./run.js";
+import { type HostText, hostNames, loadHost, unpack } from "./tree.js";
+
+/** Why the script cannot be run here, or false. */
+const skip = process.platform !== "linux" && "the script reads /proc and /sys";
+
+const made: string[] = [];
+after(() => {
+  for (const dir of made) {
+    execFileSync("chmod", ["-R", "u+rwx", dir]);
+    rmSync(dir, { recursive: true });
+  }
+});
+
+/** A directory that any user may write to. */
+function workDir(): string {
+  const dir = mkdtempSync(join(tmpdir(), "irqbypass-collector-"));
+  chmodSync(dir, 0o777);
+  made.push(dir);
+  return dir;
+}
+
+interface Collected {
+  readonly code: number;
+  readonly stderr: string;
+}
+
+/** Runs the script in `cwd`, as an ordinary user where the test itself is root. */
+function collect(
+  cwd: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+  shell = "sh",
+): Promise<Collected> {
+  const script = join(cwd, "collector.sh");
+  if (!existsSync(script)) writeFileSync(script, collectorScript());
+  const ordinary = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
+  return new Promise((resolve) => {
+    const [program, ...first] = shell.split(" ");
+    execFile(
+      program!,
+      [...first, script, ...args],
+      { cwd, env: { PATH: process.env.PATH ?? "", TMPDIR: cwd, ...env }, ...ordinary, timeout: 60_000 },
+      (error, _stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code ?? -1), stderr }),
+    );
+  });
+}
+
+/** Lays a made-up host out as a root directory for each of its samples, with what it may not read closed. */
+function layOut(host: HostText, dir: string): void {
+  unpack(host, dir);
+  const closed = [...host.entries].flatMap(([path, entry]) => ("code" in entry ? [path] : []));
+  for (const path of closed.sort()) {
+    // Below a closed directory nothing can be read anyhow.
+    if (closed.some((other) => path.startsWith(`${other}/`))) continue;
+    const full = join(dir, path);
+    mkdirSync(dirname(full), { recursive: true });
+    if (/\/(fd|debug)$/.test(path)) mkdirSync(full, { recursive: true });
+    else writeFileSync(full, "");
+    chmodSync(full, 0);
+  }
+}
+
+/** Makes `sleep` swap the host that the script reads for its second sample, so that nothing waits. */
+function swapWhileAsleep(cwd: string): Record<string, string> {
+  mkdirSync(join(cwd, "bin"));
+  const sleep = join(cwd, "bin/sleep");
+  writeFileSync(sleep, `#!/bin/sh\nrm "${cwd}/root" && ln -s tree/2 "${cwd}/root"\n`);
+  chmodSync(sleep, 0o755);
+  symlinkSync("tree/1", join(cwd, "root"));
+  return { PATH: `${cwd}/bin:${process.env.PATH}` };
+}
+
+/** The report, without what tells when and where the capture was taken. */
+async function reportOf(tree: string, options: readonly string[]): Promise<unknown> {
+  const { stdout, stderr } = await runDoctor(["--from", tree, "--json", ...options]);
+  assert.equal(stderr, "");
+  const report = JSON.parse(stdout) as { measured: Record<string, unknown> };
+  return { ...report, measured: { ...report.measured, at: "", from: "" } };
+}
+
+/** What the script cannot know: traces, and what --write-devid selects. */
+function withoutExtras(host: HostText): HostText {
+  const entries = [...host.entries].filter(([path]) => path !== "trace.json" && !/irqtbl@/.test(path));
+  return { ...host, seconds: "2.000", entries: new Map(entries) };
+}
+
+describe("what the script collects gives the same report as the host itself", {
+  skip,
+  concurrency: 3,
+}, () => {
+  for (const name of hostNames()) {
+    it(name, async () => {
+      const cwd = workDir();
+      const host = withoutExtras(loadHost(name));
+      layOut(host, join(cwd, "tree"));
+      const env = swapWhileAsleep(cwd);
+      const args = ["--raw", "--root", join(cwd, "root"), "--output", "got.tar"];
+      const { code, stderr } = await collect(cwd, args, env);
+      if (!existsSync(join(cwd, "tree/1/proc/sys/kernel/osrelease"))) {
+        assert.equal(code, 2);
+        assert.match(stderr, /is this a Linux host/);
+        return;
+      }
+      assert.equal(code, 0, stderr);
+      execFileSync("tar", ["-xf", "got.tar"], { cwd });
+      const reference = join(cwd, "reference");
+      unpack(host, reference);
+      assert.deepEqual(
+        await reportOf(join(cwd, "got"), host.options),
+        await reportOf(reference, host.options),
+      );
+      assert.deepEqual(
+        readdirSync(cwd).sort(),
+        ["bin", "collector.sh", "got", "got.tar", "reference", "root", "tree"],
+        "nothing is left behind",
+      );
+    });
+  }
+});
+
+test("this host can be collected, and read again", { skip }, async () => {
+  const cwd = workDir();
+  const { code, stderr } = await collect(cwd, ["--interval", "1", "--output", "here.tar"]);
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /saved \d+ files in here\.tar, masked/);
+  execFileSync("tar", ["-xf", "here.tar"], { cwd });
+  assert.match(
+    readFileSync(join(cwd, "here/about"), "utf8"),
+    /^format: irqbypass-capture\/1\nat: .*\nseconds: [1-9]/,
+  );
+  const { stdout } = await runDoctor(["--from", join(cwd, "here"), "--json"]);
+  const report = JSON.parse(stdout) as { measured: { kernel: string; seconds: number } };
+  assert.equal(report.measured.kernel, readFileSync("/proc/sys/kernel/osrelease", "utf8").trim());
+  assert.ok(report.measured.seconds >= 1);
+});
+
+test("the script is a POSIX one: every shell here that claims to be runs it", { skip }, async () => {
+  const host = withoutExtras(loadHost("odd-names"));
+  const shells = ["sh", "dash", "bash --posix", "busybox ash", "ksh", "mksh", "zsh --emulate sh"].filter(
+    (shell) => {
+      const [program] = shell.split(" ");
+      return spawnSync(program!, ["-c", "true"]).error === undefined;
+    },
+  );
+  assert.ok(shells.length > 0);
+  for (const shell of shells) {
+    const cwd = workDir();
+    layOut(host, join(cwd, "tree"));
+    const [program, ...first] = shell.split(" ");
+    writeFileSync(join(cwd, "collector.sh"), collectorScript());
+    execFileSync(program!, [...first, "-n", join(cwd, "collector.sh")]);
+    const env = swapWhileAsleep(cwd);
+    const args = ["--raw", "--root", join(cwd, "root"), "--output", "got.tar"];
+    const { code, stderr } = await collect(cwd, args, env, shell);
+    assert.equal(code, 0, `${shell}: ${stderr}`);
+    execFileSync("tar", ["-xf", "got.tar"], { cwd });
+    const reference = join(cwd, "reference");
+    unpack(host, reference);
+    assert.deepEqual(await reportOf(join(cwd, "got"), []), await reportOf(reference, []), shell);
+  }
+});
+
+test("what is masked is masked as a capture masks it", { skip }, async () => {
+  const cwd = workDir();
+  const tree = join(cwd, "tree/1");
+  const kernel =
+    "root=UUID=1-2 intremap=nopost kvm-intel.enable_apicv=0 kvm.x nox2apicx iommu=pt iommufd=1 password=intremap=off";
+  const links: Record<string, string> = {
+    0: "/home/alice/secret.qcow2",
+    1: "anon_inode:kvm-vm",
+    2: "anon_inode:[eventfd]",
+    3: "/dev/vfio/12",
+    4: "/dev/vhost-vdpa-0",
+    5: "/dev/kvm",
+    6: "socket:[1234]",
+    7: "/tmp/name with -> arrow and blanks",
+  };
+  const put = (path: string, text: string) => {
+    mkdirSync(dirname(join(tree, path)), { recursive: true });
+    writeFileSync(join(tree, path), text);
+  };
+  put("proc/sys/kernel/osrelease", "6.18.0\n");
+  put("proc/cmdline", `${kernel}\n`);
+  put("proc/77/cmdline", "/usr/bin/qemu-system-x86_64\0-name\0guest=alice\0");
+  put("proc/77/comm", "alice\n");
+  put("proc/77/fdinfo/2", "eventfd-count: 0\neventfd-id: 7\n");
+  mkdirSync(join(tree, "proc/77/fd"));
+  for (const [fd, target] of Object.entries(links)) symlinkSync(target, join(tree, "proc/77/fd", fd));
+  const { code, stderr } = await collect(cwd, [
+    "--root",
+    join(cwd, "tree/1"),
+    "--interval",
+    "1",
+    "--output",
+    "m.tar",
+  ]);
+  assert.equal(code, 0, stderr);
+  execFileSync("tar", ["-xf", "m.tar"], { cwd });
+  const got = (path: string) => join(cwd, "m/1", path);
+  for (const path of ["proc/cmdline", "proc/77/cmdline", "proc/77/comm"]) {
+    const text = readFileSync(join(tree, path), "utf8");
+    assert.equal(readFileSync(got(path), "utf8"), maskText(path, text), path);
+  }
+  for (const [fd, target] of Object.entries(links)) {
+    const path = `proc/77/fd/${fd}`;
+    assert.equal(readlinkSync(got(path)), maskLink(path, target));
+  }
+  assert.doesNotMatch(readFileSync(join(cwd, "m.tar"), "latin1"), /alice|secret|UUID|password/);
+});
+
+test("the words that are not masked are those of a capture", () => {
+  const words = /kernel_words='([^']+)'/.exec(collectorScript())?.[1];
+  assert.equal(words, KERNEL_WORDS.source.replaceAll("\\w", "[[:alnum:]_]"));
+});
+
+test("the command prints the script and nothing else", async () => {
+  const { stdout, stderr, code } = await runDoctor(["--collector"]);
+  assert.deepEqual([stdout, stderr, code], [collectorScript(), "", 0]);
+});
+
+test("bad options are refused before anything is written", { skip }, async () => {
+  const cwd = workDir();
+  writeFileSync(join(cwd, "there.tar"), "");
+  for (const [args, words] of [
+    [["--interval", "0"], /whole seconds from 1 on/],
+    [["--interval", "1;reboot"], /whole seconds/],
+    [["--interval"], /--interval needs a value/],
+    [["--bogus"], /unknown option: --bogus/],
+    [["--root", "/nowhere"], /is this a Linux host/],
+    [["--output", "there.tar"], /there already/],
+    [["--output", "..tar"], /must name a file/],
+    [["--output", "-x.tar"], /must name a file/],
+  ] as const) {
+    const { code, stderr } = await collect(cwd, args);
+    assert.equal(code, 2, args.join(" "));
+    assert.match(stderr, words);
+  }
+  assert.deepEqual(readdirSync(cwd).sort(), ["collector.sh", "there.tar"]);
+  const help = await collect(cwd, ["--help"]);
+  assert.equal(help.code, 0);
+});
+
+test("interrupted while it waits, it leaves nothing", { skip }, async () => {
+  for (const [signal, status] of [
+    ["INT", 130],
+    ["TERM", 143],
+    ["HUP", 129],
+  ] as const) {
+    const cwd = workDir();
+    mkdirSync(join(cwd, "bin"));
+    // The signal comes to the script itself, while it sleeps.
+    writeFileSync(join(cwd, "bin/sleep"), `#!/bin/sh\nkill -s ${signal} $PPID\n`);
+    chmodSync(join(cwd, "bin/sleep"), 0o755);
+    const { code } = await collect(cwd, ["--output", "x.tar"], { PATH: `${cwd}/bin:${process.env.PATH}` });
+    assert.equal(code, status);
+    assert.deepEqual(readdirSync(cwd).sort(), ["bin", "collector.sh"]);
+  }
+});
+
+test("it changes nothing on the host that it reads", { skip }, async () => {
+  const cwd = workDir();
+  const host = withoutExtras(loadHost("intel-posted-6.18"));
+  layOut(host, join(cwd, "tree"));
+  const look = (dir: string): string[] =>
+    readdirSync(dir).flatMap((name) => {
+      const full = join(dir, name);
+      const stat = lstatSync(full);
+      const self = `${full} ${stat.mode} ${stat.mtimeMs} ${stat.size}`;
+      return stat.isDirectory() ? [self, ...look(full)] : [self];
+    });
+  const before = look(join(cwd, "tree"));
+  const { code } = await collect(cwd, [
+    "--root",
+    join(cwd, "tree/1"),
+    "--interval",
+    "1",
+    "--output",
+    "x.tar",
+  ]);
+  assert.equal(code, 0);
+  assert.deepEqual(look(join(cwd, "tree")), before);
+});
+
+test("any targets of descriptors come through as they are", { skip }, async () => {
+  const cwd = workDir();
+  const tree = join(cwd, "tree/1");
+  mkdirSync(join(tree, "proc/sys/kernel"), { recursive: true });
+  writeFileSync(join(tree, "proc/sys/kernel/osrelease"), "6.18.0\n");
+  mkdirSync(join(tree, "proc/5/fd"), { recursive: true });
+  symlinkSync("anon_inode:kvm-vm", join(tree, "proc/5/fd/0"));
+  // Names with newlines cannot be told from two lines of a listing; the kernel prints none in these links.
+  const target = fc
+    .string({ minLength: 1, maxLength: 40 })
+    .filter((text) => !/[\0\n]/.test(text) && text.trim() !== "");
+  const targets = fc.sample(target, { numRuns: 60, seed: 11 });
+  targets.forEach((text, i) => {
+    symlinkSync(text, join(tree, `proc/5/fd/${i + 1}`));
+  });
+  const args = ["--raw", "--root", tree, "--interval", "1", "--output", "x.tar"];
+  const { code, stderr } = await collect(cwd, args);
+  assert.equal(code, 0, stderr);
+  execFileSync("tar", ["-xf", "x.tar"], { cwd });
+  targets.forEach((text, i) => {
+    assert.equal(readlinkSync(join(cwd, `x/1/proc/5/fd/${i + 1}`)), text);
+  });
+});

@@ -1,0 +1,141 @@
+// The repair itself: its order, while others go on; and a thread that dies while it repairs after another.
+import { Eventfd, Producer } from "irqbypass";
+import { Header } from "#src/host/layout.js";
+import { tearDown } from "#src/vm/lost-thread.js";
+import { relayOne } from "#src/vm/relay.js";
+import { leaveForIt, notifyForIt, recoverMutexes } from "#src/vm/repair.js";
+import { GSI } from "./support/death.mjs";
+import { arrived, expect, guest, openVcpu, producer } from "./support/guest.mjs";
+
+const STEPS = { notify: notifyForIt, leave: leaveForIt, "tear-down": tearDown };
+
+/**
+ * The victim is the relay, and owns a device; the survivor writes to an eventfd and deassigns its irqfd; the supervisor
+ * repairs when the victim has died, at any moment after that, and the survivor what it waits for.
+ */
+function repairs(world, order) {
+  const made = guest(world, ["survivor", "victim", "supervisor"]);
+  const { survivor: host, victim, supervisor } = made.hosts;
+  const { vm, eventfd } = made;
+  openVcpu(host, vm);
+  const irqfd = vm.irqfd(eventfd, GSI, { bypass: "off" });
+  const source = producer(victim, Eventfd.create(victim));
+  const [id, record] = [victim.threadId, victim.thread.record];
+  for (const one of [host, supervisor]) {
+    one.repair.thread = (gone) => {
+      recoverMutexes(one, gone);
+      for (const step of order) STEPS[step](one, gone);
+    };
+  }
+  const isDead = () => supervisor.thread.isDead(record);
+  return {
+    threads: {
+      victim() {
+        victim.pending.takeAll((one) => relayOne(victim, one));
+        source.signal();
+        victim.words.store(Header.changes, 1);
+        victim.words.notify(Header.changes);
+        return "done";
+      },
+      survivor() {
+        eventfd.write();
+        irqfd.dispose();
+        return "done";
+      },
+      supervisor() {
+        while (!isDead()) {
+          if (supervisor.words.load(Header.changes) === 1) return;
+          supervisor.words.wait(Header.changes, 0, 100);
+        }
+        supervisor.threadLost(id);
+      },
+    },
+    keeps: [irqfd, eventfd, source],
+    end(results) {
+      if (results.victim !== "done") supervisor.threadLost(id); // unless the supervisor has
+      const { findings } = host.audit();
+      expect(findings.length === 0, findings[0]?.message);
+      expect(arrived(host, vm), "the survivor's interrupt is lost");
+    },
+  };
+}
+
+const twin = (...order) => ({
+  sentence: `repairs in another order: ${order.join(", ")}`,
+  setup: (world) => repairs(world, order),
+});
+
+export const order = {
+  sentence:
+    "Repair notifies, then clears the in-flight words, then tears down: others that go on meanwhile lose nothing.",
+  kills: ["victim"],
+  timeouts: "stuck",
+  preemptions: 1,
+  setup: (world) => repairs(world, ["notify", "leave"]),
+  twins: {
+    "leave-first": twin("leave", "notify", "tear-down"),
+    "leave-then-tear-down": twin("leave", "tear-down", "notify"),
+    "tear-down-before-leave": twin("notify", "tear-down", "leave"),
+    "tear-down-first": twin("tear-down", "notify", "leave"),
+    "notify-last": twin("tear-down", "leave", "notify"),
+  },
+};
+
+/** The same with one more. */
+export const orderDeeper = { ...order, preemptions: 2, long: true };
+
+/** A thread that has died before, and left things of each kind; the victim repairs after it, and dies. */
+function repairerDies(world, play = () => {}) {
+  const made = guest(world, ["survivor", "victim", "corpse"]);
+  const { survivor: host, victim, corpse } = made.hosts;
+  const { vm, eventfd } = made;
+  const irqfd = vm.irqfd(eventfd, GSI);
+  const source = producer(corpse, eventfd);
+  openVcpu(corpse, vm);
+  const idle = Producer.create(corpse);
+  const other = Eventfd.create(corpse);
+  source.signal();
+  const ids = [victim.threadId, corpse.threadId];
+  for (const one of [host, victim]) {
+    const { platform } = one;
+    const corpseTid = corpse.thread.osThread(corpse.thread.record).tid;
+    const alive = platform.alive.bind(platform);
+    platform.alive = (who) => (who.tid === corpseTid ? false : alive(who));
+  }
+  play(made);
+  return {
+    threads: {
+      survivor: () => host.interrupts().length,
+      victim() {
+        victim.threadLost(ids[1]);
+        return "done";
+      },
+      corpse: () => "dead",
+    },
+    keeps: [irqfd, source, idle, other],
+    end(results) {
+      for (const id of results.victim === "done" ? [] : ids) host.threadLost(id);
+      const { findings, live } = host.audit();
+      expect(findings.length === 0, findings[0]?.message);
+      expect(live.producer === 0 && live.eventfd === 1, "something of the dead thread is left");
+      expect(arrived(host, vm), "an interrupt is lost");
+    },
+  };
+}
+
+export const repairer = {
+  sentence: "A thread dies while it repairs after another: the next one does it for both.",
+  kills: ["victim"],
+  timeouts: "stuck",
+  preemptions: 1,
+  setup: (world) => repairerDies(world),
+  twins: {
+    "no-heal": {
+      sentence: "takes the host mutex over and makes nothing whole that it guards",
+      setup: (world) =>
+        repairerDies(world, ({ hosts }) => {
+          hosts.survivor.repair.host = () => {};
+        }),
+    },
+  },
+};

@@ -1,0 +1,251 @@
+// A device's INTx pin and its events: its own thread drives them, while another one unmasks, closes and takes records.
+import { Eventfd } from "irqbypass";
+import { hosts } from "#scenarios/support/hosts.js";
+import { DeviceEvent } from "#src/device/event.js";
+import { Intx } from "#src/device/intx.js";
+import { Virqfd } from "#src/device/virqfd.js";
+import { signalRecord } from "#src/eventfd/signal.js";
+import { Eventfd as E } from "#src/host/layout.js";
+import { expect, lawless } from "./support/guest.mjs";
+
+const call = (action, eventfd) => ({
+  ...{ index: "intx", start: 0, count: 1, action },
+  ...{ data: "eventfd", eventfds: [eventfd] },
+});
+
+/**
+ * A device with an INTx pin, and a VMM that unmasks it through an eventfd. The device's thread never returns to its event
+ * loop: it polls. `drive` gets a fresh pin each time.
+ */
+function pin(world, { drive, vmm, holds, break_ = () => {} }) {
+  const { device, vmm: other } = hosts(world, ["device", "vmm"]);
+  const [trigger, unmask] = [Eventfd.create(device), Eventfd.create(device)];
+  unmask.readAsync = () => new Promise(() => {});
+  const theirs = {
+    trigger: Eventfd.open(other, trigger.handle),
+    unmask: Eventfd.open(other, unmask.handle),
+  };
+  const fired = () => Number(device.words.load64(trigger.record + E.counter));
+  return {
+    threads: {
+      device() {
+        const intx = new Intx(device);
+        break_(intx);
+        return drive({ intx, trigger, unmask, fired, words: device.words });
+      },
+      vmm: () => vmm(theirs),
+    },
+    keeps: [trigger, unmask, theirs.trigger, theirs.unmask],
+    end: (results) => holds(results, fired()),
+  };
+}
+
+const unmasksOnce = ({ unmask }) => unmask.write();
+
+const taken = {
+  vmm: unmasksOnce,
+  drive({ intx, trigger, unmask, fired }) {
+    intx.setIrqs(call("trigger", trigger), undefined);
+    intx.setIrqs(call("unmask", unmask), undefined);
+    intx.assert();
+    intx.setIrqs(call("trigger", null), undefined);
+    const then = fired();
+    intx.poll();
+    return then;
+  },
+  holds: ({ device }, now) => expect(now === device, "signalled when its trigger was gone"),
+};
+
+/** Threads: device, vmm. */
+export const trigger = {
+  sentence: "A pin whose eventfd is taken away while an unmask arrives signals nobody.",
+  setup: (world) => pin(world, taken),
+  twins: {
+    "signals-anything": {
+      sentence: "signals without looking whether there is a trigger",
+      bug: { id: "CVE-2024-26812", year: 2024 },
+      setup: (world) =>
+        pin(world, {
+          ...taken,
+          break_(intx) {
+            intx.send = (session) => session.trigger.signal();
+          },
+        }),
+    },
+  },
+};
+
+const disabled = {
+  vmm: unmasksOnce,
+  drive({ intx, trigger, unmask, fired }) {
+    intx.setIrqs(call("trigger", trigger), undefined);
+    intx.setIrqs(call("unmask", unmask), undefined);
+    intx.assert();
+    intx.poll();
+    intx.disIntx = true;
+    const then = fired();
+    intx.poll();
+    const after = fired();
+    intx.disIntx = false;
+    return { then, after };
+  },
+  holds({ device: { then, after } }, now) {
+    expect(after === then, "fired though the guest has disabled it");
+    expect(now === then + 1, "did not fire when the guest enabled it with the line up");
+  },
+};
+
+/** Threads: device, vmm. */
+export const disable = {
+  sentence: "While the guest has INTx disabled it does not fire, whenever an unmask arrives.",
+  setup: (world) => pin(world, disabled),
+  twins: {
+    "acts-and-forgets": {
+      sentence: "masks what is there when the guest sets the bit, and does not look at the bit again",
+      bug: { id: "CVE-2024-26810", year: 2024 },
+      setup: (world) =>
+        pin(world, {
+          ...disabled,
+          break_: (intx) =>
+            Object.defineProperty(intx, "disIntx", {
+              set(on) {
+                if (on) intx.session.masked = true;
+                else intx.unmask(intx.session);
+              },
+            }),
+        }),
+    },
+  },
+};
+
+const enabled = {
+  vmm(theirs) {
+    theirs.trigger.read();
+    theirs.unmask.write();
+    theirs.trigger.read();
+  },
+  drive({ intx, trigger, unmask, words }) {
+    let fired = 0;
+    const line = Object.create(trigger, {
+      signal: {
+        value() {
+          fired += 1;
+          trigger.signal();
+        },
+      },
+    });
+    intx.assert();
+    intx.setIrqs(call("trigger", line), undefined);
+    intx.setIrqs(call("unmask", unmask), undefined);
+    for (intx.poll(); fired < 2; intx.poll()) words.relax();
+    return fired;
+  },
+  holds: ({ device }, left) => expect(device === 2 && left === 0, `fired ${device} times, ${left} unread`),
+};
+
+/** Threads: device, vmm. */
+export const enable = {
+  sentence: "INTx whose line is up when it is enabled fires, and after one unmask it fires again.",
+  setup: (world) => pin(world, enabled),
+  twins: {
+    "masks-twice": {
+      sentence: "masks once more what has masked itself when it is enabled",
+      bug: { id: "CVE-2024-27437", year: 2024 },
+      setup: (world) =>
+        pin(world, {
+          ...enabled,
+          break_(intx) {
+            const { enable, unmask } = Intx.prototype;
+            let depth = 0;
+            intx.enable = (trigger) => {
+              enable.call(intx, trigger);
+              depth = 2;
+            };
+            intx.unmask = (session) => {
+              if (--depth <= 0) unmask.call(intx, session);
+            };
+          },
+        }),
+    },
+  },
+};
+
+/** A listener that is removed twice, by a close and by the call that disables, while its eventfd is written. */
+function removes(world, remove = (virqfd) => virqfd.remove()) {
+  const { device, vmm } = hosts(world, ["device", "vmm"]);
+  const eventfd = Eventfd.create(device);
+  eventfd.readAsync = () => new Promise(() => {});
+  const theirs = Eventfd.open(vmm, eventfd.handle);
+  return {
+    threads: {
+      device() {
+        let runs = 0;
+        const virqfd = new Virqfd(eventfd, () => {
+          runs += 1;
+        });
+        remove(virqfd);
+        const then = runs;
+        remove(virqfd);
+        return { then, runs };
+      },
+      vmm: () => theirs.write(),
+    },
+    keeps: [eventfd, theirs],
+    end({ device: { then, runs } }) {
+      expect(runs === then, "its handler ran when it was gone");
+      const left = Number(device.words.load64(eventfd.record + E.counter));
+      expect(runs + left === 1, "what was written is lost or doubled");
+    },
+  };
+}
+
+/** Threads: device, vmm. */
+export const release = {
+  sentence: "A listener that is removed twice while its eventfd is written ends once, and loses nothing.",
+  setup: (world) => removes(world),
+  twins: {
+    "ends-twice": {
+      sentence: "shuts down again what has been shut down",
+      bug: { id: "b68e7fa879cd", year: 2012 },
+      setup: (world) =>
+        removes(world, (virqfd) => {
+          virqfd.stop.abort();
+          virqfd.poll();
+        }),
+    },
+  },
+};
+
+/** The eventfd of a request is closed while another thread makes one, which may get its record. */
+function requests(world, signal = (event) => event.signal()) {
+  const { device, other } = hosts(world, ["device", "other"]);
+  const eventfd = Eventfd.create(device);
+  return {
+    threads: {
+      device() {
+        const event = new DeviceEvent(device, "req");
+        event.setIrqs({ ...call("trigger", eventfd), index: "req" });
+        eventfd.close();
+        signal(event, device, eventfd.record);
+      },
+      other: () => Eventfd.create(other).record,
+    },
+    keeps: [eventfd],
+    end: ({ other: record }) =>
+      expect(device.words.load64(record + E.counter) === 0n, "a request was signalled to another's eventfd"),
+  };
+}
+
+/** Threads: device, other. */
+export const request = {
+  sentence:
+    "A request whose eventfd was closed signals nobody, though its record may be another one's by now.",
+  setup: (world) => requests(world),
+  twins: {
+    "uses-what-was-put": {
+      sentence: "signals the eventfd that it was given without looking whether it still has it",
+      bug: { id: "b872d0640840", year: 2020 },
+      setup: (world) => requests(lawless(world), (_event, host, record) => signalRecord(host, record)),
+    },
+  },
+};

@@ -1,0 +1,157 @@
+// Eventfds in shared memory: readers that sleep, writers that wake them, and a close that races with other uses.
+
+import { override } from "atomics-explorer";
+import { Eventfd } from "irqbypass";
+import { hosts } from "#scenarios/support/hosts.js";
+import { Eventfd as E } from "#src/host/layout.js";
+import { deassign } from "#src/vm/assignment.js";
+import { vmMutex } from "#src/vm/vm-mutex.js";
+import { expect, guest } from "./support/guest.mjs";
+
+/** Readers that each read once, and writers that each write once. */
+function cast(world, { readers, writers, semaphore = false, play = {} }) {
+  const seen = hosts(world, [...readers, ...writers]);
+  const made = Eventfd.create(seen[readers[0]], { semaphore });
+  const threads = {};
+  const keeps = [];
+  for (const name of [...readers, ...writers]) {
+    const host = seen[name];
+    const own = Eventfd.open(host, made.handle);
+    const change = readers.includes(name) ? play.reader : play.writer;
+    if (change !== undefined) host.words = override(host.words, change(host.words, made.record));
+    keeps.push(own);
+    threads[name] = readers.includes(name) ? () => Number(own.read()) : () => own.write();
+  }
+  const { words } = seen[readers[0]];
+  return {
+    threads,
+    keeps,
+    end(results) {
+      const read = readers.reduce((sum, name) => sum + results[name], 0);
+      expect(
+        read + Number(words.load64(made.record + E.counter)) === writers.length,
+        "a count is lost or doubled",
+      );
+      expect(words.load(made.record + E.sleepers) === 0, "a sleeper is counted that is awake");
+    },
+  };
+}
+
+const one = { readers: ["reader"], writers: ["writer1", "writer2"] };
+const two = {
+  readers: ["reader1", "reader2"],
+  writers: ["writer1", "writer2"],
+  semaphore: true,
+};
+
+/** Threads: reader, writer1, writer2. */
+export const read = {
+  sentence: "A reader that sleeps is woken by a write, and every count is read once.",
+  setup: (world) => cast(world, one),
+  twins: {
+    "adds-in-two": {
+      sentence: "adds to the counter by a load and a store",
+      setup: (world) =>
+        cast(world, {
+          ...one,
+          play: {
+            writer: (words) => ({
+              compareExchange64(word, expected, value) {
+                words.store64(word, value);
+                return expected;
+              },
+            }),
+          },
+        }),
+    },
+    "sleeps-uncounted": {
+      sentence: "sleeps without being counted as a sleeper, so that nobody wakes it",
+      setup: (world) =>
+        cast(world, {
+          ...one,
+          play: {
+            reader: (words, record) => ({
+              add: (word, value) => (word === record + E.sleepers ? 0 : words.add(word, value)),
+            }),
+          },
+        }),
+    },
+    "same-sequence": {
+      sentence: "wakes without changing the word that readers sleep on",
+      setup: (world) =>
+        cast(world, {
+          ...one,
+          play: {
+            writer: (words, record) => ({
+              add: (word, value) => (word === record + E.sequence ? 0 : words.add(word, value)),
+            }),
+          },
+        }),
+    },
+  },
+};
+
+/** Threads: reader1, reader2, writer1, writer2. */
+export const semaphore = {
+  sentence: "Two readers of a semaphore get one unit each of two writes.",
+  preemptions: 2,
+  setup: (world) => cast(world, two),
+  twins: {
+    "wakes-none": {
+      sentence: "writes without waking the readers that sleep",
+      setup: (world) => cast(world, { ...two, play: { writer: () => ({ notify: () => 0 }) } }),
+    },
+  },
+};
+
+/** The same without the bound: seven million states. */
+export const semaphoreWhole = {
+  ...semaphore,
+  sentence: "Two readers of a semaphore get one unit each of two writes, in every schedule.",
+  preemptions: undefined,
+  long: true,
+};
+
+/**
+ * The last handle is closed while another thread deassigns the irqfd and assigns another one, which may get the same
+ * record: that one must stay.
+ */
+function closes(world, trusting = false) {
+  const { hosts: seen, vm, eventfd } = guest(world, ["vmm", "closer"]);
+  const irqfd = vm.irqfd(eventfd, 24, { bypass: "off" });
+  const own = Eventfd.open(seen.closer, eventfd.handle);
+  eventfd.close();
+  const other = Eventfd.create(seen.vmm);
+  const { words, pools, mutex } = seen.vmm;
+  if (trusting) {
+    const hangup = (memory, found) => void deassign(memory, vmMutex(memory, vm.record), () => found);
+    seen.closer.kinds = [{ ...seen.closer.kinds[0], hangup }];
+  }
+  return {
+    threads: {
+      vmm() {
+        irqfd.dispose();
+        vm.irqfd(other, 25, { bypass: "off" });
+      },
+      closer: () => own.close(),
+    },
+    keeps: [own, irqfd, other, vm],
+    end() {
+      mutex.guard(() => expect(pools.eventfd.live === 1, "the closed eventfd is still there"));
+      expect(words.load(other.record + E.irqfd) !== 0, "the other irqfd was taken away");
+    },
+  };
+}
+
+/** Threads: vmm, closer. The eighth: close against deassign. */
+export const close = {
+  sentence: "A close that races with a deassign takes away no irqfd but its own.",
+  mutexes: "assumed",
+  setup: (world) => closes(world),
+  twins: {
+    "looks-once": {
+      sentence: "takes the irqfd that it saw, without looking whether the record is another's by now",
+      setup: (world) => closes(world, true),
+    },
+  },
+};

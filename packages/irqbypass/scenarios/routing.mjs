@@ -1,0 +1,214 @@
+// A VM's routes and the host's switch change while ends are connected, deassigned, and interrupts are injected.
+import { Eventfd, Producer, Vm } from "irqbypass";
+import { Eventfd as E, Producer as P, Vm as V } from "#src/host/layout.js";
+import { vmMutex } from "#src/vm/vm-mutex.js";
+import {
+  arrived,
+  connected,
+  expect,
+  guest,
+  lawless,
+  openVcpu,
+  pirWord,
+  relay,
+  VECTOR,
+} from "./support/guest.mjs";
+
+/** GSI 24 goes to the second vCPU from now on. */
+const REROUTED = [{ gsi: 24, msi: { vcpu: 1, vector: VECTOR } }];
+
+/** Lets a thread into what the host mutex guards without taking it. */
+const walksIn = (host) => {
+  host.mutex = { guard: (section) => section(), held: () => true };
+};
+
+/** An irqfd waits for its producer, which a device registers while the VMM does something else. */
+function arrives(world, act, holds, break_ = () => {}) {
+  const { hosts, vm, eventfd } = guest(world, ["vmm", "device"]);
+  openVcpu(hosts.vmm, vm);
+  vm.irqfd(eventfd, 24);
+  const own = Eventfd.open(hosts.device, eventfd.handle);
+  const source = Producer.create(hosts.device);
+  break_(hosts);
+  return {
+    threads: {
+      vmm: () => act(hosts.vmm, vm),
+      device: () => source.register(own),
+    },
+    keeps: [own, source, vm],
+    end() {
+      source.eventfd = own;
+      holds(source, hosts.vmm, vm);
+    },
+  };
+}
+
+const changesRoute = (_host, vm) => vm.setGsiRouting(REROUTED);
+
+function goesByNewRoute(source, host, vm) {
+  source.signal();
+  expect(!arrived(host, vm, 0), "a producer that was connected meanwhile posts by the old route");
+  expect(arrived(host, vm, 1), "a producer that was connected meanwhile does not post");
+}
+
+/** Threads: vmm, device. */
+export const connect = {
+  sentence: "A producer that is connected during a routing update posts by the new route after it.",
+  mutexes: "assumed",
+  setup: (world) => arrives(world, changesRoute, goesByNewRoute),
+  twins: {
+    unlocked: {
+      sentence: "updates routes without the lock under which producers are connected",
+      bug: { id: "f1fb088d9cec", year: 2025 },
+      setup: (world) => arrives(lawless(world), changesRoute, goesByNewRoute, (hosts) => walksIn(hosts.vmm)),
+    },
+  },
+};
+
+const switchesOff = (host) => {
+  host.bypass = false;
+};
+
+function isRelayed(source) {
+  const { reason } = source;
+  expect(reason === "switched-off", `bypass is off, and the entry says ${reason ?? "posted"}`);
+}
+
+/** Threads: vmm, device. The host-wide switch has the part that the CPU of a vCPU has in AVIC: entries are made by it. */
+export const switched = {
+  sentence: "A producer that is connected while bypass is switched off is not bypassed after it.",
+  mutexes: "assumed",
+  setup: (world) => arrives(world, switchesOff, isRelayed),
+  twins: {
+    unlocked: {
+      sentence:
+        "reads the switch and writes the entry without the lock under which the switch changes entries",
+      bug: { id: "c3d591c91f9c", year: 2025 },
+      setup: (world) => arrives(lawless(world), switchesOff, isRelayed, (hosts) => walksIn(hosts.vmm)),
+    },
+  },
+};
+
+/** One thread deassigns a posted interrupt, another one replaces the routes. The device is in the thread that re-routes. */
+function deassigns(world, { signals, break_ = () => {} }) {
+  const { hosts, vm, irqfd, source } = connected(world, ["vmm", "device"]);
+  const others = Vm.open(hosts.device, vm.handle);
+  const { words } = hosts.vmm;
+  const [old, now] = [pirWord(vm, 0), pirWord(vm, 1)];
+  break_(hosts, { vm, irqfd, source });
+  return {
+    threads: {
+      vmm: () => irqfd.dispose(),
+      device() {
+        others.setGsiRouting(REROUTED);
+        if (signals) source.signal();
+      },
+    },
+    keeps: [source, irqfd, others],
+    end() {
+      expect(words.load(old) === 0, "posted by the old route after the new one was in force");
+      const before = words.load(now);
+      source.signal();
+      expect(words.load(old) === 0, "the producer still posts by the old route");
+      expect(words.load(now) === before, "the producer still posts, though its irqfd is gone");
+    },
+  };
+}
+
+/** Threads: vmm, device. */
+export const deassign = {
+  sentence: "At any moment of a deassign, once a routing update has returned nothing comes by the old route.",
+  mutexes: "assumed",
+  setup: (world) => deassigns(world, { signals: true }),
+  twins: {
+    "unlinks-first": {
+      sentence: "takes the irqfd out of the VM's list first, where a routing update no longer finds it",
+      bug: { id: "b4d37cdb77a0", year: 2026 },
+      setup: (world) => deassigns(world, { signals: true, break_: unlinksFirst }),
+    },
+  },
+};
+
+function unlinksFirst({ vmm }, { vm, irqfd }) {
+  const dispose = irqfd.dispose.bind(irqfd);
+  const mutex = vmMutex(vmm, vm.record);
+  irqfd.dispose = () => {
+    mutex.guard(() => vmm.words.set(vm.record + V.irqfds, 0));
+    dispose();
+  };
+}
+
+/** Threads: vmm, device. */
+export const disconnect = {
+  sentence:
+    "An interrupt that is deassigned while it is re-routed is un-posted, whatever it was connected with.",
+  mutexes: "assumed",
+  setup: (world) => deassigns(world, { signals: false }),
+  twins: {
+    "by-what-it-was": {
+      sentence: "un-posts what it posted when it was connected, and not what is posted by now",
+      bug: { id: "05b9405f2fa1", year: 2025 },
+      setup: (world) => deassigns(world, { signals: false, break_: undoesTheOldEntry }),
+    },
+  },
+};
+
+function undoesTheOldEntry(hosts, { source }) {
+  const connectedWith = hosts.vmm.words.load(source.record + P.irte);
+  for (const { kinds } of Object.values(hosts)) {
+    const { consumer } = kinds[0];
+    kinds[0] = {
+      ...kinds[0],
+      consumer: {
+        ...consumer,
+        delProducer(memory, producer, irqfd) {
+          if (memory.words.load(producer + P.irte) === connectedWith)
+            consumer.delProducer(memory, producer, irqfd);
+        },
+      },
+    };
+  }
+}
+
+/** The relay has one signal of an irqfd to inject while the routes are replaced. */
+function injects(world, break_ = () => {}) {
+  const { hosts, vm, eventfd } = guest(world, ["vmm", "relay"]);
+  openVcpu(hosts.vmm, vm);
+  vm.irqfd(eventfd, 24, { bypass: "off" });
+  const { words } = hosts.vmm;
+  const relays = relay(hosts.relay);
+  hosts.vmm.pending.raise(words.load(eventfd.record + E.irqfd));
+  const old = pirWord(vm, 0);
+  break_(hosts);
+  return {
+    threads: {
+      vmm() {
+        vm.setGsiRouting(REROUTED);
+        return words.load(old);
+      },
+      relay: relays,
+    },
+    daemons: ["relay"],
+    keeps: [vm],
+    end({ vmm }) {
+      expect(words.load(old) === vmm, "injected by the old route after the new one was in force");
+      expect(arrived(hosts.vmm, vm, 0) !== arrived(hosts.vmm, vm, 1), "injected not once");
+    },
+  };
+}
+
+/** Threads: vmm, relay. The sixth of the interleavings that Linux comments on: a route change during an injection. */
+export const injection = {
+  sentence:
+    "The relay injects by the old route or by the new one, and by the old one never after the update.",
+  setup: (world) => injects(world),
+  twins: {
+    "no-grace": {
+      sentence: "replaces the routes without waiting for the relay",
+      setup: (world) =>
+        injects(world, ({ vmm }) => {
+          vmm.thread.quiesce = () => {};
+        }),
+    },
+  },
+};

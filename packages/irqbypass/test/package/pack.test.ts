@@ -1,0 +1,166 @@
+/** The package in an empty folder: what is in it, and that JavaScript and TypeScript can use it. */
+import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { Installed, manifest, run, TOOLS } from "./installed.js";
+
+/** Import specifiers of everything that the package exports. */
+const SPECIFIERS = Object.keys(manifest.exports)
+  .filter((path) => !path.endsWith(".json"))
+  .map((path) => manifest.name + path.slice(1));
+
+/** A program that carries an interrupt from a device into a vCPU; valid JavaScript and TypeScript. */
+const PROGRAM = `
+import { Eventfd, Host, IrqBypassError, Vcpu, VfioPciDevice, Vm } from "irqbypass";
+const host = Host.create({ capacity: { eventfd: 16, producer: 16, consumer: 16, vm: 2, vcpu: 4, route: 16, routing: 2 } });
+const vm = new Vm(host, { vcpus: 1 });
+vm.setGsiRouting([{ gsi: 24, msi: { vcpu: 0, vector: 0x41 } }]);
+const eventfd = Eventfd.create(host);
+const irqfd = vm.irqfd(eventfd, 24, { bypass: "prefer" });
+const nic = new VfioPciDevice(host, { msix: 1 });
+nic.setTrigger("msix", 0, eventfd);
+const vcpu = Vcpu.open(host, vm.vcpu(0).handle);
+nic.vector("msix", 0).signal();
+const wake = vcpu.wait({ timeoutMs: 1000 });
+const vector = vcpu.acknowledge();
+let code = "";
+try {
+  vm.irqfd(eventfd, 24);
+} catch (error) {
+  if (error instanceof IrqBypassError) code = error.code;
+}
+console.log(irqfd.path, wake, vector, code);
+`;
+
+describe("the package", () => {
+  let installed: Installed;
+  before(() => {
+    installed = new Installed();
+  });
+  after(() => installed?.remove());
+
+  it("has what it exports with declarations, source maps, sources, the licence and the command", () => {
+    for (const [path, target] of Object.entries(manifest.exports)) {
+      if (typeof target === "string") continue;
+      for (const file of [target.types, target.default, `${target.types}.map`, `${target.default}.map`]) {
+        assert.ok(existsSync(installed.path(file)), `${path}: ${file} is missing`);
+      }
+      const map = JSON.parse(readFileSync(installed.path(`${target.default}.map`), "utf8")) as {
+        sources: string[];
+      };
+      for (const source of map.sources)
+        assert.ok(
+          existsSync(join(installed.path(target.default), "..", source)),
+          `${path}: ${source} is missing`,
+        );
+    }
+    for (const file of ["LICENSE", "README.md", ...Object.values(manifest.bin)])
+      assert.ok(existsSync(installed.path(file)), `${file} is missing`);
+  });
+
+  it("has nothing that belongs to the workshop alone", () => {
+    const strange = installed.files.filter((file) =>
+      /(^|\/)(test|node_modules|\.ci|\.git)\/|\.tsbuildinfo$|\.test\.|package-lock/.test(file),
+    );
+    assert.deepEqual(strange, []);
+  });
+
+  for (const specifier of SPECIFIERS) {
+    it(`gives ${specifier} to JavaScript, without optional dependencies`, () => {
+      const printed = installed.node(
+        "import.js",
+        `console.log(Object.keys(await import("${specifier}")).length);`,
+      );
+      assert.ok(Number(printed) > 0, printed);
+    });
+  }
+
+  it("keeps what it does not export to itself", () => {
+    const printed = installed.node(
+      "inside.js",
+      `console.log(await import("irqbypass/build/src/host/layout.js").then(() => "open", ({ code }) => code));`,
+    );
+    assert.equal(printed.trim(), "ERR_PACKAGE_PATH_NOT_EXPORTED");
+  });
+
+  it("says what to install where Linux eventfds need a missing optional dependency", () => {
+    const printed = installed.node(
+      "linux.js",
+      `import { loadFfi } from "irqbypass/linux";
+       import { whyNoKvm } from "irqbypass/kvm";
+       try { loadFfi(); } catch ({ code, message }) { console.log(code, message); }
+       console.log(await whyNoKvm());`,
+    );
+    const [ffi, kvm] = printed.trim().split("\n");
+    if (process.platform === "linux") {
+      assert.match(ffi!, /^ENOSYS .*koffi, which is not installed; run: npm install koffi/);
+      assert.match(kvm!, /koffi/);
+    } else {
+      assert.match(ffi!, /^ENOSYS .*need Linux/);
+    }
+  });
+
+  it("carries an interrupt in plain JavaScript", () => {
+    assert.equal(installed.node("program.js", PROGRAM).trim(), "posted interrupt 65 EBUSY");
+  });
+
+  for (const [name, options] of [
+    ["for the browser", { lib: ["es2023", "dom", "esnext.disposable"], types: [] }],
+    [
+      "for Node",
+      {
+        lib: ["es2023", "esnext.disposable"],
+        types: ["node"],
+        typeRoots: [join(TOOLS, "@types")],
+      },
+    ],
+  ] as const) {
+    it(`passes strict TypeScript, nodenext, its declarations included, ${name}`, () => {
+      installed.write(
+        "program.ts",
+        `${PROGRAM}\nconst typed: number | undefined = vector;\nexport { typed };\n`,
+      );
+      // Each of these lines must be an error: the types say what is allowed.
+      installed.write(
+        "wrong.ts",
+        `import { Host, Vm } from "irqbypass";
+const vm = new Vm(Host.create());
+// @ts-expect-error
+vm.setGsiRouting([{ gsi: 24 }]);
+// @ts-expect-error
+new Vm(Host.create(), { cpus: 1 });
+// @ts-expect-error
+vm.irqfd(undefined, 24);
+`,
+      );
+      installed.write(
+        "all.ts",
+        `${SPECIFIERS.map((specifier, i) => `import * as all${i} from "${specifier}";`).join("\n")}
+export const everything: readonly object[] = [${SPECIFIERS.map((_, i) => `all${i}`).join(", ")}];
+`,
+      );
+      installed.write(
+        "tsconfig.json",
+        JSON.stringify({
+          compilerOptions: {
+            strict: true,
+            noEmit: true,
+            target: "es2023",
+            skipLibCheck: false,
+            module: "nodenext",
+            ...options,
+          },
+          files: ["program.ts", "wrong.ts", "all.ts"],
+        }),
+      );
+      run(process.execPath, [join(TOOLS, "typescript/bin/tsc"), "-p", "."], installed.folder);
+    });
+  }
+
+  it("has a command that says what it can do", () => {
+    const command = installed.path(Object.values(manifest.bin)[0]!);
+    assert.match(run(process.execPath, [command, "--help"], installed.folder), /run/);
+    assert.equal(run(process.execPath, [command, "--version"], installed.folder).trim(), manifest.version);
+  });
+});
