@@ -14,7 +14,7 @@ const checks = [
     ["--strict", `packages/${name}/build/pack`],
   ]),
 ];
-spawnSync(process.execPath, ["scripts/pack.mjs"], { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
+spawnSync(process.execPath, ["scripts/pack/main.mjs"], { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
 let failed = 0;
 for (const [name, script, args] of checks) {
   const { status } = spawnSync(process.execPath, [script, ...args], { cwd: root, stdio: "inherit" });

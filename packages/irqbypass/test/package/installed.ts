@@ -16,7 +16,7 @@ interface Manifest {
 }
 
 /** What is published, made anew from what was built. */
-const staging = spawnSync(process.execPath, [join(ROOT, "../../scripts/pack.mjs"), "irqbypass"], {
+const staging = spawnSync(process.execPath, [join(ROOT, "../../scripts/pack/main.mjs"), "irqbypass"], {
   encoding: "utf8",
 }).stdout.trim();
 
