@@ -1,8 +1,9 @@
 // Holds the house together, in every package: a file imports only from its own floor and the floors below it, no files
 // import each other in a circle (imports of types included), the core of the fabric touches no Node API but in its
-// adapter, no package imports another that it may not, and no file of a src/ is longer than 400 lines.
+// adapter, no package imports another that it may not, workers have names of their own and are started so that bundlers
+// see it, and no file of a src/ is longer than 400 lines.
 import { readdirSync, readFileSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
 
@@ -65,6 +66,28 @@ function graphOf(folder) {
   return { graph, outside };
 }
 
+/**
+ * Modules of workers: their names are unique, as a bundle puts them into one folder, and below the command each is started by
+ * the one expression that bundlers look for.
+ */
+function workers(src, graph, floorOf) {
+  const started = new Set();
+  for (const file of graph.keys()) {
+    const text = readFileSync(join(root, src, file), "utf8");
+    for (const [, name] of text.matchAll(/\bnew Worker\(\s*new URL\("\.\/([^"]+)\.js", import\.meta\.url\)/g))
+      started.add(join(dirname(file), `${name}.ts`));
+  }
+  const seen = new Map();
+  for (const file of [...graph.keys()].filter((name) => name.endsWith("-worker.ts"))) {
+    const twin = seen.get(basename(file));
+    if (twin !== undefined)
+      problems.push(`${src}/${file}: a worker's file has a name of its own, unlike ${twin}`);
+    seen.set(basename(file), file);
+    if (floorOf(file) !== "cli" && !started.has(file))
+      problems.push(`${src}/${file}: nothing says new Worker(new URL("./NAME.js", import.meta.url)) for it`);
+  }
+}
+
 function circles(folder, graph) {
   const done = new Set();
   const walk = (file, trail) => {
@@ -107,6 +130,7 @@ for (const { folder, floors, core, packages } of HOUSES) {
       problems.push(`${src}/${file}: the package does not have ${specifier}`);
   }
   circles(src, graph);
+  workers(src, graph, floorOf);
 }
 for (const folder of BESIDE) circles(folder, graphOf(folder).graph);
 

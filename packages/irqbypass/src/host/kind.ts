@@ -1,4 +1,5 @@
 import type { HostMemory } from "./memory.js";
+import type { ThreadModule } from "./spawn.js";
 
 /**
  * A kind of producer, consumer or eventfd, as the ground floor needs to know it. Records name their kind by number,
@@ -51,8 +52,8 @@ export interface Listen {
 
 /** A relay thread. */
 export interface Relay {
-  /** Its module; it gets a `RelayStart` as its worker data. */
-  readonly module: URL;
+  /** Its module; it is told a `RelayStart`. */
+  readonly thread: ThreadModule;
   /** Ends its wait, so that it looks at its state word. */
   readonly wake: (memory: HostMemory) => void;
   /**
