@@ -1,6 +1,6 @@
+import type { Kind as EventfdKind } from "../eventfd/kind.js";
 import { checkObject, show } from "../host/argument.js";
 import { type ErrorCode, IrqBypassError } from "../host/errors.js";
-import type { Kind as HostKind } from "../host/kind.js";
 import type { HostMemory } from "../host/memory.js";
 import type { ThreadModule } from "../host/spawn.js";
 import type { Reason } from "../posting/reason.js";
@@ -41,7 +41,7 @@ export interface ConsumerOps {
 }
 
 /** A kind of producer or consumer with its operations. Fixed when the host is created. */
-export interface Kind extends HostKind {
+export interface Kind extends EventfdKind {
   readonly producer?: ProducerOps;
   readonly consumer?: ConsumerOps;
   /** Delivers an interrupt of mode `injected` from the calling thread; gets the injection record. */

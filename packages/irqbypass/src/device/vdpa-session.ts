@@ -4,7 +4,7 @@ import { IrqBypassError } from "../host/errors.js";
 import type { HostMemory } from "../host/memory.js";
 import type { Reason } from "../posting/reason.js";
 import { checkOpen } from "./set-irqs.js";
-import type { VdpaOps } from "./vdpa.js";
+import type { VdpaOps } from "./vdpa-ops.js";
 import type { Virtqueue } from "./virtqueue.js";
 
 /** Device status bits (virtio specification, "Device Status Field"). */

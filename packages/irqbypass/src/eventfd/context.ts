@@ -2,6 +2,7 @@ import { show, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Eventfd as E, EventfdFlag } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
+import type { EventfdHost } from "./kind.js";
 import { closeHandle } from "./reference.js";
 
 /**
@@ -15,7 +16,7 @@ export abstract class EventfdContext implements Disposable {
 
   /** `reference` is the handle that the caller has added for this object. */
   protected constructor(
-    readonly memory: HostMemory,
+    readonly memory: EventfdHost,
     record: number,
     private readonly reference: number,
   ) {

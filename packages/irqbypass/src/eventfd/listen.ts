@@ -1,6 +1,5 @@
-import type { Listen } from "../host/kind.js";
 import { Consumer, Eventfd as E, EventfdFlag, Thread } from "../host/layout.js";
-import type { HostMemory } from "../host/memory.js";
+import type { EventfdHost, Listen } from "./kind.js";
 import { wakeSleepers } from "./signal.js";
 
 /**
@@ -29,7 +28,7 @@ const listenShared: Listen = {
 };
 
 /** How an irqfd listens to an eventfd: its own kind's way, else the eventfd's kind's, else as above. */
-export function listenOf({ words, kinds }: HostMemory, irqfd: number, eventfd: number): Listen {
+export function listenOf({ words, kinds }: EventfdHost, irqfd: number, eventfd: number): Listen {
   const own = kinds[words.get(irqfd + Consumer.kind)]?.listen;
   return own ?? kinds[words.get(eventfd + E.flags) >>> EventfdFlag.kindShift]?.listen ?? listenShared;
 }

@@ -12,7 +12,6 @@ import {
   readSize,
   writeHeader,
 } from "./header.js";
-import type { Kind } from "./kind.js";
 import { Header, LINE, POOLS, type PoolName } from "./layout.js";
 import { Mutex } from "./mutex.js";
 import { PendingIrqfds } from "./pending.js";
@@ -29,6 +28,17 @@ export interface HostHandle {
   readonly memory: WasmMemory;
   /** Where the host starts in the memory, in bytes. */
   readonly byteOffset: number;
+}
+
+/**
+ * A kind of producer, consumer or eventfd, as the ground needs to know it. Records name their kind by number, and its
+ * operations run in whichever thread acts, so every thread of a host has the same kinds.
+ */
+export interface HostKind {
+  /** What the kind is called in errors and in the host's header. */
+  readonly name: string;
+  /** Does the calling thread have what this kind needs, such as system calls? */
+  readonly capable?: () => boolean;
 }
 
 export interface MemoryOptions {
@@ -82,7 +92,7 @@ export abstract class HostMemory implements Spawner {
   compiled: Compiled | undefined;
   readonly pools: Readonly<Record<PoolName, Pool>>;
   readonly thread: ThisThread;
-  readonly kinds: readonly Kind[];
+  readonly kinds: readonly HostKind[];
   /** The irqfds that wait for the relay. */
   readonly pending: PendingIrqfds;
   /** The host mutex: guards the pools, both indexes, and every connect and disconnect. */
@@ -91,7 +101,12 @@ export abstract class HostMemory implements Spawner {
   /** What the upper floors do when a thread has died. */
   abstract readonly repair: Repair;
 
-  protected constructor(handle: HostHandle, options: MemoryOptions, kinds: readonly Kind[], create: boolean) {
+  protected constructor(
+    handle: HostHandle,
+    options: MemoryOptions,
+    kinds: readonly HostKind[],
+    create: boolean,
+  ) {
     this.handle = handle;
     this.base = handle.byteOffset;
     this.platform = options.platform ?? platformHere();

@@ -1,5 +1,5 @@
 /**
- * The classes of `layout.ts` as a table that a program can read: for tools that check accesses, and name words. A test
+ * The classes of `layout/` as a table that a program can read: for tools that check accesses, and name words. A test
  * holds it to the comments there.
  */
 import {

@@ -1,5 +1,5 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
-import type { Relay } from "../host/kind.js";
+import type { Relay } from "../eventfd/kind.js";
 import { Header } from "../host/layout.js";
 import { SpawnedThread } from "../host/spawn.js";
 import { loseAll } from "./lost-thread.js";

@@ -10,8 +10,8 @@ import { KvmMachine } from "#src/kvm/machine.js";
 import { checked } from "#src/linux/checked.js";
 import { EventfdFile } from "#src/linux/eventfd-file.js";
 import type { Ffi } from "#src/linux/ffi.js";
-import { programPins } from "./kernel.js";
 import { redirection } from "./operation.js";
+import { programPins } from "./pins.js";
 import { WindowVcpu, windowMemory } from "./window.js";
 
 const SYS_SCHED_YIELD = 24;

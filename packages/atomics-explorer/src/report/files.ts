@@ -1,12 +1,12 @@
 import { readdir, writeFile } from "node:fs/promises";
 import { basename, dirname, relative, resolve, sep } from "node:path";
 import { pathToFileURL } from "node:url";
+import { ExplorerError, show } from "../error.js";
+import type { Scenario } from "../search/scenario.js";
+import { parseSchedule } from "../search/schedule.js";
 import type { Detail } from "./chart.js";
-import { ExplorerError, show } from "./error.js";
 import { type Replay, replay } from "./replay.js";
 import { type Subject, subjectsOf } from "./report.js";
-import type { Scenario } from "./scenario.js";
-import { parseSchedule } from "./schedule.js";
 
 const EXTENSION = ".mjs";
 

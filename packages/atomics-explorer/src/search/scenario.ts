@@ -1,7 +1,7 @@
 /**
  * What a scenario file exports: who runs at the same time, what must hold, and a broken twin that must be caught.
  */
-import type { World } from "./world.js";
+import type { World } from "../world/world.js";
 
 /** The threads of one scenario, made by its `setup`. */
 export interface Cast {
@@ -66,25 +66,3 @@ export interface Scenario extends ScenarioOptions {
   /** Broken twins, at least one, by a short name without blanks. */
   readonly twins: Readonly<Record<string, Twin>>;
 }
-
-/** Says what a word is, and whether an access to it keeps the rules. */
-export interface Discipline {
-  /** What to call a word in a chart. */
-  name(word: number): string;
-  /** Is it the word of a mutex, 0 while that is free? */
-  isMutex?(word: number): boolean;
-  /**
-   * Why this access breaks the rules, or undefined. `thread` counts from 0, in the order in which the setup named them;
-   * `lastSet` tells what it last wrote to a guarded word.
-   */
-  objection(
-    access: Access,
-    word: number,
-    value: number,
-    thread: number,
-    lastSet: (word: number) => number | undefined,
-  ): string | undefined;
-}
-
-/** Kinds of access as far as rules go. `change` is an atomic one that changes the word. */
-export type Access = "read" | "change" | "wide" | "get" | "set";

@@ -1,5 +1,5 @@
-import { BLOCKED, OP_NAMES, Op, type Performed, SLEEPS } from "./op.js";
-import { type Choice, isKill, isTimeout, threadOf } from "./schedule.js";
+import { type Choice, isKill, isTimeout, threadOf } from "../search/schedule.js";
+import { BLOCKED, OP_NAMES, Op, type Performed, SLEEPS } from "../world/op.js";
 
 /** One line of a chart: what a thread did in one step. */
 export interface ChartLine {

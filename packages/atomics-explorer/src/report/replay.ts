@@ -1,10 +1,10 @@
+import { Explorer, type ExploreSettings } from "../search/explorer.js";
+import type { Cast } from "../search/scenario.js";
+import { type Choice, formatSchedule } from "../search/schedule.js";
+import type { Violation } from "../search/tally.js";
+import type { Performed } from "../world/op.js";
+import type { World } from "../world/world.js";
 import { type ChartLine, chartLines, type Detail, drawChart } from "./chart.js";
-import { Explorer, type ExploreSettings } from "./explorer.js";
-import type { Performed } from "./op.js";
-import type { Cast } from "./scenario.js";
-import { type Choice, formatSchedule } from "./schedule.js";
-import type { Violation } from "./tally.js";
-import type { World } from "./world.js";
 
 /** One schedule, run again. */
 export interface Replay {

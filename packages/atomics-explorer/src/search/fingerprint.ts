@@ -1,7 +1,7 @@
-import { scatter } from "./memory.js";
+import { scatter } from "../world/memory.js";
+import { Status } from "../world/stage.js";
 import type { Place } from "./place.js";
 import type { Players } from "./players.js";
-import { Status } from "./stage.js";
 
 /** What makes what may follow depend on how a state was reached. */
 export interface Bounds {

@@ -1,6 +1,6 @@
-import type { ExploredMemory } from "./memory.js";
+import type { ExploredMemory } from "../world/memory.js";
+import type { ThreadWords } from "../world/thread.js";
 import { type Choice, isKill, stepOf, threadOf, timeoutOf } from "./schedule.js";
-import type { ThreadWords } from "./thread.js";
 
 /** A place in the tree of schedules: how things stood, and what is left to try. */
 export interface Place {

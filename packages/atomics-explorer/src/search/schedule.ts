@@ -3,7 +3,7 @@
  * a dies after one more write to a guarded word, b goes on to its end. `~b` is a time limit of b's that passes.
  */
 
-import { ExplorerError, show } from "./error.js";
+import { ExplorerError, show } from "../error.js";
 
 /** One decision: a thread's step, its time limit, or its death. */
 export type Choice = number;

@@ -1,9 +1,9 @@
+import { Status } from "../world/stage.js";
+import type { ThreadWords } from "../world/thread.js";
 import { offer, type Place } from "./place.js";
 import type { Players } from "./players.js";
 import type { ScenarioOptions } from "./scenario.js";
 import { killOf, stepOf, timeoutOf } from "./schedule.js";
-import { Status } from "./stage.js";
-import type { ThreadWords } from "./thread.js";
 
 /** Fills in what can happen at a place: the thread that ran goes first, so that schedules with few switches come first. */
 export function choose(place: Place, { threads, daemons, mortal }: Players, settings: ScenarioOptions): void {

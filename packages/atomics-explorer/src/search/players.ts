@@ -1,6 +1,7 @@
+import type { ExploredWorld } from "../world/explored-world.js";
+import type { Outcome } from "../world/run.js";
+import type { ThreadWords } from "../world/thread.js";
 import type { Cast } from "./scenario.js";
-import type { Outcome, ThreadWords } from "./thread.js";
-import type { ExploredWorld } from "./world.js";
 
 /** A cast whose threads have their words: who runs, who may be asleep at the end, who may die. */
 export class Players {

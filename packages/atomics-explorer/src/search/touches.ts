@@ -1,7 +1,5 @@
+import type { Touch } from "../world/touch.js";
 import type { Place } from "./place.js";
-
-/** How a step uses a word: reads it plainly, changes it plainly, or uses it atomically. */
-export type Touch = 0 | 1 | 2;
 
 /** The words that the running step has touched. Two threads that could touch one at the same moment are a race. */
 export class Touches {

@@ -1,15 +1,8 @@
-import type { HostMemory } from "./memory.js";
-import type { ThreadModule } from "./spawn.js";
+import type { HostKind, HostMemory } from "../host/memory.js";
+import type { ThreadModule } from "../host/spawn.js";
 
-/**
- * A kind of producer, consumer or eventfd, as the ground floor needs to know it. Records name their kind by number,
- * and its operations run in whichever thread acts, so every thread of a host has the same kinds.
- */
-export interface Kind {
-  /** What the kind is called in errors and in the host's header. */
-  readonly name: string;
-  /** Does the calling thread have what this kind needs, such as system calls? */
-  readonly capable?: () => boolean;
+/** A kind of producer, consumer or eventfd, as far as its eventfds and their ends go. */
+export interface Kind extends HostKind {
   /** How an irqfd listens: for a kind of consumer its own way, for a kind of eventfd that of software VMs. */
   readonly listen?: Listen;
   /** The last handle of the eventfd of `consumer` was closed (EPOLLHUP): deassign it. */
@@ -34,6 +27,11 @@ export interface Kind {
   readonly signal?: (memory: HostMemory, eventfd: number) => void;
   /** The thread that relays for this kind. Whoever created the host starts it when it is asked for. */
   readonly relay?: Relay;
+}
+
+/** A host's memory whose kinds say how their eventfds are signalled, listened to and closed. */
+export interface EventfdHost extends HostMemory {
+  readonly kinds: readonly Kind[];
 }
 
 /**

@@ -1,17 +1,21 @@
+import type { Discipline } from "../world/discipline.js";
+import { ExploredWorld } from "../world/explored-world.js";
+import { ExploredMemory } from "../world/memory.js";
+import type { Performed } from "../world/op.js";
+import type { Outcome } from "../world/run.js";
+import { type Stage, Status } from "../world/stage.js";
+import type { ThreadWords } from "../world/thread.js";
+import type { Touch } from "../world/touch.js";
+import type { World } from "../world/world.js";
 import { choose, hasEnded } from "./choices.js";
 import { fingerprint } from "./fingerprint.js";
-import { ExploredMemory } from "./memory.js";
-import type { Performed } from "./op.js";
 import { newPlace, offer, type Place, restorePlace, savePlace } from "./place.js";
 import { Players } from "./players.js";
-import type { Cast, Discipline, ScenarioOptions } from "./scenario.js";
+import type { Cast, ScenarioOptions } from "./scenario.js";
 import { type Choice, isKill, killOf, stepOf, threadOf, timeoutOf, writesBefore } from "./schedule.js";
-import { type Stage, Status } from "./stage.js";
 import { newTally, type Violation } from "./tally.js";
-import type { Outcome, ThreadWords } from "./thread.js";
-import { type Touch, Touches } from "./touches.js";
+import { Touches } from "./touches.js";
 import { Visited } from "./visited.js";
-import { ExploredWorld, type World } from "./world.js";
 
 export interface SimulationSettings extends ScenarioOptions {
   /** Visit each state once (the default), or run every schedule by itself. */

@@ -1,12 +1,12 @@
-import { withAtomics } from "./arrays.js";
-import { ExplorerError } from "./error.js";
-import type { Performed } from "./op.js";
+import { ExplorerError } from "../error.js";
+import { withAtomics } from "../world/arrays.js";
+import type { Performed } from "../world/op.js";
+import type { World } from "../world/world.js";
 import type { Place } from "./place.js";
 import type { Cast } from "./scenario.js";
 import { type Choice, isKill, killOf, stepOf, threadOf } from "./schedule.js";
 import { Simulation, type SimulationSettings } from "./simulation.js";
 import type { Tally, Violation } from "./tally.js";
-import type { World } from "./world.js";
 
 export interface ExploreSettings extends SimulationSettings {
   /** Called every few thousand steps; returns true to stop. */

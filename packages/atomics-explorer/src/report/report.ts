@@ -1,9 +1,9 @@
-import { Explorer, type ExploreSettings } from "./explorer.js";
+import { Explorer, type ExploreSettings } from "../search/explorer.js";
+import type { Cast, Scenario, Twin } from "../search/scenario.js";
+import { formatSchedule } from "../search/schedule.js";
+import type { Tally, Violation } from "../search/tally.js";
+import type { World } from "../world/world.js";
 import { shorten } from "./replay.js";
-import type { Cast, Scenario, Twin } from "./scenario.js";
-import { formatSchedule } from "./schedule.js";
-import type { Tally, Violation } from "./tally.js";
-import type { World } from "./world.js";
 
 /** What came of one scenario, or of one twin of it. */
 export interface Report {

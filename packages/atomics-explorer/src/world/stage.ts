@@ -1,7 +1,7 @@
+import type { Discipline } from "./discipline.js";
 import type { ExploredMemory } from "./memory.js";
 import type { Performed } from "./op.js";
-import type { Discipline } from "./scenario.js";
-import type { Touch } from "./touches.js";
+import type { Touch } from "./touch.js";
 
 /** Thrown at the access at which a thread has to stop. No error: nothing is wrong, and it costs no stack trace. */
 export const STOP = Object.freeze({ atomicsExplorer: "stop" });
