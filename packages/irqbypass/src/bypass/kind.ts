@@ -2,6 +2,7 @@ import type { Kind as EventfdKind, Listen, Relay } from "../eventfd/kind.js";
 import { checkParts, type OptionNames, show } from "../host/argument.js";
 import { type ErrorCode, IrqBypassError } from "../host/errors.js";
 import type { HostMemory } from "../host/memory.js";
+import type { ThreadModule } from "../host/spawn.js";
 import type { Reason } from "../posting/reason.js";
 
 /** What an add callback returns to refuse a connection; returning nothing accepts it. */
@@ -72,7 +73,8 @@ const KIND: Readonly<Record<keyof Kind, What>> = {
 const PRODUCER: OptionNames<ProducerOps> = { addConsumer: true, delConsumer: true, stop: true, start: true };
 const CONSUMER: OptionNames<ConsumerOps> = { addProducer: true, delProducer: true, stop: true, start: true };
 const LISTEN: OptionNames<Listen> = { start: true, stop: true };
-const RELAY: OptionNames<Relay> = { module: true, wake: true, started: true };
+const RELAY: OptionNames<Relay> = { thread: true, wake: true, started: true };
+const THREAD: OptionNames<ThreadModule> = { name: true, start: true };
 
 /** Throws EINVAL for what is no kind: it has no parts but those above, its parts are objects, and what is to be called can be. */
 export function checkKindParts(kind: Kind): void {
@@ -84,7 +86,7 @@ export function checkKindParts(kind: Kind): void {
   checkPart(producer, PRODUCER, "producer", []);
   checkPart(consumer, CONSUMER, "consumer", []);
   checkPart(listen, LISTEN, "listen", ["start", "stop"]);
-  checkPart(relay, RELAY, "relay", ["module", "wake"]);
+  checkPart(relay, RELAY, "relay", ["thread", "wake"]);
   if (unbypassed !== undefined && unbypassed !== "irqfd")
     throw new IrqBypassError(
       "EINVAL",
@@ -92,7 +94,7 @@ export function checkKindParts(kind: Kind): void {
     );
 }
 
-/** A part of a kind: functions, but for the module of a relay. */
+/** A part of a kind: functions, but for the thread of a relay. */
 function checkPart(
   part: object | undefined,
   names: Readonly<Record<string, true>>,
@@ -108,13 +110,16 @@ function checkPart(
         "EINVAL",
         `${name} of a kind has no ${one}: give it one, or leave ${name} out`,
       );
-    if (one !== "module") checkCallback(values[one], `${name}.${one}`);
-    else if (!(values[one] instanceof URL))
-      throw new IrqBypassError(
-        "EINVAL",
-        `${name}.module of a kind is ${show(values[one])}: give the URL of one`,
-      );
+    if (one === "thread") checkThread(values[one]);
+    else checkCallback(values[one], `${name}.${one}`);
   }
+}
+
+function checkThread(thread: unknown): void {
+  checkParts(thread, THREAD, "the module of a thread as relay.thread of a kind", "relay.thread.");
+  const { name, start } = thread as Partial<ThreadModule>;
+  if (typeof name === "string" && typeof start === "function") return;
+  throw new IrqBypassError("EINVAL", `relay.thread of a kind is ${show(thread)}: give { name, start }`);
 }
 
 function checkCallback(value: unknown, name: string): void {

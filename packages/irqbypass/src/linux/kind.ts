@@ -14,6 +14,7 @@ import { eventfdInfo } from "./eventfd-file.js";
 import { beforeExit } from "./exit.js";
 import type { Ffi } from "./ffi.js";
 import { loadFfi } from "./koffi.js";
+import { linuxRelayThread } from "./relay-thread.js";
 
 const NAME = "linux-eventfd";
 const EAGAIN = -11;
@@ -81,7 +82,7 @@ export function linux(): LinuxKind {
       },
     },
     relay: {
-      module: new URL("./relay-worker.js", import.meta.url),
+      thread: linuxRelayThread,
       wake: (memory) => wakeRelay(memory, ffi()),
       started: beforeExit,
     },

@@ -2,6 +2,7 @@ import { checkKindParts, type Kind } from "../bypass/kind.js";
 import { checkFlag, checkObject, checkOptions, type OptionNames, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { HostHandle, MemoryOptions } from "../host/memory.js";
+import { checkSpawn } from "../host/spawn.js";
 
 /** Options of a new host. */
 export interface HostOptions extends MemoryOptions {
@@ -11,11 +12,12 @@ export interface HostOptions extends MemoryOptions {
 
 /** Options of a thread that joins a host. */
 export interface AttachOptions
-  extends Pick<HostOptions, "kinds" | "platform" | "repairs" | "words" | "fastPath"> {}
+  extends Pick<HostOptions, "kinds" | "platform" | "spawn" | "repairs" | "words" | "fastPath"> {}
 
 const ATTACH: OptionNames<AttachOptions> = {
   kinds: true,
   platform: true,
+  spawn: true,
   repairs: true,
   words: true,
   fastPath: true,
@@ -39,7 +41,7 @@ export function checkAttachOptions(handle: HostHandle, options: AttachOptions): 
   checkShared(options);
 }
 
-function checkShared({ kinds, platform, repairs, words }: AttachOptions): void {
+function checkShared({ kinds, platform, spawn, repairs, words }: AttachOptions): void {
   if (kinds !== undefined) {
     if (!Array.isArray(kinds))
       throw new IrqBypassError("EINVAL", `kinds is ${show(kinds)}: give an array of kinds`);
@@ -47,6 +49,7 @@ function checkShared({ kinds, platform, repairs, words }: AttachOptions): void {
   }
   checkFlag(repairs, "repairs");
   if (platform !== undefined) checkObject(platform, "a Platform, or none");
+  checkSpawn(spawn);
   if (words !== undefined && typeof words !== "function") {
     throw new IrqBypassError("EINVAL", `words is ${show(words)}: give a function that makes Words, or none`);
   }

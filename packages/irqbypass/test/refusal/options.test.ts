@@ -49,7 +49,7 @@ const CORE: readonly (readonly [wrong: string, meant: string, call: () => unknow
   ],
   ["consumer.strat", "consumer.start", () => kinds({ name: "k", consumer: { strat: nothing } })],
   ["listen.begin", "listen.start", () => kinds({ name: "k", listen: { begin: nothing } })],
-  ["relay.modul", "relay.module", () => kinds({ name: "k", relay: { modul: 1 } })],
+  ["relay.thred", "relay.thread", () => kinds({ name: "k", relay: { thred: 1 } })],
   ["intial", "initial", () => loose(Eventfd.create)(host, { intial: 1 })],
   ["count", "initial", () => loose(Eventfd.create)(host, { count: 1 })],
   ["timeout", "timeoutMs", () => loose(eventfd.read, eventfd)({ timeout: 1 })],
