@@ -13,6 +13,7 @@ const FOLDERS = [
     "build/test",
   ]),
   ["bench", "build/test"],
+  ["scripts", "test"],
 ];
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -24,7 +25,7 @@ for (const [folder, tests] of FOLDERS) {
   if (!existsSync(`${root}${folder}/${tests}`)) continue;
   const files = readdirSync(`${root}${folder}/${tests}`, { recursive: true })
     .map((name) => `${tests}/${name}`)
-    .filter((name) => name.endsWith(".test.js") || (long && name.endsWith(".long.js")))
+    .filter((name) => /\.test\.m?js$/.test(name) || (long && name.endsWith(".long.js")))
     .filter((name) => wanted.length === 0 || wanted.some((part) => `${folder}/${name}`.includes(part)))
     .sort();
   if (files.length === 0) continue;

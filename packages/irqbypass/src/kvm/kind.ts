@@ -12,7 +12,7 @@ import type { Ffi } from "../linux/ffi.js";
 import { fdOf, isCapable, linuxKindOf } from "../linux/kind.js";
 import { loadFfi } from "../linux/koffi.js";
 import { kickThread, onlyKickUnblocked } from "../linux/signal.js";
-import { hangUp } from "../vm/host.js";
+import { hangUp } from "../vm/irqfd-kind.js";
 import { ioctl, KVM_IRQFD } from "./ioctl.js";
 import { signalMsi } from "./machine.js";
 import { encodeIrqfdAssign, encodeIrqfdDeassign, encodeMsi } from "./structs.js";

@@ -13,8 +13,8 @@ import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, epollEvent, relayEpoll, wakeRelay } from 
 import { eventfdInfo } from "./eventfd-file.js";
 import { beforeExit } from "./exit.js";
 import type { Ffi } from "./ffi.js";
-import { readOut } from "./read-out.js";
 import { loadFfi } from "./koffi.js";
+import { readOut } from "./read-out.js";
 
 const NAME = "linux-eventfd";
 const EAGAIN = -11;

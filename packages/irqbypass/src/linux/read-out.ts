@@ -43,6 +43,7 @@ export function readOut(memory: HostMemory, ffi: Ffi, irqfd: number, eventfd: nu
   const taken = take(ffi, fd);
   const count = before ?? taken;
   const isSignal = count !== 0n && count !== known;
+  if (isSignal && before !== undefined) take(ffi, fd); // the signal's unit, beside that of the end
   if (wasIdle && !isSignal && words.load(irqfd + Consumer.leftover) === 0) pending.forgive(irqfd);
 }
 

@@ -7,10 +7,7 @@ export const enum Eventfd {
   flags = 2,
   /** Its references of role handle; when the last closes, its irqfd is deassigned. H */
   handles = 3,
-  /**
-   * The 64-bit counter. A Linux eventfd has its own in the kernel: here stands what of that has been an interrupt already, and
-   * is still in it. A, 64 bits
-   */
+  /** The counter. Linux: what of the kernel's has been an interrupt already, and is still in it. A, 64 bits */
   counter = 4,
   /** Changes with every change of the counter; readers and writers sleep on it. A */
   sequence = 6,
