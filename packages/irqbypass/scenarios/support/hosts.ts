@@ -82,6 +82,8 @@ function platformOf(world: World, name: string): Platform {
     spawn: () => {
       throw new Error("a scenario starts no threads: name them in `threads`");
     },
+    messages: () => () => {},
+    leave() {},
     isWorker: (_value): _value is WatchableWorker => false,
     hold: () => () => {},
     every: () => () => {},

@@ -2,6 +2,7 @@ import type { Kind as EventfdKind } from "../eventfd/kind.js";
 import { checkObject, show } from "../host/argument.js";
 import { type ErrorCode, IrqBypassError } from "../host/errors.js";
 import type { HostMemory } from "../host/memory.js";
+import type { ThreadModule } from "../host/spawn.js";
 import type { Reason } from "../posting/reason.js";
 
 /** What an add callback returns to refuse a connection; returning nothing accepts it. */
@@ -62,9 +63,17 @@ export function checkKindParts(kind: Kind): void {
     if (value === undefined) continue;
     checkObject(value, `an object as ${part} of a kind, or none`);
     for (const [name, callback] of Object.entries(value as object)) {
-      if (part !== "relay" || name !== "module") checkCallback(callback, `${part}.${name}`);
+      if (part === "relay" && name === "thread") checkThread(callback);
+      else checkCallback(callback, `${part}.${name}`);
     }
   }
+}
+
+function checkThread(thread: unknown): void {
+  checkObject(thread, "the module of a thread as relay.thread of a kind");
+  const { name, start } = thread as Partial<ThreadModule>;
+  if (typeof name === "string" && typeof start === "function") return;
+  throw new IrqBypassError("EINVAL", `relay.thread of a kind is ${show(thread)}: give { name, start }`);
 }
 
 function checkCallback(value: unknown, name: string): void {

@@ -1,4 +1,5 @@
 import type { HostKind, HostMemory } from "../host/memory.js";
+import type { ThreadModule } from "../host/spawn.js";
 
 /** A kind of producer, consumer or eventfd, as far as its eventfds and their ends go. */
 export interface Kind extends HostKind {
@@ -57,8 +58,8 @@ export interface Listen {
 
 /** A relay thread. */
 export interface Relay {
-  /** Its module; it gets a `RelayStart` as its worker data. */
-  readonly module: URL;
+  /** Its module; it is told a `RelayStart`. */
+  readonly thread: ThreadModule;
   /** Ends its wait, so that it looks at its state word. */
   readonly wake: (memory: HostMemory) => void;
   /**

@@ -16,9 +16,9 @@ import { Header, LINE, POOLS, type PoolName } from "./layout.js";
 import { Mutex } from "./mutex.js";
 import { PendingIrqfds } from "./pending.js";
 import type { Platform } from "./platform.js";
-import { nodePlatform } from "./platform-node.js";
-import { webPlatform } from "./platform-web.js";
+import { platformHere } from "./platform-here.js";
 import { POOL_STATE_WORDS, Pool } from "./pool.js";
+import type { Spawn, Spawner } from "./spawn.js";
 import { ThisThread } from "./thread.js";
 import { createMemory, isMemory, type WasmMemory } from "./wasm.js";
 import { SharedWords, type Words } from "./words.js";
@@ -48,6 +48,8 @@ export interface MemoryOptions {
   readonly byteOffset?: number;
   readonly capacity?: Partial<Capacity>;
   readonly platform?: Platform;
+  /** How this thread starts the workers that the library needs. If absent, the library does it: see {@link Spawn}. */
+  readonly spawn?: Spawn;
   /**
    * false: this thread repairs nothing that a dead one left. For a thread that passes mere names for the kinds, whose
    * callbacks a repair may have to call.
@@ -79,11 +81,12 @@ const PAGE = 65536;
  * One thread's view of a host's memory: the words, the pools and the host mutex. Everything that the floors
  * above keep, they keep in its records.
  */
-export abstract class HostMemory {
+export abstract class HostMemory implements Spawner {
   readonly handle: HostHandle;
   /** Where the host starts in the memory, in bytes. */
   readonly base: number;
   readonly platform: Platform;
+  readonly spawn: Spawn | undefined;
   readonly words: Words;
   /** The fast path as WebAssembly; undefined where it is TypeScript. The explorer sets another one, over `words`. */
   compiled: Compiled | undefined;
@@ -106,7 +109,8 @@ export abstract class HostMemory {
   ) {
     this.handle = handle;
     this.base = handle.byteOffset;
-    this.platform = options.platform ?? nodePlatform() ?? webPlatform();
+    this.platform = options.platform ?? platformHere();
+    this.spawn = options.spawn;
     const buffer = sharedBuffer(handle.memory);
     const access = options.words ?? ((...view) => new SharedWords(...view));
     const names = kinds.map((kind) => kind.name);

@@ -67,7 +67,7 @@ export class KvmVm implements Disposable {
     this.mutex = vmMutex(host, this.record);
     try {
       using kvm = Kvm.open(options);
-      this.machine = new KvmMachine(kvm, { pages });
+      this.machine = new KvmMachine(kvm, { pages, spawn: host.spawn });
     } catch (error) {
       host.mutex.guard(() => host.pools.vm.release(this.record));
       throw error;

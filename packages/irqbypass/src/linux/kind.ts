@@ -15,6 +15,7 @@ import { beforeExit } from "./exit.js";
 import type { Ffi } from "./ffi.js";
 import { loadFfi } from "./koffi.js";
 import { readOut } from "./read-out.js";
+import { linuxRelayThread } from "./relay-thread.js";
 
 const NAME = "linux-eventfd";
 const EAGAIN = -11;
@@ -85,7 +86,7 @@ export function linux(): LinuxKind {
       },
     },
     relay: {
-      module: new URL("./relay-worker.js", import.meta.url),
+      thread: linuxRelayThread,
       wake: (memory) => wakeRelay(memory, ffi()),
       started: beforeExit,
     },

@@ -1,8 +1,8 @@
 /**
  * The thread that runs a vCPU, from the inside: KVM_RUN until it is told to leave.
  */
-import { workerData } from "node:worker_threads";
 import { ERRNO, IrqBypassError } from "../host/errors.js";
+import { runThread } from "../host/spawn.js";
 import { checked } from "../linux/checked.js";
 import { type Ffi, MAP_SHARED, PROT_READ } from "../linux/ffi.js";
 import { loadFfi } from "../linux/koffi.js";
@@ -18,7 +18,7 @@ import {
   KVM_SET_SIGNAL_MASK,
 } from "./ioctl.js";
 import { encodeSignalMask } from "./structs.js";
-import { enter, leave, stopRequested, type VcpuWorkerData } from "./vcpu-control.js";
+import { enter, KVM_VCPU_THREAD, leave, stopRequested, type VcpuWorkerData } from "./vcpu-control.js";
 
 // Offsets in struct kvm_run.
 const EXIT_REASON_AT = 8;
@@ -61,13 +61,13 @@ function unexpected(exit: DataView, subject: string): IrqBypassError {
   });
 }
 
-const vcpu = workerData as VcpuWorkerData;
-const ffi = loadFfi();
-blockKick(ffi);
-if (enter(vcpu.control, threadId())) {
+runThread<VcpuWorkerData>(KVM_VCPU_THREAD, (vcpu) => {
+  const ffi = loadFfi();
+  blockKick(ffi);
+  if (!enter(vcpu.control, threadId())) return;
   try {
     run(ffi, vcpu);
   } finally {
     leave(vcpu.control);
   }
-}
+});
