@@ -47,9 +47,16 @@ export function readOut(memory: HostMemory, ffi: Ffi, irqfd: number, eventfd: nu
   if (wasIdle && !isSignal && words.load(irqfd + Consumer.leftover) === 0) pending.forgive(irqfd);
 }
 
-/** Somebody is about to read the eventfd for himself: what is in the counter afterwards is new. */
-export function forgetRead({ words }: HostMemory, eventfd: number): void {
-  if (words.load64(eventfd + Eventfd.counter) !== 0n) words.store64(eventfd + Eventfd.counter, 0n);
+/** The calling thread is about to read the eventfd for itself: of what has been an interrupt, that much is left no more. */
+export function forgetRead(memory: HostMemory, eventfd: number): void {
+  const { words } = memory;
+  for (;;) {
+    const known = words.load64(eventfd + Eventfd.counter);
+    if (known === 0n) return;
+    const left = isSemaphore(memory, eventfd) ? known - 1n : 0n;
+    if (words.compareExchange64(eventfd + Eventfd.counter, known, left) === known) return;
+    words.relax();
+  }
 }
 
 /** What was taken, 0 where there was nothing: a software VM listens to non-blocking eventfds only. */
