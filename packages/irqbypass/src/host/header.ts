@@ -124,7 +124,7 @@ export function joinNames(kinds: readonly string[]): string {
   return names;
 }
 
-/** Writes the header of a new host. Throws EEXIST where there is one. */
+/** Writes the header of a new host, which is none to anybody else before {@link publishHeader}. Throws EEXIST where there is one. */
 export function writeHeader(words: Words, capacity: Capacity, names: string): void {
   if (words.load(Header.magic) === MAGIC) {
     throw new IrqBypassError(
@@ -141,7 +141,11 @@ export function writeHeader(words: Words, capacity: Capacity, names: string): vo
   words.set(Header.version, LAYOUT_VERSION);
   words.set(Header.id, Math.floor(Math.random() * 2 ** 31));
   words.store(Header.bypass, 1);
-  words.store(Header.magic, MAGIC); // last: whoever sees the magic sees the whole header
+}
+
+/** Makes a host of what is in the memory: last of all, whoever sees the magic sees all that was written before. */
+export function publishHeader(words: Words): void {
+  words.store(Header.magic, MAGIC);
 }
 
 /** Size in words of the host at this place; throws what is wrong with it otherwise. */

@@ -61,7 +61,7 @@ export const HEADER_FIELDS: Fields = {
   epollControl: [Header.epollControl, "A"],
   changes: [Header.changes, "A"],
   watchers: [Header.watchers, "A"],
-  defaultRouting: [Header.defaultRouting, "A"],
+  defaultRouting: [Header.defaultRouting, "C"],
   repair: [Header.repair, "A"],
   pools: [Header.pools, "H", 3 * POOLS.length],
   relays: [Header.relays, "A", Header.kinds - Header.relays],

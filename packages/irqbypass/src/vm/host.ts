@@ -5,6 +5,7 @@ import { Manager } from "../bypass/manager.js";
 import { refreshAll, requires } from "../bypass/remapping.js";
 import { show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
+import { publishHeader } from "../host/header.js";
 import { Consumer, Header } from "../host/layout.js";
 import { type HostHandle, HostMemory, type MemoryOptions, memoryFor, type Repair } from "../host/memory.js";
 import type { WatchableWorker } from "../host/platform.js";
@@ -15,6 +16,7 @@ import { type Interrupt, interruptsOf } from "./interrupt.js";
 import { irqfdKind } from "./irqfd-kind.js";
 import { closeReferences, loseAll, loseThread } from "./lost-thread.js";
 import { HostRepair } from "./repair.js";
+import { buildDefaultTable } from "./routing.js";
 import { Supervision } from "./supervision.js";
 import { unfinishedOf } from "./unfinished.js";
 
@@ -37,7 +39,10 @@ export class Host extends HostMemory implements BypassHost, Disposable {
     super(handle, options, kinds, create);
     this.kinds = kinds;
     this.manager = new Manager(this, kinds);
-    if (create) this.supervision = new Supervision(this);
+    if (!create) return;
+    buildDefaultTable(this);
+    publishHeader(this.words);
+    this.supervision = new Supervision(this);
   }
 
   /**

@@ -58,7 +58,7 @@ export function buildTable(memory: HostMemory, routes: readonly RouteWords[]): n
 /** Gives a table back that nobody can reach any more. Holds the host mutex for one record at a time. */
 export function freeTable(memory: HostMemory, table: number): void {
   const { words, mutex, pools } = memory;
-  if (table === words.load(Header.defaultRouting)) return; // the host's, not one VM's
+  if (table === words.get(Header.defaultRouting)) return; // the host's, not one VM's
   let left = words.get(table + Routing.count);
   for (let slot = table + Routing.gsi; left > 0; slot++) {
     for (let route = words.get(slot); route !== 0; left--) {
@@ -155,19 +155,15 @@ export function endPulse(memory: HostMemory, vm: number): void {
   words.set(vm + Vm.pulse, 0);
 }
 
-/** The table that every VM with an I/O APIC starts with: one for the host, made when the first VM needs it. */
-export function defaultTable(memory: HostMemory): number {
-  const { words } = memory;
-  const there = words.load(Header.defaultRouting);
-  if (there !== 0) return there;
+/**
+ * Builds the table that every VM with an I/O APIC starts with: one for the host, in room of its own. By whoever creates the
+ * host, before anybody else can see it: threads that make the first VMs at once would each build one.
+ */
+export function buildDefaultTable(memory: HostMemory): void {
+  const { words, mutex } = memory;
   const table = buildTable(memory, defaultRoutes());
-  const first = words.compareExchange(Header.defaultRouting, 0, table);
-  if (first !== 0) {
-    freeTable(memory, table);
-    return first;
-  }
   words.store(table + Routing.owner, IN_USE);
-  return table;
+  mutex.guard(() => words.set(Header.defaultRouting, table));
 }
 
 function msiOf({ words }: HostMemory, route: number): Message {

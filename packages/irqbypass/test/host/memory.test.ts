@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Host, type HostHandle, type Kind } from "irqbypass";
-import { Header, LAYOUT_VERSION } from "#src/host/layout.js";
+import { DEFAULT_ROUTES, Header, LAYOUT_VERSION } from "#src/host/layout.js";
 import { HostMemory } from "#src/host/memory.js";
 import { createMemory, type WasmMemory } from "#src/host/wasm.js";
 import { SharedWords } from "#src/host/words.js";
@@ -32,7 +32,9 @@ describe("Host.create", () => {
     assert.equal(host.handle.byteOffset, 0);
     assert.ok(host.handle.memory.buffer instanceof SharedArrayBuffer);
     assert.ok(host.handle.memory.buffer.byteLength >= BYTES);
-    assert.ok(Object.values(liveRecords(host)).every((live) => live === 0));
+    const { route, routing, ...others } = liveRecords(host);
+    assert.deepEqual([route, routing], [DEFAULT_ROUTES, 1], "the routing table that every VM starts with");
+    assert.ok(Object.values(others).every((live) => live === 0));
   });
 
   it("has room for what was asked, and says what to ask for when it is used up", () => {
@@ -55,7 +57,7 @@ describe("Host.create", () => {
     assert.equal(host.handle.memory, memory);
     for (const pool of Object.values(host.pools)) {
       if (pool.name === "thread") continue;
-      for (let i = 0; i < pool.capacity; i++) pool.allocate();
+      while (pool.live < pool.capacity) pool.allocate();
       for (let slot = 0; slot < pool.capacity; slot++)
         for (let word = 2; word < pool.stride; word++) host.words.set(pool.at(slot) + word, -1);
       for (let slot = 0; slot < pool.capacity; slot++) pool.release(pool.at(slot));
