@@ -134,6 +134,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     nextResampler: [Consumer.nextResampler, "A"],
     linked: [Consumer.linked, "V"],
     closing: [Consumer.closing, "V"],
+    listening: [Consumer.listening, "A"],
   },
   vm: {
     ...REC_FIELDS,

@@ -9,6 +9,7 @@ import { EPOLL_CTL_ADD, EPOLL_EVENT_BYTES, epollEvent } from "./epoll.js";
 import { type EventfdFileOptions, eventfdInfo, newEventfd } from "./eventfd-file.js";
 import { F_DUPFD_CLOEXEC, type Ffi, O_CLOEXEC } from "./ffi.js";
 import { byKernelId, fdOf, linuxKindOf, signalFd } from "./kind.js";
+import { forgetRead } from "./read-out.js";
 
 /** A blocking read looks this often whether it should end: no other kick reaches it. */
 const SLICE_MS = 50;
@@ -134,7 +135,9 @@ export class LinuxEventfd extends EventfdContext {
     if (this.memory.words.get(this.record + E.flags) & EventfdFlag.blocking) {
       throw new IrqBypassError("EINVAL", `eventfd ${this.id} blocks: make it with EFD_NONBLOCK`);
     }
-    const result = this.ffi.read(this.fd, this.value);
+    const { fd } = this;
+    forgetRead(this.memory, this.record);
+    const result = this.ffi.read(fd, this.value);
     if (result === EAGAIN) return undefined;
     checked(result, "read", `eventfd ${this.id}`);
     return this.value[0];

@@ -173,6 +173,11 @@ export const ENDS: readonly Case[] = [
     found: ["value irqfd 3"],
   },
   {
+    what: "a listening state that there is not",
+    damage: (s) => s.set(s.at("consumer", 3) + Consumer.listening, 7),
+    found: ["value irqfd 3"],
+  },
+  {
     what: "a level without a resample eventfd",
     damage: (s) => s.set(s.at("consumer", 1) + Consumer.resample, 0),
     found: ["value irqfd 1", "count eventfd 2"],
