@@ -88,7 +88,7 @@ const raisesLine = (made) => {
   ]);
   const own = Object.assign(Object.create(Object.getPrototypeOf(vm)), vm, {
     host: victim,
-    mutex: Object.assign(Object.create(Object.getPrototypeOf(vm.mutex)), vm.mutex, {
+    mutex: Object.assign(Object.create(Object.getPrototypeOf(vm.life.mutex)), vm.life.mutex, {
       words: victim.words,
       thread: victim.thread,
     }),
@@ -100,7 +100,7 @@ const raisesLine = (made) => {
     },
     survivor: () => vm.setIrqLine(GSI, true),
     check: (_results, died) =>
-      expect(!died || host.words.get(vm.record + 13) === 0, "a line is still being pulsed"),
+      expect(!died || host.words.get(vm.life.record + 13) === 0, "a line is still being pulsed"),
   };
 };
 
@@ -156,7 +156,7 @@ export const eoi = {
           const isr = vm.vcpu(0).record + 40 + (VECTOR >>> 5);
           victim.words = override(words, {
             compareExchange(word, expected, value) {
-              if (word === vm.record + 2) words.set(isr, 0); // just before the VM's mutex, under which the I/O APIC hears of it
+              if (word === vm.life.record + 2) words.set(isr, 0); // just before the VM's mutex, under which the I/O APIC hears of it
               return words.compareExchange(word, expected, value);
             },
           });

@@ -12,13 +12,16 @@
 
 import { Consumer, Eventfd, Injection, Producer, Reference } from "./layout/ends.js";
 import { Header, Node, Thread } from "./layout/ground.js";
-import { Route, Routing, Vcpu, Vm } from "./layout/machine.js";
+import { Route, Routing, VM_KEPT, Vcpu, Vm } from "./layout/machine.js";
 
 export * from "./layout/ends.js";
 export * from "./layout/ground.js";
 export * from "./layout/machine.js";
 
-/** The pools, in memory order. Each has its capacity in the header and hands out records of one size. */
+/**
+ * The pools, in memory order. Each has its capacity in the header and hands out records of one size, zeroed but for the first
+ * two words and those of {@link KEPT}.
+ */
 export const POOLS = [
   { name: "thread", words: Thread.words },
   { name: "eventfd", words: Eventfd.words },
@@ -37,3 +40,6 @@ export const POOLS = [
 export const NODES = Header.pools + 10 * 3;
 
 export type PoolName = (typeof POOLS)[number]["name"];
+
+/** Words behind the first two that a record keeps when it is given back. */
+export const KEPT: Readonly<Partial<Record<PoolName, number>>> = { vm: VM_KEPT };

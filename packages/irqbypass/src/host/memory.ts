@@ -12,7 +12,7 @@ import {
   readSize,
   writeHeader,
 } from "./header.js";
-import { Header, LINE, POOLS, type PoolName } from "./layout.js";
+import { Header, KEPT, LINE, POOLS, type PoolName } from "./layout.js";
 import { Mutex } from "./mutex.js";
 import { PendingIrqfds } from "./pending.js";
 import type { Platform } from "./platform.js";
@@ -248,7 +248,7 @@ function makePools(words: Words): Readonly<Record<PoolName, Pool>> {
   POOLS.forEach(({ name, words: stride }, index) => {
     const capacity = words.get(Header.capacities + index);
     const state = Header.pools + index * POOL_STATE_WORDS;
-    pools[name] = new Pool(words, name, state, base, stride, capacity, index << 27);
+    pools[name] = new Pool(words, name, state, base, stride, capacity, index << 27, KEPT[name]);
     base += lines(capacity * stride);
   });
   return pools as Record<PoolName, Pool>;

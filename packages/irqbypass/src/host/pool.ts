@@ -32,6 +32,8 @@ export class Pool {
     readonly stride: number,
     readonly capacity: number,
     private readonly firstGeneration: number,
+    /** Words behind the first two that a record keeps when it is given back. */
+    private readonly kept = 0,
   ) {
     if (capacity >= SLOT_LIMIT) {
       throw new IrqBypassError(
@@ -41,7 +43,7 @@ export class Pool {
     }
   }
 
-  /** Takes a record, zeroed but for its generation; throws ENOMEM when none is left. */
+  /** Takes a record, zeroed but for its generation and what is kept; throws ENOMEM when none is left. */
   allocate(): number {
     const { words, state } = this;
     if (hasFree(words, state)) return takeFree(words, state);
@@ -104,7 +106,7 @@ export class Pool {
   }
 
   private zero(record: number): void {
-    for (let word = record + 2; word < record + this.stride; word++) this.words.set(word, 0);
+    for (let word = record + 2 + this.kept; word < record + this.stride; word++) this.words.set(word, 0);
   }
 
   /** Is this the reference of a live record of this pool? */

@@ -3,7 +3,7 @@
  */
 /** A virtual machine. */
 export const enum Vm {
-  /** The VM's mutex: routing, irqfds, lines. A */
+  /** The VM's mutex: routing, irqfds, lines. It is the place's, and outlives the VM: see {@link VM_KEPT}. A */
   mutex = 2,
   /** {@link VmFlag}. C */
   flags = 3,
@@ -21,7 +21,7 @@ export const enum Vm {
   resamplers = 10,
   /** I/O APIC: lines that are asserted, one bit a pin. V */
   lines = 11,
-  /** The thread that disposes it, 0 while it lives: it takes no irqfd any more. V */
+  /** The thread that disposes it, 0 while it lives: it takes no irqfd and runs no vCPU any more. V */
   dying = 12,
   /** The GSI that is being pulsed, plus one. V */
   pulse = 13,
@@ -33,6 +33,11 @@ export const enum Vm {
   vcpu = 256,
   words = 512,
 }
+/**
+ * Words of a VM's record, behind the first two, that stay as they are when it is given back: whoever waits for its mutex
+ * while the VM goes gets it afterwards, and finds out under it that the VM is gone.
+ */
+export const VM_KEPT = 1;
 export const enum VmFlag {
   /** The vCPUs are bare descriptors, without a local APIC. */
   bare = 1,
@@ -47,7 +52,7 @@ export const enum Vcpu {
   vm = 2, // C
   /** Its index, which is its APIC id. C */
   index = 3,
-  /** The thread that runs it, 0 while nobody does. A */
+  /** The thread that runs it, 0 while nobody does, {@link CLOSED} once its VM is being disposed. A */
   runner = 4,
   /** Bit 0: kicked; bit 1: an NMI is due; the rest counts wake-ups. The parked vCPU sleeps on it. A */
   wake = 5,
@@ -61,6 +66,9 @@ export const enum Vcpu {
   tmr = 48,
   words = 64,
 }
+
+/** The runner of a vCPU whose VM is being disposed: no thread's record, since the header is there. */
+export const CLOSED = 1;
 
 /** Words of the posted-interrupt descriptor: the VT-d layout. */
 export const enum Descriptor {
