@@ -25,6 +25,8 @@ export interface Kind extends HostKind {
   readonly kick?: (memory: HostMemory) => void;
   /** Signals an eventfd record of this kind as a device does; may make system calls, never refuses for a full counter. */
   readonly signal?: (memory: HostMemory, eventfd: number) => void;
+  /** The C library of the calling thread, for a kind that makes system calls. */
+  readonly ffi?: () => unknown;
   /** The thread that relays for this kind. Whoever created the host starts it when it is asked for. */
   readonly relay?: Relay;
 }
