@@ -118,7 +118,7 @@ describe("a KVM guest on a host", kvmTests, () => {
     assert.equal(irqfd.path, "injected");
     nic.signal();
     assert.equal(t.host.interrupts()[0]?.dropped, undefined);
-    t.vm.setGsiRouting([{ gsi: 24, msi: { vcpu: 5, vector: 0x41 } }]);
+    t.vm.setGsiRouting([{ gsi: 24, msi: { address: 0xfee05000, data: 0x41 } }]);
     nic.signal();
     nic.signal();
     assert.deepEqual(t.host.interrupts()[0]?.dropped, { count: 2, reason: "no-vcpu" });

@@ -474,7 +474,7 @@ describe("host.interrupts()", () => {
   const masked = { vcpu: 0, vector: VECTOR, masked: true };
   for (const [reason, prepare] of Object.entries({
     "no-route": () => vm.setGsiRouting([]),
-    "no-vcpu": () => vm.setGsiRouting([{ gsi: GSI, msi: { vcpu: 7, vector: VECTOR } }]),
+    "no-vcpu": () => vm.setGsiRouting([{ gsi: GSI, msi: { address: 0xfee07000, data: VECTOR } }]),
     "delivery-mode": () => vm.setGsiRouting([{ gsi: GSI, msi: { address: 0xfee00000, data: 0x541 } }]),
     "no-pic": () => vm.setGsiRouting([{ gsi: GSI, irqchip: { chip: "pic-master", pin: 3 } }]),
     masked() {
