@@ -4,6 +4,7 @@
  */
 import { Consumer, Header, LEVEL, Vcpu } from "../host/layout.js";
 import type { HostHandle, HostMemory } from "../host/memory.js";
+import { drop } from "../posting/dropped.js";
 import { post } from "../posting/fast-path.js";
 import { Mode, modeOf, targetOf, vectorOf } from "../posting/irte.js";
 import { markTrigger } from "./delivery.js";
@@ -88,6 +89,9 @@ function deliverSignal(memory: HostMemory, irqfd: number): void {
     // No plain MSI to one vCPU: by the live table.
     const vm = words.get(irqfd + Consumer.vm);
     const level = (words.get(irqfd + Consumer.flags) & LEVEL) !== 0;
-    vmMutex(memory, vm).guard(() => inject(memory, vm, words.get(irqfd + Consumer.gsi), level));
+    const dropped = vmMutex(memory, vm).guard(() =>
+      inject(memory, vm, words.get(irqfd + Consumer.gsi), level),
+    );
+    if (dropped !== undefined) drop(words, words.get(irqfd + Consumer.holds), dropped);
   }
 }
