@@ -2,7 +2,7 @@
 // their EOI, the host's switch.
 
 import { override } from "atomics-explorer";
-import { Eventfd, Producer, Vcpu } from "irqbypass";
+import { Eventfd, Producer, Vcpu, Vm } from "irqbypass";
 import { device, dies, GSI, mortal, noHeal, noHealVm } from "./support/death.mjs";
 import { arrived, expect, openVcpu, producer, VECTOR } from "./support/guest.mjs";
 
@@ -86,13 +86,7 @@ const raisesLine = (made) => {
     { gsi: PIN, irqchip: { chip: "ioapic", pin: PIN } },
     { gsi: GSI, msi: { vcpu: 0, vector: 0x51 } },
   ]);
-  const own = Object.assign(Object.create(Object.getPrototypeOf(vm)), vm, {
-    host: victim,
-    mutex: Object.assign(Object.create(Object.getPrototypeOf(vm.life.mutex)), vm.life.mutex, {
-      words: victim.words,
-      thread: victim.thread,
-    }),
-  });
+  const own = Vm.open(victim, vm.handle);
   return {
     victim() {
       own.setIrqLine(PIN, true);

@@ -310,7 +310,7 @@ export const assignrace = {
       bug: { id: "9432a3175770", year: 2018 },
       setup: (world) =>
         race(lawless(world), (others) => {
-          others.mutex = { guard: (section) => section() };
+          others.life.mutex = { guard: (section) => section() };
         }),
     },
   },

@@ -12,7 +12,7 @@
 
 import { Consumer, Eventfd, Injection, Producer, Reference } from "./layout/ends.js";
 import { Header, Node, Thread } from "./layout/ground.js";
-import { Route, Routing, VM_KEPT, Vcpu, Vm } from "./layout/machine.js";
+import { Route, Routing, Vcpu, Vm } from "./layout/machine.js";
 
 export * from "./layout/ends.js";
 export * from "./layout/ground.js";
@@ -41,5 +41,8 @@ export const NODES = Header.pools + 10 * 3;
 
 export type PoolName = (typeof POOLS)[number]["name"];
 
-/** Words behind the first two that a record keeps when it is given back. */
-export const KEPT: Readonly<Partial<Record<PoolName, number>>> = { vm: VM_KEPT };
+/**
+ * How many words behind the first two a record keeps when it is given back: whoever waits for a VM's mutex while the VM goes
+ * gets it afterwards and finds out under it, and whoever is about to kick a vCPU finds out by its life.
+ */
+export const KEPT: Readonly<Partial<Record<PoolName, number>>> = { vm: 1, vcpu: 1 };

@@ -101,9 +101,7 @@ function begin(host: BypassHost, wanted: Assignment, irqfd: number, progress: { 
   const { words, pools } = host;
   const { life, eventfd } = wanted;
   const vm = life.record;
-  const isGone = host.mutex.guard(() => !life.isLive() || words.get(vm + Vm.dying) !== 0);
-  if (isGone)
-    throw new IrqBypassError("EBADF", `VM ${life.id} was disposed: assign the irqfd to another one`);
+  host.mutex.guard(() => life.check());
   words.store(irqfd + Consumer.target, wanted.resolve());
   // Before the binding: a relay that hears of the eventfd through the binding finds its way back by the source.
   words.store(irqfd + Consumer.source, eventfd);

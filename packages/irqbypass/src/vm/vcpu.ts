@@ -1,6 +1,6 @@
 import { blockingTimeoutOf, show, timeoutOf, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
-import { CLOSED, Descriptor, Rec, Vcpu as V, Vm, VmFlag } from "../host/layout.js";
+import { Descriptor, Vcpu as V, Vm, VmFlag } from "../host/layout.js";
 import { checkHost, type HostMemory } from "../host/memory.js";
 import * as descriptor from "../posting/descriptor.js";
 import { harvest, pending } from "../posting/fast-path.js";
@@ -17,7 +17,7 @@ export type Wake = "interrupt" | "nmi" | "kicked" | "timeout";
 export class VcpuRef {
   readonly record: number;
   /** By which it is told from another vCPU in the same record. */
-  private readonly generation: number;
+  private readonly life: number;
 
   /** @internal VMs hand them out, under the host mutex. */
   constructor(
@@ -25,7 +25,7 @@ export class VcpuRef {
     record: number,
   ) {
     this.record = record;
-    this.generation = memory.words.get(record + Rec.generation);
+    this.life = memory.words.load(record + V.life);
   }
 
   /** What the thread that runs it passes to `Vcpu.open`. */
@@ -41,13 +41,12 @@ export class VcpuRef {
   /** Ends its wait, the present one or the next, with "kicked". Waits for nobody. Throws EBADF when its VM is gone. */
   kick(): void {
     const { words, thread } = this.memory;
-    // Announced first: the VM is not given back while this is under way.
+    // Announced first: whoever disposes the VM ends this life, and waits then for those who may have found it.
     words.store(thread.writing, this.record);
-    // The runner before the generation: if that is still this vCPU's, the runner was this vCPU's too.
-    const isOpen = words.load(this.record + V.runner) !== CLOSED && this.isLive();
-    if (isOpen) descriptor.kick(words, this.record, descriptor.KICKED);
+    const isThere = this.isLive();
+    if (isThere) descriptor.kick(words, this.record, descriptor.KICKED);
     thread.leave(thread.writing);
-    if (!isOpen) throw goneVcpu();
+    if (!isThere) throw goneVcpu();
   }
 
   /** Its descriptor as a poster sees it. Throws EBADF when its VM is gone. */
@@ -64,7 +63,7 @@ export class VcpuRef {
   }
 
   private isLive(): boolean {
-    return this.memory.words.get(this.record + Rec.generation) === this.generation;
+    return this.memory.words.load(this.record + V.life) === this.life;
   }
 
   /** Looks under the host mutex, under which VMs go. Throws EBADF when its VM is gone. */
@@ -101,10 +100,10 @@ export class Vcpu extends VcpuRef implements Disposable {
     const { words, mutex, pools, thread } = memory;
     return mutex.guard(() => {
       const record = pools.vcpu.open(handle);
-      const runner = words.compareExchange(record + V.runner, 0, thread.record);
-      if (runner === CLOSED)
+      // Under the host mutex: whoever disposes the VM says so there, when nobody runs any of its vCPUs.
+      if (words.get(words.get(record + V.vm) + Vm.dying) !== 0)
         throw new IrqBypassError("ESTALE", `the VM of vCPU ${handle} is being disposed: open one of another VM`);
-      if (runner !== 0) {
+      if (words.compareExchange(record + V.runner, 0, thread.record) !== 0) {
         throw new IrqBypassError(
           "EBUSY",
           `vCPU ${words.get(record + V.index)} runs on another thread: put it there first`,

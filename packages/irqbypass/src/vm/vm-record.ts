@@ -4,7 +4,7 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
-import { CLOSED, Header, MAX_VCPUS, Vm as V, Vcpu, VmFlag } from "../host/layout.js";
+import { Header, MAX_VCPUS, Vm as V, Vcpu, VmFlag } from "../host/layout.js";
 import { initialise } from "../posting/descriptor.js";
 import { deassignAll } from "./assignment.js";
 import { vcpusOf } from "./delivery.js";
@@ -12,6 +12,9 @@ import { reset } from "./ioapic.js";
 import { removeTable } from "./reroute.js";
 import { freeTable } from "./routing.js";
 import { vmMutex } from "./vm-mutex.js";
+
+/** How long a thread sleeps before it looks again whether another has disposed a VM. */
+const NAP_MS = 2;
 
 /** A new VM, with or without local APICs. Throws EINVAL, and ENOMEM with nothing left behind. */
 export function createVm(host: BypassHost, vcpus = 1, apic = true): number {
@@ -51,8 +54,7 @@ function addVcpu({ words, pools }: BypassHost, vm: number, index: number): void 
 /** A vCPU of the VM that some thread runs, or 0. Nobody starts to run one while the host mutex is held. */
 export function runningVcpu(host: BypassHost, vm: number): number {
   for (const vcpu of vcpusOf(host, vm)) {
-    const runner = host.words.load(vcpu + Vcpu.runner);
-    if (runner !== 0 && runner !== CLOSED) return vcpu;
+    if (host.words.load(vcpu + Vcpu.runner) !== 0) return vcpu;
   }
   return 0;
 }
@@ -73,8 +75,8 @@ export function claimVm(host: BypassHost, vm: number, isMeant: () => boolean, in
     if (disposer !== 0 && disposer !== instead && disposer !== thread.record) return { disposer };
     const running = runningVcpu(host, vm);
     if (running !== 0) throw stillRunning(host, vm, running);
-    words.set(vm + V.dying, thread.record); // first: whoever comes after this thread's death closes the rest
-    for (const vcpu of vcpusOf(host, vm)) words.store(vcpu + Vcpu.runner, CLOSED);
+    words.set(vm + V.dying, thread.record); // first: whoever comes after this thread's death ends the other lives
+    for (const vcpu of vcpusOf(host, vm)) words.add(vcpu + Vcpu.life, 1);
     return "mine";
   };
   // Both: what takes irqfds and routes holds the one, and whoever is about to run a vCPU the other.
@@ -101,12 +103,14 @@ export function disposeClaimed(
     const claim = claimVm(host, vm, isMeant, dead);
     if (claim === "mine") disposeVm(host, vm, close);
     if (typeof claim === "string") return;
-    // As for an irqfd that another thread deassigns: nothing tells when it is through, and it lives or is repaired after.
+    // Nothing tells when the other is through: it lives, or is repaired after.
     if (thread.isDead(claim.disposer)) {
       dead = claim.disposer;
       repair.thread(dead);
-    } else {
-      words.relax();
+    } else if (!thread.spin(() => !isMeant())) {
+      // On a word of this very thread, which nobody else wakes it by.
+      if (thread.mayBlock) thread.park(thread.writing, words.load(thread.writing), NAP_MS);
+      else words.relax();
     }
   }
 }
@@ -128,7 +132,7 @@ export function disposeVm(host: BypassHost, vm: number, close: () => void = () =
 /** Gives back a VM without irqfds and tables. */
 function freeVm(host: BypassHost, vm: number): void {
   const { words, mutex, pools, thread } = host;
-  // Whoever was kicking one of its vCPUs before they were closed has done so after this.
+  // Whoever kicks one of its vCPUs, and has found it alive before its life ended, is through after this.
   thread.quiesce();
   for (let index = words.get(vm + V.vcpus) - 1; index >= 0; index--) {
     mutex.guard(() => {

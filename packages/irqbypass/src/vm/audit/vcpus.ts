@@ -1,4 +1,4 @@
-import { CLOSED, Descriptor, Vcpu } from "../../host/layout.js";
+import { Descriptor, Vcpu } from "../../host/layout.js";
 import { NOTIFICATION_VECTOR, ON, SN, WAKEUP_VECTOR } from "../../posting/descriptor.js";
 import type { View } from "./view.js";
 
@@ -12,7 +12,7 @@ export function auditVcpus(view: View): void {
   for (const vcpu of view.live.vcpu) {
     const subject = view.name("vcpu", vcpu);
     const runner = words.load(vcpu + Vcpu.runner);
-    const runs = runner !== 0 && runner !== CLOSED;
+    const runs = runner !== 0;
     if (runs && !view.isAttached(runner)) {
       view.find("orphan", subject, `${view.name("thread", runner)}, which runs it, is gone`);
     }
