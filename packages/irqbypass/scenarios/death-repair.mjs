@@ -1,11 +1,13 @@
 // The repair itself: its order, while others go on; and a thread that dies while it repairs after another.
-import { Eventfd, Producer } from "irqbypass";
+import { override } from "atomics-explorer";
+import { Eventfd, Producer, Vcpu } from "irqbypass";
 import { Header } from "#src/host/layout.js";
+import { ON } from "#src/posting/descriptor.js";
 import { tearDown } from "#src/vm/lost-thread.js";
 import { relayOne } from "#src/vm/relay.js";
 import { leaveForIt, notifyForIt, recoverMutexes } from "#src/vm/repair.js";
 import { GSI } from "./support/death.mjs";
-import { arrived, expect, guest, openVcpu, producer } from "./support/guest.mjs";
+import { arrived, controlWord, expect, guest, openVcpu, producer } from "./support/guest.mjs";
 
 const STEPS = { notify: notifyForIt, leave: leaveForIt, "tear-down": tearDown };
 
@@ -136,6 +138,68 @@ export const repairer = {
         repairerDies(world, ({ hosts }) => {
           hosts.survivor.repair.host = () => {};
         }),
+    },
+  },
+};
+
+/**
+ * The victim's vCPU halts, while the survivor's device signals it; when the victim has died, the next one repairs and takes
+ * the vCPU.
+ */
+function runsOn(world, change = () => ({})) {
+  const made = guest(world, ["survivor", "victim", "next"]);
+  const { survivor: host, victim, next } = made.hosts;
+  const { vm, eventfd } = made;
+  const vcpu = openVcpu(victim, vm);
+  const irqfd = vm.irqfd(eventfd, GSI);
+  const source = producer(host, eventfd);
+  const [id, record] = [victim.threadId, victim.thread.record];
+  const { handle } = vm.vcpu(0);
+  next.words = override(next.words, change(next.words, { thread: record, vcpu: vcpu.record }));
+  return {
+    threads: {
+      survivor: () => source.signal(),
+      victim: () => vcpu.wait({ timeoutMs: 100 }),
+      next() {
+        if (!next.thread.isDead(record)) return "nobody died";
+        next.threadLost(id);
+        Vcpu.open(next, handle);
+        return "took it";
+      },
+    },
+    keeps: [vcpu, irqfd, source],
+    end(results) {
+      const died = results.victim === undefined;
+      if (died && results.next === "nobody died") host.threadLost(id);
+      const { findings } = host.audit();
+      expect(findings.length === 0, findings[0]?.message);
+      expect(arrived(host, vm), "the interrupt is lost");
+    },
+  };
+}
+
+export const halted = {
+  sentence:
+    "The thread of a vCPU dies while it halts: another repairs, and takes the vCPU with what is posted meanwhile.",
+  kills: ["victim"],
+  timeouts: "stuck",
+  preemptions: 3,
+  setup: (world) => runsOn(world),
+  twins: {
+    "not-put": {
+      sentence: "repairs everything but who runs which vCPU",
+      setup: (world) =>
+        runsOn(world, (words, { thread }) => ({
+          compareExchange: (word, expected, value) =>
+            expected === thread ? 0 : words.compareExchange(word, expected, value),
+        })),
+    },
+    "takes-unseen": {
+      sentence: "takes the vCPU without a look at what was posted while nobody ran it",
+      setup: (world) =>
+        runsOn(world, (words, { vcpu }) => ({
+          or: (word, value) => (word === controlWord(vcpu) && value === ON ? 0 : words.or(word, value)),
+        })),
     },
   },
 };

@@ -20,7 +20,7 @@ const SLOT_LIMIT = 2 ** 21;
  * holding the host mutex.
  *
  * A record's generation is odd while it lives and grows with every change of hands, so a handle of an earlier
- * life is refused. Pools start their generations far apart, so a handle of another kind is refused as well.
+ * life is refused (`scenarios/states/life.ts` has its states). Pools start their generations far apart, so a handle of another kind is refused as well.
  */
 export class Pool {
   constructor(

@@ -10,7 +10,7 @@ import { markTrigger } from "./delivery.js";
 import { inject } from "./routing.js";
 import { vmMutex } from "./vm-mutex.js";
 
-/** States of {@link Header.relays}. */
+/** States of {@link Header.relays}. Who takes it from which to which: `scenarios/states/relay-state.ts`. */
 export const enum RelayState {
   none = 0,
   wanted = 1,
