@@ -30,6 +30,7 @@ export type { OsThread, Platform, ThreadWorker } from "./host/platform.js";
 export type { Spawn, ThreadName } from "./host/spawn.js";
 export type { WasmMemory } from "./host/wasm.js";
 export type { Words } from "./host/words.js";
+export type { Dropped } from "./posting/dropped.js";
 export { REASONS, type Reason } from "./posting/reason.js";
 export { type Audit, FINDING_KINDS, type Finding, type FindingKind } from "./vm/audit/finding.js";
 export { Host } from "./vm/host.js";

@@ -2,7 +2,7 @@
  * What a host has room for: three sizes by use, single capacities beside them, and what is said where there is no room.
  * `docs/capacity.md` has all of it as one table, which a test holds to this file.
  */
-import { checkObject, show } from "./argument.js";
+import { checkOptions, show } from "./argument.js";
 import { IrqBypassError } from "./errors.js";
 import { DEFAULT_ROUTES, POOLS, type PoolName } from "./layout.js";
 
@@ -62,11 +62,9 @@ export function checkCapacity(wanted: Partial<Capacity> = {}, size: Size = "smal
   if (!SIZES.includes(size)) {
     throw new IrqBypassError("EINVAL", `size is ${show(size)}: use "small", "medium" or "large"`);
   }
-  checkObject(wanted, "a capacity such as { eventfd: 100 }, or none");
+  const preset = capacityOf(size);
+  checkOptions(wanted, preset, "a capacity such as { eventfd: 100 }, or none", "capacity.");
   for (const [name, value] of Object.entries(wanted)) {
-    if (!CAPACITIES.some((known) => known === name)) {
-      throw new IrqBypassError("EINVAL", `capacity.${name} is not known: use ${CAPACITIES.join(", ")}`);
-    }
     const most = mostOf(name as PoolName);
     if (!Number.isSafeInteger(value) || value < 1 || value > most) {
       throw new IrqBypassError(
@@ -75,7 +73,6 @@ export function checkCapacity(wanted: Partial<Capacity> = {}, size: Size = "smal
       );
     }
   }
-  const preset = capacityOf(size);
   // More eventfds, producers or irqfds take more of what follows from them; fewer take nothing away.
   const { reference, node } = complete({ ...preset, ...wanted });
   return {

@@ -57,6 +57,20 @@ export class PendingIrqfds {
   }
 
   /**
+   * Says that an injection of `irqfd` is due without telling the relay: by whoever is about to take its signal out of where
+   * that is, and claims and injects it then. Returns whether there was nothing before. Should the thread die meanwhile,
+   * {@link resume} raises it.
+   */
+  owe(irqfd: number): boolean {
+    return this.words.exchange(irqfd + Consumer.pending, State.due) === State.idle;
+  }
+
+  /** The mirror image: there was no signal, so nothing is due. */
+  forgive(irqfd: number): void {
+    this.words.compareExchange(irqfd + Consumer.pending, State.due, State.idle);
+  }
+
+  /**
    * Takes out every pending irqfd and calls `visit` with it, to claim and inject it. An irqfd raised meanwhile is either
    * taken now or stays. At least once across the death of the taker: `injecting` is left behind for repair to raise again.
    */

@@ -99,6 +99,8 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     owner: [Eventfd.owner, "C"],
     holds: [Eventfd.holds, "H"],
     closing: [Eventfd.closing, "H"],
+    dropped: [Eventfd.dropped, "A"],
+    droppedFor: [Eventfd.droppedFor, "A"],
   },
   producer: {
     ...REC_FIELDS,
@@ -117,7 +119,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     eventfd: [Consumer.eventfd, "H"],
     producer: [Consumer.producer, "H"],
     owner: [Consumer.owner, "C"],
-    holds: [Consumer.holds, "H"],
+    holds: [Consumer.holds, "C"],
     since: [Consumer.since, "H"],
     target: [Consumer.target, "A"],
     policy: [Consumer.policy, "C"],
@@ -134,6 +136,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     nextResampler: [Consumer.nextResampler, "A"],
     linked: [Consumer.linked, "V"],
     closing: [Consumer.closing, "V"],
+    listening: [Consumer.listening, "A"],
   },
   vm: {
     ...REC_FIELDS,

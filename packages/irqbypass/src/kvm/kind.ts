@@ -40,7 +40,7 @@ export function kvm(): Kind {
       message[0] = words.get(injection + Injection.addressLow);
       message[1] = words.get(injection + Injection.addressHigh);
       message[2] = words.get(injection + Injection.data);
-      signalMsi(bound.ffi, words.get(injection + Injection.fd), bound.address);
+      return signalMsi(bound.ffi, words.get(injection + Injection.fd), bound.address);
     },
     listen: {
       start(memory, irqfd, eventfd) {

@@ -2,6 +2,7 @@
  * {@link Ffi} on koffi, an optional dependency that brings prebuilt binaries and is loaded on first use.
  */
 import { createRequire } from "node:module";
+import { checkOptions, type OptionNames } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Ffi } from "./ffi.js";
 
@@ -22,6 +23,8 @@ export interface FfiSource {
   readonly require: (name: string) => unknown;
 }
 
+const SOURCE: OptionNames<FfiSource> = { platform: true, arch: true, require: true };
+
 const thisProcess: FfiSource = {
   platform: process.platform,
   arch: process.arch,
@@ -34,6 +37,7 @@ const thisProcess: FfiSource = {
  * binary for this machine.
  */
 export function loadFfi(source: FfiSource = thisProcess): Ffi {
+  checkOptions(source, SOURCE, "{ platform, arch, require }, or nothing");
   if (source.platform !== "linux") {
     throw new IrqBypassError(
       "ENOSYS",

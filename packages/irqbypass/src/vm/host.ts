@@ -11,7 +11,12 @@ import { type HostHandle, HostMemory, type MemoryOptions, memoryFor, type Repair
 import type { WatchableWorker } from "../host/platform.js";
 import { audit } from "./audit/audit.js";
 import type { Audit } from "./audit/finding.js";
-import { type AttachOptions, checkHostOptions, type HostOptions } from "./host-options.js";
+import {
+  type AttachOptions,
+  checkAttachOptions,
+  checkHostOptions,
+  type HostOptions,
+} from "./host-options.js";
 import { type Interrupt, interruptsOf } from "./interrupt.js";
 import { irqfdKind } from "./irqfd-kind.js";
 import { closeReferences, loseAll, loseThread } from "./lost-thread.js";
@@ -59,10 +64,7 @@ export class Host extends HostMemory implements BypassHost, Disposable {
    * for a thread that lacks one of the host's kinds. What is damaged behind the header, {@link audit} finds.
    */
   static attach(handle: HostHandle, options: AttachOptions = {}): Host {
-    if (typeof handle !== "object" || handle === null || !("memory" in handle)) {
-      throw new IrqBypassError("EINVAL", "Host.attach takes the handle of a host: pass on host.handle");
-    }
-    checkHostOptions(options);
+    checkAttachOptions(handle, options);
     return new Host(handle, options, [irqfdKind, ...(options.kinds ?? [])], false);
   }
 

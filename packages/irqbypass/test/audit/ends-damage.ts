@@ -13,6 +13,11 @@ export const ENDS: readonly Case[] = [
     found: ["value eventfd 9"],
   },
   {
+    what: "a reason of drops that there is not",
+    damage: (s) => s.set(s.at("eventfd", 9) + E.droppedFor, 70),
+    found: ["value eventfd 9"],
+  },
+  {
     what: "a descriptor of a shared eventfd",
     damage: (s) => s.set(s.at("eventfd", 9) + E.fd, 8),
     found: ["value eventfd 9"],
@@ -170,6 +175,11 @@ export const ENDS: readonly Case[] = [
   {
     what: "a pending state that there is not",
     damage: (s) => s.set(s.at("consumer", 3) + Consumer.pending, 7),
+    found: ["value irqfd 3"],
+  },
+  {
+    what: "a listening state that there is not",
+    damage: (s) => s.set(s.at("consumer", 3) + Consumer.listening, 7),
     found: ["value irqfd 3"],
   },
   {

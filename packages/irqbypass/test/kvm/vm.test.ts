@@ -109,6 +109,21 @@ describe("a KVM guest on a host", kvmTests, () => {
     await t.vm.stop();
   });
 
+  it("counts what is injected to a vCPU that it does not have", () => {
+    using t = setUp();
+    using eventfd = LinuxEventfd.create(t.host);
+    using irqfd = t.vm.irqfd(eventfd, 24);
+    using nic = Producer.create(t.host);
+    nic.register(eventfd);
+    assert.equal(irqfd.path, "injected");
+    nic.signal();
+    assert.equal(t.host.interrupts()[0]?.dropped, undefined);
+    t.vm.setGsiRouting([{ gsi: 24, msi: { address: 0xfee05000, data: 0x41 } }]);
+    nic.signal();
+    nic.signal();
+    assert.deepEqual(t.host.interrupts()[0]?.dropped, { count: 2, reason: "no-vcpu" });
+  });
+
   it("may change routes while a device signals: nothing is lost, nothing takes the old route", async () => {
     using t = setUp();
     const vectors = [0x41, 0x52];
