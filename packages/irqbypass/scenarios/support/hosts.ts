@@ -1,6 +1,6 @@
 import type { World } from "atomics-explorer";
 import type { Kind } from "#src/bypass/kind.js";
-import type { Capacity } from "#src/host/header.js";
+import type { Capacity } from "#src/host/capacity.js";
 import type { Platform, WatchableWorker } from "#src/host/platform.js";
 import { ThisThread } from "#src/host/thread.js";
 import type { Words } from "#src/host/words.js";
@@ -22,6 +22,7 @@ const CAPACITY: Capacity = {
   routing: 4,
   injection: 2,
   reference: 12,
+  node: 66,
 };
 
 /**
