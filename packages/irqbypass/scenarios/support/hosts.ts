@@ -1,6 +1,6 @@
 import type { Access, Discipline, World } from "atomics-explorer";
 import type { Kind } from "#src/bypass/kind.js";
-import type { Capacity } from "#src/host/header.js";
+import type { Capacity } from "#src/host/capacity.js";
 import { Consumer, Header, POOLS, type PoolName, Rec, Vcpu, Vm } from "#src/host/layout.js";
 import type { Platform, WatchableWorker } from "#src/host/platform.js";
 import type { Pool } from "#src/host/pool.js";
@@ -26,6 +26,7 @@ const CAPACITY: Capacity = {
   routing: 4,
   injection: 2,
   reference: 12,
+  node: 66,
 };
 
 /**
