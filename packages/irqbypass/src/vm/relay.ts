@@ -71,10 +71,10 @@ export function relayOne(memory: HostMemory, irqfd: number): void {
 
 /** The same for an irqfd that the calling thread has announced. */
 export function injectDue(memory: HostMemory, irqfd: number): void {
-  const { pending } = memory;
-  if (!pending.claim(irqfd)) return; // deassign was here first, or the record is another's by now
+  const { pending, thread } = memory;
+  if (!pending.claim(irqfd, thread.record)) return; // deassign was here first, or the record is another's by now
   deliverSignal(memory, irqfd);
-  pending.settle(irqfd);
+  pending.settle(irqfd, thread.record);
 }
 
 /** Delivers one signal of an irqfd that the calling thread has announced and claimed. */
