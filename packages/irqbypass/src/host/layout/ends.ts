@@ -76,7 +76,7 @@ export const enum Consumer {
   target = 8,
   /** {@link Policy}. C */
   policy = 9,
-  /** 0 idle, 1 an injection is due, 2 the relay is injecting. A */
+  /** 0 idle, 1 an injection is due, else the thread that injects it. A */
   pending = 10,
   /** The eventfd it listens to while assigned, connected or not; 0 from the start of its deassign on. A */
   source = 11,
