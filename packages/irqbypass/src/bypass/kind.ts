@@ -67,7 +67,6 @@ const KIND: Readonly<Record<keyof Kind, What>> = {
   reclaim: "function",
   closeDescriptor: "function",
   closeVm: "function",
-  kick: "function",
   signal: "function",
   inject: "function",
   ffi: "function",

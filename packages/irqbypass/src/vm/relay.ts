@@ -11,7 +11,7 @@ import { markTrigger } from "./delivery.js";
 import { inject } from "./routing.js";
 import { vmMutex } from "./vm-mutex.js";
 
-/** States of {@link Header.relays}. */
+/** States of {@link Header.relays}. Who takes it from which to which: `scenarios/states/relay-state.ts`. */
 export const enum RelayState {
   none = 0,
   wanted = 1,
@@ -71,10 +71,10 @@ export function relayOne(memory: HostMemory, irqfd: number): void {
 
 /** The same for an irqfd that the calling thread has announced. */
 export function injectDue(memory: HostMemory, irqfd: number): void {
-  const { pending } = memory;
-  if (!pending.claim(irqfd)) return; // deassign was here first, or the record is another's by now
+  const { pending, thread } = memory;
+  if (!pending.claim(irqfd, thread.record)) return; // deassign was here first, or the record is another's by now
   deliverSignal(memory, irqfd);
-  pending.settle(irqfd);
+  pending.settle(irqfd, thread.record);
 }
 
 /** Delivers one signal of an irqfd that the calling thread has announced and claimed. */

@@ -72,15 +72,14 @@ export function notifyForIt(host: BypassHost, gone: number): void {
   const { words, pools, pending, mutex } = host;
   // Under the host mutex, here and below, so that nobody gives the record back that is written to.
   host.forEachLive(pools.vcpu, (vcpu) => renotify(words, vcpu));
-  const writing = mutex.guard(() => {
+  mutex.guard(() => {
     // While its in-flight word names an eventfd, the irqfd there is not given back.
-    const named = words.load(gone + Thread.writing) & ~WAITED;
+    const writing = words.load(gone + Thread.writing) & ~WAITED;
     // Its write may have taken the count out of an eventfd, and not made the irqfd pending yet.
-    const irqfd = pools.eventfd.has(named) ? words.load(named + Eventfd.irqfd) & ~LEAVING : 0;
+    const irqfd = pools.eventfd.has(writing) ? words.load(writing + Eventfd.irqfd) & ~LEAVING : 0;
     if (irqfd !== 0) pending.raise(irqfd);
-    return named;
   });
-  host.forEachLive(pools.consumer, (consumer) => pending.resume(consumer, consumer === writing));
+  host.forEachLive(pools.consumer, (consumer) => pending.resume(consumer, gone));
   for (const eventfd of liveNow(host, pools.eventfd)) words.notify(eventfd + Eventfd.sequence);
   for (const vm of liveNow(host, pools.vm)) words.notify(vm + Vm.mutex);
   for (const word of [Header.mutex, Header.repair, Header.doorbell, Header.changes]) words.notify(word);

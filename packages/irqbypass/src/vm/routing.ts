@@ -33,9 +33,9 @@ export function buildTable(memory: HostMemory, routes: readonly RouteWords[]): n
     return made;
   });
   try {
-    for (const { gsi, type, a, b, c } of routes) {
+    for (const [index, { gsi, type, a, b, c }] of routes.entries()) {
       const route = mutex.guard(() => {
-        const made = pools.route.allocate();
+        const made = pools.route.allocate(routes.length - index);
         words.set(made + Route.table, table);
         return made;
       });

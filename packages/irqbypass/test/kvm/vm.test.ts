@@ -292,6 +292,20 @@ describe("a KVM guest on a host", kvmTests, () => {
     assert.deepEqual(requestedVectors(other.machine.vcpus[0]!.lapic()), [0x61]);
   });
 
+  it("that finds no room for its injection is ENOMEM, with the capacity and the size that would do", () => {
+    using host = Host.create({ kinds: [linux(), kvm()], capacity: { ...CAPACITY, injection: 1 } });
+    using vm = new KvmVm(host);
+    vm.setGsiRouting([24, 25].map((gsi) => ({ gsi, msi: { vcpu: 0, vector: 0x41 } })));
+    vm.irqfd(LinuxEventfd.create(host), 24);
+    assert.throws(() => vm.irqfd(LinuxEventfd.create(host), 25), {
+      code: "ENOMEM",
+      subject: "injection",
+      message:
+        /capacity\.injection is 1, and all are in use: create the host with size "small", which has 512, or/,
+    });
+    assert.deepEqual(host.audit().findings, []);
+  });
+
   it("is deassigned when the last handle of its eventfd is closed", () => {
     using t = setUp();
     const eventfd = LinuxEventfd.create(t.host);

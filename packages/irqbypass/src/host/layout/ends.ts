@@ -31,7 +31,10 @@ export const enum Eventfd {
   droppedFor = 15,
   words = 16,
 }
-/** Bit 0 of {@link Eventfd.irqfd}: writers do not see the irqfd any more, and no other can take its place yet. */
+/**
+ * Bit 0 of {@link Eventfd.irqfd}: writers do not see the irqfd any more, and no other can take its place yet. Who takes that
+ * from which to which: `scenarios/states/binding.ts`.
+ */
 export const LEAVING = 1;
 export const enum EventfdFlag {
   semaphore = 1,
@@ -76,7 +79,7 @@ export const enum Consumer {
   target = 8,
   /** {@link Policy}. C */
   policy = 9,
-  /** 0 idle, 1 an injection is due, 2 the relay is injecting. A */
+  /** 0 idle, 1 an injection is due, else the thread that injects it. A */
   pending = 10,
   /** The eventfd it listens to while assigned, connected or not; 0 from the start of its deassign on. A */
   source = 11,
