@@ -1,15 +1,16 @@
 // Objects that end while others use them: what has ended is never acted upon, nor its successor in the same place.
-import { Eventfd, Producer, Vcpu, Vm } from "irqbypass";
-import { override } from "atomics-explorer";
-import { Eventfd as E, Rec, Vcpu as C, Vm as V } from "#src/host/layout.js";
-import { KICKED } from "#src/posting/descriptor.js";
-import { leaveForIt } from "#src/vm/repair.js";
-import { expect, guest, openVcpu } from "./support/guest.mjs";
+
+import { Eventfd, Vcpu, Vm } from "irqbypass";
 import { hosts } from "#scenarios/support/hosts.js";
+import { Vcpu as C, Eventfd as E, Rec, Vm as V } from "#src/host/layout.js";
+import { KICKED } from "#src/posting/descriptor.js";
+import { expect, guest } from "./support/guest.mjs";
 
 const PIN = 3;
 /** One VM at a time, so that the next one gets the record of the one before. */
-const ONE = { capacity: { vm: 1, vcpu: 1, eventfd: 1, producer: 1, consumer: 1, reference: 1, injection: 1 } };
+const ONE = {
+  capacity: { vm: 1, vcpu: 1, eventfd: 1, producer: 1, consumer: 1, reference: 1, injection: 1 },
+};
 
 /** What a call came to: "done", or the code of its refusal. Everything else is a fault. */
 function outcome(call, ...codes) {
@@ -52,21 +53,24 @@ const raises = ({ others, vm, words }) => ({
   },
 });
 
+/** A handle that looks whether its VM is there before it waits for the mutex, and not when it has it. */
+function looksOutside({ others: { life } }) {
+  life.guard = (section) => {
+    life.look(() => {});
+    return life.mutex.guard(section);
+  };
+}
+
 /** Threads: vmm, other. */
 export const line = {
-  sentence: "A line that is raised through a handle beside the VM's end is the old VM's or EBADF, never the next one's.",
+  sentence:
+    "A line that is raised through a handle beside the VM's end is the old VM's or EBADF, never the next one's.",
   mutexes: "assumed",
   setup: (world) => successor(world, raises),
   twins: {
     "looks-outside": {
       sentence: "looks at the generation before it takes the mutex, and not under it",
-      setup: (world) =>
-        successor(world, raises, ({ others: { life } }) => {
-          life.guard = (section) => {
-            life.look(() => {});
-            return life.mutex.guard(section);
-          };
-        }),
+      setup: (world) => successor(world, raises, looksOutside),
     },
     "mutex-goes-too": {
       sentence: "gives the mutex back with the record, so that two can have it",
@@ -78,50 +82,27 @@ export const line = {
   },
 };
 
-const routes = ({ others, vm, words }) => ({
-  call: () => outcome(() => others.setGsiRouting([{ gsi: 24, msi: { vcpu: 0, vector: 0x41 } }]), "EBADF", "ENOMEM"),
-  end: () => expect(words.get(vm.life.record + V.irqfds) === 0, "the next VM has an irqfd"),
-});
+const routes = ({ vmm, others }) => {
+  const { pools, mutex } = vmm;
+  const before = pools.route.live;
+  return {
+    call: () =>
+      outcome(() => others.setGsiRouting([{ gsi: 24, msi: { vcpu: 0, vector: 0x41 } }]), "EBADF", "ENOMEM"),
+    end: () =>
+      mutex.guard(() => expect(pools.route.live === before, "routes are left, or the next VM has them")),
+  };
+};
 
 /** Threads: vmm, other. */
 export const route = {
-  sentence: "Routes that are set through a handle beside the VM's end are the old VM's or EBADF, and no table is left.",
+  sentence:
+    "Routes that are set through a handle beside the VM's end are the old VM's or EBADF, and no table is left.",
   mutexes: "assumed",
-  setup(world) {
-    const cast = successor(world, (made) => {
-      const told = routes(made);
-      const { pools, mutex } = made.vmm;
-      const before = pools.route.live;
-      return {
-        ...told,
-        end: () => mutex.guard(() => expect(pools.route.live === before, "routes are left, or the next VM has them")),
-      };
-    });
-    return cast;
-  },
+  setup: (world) => successor(world, routes),
   twins: {
     "looks-outside": {
       sentence: "looks at the generation before it takes the mutex, and not under it",
-      setup(world) {
-        const cast = successor(
-          world,
-          (made) => {
-            const { pools, mutex } = made.vmm;
-            const before = pools.route.live;
-            return {
-              ...routes(made),
-              end: () => mutex.guard(() => expect(pools.route.live === before, "the next VM has the routes")),
-            };
-          },
-          ({ others: { life } }) => {
-            life.guard = (section) => {
-              life.look(() => {});
-              return life.mutex.guard(section);
-            };
-          },
-        );
-        return cast;
-      },
+      setup: (world) => successor(world, routes, looksOutside),
     },
   },
 };
@@ -319,7 +300,8 @@ function closesBeside(world, open = Eventfd.open) {
 
 /** Threads: vmm, other. */
 export const eventfd = {
-  sentence: "An eventfd that is opened beside the close of its last handle is kept, or is ESTALE; never the next one.",
+  sentence:
+    "An eventfd that is opened beside the close of its last handle is kept, or is ESTALE; never the next one.",
   setup: (world) => closesBeside(world),
   twins: {
     "opens-unlocked": {
@@ -368,7 +350,8 @@ export const irqfd = {
           const { get } = host.words;
           host.words.get = function (word) {
             const { base, stride, capacity } = host.pools.consumer;
-            const isClosing = word >= base && word < base + stride * capacity && (word - base) % stride === 25;
+            const isClosing =
+              word >= base && word < base + stride * capacity && (word - base) % stride === 25;
             return isClosing ? 0 : get.call(this, word);
           };
         }),

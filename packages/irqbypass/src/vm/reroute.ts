@@ -13,11 +13,7 @@ import { buildTable, freeTable, resolve } from "./routing.js";
 import type { VmLife } from "./vm-mutex.js";
 
 /** Replaces the whole table; see {@link Vm.setGsiRouting} for what it throws, and EBADF where the VM has gone. The old table stays then. */
-export function replaceRoutes(
-  host: BypassHost,
-  life: VmLife,
-  routes: readonly RouteWords[],
-): void {
+export function replaceRoutes(host: BypassHost, life: VmLife, routes: readonly RouteWords[]): void {
   const { words } = host;
   const vm = life.record;
   const table = buildTable(host, routes);

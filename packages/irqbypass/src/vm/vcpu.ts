@@ -102,7 +102,10 @@ export class Vcpu extends VcpuRef implements Disposable {
       const record = pools.vcpu.open(handle);
       // Under the host mutex: whoever disposes the VM says so there, when nobody runs any of its vCPUs.
       if (words.get(words.get(record + V.vm) + Vm.dying) !== 0)
-        throw new IrqBypassError("ESTALE", `the VM of vCPU ${handle} is being disposed: open one of another VM`);
+        throw new IrqBypassError(
+          "ESTALE",
+          `the VM of vCPU ${handle} is being disposed: open one of another VM`,
+        );
       if (words.compareExchange(record + V.runner, 0, thread.record) !== 0) {
         throw new IrqBypassError(
           "EBUSY",

@@ -63,6 +63,7 @@ export class VmLife {
   /** Throws EBADF where it has gone, or is about to. For a caller that holds neither mutex that is a first look, and no promise. */
   check(): void {
     const { words } = this.memory;
-    if (!this.isLive() || words.get(this.record + Vm.dying) !== 0) throw new IrqBypassError("EBADF", `VM ${this.id} was disposed: make another one`);
+    if (!this.isLive() || words.get(this.record + Vm.dying) !== 0)
+      throw new IrqBypassError("EBADF", `VM ${this.id} was disposed: make another one`);
   }
 }

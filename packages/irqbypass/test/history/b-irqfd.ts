@@ -7,7 +7,6 @@ import {
   Eventfd as E,
   Header,
   Producer as P,
- 
   Route,
   Routing,
   Thread,

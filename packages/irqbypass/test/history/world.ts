@@ -147,7 +147,9 @@ export class World {
 
 /** The record of a VM, and of a producer. */
 export function recordOf(object: Vm | Producer): number {
-  const inside = object as unknown as { readonly record: number } | { readonly life: { readonly record: number } };
+  const inside = object as unknown as
+    | { readonly record: number }
+    | { readonly life: { readonly record: number } };
   return "life" in inside ? inside.life.record : inside.record;
 }
 

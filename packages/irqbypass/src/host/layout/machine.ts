@@ -21,8 +21,7 @@ export const enum Vm {
   resamplers = 10,
   /** I/O APIC: lines that are asserted, one bit a pin. V */
   lines = 11,
-  /** The thread that disposes it, 0 while it lives: it takes no irqfd and runs no vCPU any more. C, written
-   * under its mutex and the host mutex */
+  /** The thread that disposes it, 0 while it lives; written under its mutex, too. It takes no irqfd and runs no vCPU then. C */
   dying = 12,
   /** The GSI that is being pulsed, plus one. V */
   pulse = 13,

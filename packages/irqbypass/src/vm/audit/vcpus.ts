@@ -27,8 +27,9 @@ export function auditVcpus(view: View): void {
       );
     }
     if (runs === ((control & SN) !== 0)) {
-      const who =
-        runs ? "it is run, and SN is set: nobody would notify it" : "nobody runs it, and SN is clear";
+      const who = runs
+        ? "it is run, and SN is set: nobody would notify it"
+        : "nobody runs it, and SN is clear";
       view.find("value", subject, who);
     }
     const destination = words.load(descriptor + Descriptor.ndst);
