@@ -1,6 +1,9 @@
-import { errorCode, IrqBypassError } from "../host/errors.js";
+import { checkOptions, type OptionNames, show } from "../host/argument.js";
+import { ERRNO, errorCode, IrqBypassError } from "../host/errors.js";
 import { Consumer, Producer } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
+import { nearest } from "../host/spelling.js";
+import { REASONS } from "../posting/reason.js";
 import type { AddCallback, Callback, ConsumerOps, Kind, ProducerOps, Refusal } from "./kind.js";
 
 /** An error that a callback threw where nothing could be refused any more. */
@@ -46,9 +49,11 @@ export class Callbacks {
     consumer: number,
   ): FailedConnect | undefined {
     if (callback === undefined) return undefined;
+    const { memory } = this;
+    const name = side === "producer" ? "producer addConsumer" : "consumer addProducer";
     try {
-      const refusal = callback(this.memory, producer, consumer);
-      return refusal === undefined ? undefined : { side, refusal };
+      const refusal = memory.thread.runCallback(name, () => callback(memory, producer, consumer));
+      return refusal === undefined ? undefined : { side, refusal: checkRefusal(name, refusal) };
     } catch (error) {
       const code = error instanceof IrqBypassError ? errorCode(error.errno) : "EIO";
       return { side, refusal: { code }, error };
@@ -58,11 +63,29 @@ export class Callbacks {
   /** Runs a callback that cannot refuse; a throw is kept and the change goes on. */
   run(callback: Callback | undefined, name: string, producer: number, consumer: number): void {
     if (callback === undefined) return;
+    const { memory } = this;
     try {
-      callback(this.memory, producer, consumer);
+      memory.thread.runCallback(name, () => callback(memory, producer, consumer));
     } catch (error) {
       this.faults.push({ callback: name, error });
       if (this.faults.length > FAULTS_KEPT) this.faults.shift();
     }
   }
+}
+
+const REFUSAL: OptionNames<Refusal> = { code: true, reason: true };
+
+/** What an add callback returned, if it is a refusal. Throws EINVAL for anything else: neither was the connection accepted. */
+function checkRefusal(name: string, refusal: Refusal): Refusal {
+  const returns = `what ${name} returns: nothing to accept the connection, or { code, reason } to refuse it`;
+  checkOptions(refusal, REFUSAL, returns, `${name} returned an object whose `);
+  const { code, reason } = refusal;
+  if (typeof code !== "string" || !Object.hasOwn(ERRNO, code))
+    throw new IrqBypassError("EINVAL", `${name} returned the code ${show(code)}: give one as EIO is`);
+  const known = REASONS.slice(1);
+  if (reason === undefined || known.includes(reason)) return refusal;
+  throw new IrqBypassError(
+    "EINVAL",
+    `${name} returned the reason ${show(reason)}: did you mean ${nearest(show(reason), known)}, or leave it out`,
+  );
 }

@@ -18,6 +18,8 @@ export interface MutexThread {
   spin(look: () => boolean): boolean;
   /** Sleeps while the word holds `expected`. */
   park(word: number, expected: number, timeoutMs: number): "ok" | "not-equal" | "timed-out";
+  /** Is this the lock id of the calling thread, or of another record of it? */
+  isSelf?(lockId: number): boolean;
   /** Is it proven that this thread has ended? Asked when a mutex has been waited for in vain. */
   isGone(lockId: number): boolean;
 }
@@ -66,6 +68,12 @@ export class Mutex {
     return this.words.load(this.word) >> 1 === this.thread.lockId;
   }
 
+  /** The same, also of one that has attached twice and holds it as the other. */
+  heldHere(): boolean {
+    const { owner, thread } = this;
+    return owner === thread.lockId || (owner !== 0 && thread.isSelf?.(owner) === true);
+  }
+
   /** The lock id of the thread that holds it, 0 while nobody does. */
   get owner(): number {
     return this.words.load(this.word) >> 1;
@@ -101,17 +109,10 @@ export class Mutex {
 
   private lockSlowly(mine: number): void {
     const { words, word, thread } = this;
-    if (words.load(word) >> 1 === thread.lockId) {
-      throw new IrqBypassError(
-        "EDEADLK",
-        `${this.name} is held by this very thread: call this after the callback`,
-        {
-          subject: this.name,
-        },
-      );
-    }
+    if (this.held()) throw deadlock(this.name);
     if (thread.spin(() => words.load(word) === 0 && words.compareExchange(word, 0, mine) === 0)) return;
     if (!thread.mayBlock) {
+      if (this.heldHere()) throw deadlock(this.name);
       throw new IrqBypassError("EAGAIN", `${this.name} is busy and this thread may not block: try again`, {
         subject: this.name,
       });
@@ -123,6 +124,7 @@ export class Mutex {
       // The bit must be there before sleeping, or the owner's unlock would not wake anybody.
       if ((held & WAITERS) === 0 && words.compareExchange(word, held, held | WAITERS) !== held) continue;
       if (thread.park(word, held | WAITERS, PROBE_MS) !== "timed-out") continue;
+      if (thread.isSelf?.(held >> 1)) throw deadlock(this.name);
       if (thread.isGone(held >> 1) && this.takeOver(held >> 1, mine)) return;
     }
   }
@@ -157,6 +159,16 @@ export class Mutex {
     if (unlock(this.words, this.word) !== this.thread.lockId)
       broken(`${this.name} was unlocked by thread ${this.thread.lockId}, not its owner`);
   }
+}
+
+/** The refusal of a call that would wait for the very thread that makes it, as it is in a callback. */
+export function deadlock(held: string, callback?: string): IrqBypassError {
+  const where = callback === undefined ? "this thread is in a callback" : `the callback ${callback} runs`;
+  return new IrqBypassError(
+    "EDEADLK",
+    `${where}, under ${held}, which this call has to take: make it after the callback has returned`,
+    { subject: held },
+  );
 }
 
 /** Takes the mutex of this word if it is free, and returns whether it did. `mine` is the lock id, shifted past the waiters bit. */

@@ -30,6 +30,9 @@ export class ThisThread implements MutexThread {
   readonly writing: number;
   /** Has it been detached? Then its record may be another thread's. */
   left = false;
+  /** The callback of a kind that runs in this thread; undefined outside of them. */
+  callback: string | undefined;
+  private readonly os: OsThread;
 
   /**
    * `repair` is called before a fence goes on that waits for a thread that is gone. Without it this thread repairs
@@ -42,7 +45,8 @@ export class ThisThread implements MutexThread {
     private readonly repair?: (gone: number) => void,
   ) {
     this.mayBlock = platform.mayBlock;
-    const { pid, tid, startTime, worker } = platform.self();
+    this.os = platform.self();
+    const { pid, tid, startTime, worker } = this.os;
     this.record = this.claim(worker);
     this.lockId = this.lockIdOf(this.record);
     this.signalling = this.record + Thread.signalling;
@@ -51,6 +55,23 @@ export class ThisThread implements MutexThread {
     words.set(this.record + Thread.startLow, startTime | 0);
     words.set(this.record + Thread.startHigh, Math.floor(startTime / 2 ** 32));
     words.store(this.record + Thread.tid, tid); // last: who finds it finds the others, and may ask whether the thread lives
+    this.meetTwins();
+  }
+
+  /** The other records of this thread, which has attached before, learn of this one, and it of them. */
+  private meetTwins(): void {
+    const { words, pool, record } = this;
+    for (let slot = words.load(Header.threads) - 1; slot >= 0; slot--) {
+      const other = pool.at(slot);
+      if (other === record || !this.isMine(other)) continue;
+      words.store(other + Thread.twin, 1);
+      words.store(record + Thread.twin, 1);
+    }
+  }
+
+  /** Has this thread attached more than once? */
+  get hasTwin(): boolean {
+    return this.words.load(this.record + Thread.twin) !== 0;
   }
 
   /**
@@ -77,6 +98,33 @@ export class ThisThread implements MutexThread {
     );
   }
 
+  /** Runs a callback of a kind, which may call nothing that takes a mutex. */
+  runCallback<T>(name: string, callback: () => T): T {
+    this.callback = name;
+    try {
+      return callback();
+    } finally {
+      this.callback = undefined;
+    }
+  }
+
+  /**
+   * Is this the lock id of the calling thread, be it of another record? A thread that has attached twice has two, and would
+   * wait for itself.
+   */
+  isSelf(lockId: number): boolean {
+    return lockId === this.lockId || (lockId !== 0 && this.isMine(this.recordOf(lockId)));
+  }
+
+  /** Is this a record of the calling thread, the one of this view or another? False where threads have no names. */
+  isMine(record: number): boolean {
+    if (record === this.record) return true;
+    const { pid, tid, startTime, worker } = this.osThread(record);
+    const { os } = this;
+    const isSame = pid === os.pid && tid === os.tid && startTime === os.startTime && worker === os.worker;
+    return isSame && pid !== 0;
+  }
+
   /** Gives the record back. The caller has torn down what the thread owned. */
   detach(): void {
     const { words } = this;
@@ -90,6 +138,7 @@ export class ThisThread implements MutexThread {
   free(record: number): void {
     const { words } = this;
     words.store(record + Thread.tid, 0); // first, for the same reason
+    words.store(record + Thread.twin, 0);
     for (const word of [Thread.pid, Thread.startLow, Thread.startHigh, Thread.capable, Thread.descriptor])
       words.set(record + word, 0);
     // Before the state: whoever has the record next has another lock id.

@@ -95,6 +95,8 @@ export const enum Thread {
   life = 8,
   /** Linux: a descriptor that no other record names yet, plus one. C */
   descriptor = 9,
+  /** 1 where another record is, or was, of the same thread: it has attached more than once. A */
+  twin = 10,
   /** The producer this thread is signalling, plus WAITED if someone waits for it to finish. A, own line */
   signalling = 16,
   /** The same for the eventfd or irqfd this thread is writing to, draining or relaying. A */
