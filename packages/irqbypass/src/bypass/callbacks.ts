@@ -5,6 +5,7 @@ import type { HostMemory } from "../host/memory.js";
 import { nearest } from "../host/spelling.js";
 import { REASONS } from "../posting/reason.js";
 import type { AddCallback, Callback, ConsumerOps, Kind, ProducerOps, Refusal } from "./kind.js";
+import { irqfdOps } from "./remapping.js";
 
 /** An error that a callback threw where nothing could be refused any more. */
 export interface CallbackFault {
@@ -49,10 +50,9 @@ export class Callbacks {
     consumer: number,
   ): FailedConnect | undefined {
     if (callback === undefined) return undefined;
-    const { memory } = this;
     const name = side === "producer" ? "producer addConsumer" : "consumer addProducer";
     try {
-      const refusal = memory.thread.runCallback(name, () => callback(memory, producer, consumer));
+      const refusal = this.call(callback, name, producer, consumer);
       return refusal === undefined ? undefined : { side, refusal: checkRefusal(name, refusal) };
     } catch (error) {
       const code = error instanceof IrqBypassError ? errorCode(error.errno) : "EIO";
@@ -63,16 +63,28 @@ export class Callbacks {
   /** Runs a callback that cannot refuse; a throw is kept and the change goes on. */
   run(callback: Callback | undefined, name: string, producer: number, consumer: number): void {
     if (callback === undefined) return;
-    const { memory } = this;
     try {
-      memory.thread.runCallback(name, () => callback(memory, producer, consumer));
+      this.call(callback, name, producer, consumer);
     } catch (error) {
       this.faults.push({ callback: name, error });
       if (this.faults.length > FAULTS_KEPT) this.faults.shift();
     }
   }
+
+  private call<T>(
+    callback: (memory: HostMemory, producer: number, consumer: number) => T,
+    name: string,
+    producer: number,
+    consumer: number,
+  ): T {
+    const { memory } = this;
+    if (OWN.has(callback)) return callback(memory, producer, consumer); // it calls nothing
+    return memory.thread.runCallback(name, () => callback(memory, producer, consumer));
+  }
 }
 
+/** The library's own: those of an irqfd. */
+const OWN: ReadonlySet<unknown> = new Set(Object.values(irqfdOps));
 const REFUSAL: OptionNames<Refusal> = { code: true, reason: true };
 
 /** What an add callback returned, if it is a refusal. Throws EINVAL for anything else: neither was the connection accepted. */

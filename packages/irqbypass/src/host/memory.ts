@@ -176,9 +176,8 @@ export abstract class HostMemory implements Spawner {
    */
   checkCall(): void {
     this.checkAttached();
-    const { callback, hasTwin } = this.thread;
+    const { callback } = this.thread;
     if (callback !== undefined) throw deadlock(this.mutex.name, callback);
-    if (hasTwin && this.mutex.heldHere()) throw deadlock(this.mutex.name);
   }
 
   /** Bytes of shared memory that a host of this capacity takes. */

@@ -18,8 +18,8 @@ export interface MutexThread {
   spin(look: () => boolean): boolean;
   /** Sleeps while the word holds `expected`. */
   park(word: number, expected: number, timeoutMs: number): "ok" | "not-equal" | "timed-out";
-  /** Is this the lock id of the calling thread, or of another record of it? */
-  isSelf?(lockId: number): boolean;
+  /** The callback of a kind that it is in. */
+  readonly callback?: string | undefined;
   /** Is it proven that this thread has ended? Asked when a mutex has been waited for in vain. */
   isGone(lockId: number): boolean;
 }
@@ -68,12 +68,6 @@ export class Mutex {
     return this.words.load(this.word) >> 1 === this.thread.lockId;
   }
 
-  /** The same, also of one that has attached twice and holds it as the other. */
-  heldHere(): boolean {
-    const { owner, thread } = this;
-    return owner === thread.lockId || (owner !== 0 && thread.isSelf?.(owner) === true);
-  }
-
   /** The lock id of the thread that holds it, 0 while nobody does. */
   get owner(): number {
     return this.words.load(this.word) >> 1;
@@ -109,10 +103,9 @@ export class Mutex {
 
   private lockSlowly(mine: number): void {
     const { words, word, thread } = this;
-    if (this.held()) throw deadlock(this.name);
+    if (this.held() || thread.callback !== undefined) throw deadlock(this.name, thread.callback);
     if (thread.spin(() => words.load(word) === 0 && words.compareExchange(word, 0, mine) === 0)) return;
     if (!thread.mayBlock) {
-      if (this.heldHere()) throw deadlock(this.name);
       throw new IrqBypassError("EAGAIN", `${this.name} is busy and this thread may not block: try again`, {
         subject: this.name,
       });
@@ -124,7 +117,6 @@ export class Mutex {
       // The bit must be there before sleeping, or the owner's unlock would not wake anybody.
       if ((held & WAITERS) === 0 && words.compareExchange(word, held, held | WAITERS) !== held) continue;
       if (thread.park(word, held | WAITERS, PROBE_MS) !== "timed-out") continue;
-      if (thread.isSelf?.(held >> 1)) throw deadlock(this.name);
       if (thread.isGone(held >> 1) && this.takeOver(held >> 1, mine)) return;
     }
   }
@@ -161,12 +153,12 @@ export class Mutex {
   }
 }
 
-/** The refusal of a call that would wait for the very thread that makes it, as it is in a callback. */
+/** The refusal of a call that would wait for the very thread that makes it. */
 export function deadlock(held: string, callback?: string): IrqBypassError {
-  const where = callback === undefined ? "this thread is in a callback" : `the callback ${callback} runs`;
+  const where = callback === undefined ? "" : `, which runs the callback ${callback}`;
   return new IrqBypassError(
     "EDEADLK",
-    `${where}, under ${held}, which this call has to take: make it after the callback has returned`,
+    `${held} is held by this very thread${where}: call this after the callback`,
     { subject: held },
   );
 }

@@ -1,6 +1,6 @@
 import { broken, IrqBypassError } from "./errors.js";
 import { leave } from "./in-flight.js";
-import { Header, Thread, ThreadState, WAITED } from "./layout.js";
+import { Header, Thread, ThreadState, Twin, WAITED } from "./layout.js";
 import type { MutexThread } from "./mutex.js";
 import type { OsThread, Platform } from "./platform.js";
 import type { Pool } from "./pool.js";
@@ -30,8 +30,7 @@ export class ThisThread implements MutexThread {
   readonly writing: number;
   /** Has it been detached? Then its record may be another thread's. */
   left = false;
-  /** The callback of a kind that runs in this thread; undefined outside of them. */
-  callback: string | undefined;
+  private running: string | undefined;
   private readonly os: OsThread;
 
   /**
@@ -60,18 +59,20 @@ export class ThisThread implements MutexThread {
 
   /** The other records of this thread, which has attached before, learn of this one, and it of them. */
   private meetTwins(): void {
+    if (this.tellTwins(Twin.met)) this.words.store(this.record + Thread.twin, Twin.met);
+  }
+
+  /** Returns whether there are any. */
+  private tellTwins(what: Twin): boolean {
     const { words, pool, record } = this;
+    let told = false;
     for (let slot = words.load(Header.threads) - 1; slot >= 0; slot--) {
       const other = pool.at(slot);
       if (other === record || !this.isMine(other)) continue;
-      words.store(other + Thread.twin, 1);
-      words.store(record + Thread.twin, 1);
+      words.store(other + Thread.twin, what);
+      told = true;
     }
-  }
-
-  /** Has this thread attached more than once? */
-  get hasTwin(): boolean {
-    return this.words.load(this.record + Thread.twin) !== 0;
+    return told;
   }
 
   /**
@@ -98,22 +99,25 @@ export class ThisThread implements MutexThread {
     );
   }
 
-  /** Runs a callback of a kind, which may call nothing that takes a mutex. */
+  /** Runs a callback of a kind, which may call nothing that takes a mutex, through this view of the host or another. */
   runCallback<T>(name: string, callback: () => T): T {
-    this.callback = name;
+    const { words, record } = this;
+    const hasTwin = words.load(record + Thread.twin) !== Twin.none;
+    this.running = name;
+    if (hasTwin) this.tellTwins(Twin.inCallback);
     try {
       return callback();
     } finally {
-      this.callback = undefined;
+      if (hasTwin) this.tellTwins(Twin.met);
+      this.running = undefined;
     }
   }
 
-  /**
-   * Is this the lock id of the calling thread, be it of another record? A thread that has attached twice has two, and would
-   * wait for itself.
-   */
-  isSelf(lockId: number): boolean {
-    return lockId === this.lockId || (lockId !== 0 && this.isMine(this.recordOf(lockId)));
+  /** The callback of a kind that the calling thread is in, undefined outside of them. */
+  get callback(): string | undefined {
+    if (this.running !== undefined) return this.running;
+    const twin = this.words.load(this.record + Thread.twin);
+    return twin === Twin.inCallback ? "of another Host object of this thread" : undefined;
   }
 
   /** Is this a record of the calling thread, the one of this view or another? False where threads have no names. */

@@ -81,9 +81,9 @@ export class Host extends HostMemory implements BypassHost, Disposable {
   set bypass(on: boolean) {
     this.checkCall();
     checkFlag(on ?? null, "bypass");
-    const { words, mutex } = this;
+    const { words } = this;
     if (!on) this.refuseIfRequired();
-    mutex.guard(() => words.store(Header.bypass, on ? 1 : 0));
+    words.store(Header.bypass, on ? 1 : 0);
     try {
       // Off first, then looked at again: a connect from here on sees the switch, so none can slip in behind the check.
       if (!on) this.refuseIfRequired();

@@ -95,7 +95,7 @@ export const enum Thread {
   life = 8,
   /** Linux: a descriptor that no other record names yet, plus one. C */
   descriptor = 9,
-  /** 1 where another record is, or was, of the same thread: it has attached more than once. A */
+  /** {@link Twin}. A */
   twin = 10,
   /** The producer this thread is signalling, plus WAITED if someone waits for it to finish. A, own line */
   signalling = 16,
@@ -111,6 +111,15 @@ export const enum ThreadState {
   /** It is known to be gone, and is being repaired. */
   lost = 2,
   workerShift = 2,
+}
+
+/** What a thread that has attached more than once tells its records of each other. */
+export const enum Twin {
+  none = 0,
+  /** There is, or was, another one. */
+  met = 1,
+  /** A callback runs through the other one. */
+  inCallback = 2,
 }
 
 /** Bit 0 of an in-flight word: a fence waits for it to clear. References are multiples of 8. */
