@@ -44,8 +44,11 @@ export interface ConsumerOps {
 export interface Kind extends EventfdKind {
   readonly producer?: ProducerOps;
   readonly consumer?: ConsumerOps;
-  /** Delivers an interrupt of mode `injected` from the calling thread; gets the injection record. */
-  readonly inject?: (memory: HostMemory, injection: number) => void;
+  /**
+   * Delivers an interrupt of mode `injected` from the calling thread; gets the injection record. Returns false where it was
+   * dropped, since no local APIC took it.
+   */
+  readonly inject?: (memory: HostMemory, injection: number) => boolean;
   /** What the path of this kind's interrupts is called while they are not bypassed; "relayed" if absent. */
   readonly unbypassed?: "irqfd";
 }
@@ -64,7 +67,6 @@ const KIND: Readonly<Record<keyof Kind, What>> = {
   reclaim: "function",
   closeDescriptor: "function",
   closeVm: "function",
-  kick: "function",
   signal: "function",
   inject: "function",
   ffi: "function",

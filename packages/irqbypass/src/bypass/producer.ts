@@ -6,6 +6,7 @@ import { IrqBypassError } from "../host/errors.js";
 import { Injection, Producer as P, Role } from "../host/layout.js";
 import { checkHost } from "../host/memory.js";
 import { nearest } from "../host/spelling.js";
+import { drop } from "../posting/dropped.js";
 import { signal } from "../posting/fast-path.js";
 import { Mode, modeOf, targetOf } from "../posting/irte.js";
 import type { Reason } from "../posting/reason.js";
@@ -162,18 +163,19 @@ export class Producer implements Disposable {
   private signalElsewhere(eventfd: EventfdContext, irte: number): void {
     const { pools, thread } = this.host;
     try {
-      if (modeOf(irte) === Mode.injected) this.inject(pools.injection.at(targetOf(irte)));
+      if (modeOf(irte) === Mode.injected) this.inject(eventfd, pools.injection.at(targetOf(irte)));
       else eventfd.signal();
     } finally {
       thread.leave(thread.signalling);
     }
   }
 
-  private inject(injection: number): void {
-    const kind = this.host.kinds[this.host.words.get(injection + Injection.kind)];
+  private inject(eventfd: EventfdContext, injection: number): void {
+    const { words } = this.host;
+    const kind = this.host.kinds[words.get(injection + Injection.kind)];
     if (kind?.inject === undefined)
       throw new IrqBypassError("EOPNOTSUPP", "this thread cannot inject into a KVM guest");
-    kind.inject(this.host, injection);
+    if (!kind.inject(this.host, injection)) drop(words, eventfd.record, "no-vcpu");
   }
 
   /** Before a call that takes a mutex. */

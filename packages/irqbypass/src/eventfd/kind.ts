@@ -21,8 +21,6 @@ export interface Kind extends HostKind {
   readonly closeDescriptor?: (memory: HostMemory, fd: number) => void;
   /** Closes what a VM of this kind has open, whose thread is gone. */
   readonly closeVm?: (memory: HostMemory, vm: number) => void;
-  /** Ends blocking calls of this kind that keep threads from ending; one that is to go on makes its call again. */
-  readonly kick?: (memory: HostMemory) => void;
   /** Signals an eventfd record of this kind as a device does; may make system calls, never refuses for a full counter. */
   readonly signal?: (memory: HostMemory, eventfd: number) => void;
   /** The C library of the calling thread, for a kind that makes system calls. */

@@ -1,4 +1,5 @@
-import { broken, IrqBypassError } from "./errors.js";
+import { noRoom } from "./capacity.js";
+import { broken } from "./errors.js";
 import { leave } from "./in-flight.js";
 import { Header, Thread, ThreadState, Twin, WAITED } from "./layout.js";
 import type { MutexThread } from "./mutex.js";
@@ -93,10 +94,7 @@ export class ThisThread implements MutexThread {
         return record;
       }
     }
-    throw new IrqBypassError(
-      "ENOMEM",
-      `all ${pool.capacity} threads of this host are attached: raise capacity.thread`,
-    );
+    throw noRoom("thread", pool.capacity);
   }
 
   /** Runs a callback of a kind, which may call nothing that takes a mutex, through this view of the host or another. */

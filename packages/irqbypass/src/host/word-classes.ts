@@ -100,6 +100,8 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     owner: [Eventfd.owner, "C"],
     holds: [Eventfd.holds, "H"],
     closing: [Eventfd.closing, "H"],
+    dropped: [Eventfd.dropped, "A"],
+    droppedFor: [Eventfd.droppedFor, "A"],
   },
   producer: {
     ...REC_FIELDS,
@@ -118,7 +120,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     eventfd: [Consumer.eventfd, "H"],
     producer: [Consumer.producer, "H"],
     owner: [Consumer.owner, "C"],
-    holds: [Consumer.holds, "H"],
+    holds: [Consumer.holds, "C"],
     since: [Consumer.since, "H"],
     target: [Consumer.target, "A"],
     policy: [Consumer.policy, "C"],

@@ -83,7 +83,7 @@ function bind(koffi: Koffi): Ffi {
   );
   const munmap = libc.func("int munmap(uintptr_t address, size_t length)");
   const sigprocmask = libc.func("int sigprocmask(int how, const void *set, void *old)");
-  const syscall = libc.func("long syscall(long number, long first, long second, long third)");
+  const syscall = libc.func("long syscall(long number, long first, long second, long third, long fourth)");
   const memcpy = libc.func("uintptr_t memcpy(void *target, uintptr_t source, size_t length)");
 
   // koffi restores the errno of its last call, so nothing that V8 did in between shows here.
@@ -112,7 +112,7 @@ function bind(koffi: Koffi): Ffi {
     mmap: (length, protection, flags, fd, offset) => result(mmap(0, length, protection, flags, fd, offset)),
     munmap: (address, length) => result(munmap(address, length)),
     signalMask: (how, set, old) => result(sigprocmask(how, set, old)),
-    syscall: (number, first, second, third) => result(syscall(number, first, second, third)),
+    syscall: (...numbers) => result(syscall(...numbers)),
     copyFrom: (address, target) => void memcpy(target, address, target.byteLength),
     addressOf: (view) => Number(koffi.address(view)),
   };

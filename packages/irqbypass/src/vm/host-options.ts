@@ -22,13 +22,19 @@ const ATTACH: OptionNames<AttachOptions> = {
   words: true,
   fastPath: true,
 };
-const CREATE: OptionNames<HostOptions> = { ...ATTACH, memory: true, byteOffset: true, capacity: true };
+const CREATE: OptionNames<HostOptions> = {
+  ...ATTACH,
+  memory: true,
+  byteOffset: true,
+  size: true,
+  capacity: true,
+};
 const HANDLE_TEXT = "the handle of a host, as host.handle is";
 const HANDLE: OptionNames<HostHandle> = { memory: true, byteOffset: true };
 
 /** Looks at what has no checks of its own in the options of a new host. */
 export function checkHostOptions(options: HostOptions): void {
-  checkOptions(options, CREATE, "options such as { capacity: { vm: 4 } }, or none");
+  checkOptions(options, CREATE, 'options such as { size: "medium" }, or none');
   checkShared(options);
 }
 

@@ -25,9 +25,6 @@ import { buildDefaultTable } from "./routing.js";
 import { Supervision } from "./supervision.js";
 import { unfinishedOf } from "./unfinished.js";
 
-/** How often a thread that is to end is kicked out of its blocking calls. */
-const KICK_MS = 10;
-
 /**
  * A host: one shared memory with everything in it, as the calling thread sees it. `Host.create` makes one, and
  * `Host.attach` joins it in another thread. One thread has one of these for a host.
@@ -132,20 +129,14 @@ export class Host extends HostMemory implements BypassHost, Disposable {
   }
 
   /**
-   * Ends `worker` and repairs what it leaves; resolves when both is done. First it ends the blocking calls that would keep
-   * the worker from ending, such as that of a KVM guest's vCPU. From the thread that started the worker.
+   * Ends `worker` and repairs what it leaves; resolves when both is done. From the thread that started the worker.
    */
   async terminate(worker: WatchableWorker): Promise<void> {
     const unwatch = this.watch(worker);
     const number = worker.threadId;
-    const kick = () => {
-      for (const kind of this.kinds) kind.kick?.(this);
-    };
-    const stop = this.platform.every(KICK_MS, kick);
     try {
       await worker.terminate();
     } finally {
-      stop();
       unwatch();
     }
     this.lost(number);

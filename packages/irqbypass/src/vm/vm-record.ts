@@ -30,7 +30,7 @@ export function createVm(host: BypassHost, vcpus = 1, apic = true): number {
       reset(host, record);
       words.set(record + V.routing, words.get(Header.defaultRouting));
     }
-    for (let index = 0; index < vcpus; index++) mutex.guard(() => addVcpu(host, record, index));
+    for (let index = 0; index < vcpus; index++) mutex.guard(() => addVcpu(host, record, index, vcpus));
     return record;
   } catch (error) {
     freeVm(host, record);
@@ -38,9 +38,9 @@ export function createVm(host: BypassHost, vcpus = 1, apic = true): number {
   }
 }
 
-/** Under the host mutex. */
-function addVcpu({ words, pools }: BypassHost, vm: number, index: number): void {
-  const vcpu = pools.vcpu.allocate();
+/** Adds one of `count` vCPUs. Under the host mutex. */
+function addVcpu({ words, pools }: BypassHost, vm: number, index: number, count: number): void {
+  const vcpu = pools.vcpu.allocate(count - index);
   words.set(vcpu + Vcpu.vm, vm);
   words.set(vcpu + Vcpu.index, index);
   initialise(words, vcpu);

@@ -43,7 +43,8 @@ describe("Host.create", () => {
     assert.throws(() => host.pools.eventfd.allocate(), {
       code: "ENOMEM",
       subject: "eventfd",
-      message: /all 3 eventfd records are in use: create the host with a larger capacity/,
+      message:
+        /capacity\.eventfd is 3, and all are in use: create the host with size "small", which has 512, or/,
     });
   });
 

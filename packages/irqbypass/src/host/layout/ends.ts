@@ -25,9 +25,16 @@ export const enum Eventfd {
   holds = 12,
   /** Linux: the thread that closes the descriptor, after which the record is given back. H */
   closing = 13,
+  /** Its signals that went nowhere, as in the kernel. A */
+  dropped = 14,
+  /** Why the last of them did, a reason's number. A */
+  droppedFor = 15,
   words = 16,
 }
-/** Bit 0 of {@link Eventfd.irqfd}: writers do not see the irqfd any more, and no other can take its place yet. */
+/**
+ * Bit 0 of {@link Eventfd.irqfd}: writers do not see the irqfd any more, and no other can take its place yet. Who takes that
+ * from which to which: `scenarios/states/binding.ts`.
+ */
 export const LEAVING = 1;
 export const enum EventfdFlag {
   semaphore = 1,
@@ -65,14 +72,14 @@ export const enum Consumer {
   producer = 4, // H
   /** The thread that created it. C */
   owner = 5,
-  /** The eventfd that it keeps alive. H */
+  /** The eventfd that it keeps alive. C */
   holds = 6,
   since = 7, // H
   /** Where its interrupts go, as the entry a producer gets on connect; not postable: the reason. A, written under H */
   target = 8,
   /** {@link Policy}. C */
   policy = 9,
-  /** 0 idle, 1 an injection is due, 2 the relay is injecting. A */
+  /** 0 idle, 1 an injection is due, else the thread that injects it. A */
   pending = 10,
   /** The eventfd it listens to while assigned, connected or not; 0 from the start of its deassign on. A */
   source = 11,

@@ -104,7 +104,10 @@ export const enum Thread {
   words = 32,
 }
 
-/** {@link Thread.state}; from bit 2 on the platform's own number of the thread. */
+/**
+ * {@link Thread.state}; from bit 2 on the platform's own number of the thread. Who takes it from which to which:
+ * `scenarios/states/thread-state.ts`.
+ */
 export const enum ThreadState {
   free = 0,
   attached = 1,
@@ -122,7 +125,10 @@ export const enum Twin {
   inCallback = 2,
 }
 
-/** Bit 0 of an in-flight word: a fence waits for it to clear. References are multiples of 8. */
+/**
+ * Bit 0 of an in-flight word: a fence waits for it to clear. References are multiples of 8. Its states, and who takes it
+ * from which to which: `scenarios/states/in-flight.ts`.
+ */
 export const WAITED = 1;
 
 /** A node of an xarray. H */
