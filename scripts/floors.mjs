@@ -1,6 +1,7 @@
 // Holds the house together, in every package: a file imports only from its own floor and the floors below it, no files
 // import each other in a circle (imports of types included), the core of the fabric touches no Node API but in its
-// adapter, no package imports another that it may not, and no file of a src/ is longer than 400 lines. house.mjs looks.
+// adapter, no package imports another that it may not, workers have names of their own and are started so that bundlers
+// see it, and no file of a src/ is longer than 400 lines. house.mjs looks.
 import { fileURLToPath } from "node:url";
 import { inspect } from "./house.mjs";
 

@@ -1,9 +1,11 @@
 // What floors.mjs looks at: who imports whom in a folder of sources, and what is wrong with that.
 import { readdirSync, readFileSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import ts from "typescript";
 
 const LONGEST = 400;
+/** The expression that bundlers look for. */
+const STARTS = /\bnew Worker\(\s*new URL\("(\.\/[^"]+)", import\.meta\.url\)/g;
 
 /**
  * Looks at each house, `folder/src` with its `floors` from the ground up, and for circles alone at each folder of `beside`;
@@ -19,6 +21,7 @@ export function inspect(root, houses, beside) {
     files += sources.length;
     problems.push(...sources.flatMap((source) => onItsFloor(source, house).map((said) => `${src}/${said}`)));
     problems.push(...circles(sources).map((said) => `${src}: ${said}`));
+    problems.push(...workers(sources, house).map((said) => `${src}/${said}`));
   }
   for (const folder of beside) {
     const sources = read(join(root, folder));
@@ -41,10 +44,35 @@ function read(folder) {
         lines: text.split("\n").length - 1,
         inside: specifiers
           .filter((specifier) => specifier.startsWith("."))
-          .map((specifier) => relative(".", join(dirname(name), specifier)).replace(/\.js$/, ".ts")),
+          .map((specifier) => besides(name, specifier)),
         outside: specifiers.filter((specifier) => !specifier.startsWith(".")),
+        starts: [...text.matchAll(STARTS)].map(([, file]) => besides(name, file)),
       };
     });
+}
+
+/** The source that a specifier in `name` means. */
+const besides = (name, specifier) => relative(".", join(dirname(name), specifier)).replace(/\.js$/, ".ts");
+
+/**
+ * Modules of workers: a bundle puts them into one folder, so their names are unique; and below the roof, where the command
+ * lives, each is started by the expression that bundlers look for.
+ */
+function workers(sources, { floors }) {
+  const problems = [];
+  const started = new Set(sources.flatMap(({ starts }) => starts));
+  const seen = new Map();
+  for (const { name } of sources.filter((source) => source.name.endsWith("-worker.ts"))) {
+    const file = basename(name);
+    if (seen.has(file))
+      problems.push(`${name}: a worker's file has a name of its own, not that of ${seen.get(file)}`);
+    seen.set(file, name);
+    if (!name.startsWith(`${floors.at(-1)}/`) && !started.has(name))
+      problems.push(
+        `${name}: nothing says new Worker(new URL("./${file.replace(/ts$/, "js")}", import.meta.url)`,
+      );
+  }
+  return problems;
 }
 
 /** What is wrong with one file of a house. */

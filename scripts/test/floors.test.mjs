@@ -16,6 +16,9 @@ const SOUND = {
   "house/src/ground/adapter.ts": 'import "node:os";',
   "house/src/ground/stone.ts": "export const stone = 1;\n".repeat(400),
   "house/src/first/room.ts": 'import { stone } from "../ground/stone.js"; export interface Room {}',
+  "house/src/first/bell.ts": 'new Worker(new URL("./bell-worker.js", import.meta.url), { type: "module" });',
+  "house/src/first/bell-worker.ts": "",
+  "house/src/roof/flag-worker.ts": "",
   "house/src/index.ts": 'export * from "./first/room.js";',
   "house/src/roof/roof.ts":
     'import "allowed/part"; import "@scope/allowed"; import "node:fs"; import "../index.js";',
@@ -105,6 +108,19 @@ const BROKEN = {
   "an import out of the house": [
     { "house/src/roof/roof.ts": 'import "../../../beside/two.mjs";' },
     ["house/src/roof/roof.ts: imports out of the house: ../../beside/two.mjs"],
+  ],
+  "two workers of one name": [
+    { "house/src/roof/bell-worker.ts": "" },
+    [
+      "house/src/roof/bell-worker.ts: a worker's file has a name of its own, not that of first/bell-worker.ts",
+    ],
+  ],
+  "a worker that no bundler finds": [
+    {
+      "house/src/first/bell.ts":
+        'const bell = new URL("./bell-worker.js", import.meta.url); new Worker(bell);',
+    },
+    ['house/src/first/bell-worker.ts: nothing says new Worker(new URL("./bell-worker.js", import.meta.url)'],
   ],
   "a file that is too long": [
     { "house/src/ground/stone.ts": "export const stone = 1;\n".repeat(401) },

@@ -23,7 +23,10 @@ export interface Cast {
   readonly end?: (results: Readonly<Record<string, unknown>>) => void;
 }
 
-/** A variant of the piece under test that is wrong: the explorer must find out. */
+/**
+ * A variant of the piece under test that is wrong: the explorer must find out. `Discipline.transition` is not asked about
+ * it, so that it fails by its own property.
+ */
 export interface Twin {
   /** What is wrong with it, one line. */
   readonly sentence: string;

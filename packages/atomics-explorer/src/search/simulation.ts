@@ -20,6 +20,8 @@ import { Visited } from "./visited.js";
 export interface SimulationSettings extends ScenarioOptions {
   /** Visit each state once (the default), or run every schedule by itself. */
   readonly reduce?: boolean;
+  /** Ask `Discipline.transition` about each change of a word (the default). */
+  readonly transitions?: boolean;
   /** Longest schedule to look at, in steps. */
   readonly maxDepth?: number;
 }
@@ -173,6 +175,19 @@ export class Simulation implements Stage {
 
   assumes(word: number): boolean {
     return this.assumesMutexes && this.discipline?.isMutex?.(word) === true;
+  }
+
+  transition(thread: number, word: number, before: number, after: number): string | undefined {
+    const { discipline } = this;
+    if (discipline?.transition === undefined || this.settings.transitions === false) return undefined;
+    this.direct = true; // what it asks is no step
+    try {
+      return discipline.transition(thread, word, before, after);
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    } finally {
+      this.direct = false;
+    }
   }
 
   violated(message: string): void {

@@ -15,6 +15,12 @@ export interface Discipline {
     thread: number,
     lastSet: (word: number) => number | undefined,
   ): string | undefined;
+  /**
+   * Why a word must not go from what it holds to that, or undefined: for rules about what a word may become and who may
+   * make it so. Asked before each change that a thread makes, plain or atomic; the halves of a wide word are two. It may
+   * read the memory, which is as before the change, and ask who lives; neither is a step. What it throws is an objection.
+   */
+  transition?(thread: number, word: number, before: number, after: number): string | undefined;
 }
 
 /** Kinds of access as far as rules go. `change` is an atomic one that changes the word. */

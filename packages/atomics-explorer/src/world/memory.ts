@@ -30,11 +30,6 @@ export class ExploredMemory {
     }
   }
 
-  write64(word: number, value: bigint): void {
-    this.write(word, Number(BigInt.asIntN(32, value)));
-    this.write(word + 1, Number(BigInt.asIntN(32, value >> 32n)));
-  }
-
   /** A place to come back to. */
   get mark(): number {
     return this.undone;

@@ -155,6 +155,22 @@ export abstract class Run extends Log {
     this.spent = false;
   }
 
+  /** The write of an access, where it changes the word and the rules have nothing against that. */
+  protected change(word: number, after: number): void {
+    const { stage, index } = this;
+    const before = stage.memory.view[word]!;
+    if (before === after) return;
+    const objection = stage.direct ? undefined : stage.transition(index, word, before, after);
+    if (objection !== undefined) this.object(objection);
+    stage.memory.write(word, after);
+  }
+
+  /** The same for a pair of words. */
+  protected change64(word: number, after: bigint): void {
+    this.change(word, Number(BigInt.asIntN(32, after)));
+    this.change(word + 1, Number(BigInt.asIntN(32, after >> 32n)));
+  }
+
   /** After an access: keeps it in the log, and returns its result. */
   protected end<T extends number | bigint>(
     op: Op,

@@ -37,6 +37,8 @@ export interface Stage {
   paused(): void;
   /** The running thread is about to read (0) or change (1) a guarded word, or to use a word atomically (2). */
   touches(word: number, how: Touch): void;
+  /** Why the running thread must not change a word so, or undefined. */
+  transition(thread: number, word: number, before: number, after: number): string | undefined;
   /** The rules are broken: the exploration ends. */
   violated(message: string): void;
   /** Wakes sleepers of a word in the order in which they fell asleep. */

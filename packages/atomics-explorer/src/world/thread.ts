@@ -26,7 +26,7 @@ export class ThreadWords extends Run implements Words {
     }
     this.begin(Op.store, word, "change", value);
     const now = value | 0;
-    if (this.stage.memory.view[word] !== now) this.stage.memory.write(word, now);
+    this.change(word, now);
     this.end(Op.store, word, 0, now, value);
   }
 
@@ -54,7 +54,7 @@ export class ThreadWords extends Run implements Words {
     if (old !== 0 && expected === 0 && !this.stage.direct && this.stage.assumes(word)) this.block(word);
     const now = old === (expected | 0) ? value | 0 : old;
     this.begin(Op.compareExchange, word, now === old ? "read" : "change", value);
-    if (now !== old) memory.write(word, now);
+    this.change(word, now);
     return this.end(Op.compareExchange, word, old, now, expected, value);
   }
 
@@ -69,7 +69,7 @@ export class ThreadWords extends Run implements Words {
   store64(word: number, value: bigint): void {
     if (this.replay(Op.store64, word) !== undefined) return;
     this.begin(Op.store64, word, "wide", 1);
-    this.stage.memory.write64(word, value);
+    this.change64(word, value);
     this.end(Op.store64, word, 0, BigInt.asIntN(64, value), value);
   }
 
@@ -80,7 +80,7 @@ export class ThreadWords extends Run implements Words {
     const { memory } = this.stage;
     const old = memory.pairs[word >> 1]!;
     const hit = old === BigInt.asIntN(64, expected);
-    if (hit) memory.write64(word, value);
+    if (hit) this.change64(word, value);
     const now = hit ? BigInt.asIntN(64, value) : old;
     return this.end(Op.compareExchange64, word, old, now, expected, value);
   }
@@ -156,7 +156,7 @@ export class ThreadWords extends Run implements Words {
     }
     this.beginGuarded(Op.set, word, value);
     const now = value | 0;
-    if (this.stage.memory.view[word] !== now) this.stage.memory.write(word, now);
+    this.change(word, now);
     this.end(Op.set, word, 0, now, value);
   }
 
@@ -181,7 +181,7 @@ export class ThreadWords extends Run implements Words {
     else if (op === Op.and) now = old & value;
     else if (op === Op.add) now = (old + value) | 0;
     this.begin(op, word, now === old ? "read" : "change", value);
-    if (now !== old) memory.write(word, now);
+    this.change(word, now);
     return this.end(op, word, old, now, value);
   }
 }

@@ -19,6 +19,9 @@ export interface World {
 export interface WorldThread {
   /** Its place among the threads, from 0, in the order in which the setup named them. */
   readonly index: number;
-  /** Does the thread of this index live? The question is a step, since the answer changes when that thread dies. */
+  /**
+   * Does the thread of this index live? The question is a step, since the answer changes when that thread dies; in a check,
+   * and in `Discipline.transition`, it is none.
+   */
   alive(index: number): boolean;
 }

@@ -3,6 +3,7 @@ import type { Kind } from "../bypass/kind.js";
 import { irqfdOps } from "../bypass/remapping.js";
 import { Consumer, Eventfd } from "../host/layout.js";
 import { deassign } from "./assignment.js";
+import { relayThread } from "./relay-thread.js";
 import { vmMutex } from "./vm-mutex.js";
 
 /** The kind that is always there: irqfds of software VMs. */
@@ -12,7 +13,7 @@ export const irqfdKind: Kind = {
   hangup(memory, consumer) {
     hangUp(memory as BypassHost, consumer);
   },
-  relay: { module: new URL("./relay-worker.js", import.meta.url), wake: (memory) => memory.pending.ring() },
+  relay: { thread: relayThread, wake: (memory) => memory.pending.ring() },
 };
 
 /** Deassigns an irqfd whose eventfd nobody can write to any more. */

@@ -1,7 +1,7 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import type { Relay } from "../eventfd/kind.js";
 import { Header } from "../host/layout.js";
-import type { SpawnedThread } from "../host/platform.js";
+import { SpawnedThread } from "../host/spawn.js";
 import { loseAll } from "./lost-thread.js";
 import { type RelayStart, RelayState } from "./relay.js";
 
@@ -40,7 +40,7 @@ export class Supervision {
   }
 
   private async startWhenAsked(kind: number, how: Relay): Promise<void> {
-    const { words, platform } = this.host;
+    const { words } = this.host;
     const state = Header.relays + kind;
     while (words.load(state) === RelayState.none) await words.waitAsync(state, RelayState.none, Infinity);
     if (words.compareExchange(state, RelayState.wanted, RelayState.running) !== RelayState.wanted) return;
@@ -49,14 +49,15 @@ export class Supervision {
       kinds: this.host.kinds.map(({ name }) => name),
       kind,
     };
-    const relay = platform.spawn(how.module, start);
+    const relay = new SpawnedThread(how.thread, start, this.host);
+    relay.unref();
     this.relays.set(kind, relay);
     const forget = how.started?.(() => this.stopRelay(kind));
     relay.onExit((error) => {
       this.relays.delete(kind);
       forget?.();
       if (this.over) return;
-      loseAll(this.host, relay.worker);
+      loseAll(this.host, relay.number);
       if (error !== undefined) throw error;
       // Ended from outside: another one goes on.
       if (words.compareExchange(state, RelayState.running, RelayState.wanted) === RelayState.running)
