@@ -115,6 +115,7 @@ export class KvmVm implements Disposable {
    * could not be bypassed any more; the old table stays then.
    */
   setGsiRouting(routes: readonly GsiRoute[]): void {
+    this.host.checkCall();
     this.check();
     const checkedRoutes = checkRoutes(routes, this.machine.vcpus.length);
     // Under the VM's mutex to the end, so that no hang-up gives back a record that this goes on to change. What the grace
@@ -162,6 +163,7 @@ export class KvmVm implements Disposable {
   /** As `Vm.irqfd`, for Linux eventfds; the same KVM_IRQFD throws what KVM says. */
   irqfd(eventfd: LinuxEventfd, gsi: number, options: IrqfdOptions = {}): Irqfd {
     const { host, life, kind } = this;
+    host.checkCall();
     this.check();
     checkOptions(options, IRQFD, IRQFD_TEXT);
     const { bypass = "prefer", resample } = options;
@@ -191,6 +193,7 @@ export class KvmVm implements Disposable {
    */
   dispose(): void {
     if (this.disposed) return;
+    this.host.checkCall();
     this.disposed = true;
     disposeClaimed(
       this.host,
