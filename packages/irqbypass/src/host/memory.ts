@@ -164,6 +164,11 @@ export abstract class HostMemory implements Spawner {
     if (this.thread.left) throw new IrqBypassError("EBADF", LEFT);
   }
 
+  /** @internal Runs `section`, which changes nothing, under the host mutex: in a callback the thread has it already. */
+  look<T>(section: () => T): T {
+    return this.mutex.held() ? section() : this.mutex.guard(section);
+  }
+
   /**
    * What every call asks first, before it writes anything, that takes a mutex or waits. Throws EBADF as above, and EDEADLK
    * where a callback of a kind makes the call: that runs under the host mutex, in the middle of another call.

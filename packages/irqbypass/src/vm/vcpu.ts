@@ -68,7 +68,7 @@ export class VcpuRef {
 
   /** Looks under the host mutex, under which VMs go. Throws EBADF when its VM is gone. */
   private look<T>(section: () => T): T {
-    return this.memory.mutex.guard(() => {
+    return this.memory.look(() => {
       if (!this.isLive()) throw goneVcpu();
       return section();
     });

@@ -52,9 +52,9 @@ export class VmLife {
     });
   }
 
-  /** The same under the host mutex alone, for a look at what does not change while the VM is there. */
+  /** The same under the host mutex alone, for a look at what does not change while the VM is there; in a callback too. */
   look<T>(section: () => T): T {
-    return this.memory.mutex.guard(() => {
+    return this.memory.look(() => {
       this.check();
       return section();
     });
