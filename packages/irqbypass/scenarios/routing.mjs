@@ -1,6 +1,8 @@
 // A VM's routes and the host's switch change while ends are connected, deassigned, and interrupts are injected.
+import { override } from "atomics-explorer";
 import { Eventfd, Producer, Vm } from "irqbypass";
 import { Eventfd as E, Producer as P, Vm as V } from "#src/host/layout.js";
+import { modeOf } from "#src/posting/irte.js";
 import { vmMutex } from "#src/vm/vm-mutex.js";
 import {
   arrived,
@@ -11,6 +13,7 @@ import {
   openVcpu,
   pirWord,
   relay,
+  relayNow,
   VECTOR,
 } from "./support/guest.mjs";
 
@@ -85,6 +88,49 @@ export const switched = {
         "reads the switch and writes the entry without the lock under which the switch changes entries",
       bug: { id: "c3d591c91f9c", year: 2025 },
       setup: (world) => arrives(lawless(world), switchesOff, isRelayed, (hosts) => walksIn(hosts.vmm)),
+    },
+  },
+};
+
+/** A connected interrupt whose GSI has no route gets one that is not postable either, to both vCPUs, while it is signalled. */
+function explains(world, break_ = () => {}) {
+  const { hosts, vm, source, irqfd } = connected(world, ["vmm", "device"]);
+  vm.setGsiRouting([]);
+  expect(irqfd.reason === "no-route", "there is a route");
+  break_(hosts, source);
+  return {
+    threads: {
+      vmm: () => vm.setGsiRouting([{ gsi: 24, msi: { address: 0xfeeff000, data: VECTOR } }]),
+      device: () => source.signal(),
+    },
+    keeps: [source, vm],
+    end() {
+      expect(irqfd.reason === "multicast", `the irqfd says ${irqfd.reason}`);
+      expect(source.reason === "multicast", `the entry says ${source.reason}`);
+      relayNow(hosts.vmm);
+      expect(arrived(hosts.vmm, vm, 0) && arrived(hosts.vmm, vm, 1), "the interrupt is lost");
+    },
+  };
+}
+
+/** Threads: vmm, device. */
+export const reason = {
+  sentence: "An interrupt that cannot be posted says why by the newest route, and takes that.",
+  mutexes: "assumed",
+  setup: (world) => explains(world),
+  twins: {
+    "keeps-the-old": {
+      sentence: "leaves an entry as it is that was not bypassed and is not now",
+      setup: (world) =>
+        explains(world, (hosts, { record }) => {
+          const { words } = hosts.vmm;
+          hosts.vmm.words = override(words, {
+            exchange: (word, value) =>
+              word === record + P.irte && modeOf(value) === modeOf(words.load(word))
+                ? value
+                : words.exchange(word, value),
+          });
+        }),
     },
   },
 };

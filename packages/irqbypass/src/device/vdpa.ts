@@ -1,5 +1,6 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
-import { checkObject, show } from "../host/argument.js";
+import { producerKind } from "../bypass/producer.js";
+import { checkOptions, checkParts, type OptionNames, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { checkHost } from "../host/memory.js";
 import { Trigger } from "./trigger.js";
@@ -16,6 +17,8 @@ export interface VdpaOptions {
   readonly kind?: string;
 }
 
+const OPTIONS: OptionNames<VdpaOptions> = { queues: true, ops: true, kind: true };
+const OPS: OptionNames<VdpaOps> = { getVqIrq: true, reset: true };
 const MAX_QUEUES = 65535;
 
 /**
@@ -33,9 +36,10 @@ export class VdpaDevice implements Disposable {
   /** Throws EINVAL for bad options. */
   constructor(host: BypassHost, options: VdpaOptions) {
     checkHost(host);
-    checkObject(options, "options such as { queues: 2 }");
+    checkOptions(options, OPTIONS, "options such as { queues: 2 }");
     const { queues, ops = {}, kind } = options;
-    checkObject(ops, "ops with getVqIrq and reset, or none");
+    checkParts(ops, OPS, "ops with getVqIrq and reset, or none", "ops.");
+    producerKind(host, kind);
     for (const [name, op] of [
       ["getVqIrq", ops.getVqIrq],
       ["reset", ops.reset],

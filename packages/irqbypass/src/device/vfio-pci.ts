@@ -1,6 +1,7 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
+import { producerKind } from "../bypass/producer.js";
 import type { EventfdContext } from "../eventfd/context.js";
-import { checkObject, show } from "../host/argument.js";
+import { checkFlag, checkOptions, type OptionNames, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { checkHost } from "../host/memory.js";
 import { DeviceEvent } from "./event.js";
@@ -28,6 +29,15 @@ export interface VfioPciOptions {
   readonly kind?: string;
 }
 
+const OPTIONS: OptionNames<VfioPciOptions> = {
+  intx: true,
+  msi: true,
+  msix: true,
+  pcie: true,
+  dynamicMsix: true,
+  hostInterrupts: true,
+  kind: true,
+};
 const MAX_MSI = 32;
 const MAX_MSIX = 2048;
 
@@ -52,9 +62,11 @@ export class VfioPciDevice implements Disposable {
   /** Throws EINVAL for options that no device has. */
   constructor(host: BypassHost, options: VfioPciOptions = {}) {
     checkHost(host);
-    checkObject(options, "options such as { msix: 8 }, or none");
+    checkOptions(options, OPTIONS, "options such as { msix: 8 }, or none");
     const { intx = false, msi = 0, msix = 0, pcie = true, dynamicMsix = true, kind } = options;
-    const available = options.hostInterrupts ?? Infinity;
+    const { hostInterrupts: available = Infinity } = options;
+    for (const [name, value] of Object.entries({ intx, pcie, dynamicMsix })) checkFlag(value, name);
+    producerKind(host, kind);
     checkOption(
       "msi",
       msi,

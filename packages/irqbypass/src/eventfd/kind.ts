@@ -21,10 +21,10 @@ export interface Kind extends HostKind {
   readonly closeDescriptor?: (memory: HostMemory, fd: number) => void;
   /** Closes what a VM of this kind has open, whose thread is gone. */
   readonly closeVm?: (memory: HostMemory, vm: number) => void;
-  /** Ends blocking calls of this kind that keep threads from ending; one that is to go on makes its call again. */
-  readonly kick?: (memory: HostMemory) => void;
   /** Signals an eventfd record of this kind as a device does; may make system calls, never refuses for a full counter. */
   readonly signal?: (memory: HostMemory, eventfd: number) => void;
+  /** The C library of the calling thread, for a kind that makes system calls. */
+  readonly ffi?: () => unknown;
   /** The thread that relays for this kind. Whoever created the host starts it when it is asked for. */
   readonly relay?: Relay;
 }
@@ -35,8 +35,12 @@ export interface EventfdHost extends HostMemory {
 }
 
 /**
- * How an irqfd listens to an eventfd: the eventfd's record is bound to the irqfd already, so these do what else it
- * takes. Both may make system calls. `start` is called under the VM's mutex, `stop` under none.
+ * How an irqfd listens to an eventfd: the eventfd's record is bound to the irqfd before `start`, and until after `stop`, so
+ * these do what else it takes. Both may make system calls. `start` is called under the VM's mutex, `stop` under none.
+ *
+ * A count that is taken out for an irqfd is owed: before it is taken, something says so that outlives the thread (the
+ * irqfd's pending word, or the in-flight word of the writer, by which repair makes it pending). So each signal is an
+ * interrupt, or due, or in the counter, at every moment.
  */
 export interface Listen {
   /**
@@ -44,7 +48,11 @@ export interface Listen {
    * counter was above 0. Throws what the system says, with nothing done.
    */
   start(memory: HostMemory, irqfd: number, eventfd: number): boolean;
-  /** From here on nothing new makes the irqfd pending; reads the counter out (a semaphore by one unit). */
+  /**
+   * The irqfd is about to be taken off the eventfd. Reads the counter out (a semaphore by one unit), which to every writer is
+   * one step with that (eventfd_ctx_remove_wait_queue): what was written before is an interrupt or is made pending, what is
+   * written once nobody listens stays in the counter. Done again, it finishes what a thread has begun that died.
+   */
   stop(memory: HostMemory, irqfd: number, eventfd: number): void;
 }
 

@@ -1,17 +1,8 @@
 import { show } from "./argument.js";
+import { type Capacity, checkCapacity, SIZES, type Size } from "./capacity.js";
 import { type Compiled, compiledFor, type FastPath } from "./compiled.js";
 import { IrqBypassError } from "./errors.js";
-import {
-  type Capacity,
-  checkCapacity,
-  checkHeader,
-  checkKinds,
-  hostWords,
-  joinNames,
-  lines,
-  readSize,
-  writeHeader,
-} from "./header.js";
+import { checkHeader, checkKinds, hostWords, joinNames, lines, readSize, writeHeader } from "./header.js";
 import { Header, LINE, POOLS, type PoolName } from "./layout.js";
 import { Mutex } from "./mutex.js";
 import { PendingIrqfds } from "./pending.js";
@@ -46,6 +37,9 @@ export interface MemoryOptions {
   readonly memory?: WasmMemory;
   /** Where in the caller's memory the host starts: a multiple of 64 bytes. */
   readonly byteOffset?: number;
+  /** How much the host has room for, by its use. Default: "small", a first program; it takes less than 1 MiB. */
+  readonly size?: Size;
+  /** Single capacities in the place of those of the size. Where one is too small, ENOMEM names it. */
   readonly capacity?: Partial<Capacity>;
   readonly platform?: Platform;
   /** How this thread starts the workers that the library needs. If absent, the library does it: see {@link Spawn}. */
@@ -117,7 +111,7 @@ export abstract class HostMemory implements Spawner {
     this.kinds = kinds;
     this.compiled = compiledFor(handle.memory, options.fastPath, options.words !== undefined);
     if (create) {
-      const capacity = checkCapacity(options.capacity);
+      const capacity = checkCapacity(options.capacity, options.size);
       const words = access(buffer, handle.byteOffset, hostWords(capacity));
       writeHeader(words, capacity, joinNames(names));
       this.words = words;
@@ -170,9 +164,9 @@ export abstract class HostMemory implements Spawner {
     if (this.thread.left) throw new IrqBypassError("EBADF", LEFT);
   }
 
-  /** Bytes of shared memory that a host of this capacity takes. */
-  static bytes(capacity?: Partial<Capacity>): number {
-    return hostWords(checkCapacity(capacity)) * BYTES;
+  /** Bytes of shared memory that a host of this size and these single capacities takes. Throws EINVAL. */
+  static bytes(capacity?: Partial<Capacity>, size?: Size): number {
+    return hostWords(checkCapacity(capacity, size)) * BYTES;
   }
 }
 
@@ -191,7 +185,8 @@ export function checkHost(memory: unknown): void {
 
 /** A memory for a new host: the caller's, checked, or one of our own. */
 export function memoryFor(options: MemoryOptions): HostHandle {
-  const bytes = HostMemory.bytes(options.capacity);
+  const { capacity, size } = options;
+  const bytes = HostMemory.bytes(capacity, size);
   const byteOffset = options.byteOffset ?? 0;
   if (!Number.isSafeInteger(byteOffset) || byteOffset < 0 || byteOffset % (LINE * BYTES) !== 0) {
     throw new IrqBypassError("EINVAL", `byteOffset is ${show(byteOffset)}: it must be a multiple of 64`);
@@ -199,10 +194,11 @@ export function memoryFor(options: MemoryOptions): HostHandle {
   if (options.memory !== undefined) {
     const room = sharedBuffer(options.memory).byteLength - byteOffset;
     if (room < bytes) {
+      const less = SIZES.filter((one) => HostMemory.bytes(capacity, one) <= room).at(-1);
       throw new IrqBypassError(
         "ENOMEM",
         `the memory has ${Math.max(room, 0)} bytes from byteOffset ${byteOffset} on, this host takes ${bytes}: ` +
-          "pass a larger memory or a smaller capacity",
+          `pass a larger memory or ${less === undefined ? "a smaller capacity" : `size "${less}"`}`,
       );
     }
     return { memory: options.memory, byteOffset };
@@ -214,7 +210,7 @@ export function memoryFor(options: MemoryOptions): HostHandle {
   } catch (cause) {
     throw new IrqBypassError(
       "ENOMEM",
-      `cannot get ${pages * PAGE} bytes of shared memory: ask for a smaller capacity`,
+      `cannot get ${pages * PAGE} bytes of shared memory: ask for a smaller size or capacity`,
       {
         cause,
       },

@@ -1,7 +1,10 @@
 import { broken, IrqBypassError } from "./errors.js";
 import type { Words } from "./words.js";
 
-/** Bit 0 of a mutex word; the bits above hold the owner's thread number plus one, 0 while it is free. */
+/**
+ * Bit 0 of a mutex word; the bits above hold the owner's thread number plus one, 0 while it is free. Its states, and who
+ * takes it from which to which: `scenarios/states/mutex.ts`.
+ */
 const WAITERS = 1;
 /** A sleeping waiter looks again this often, because an owner or the waiter woken before it may have died. */
 const PROBE_MS = 100;

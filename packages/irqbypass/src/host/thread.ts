@@ -1,4 +1,5 @@
-import { broken, IrqBypassError } from "./errors.js";
+import { noRoom } from "./capacity.js";
+import { broken } from "./errors.js";
 import { leave } from "./in-flight.js";
 import { Header, Thread, ThreadState, WAITED } from "./layout.js";
 import type { MutexThread } from "./mutex.js";
@@ -71,10 +72,7 @@ export class ThisThread implements MutexThread {
         return record;
       }
     }
-    throw new IrqBypassError(
-      "ENOMEM",
-      `all ${pool.capacity} threads of this host are attached: raise capacity.thread`,
-    );
+    throw noRoom("thread", pool.capacity);
   }
 
   /** Gives the record back. The caller has torn down what the thread owned. */

@@ -4,7 +4,7 @@
  * A machine belongs to the thread that made it. What another thread needs, it does with the descriptor's number:
  * {@link signalMsi} with a C library of its own.
  */
-import { checkObject, show } from "../host/argument.js";
+import { checkOptions, type OptionNames, show } from "../host/argument.js";
 import { ERRNO, IrqBypassError } from "../host/errors.js";
 import { checkSpawn, type Spawn } from "../host/spawn.js";
 import { createMemory, isMemory, type WasmMemory } from "../host/wasm.js";
@@ -67,6 +67,8 @@ export interface KvmMachineOptions {
   readonly spawn?: Spawn | undefined;
 }
 
+const OPTIONS: OptionNames<KvmMachineOptions> = { memory: true, pages: true, irqchip: true, spawn: true };
+
 /** A VM's descriptor and all that hangs on it. */
 export class KvmMachine implements Disposable {
   readonly ffi: Ffi;
@@ -85,7 +87,7 @@ export class KvmMachine implements Disposable {
     if (!(kvm instanceof Kvm)) {
       throw new IrqBypassError("EINVAL", `${show(kvm)} is no Kvm: pass what Kvm.open returned`);
     }
-    checkObject(options, "options such as { pages: 4 }, or none");
+    checkOptions(options, OPTIONS, "options such as { pages: 4 }, or none");
     const { pages = 1, irqchip = "full", spawn } = options;
     if (!Number.isInteger(pages) || pages < 1 || pages > 65536) {
       throw new IrqBypassError("EINVAL", `pages is ${show(pages)}: a guest has 1 to 65536 of 64 KiB`);

@@ -4,7 +4,7 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
 import { refresh, requires } from "../bypass/remapping.js";
-import { checkObject } from "../host/argument.js";
+import { checkOptions, type OptionNames } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Consumer, Injection, Rec, RouteType, Vm as V, VmFlag } from "../host/layout.js";
 import { checkHost } from "../host/memory.js";
@@ -17,7 +17,7 @@ import { assign, checkIrqfd, forgetTarget } from "../vm/assignment.js";
 import { Irqfd } from "../vm/irqfd.js";
 import { irqfdsOf, requiredError } from "../vm/reroute.js";
 import { checkRoutes, defaultRoutes, type GsiRoute, type RouteWords } from "../vm/route.js";
-import type { IrqfdOptions } from "../vm/vm.js";
+import { IRQFD, IRQFD_TEXT, type IrqfdOptions } from "../vm/vm.js";
 import { vmMutex } from "../vm/vm-mutex.js";
 import { disposeVm } from "../vm/vm-record.js";
 import { bootGuest, type GuestTables, guestPages, guestTables } from "./guest.js";
@@ -31,6 +31,8 @@ export interface KvmVmOptions extends KvmOptions {
   /** 1 (the default) to 240. */
   readonly vcpus?: number;
 }
+
+const OPTIONS: OptionNames<KvmVmOptions> = { vcpus: true, ffi: true, path: true, arch: true };
 
 /**
  * A KVM guest that counts its interrupts. It belongs to the thread that made it; its interrupts may be signalled from
@@ -53,8 +55,8 @@ export class KvmVm implements Disposable {
    */
   constructor(host: BypassHost, options: KvmVmOptions = {}) {
     checkHost(host);
-    checkObject(options, "options such as { vcpus: 2 }, or none");
-    const { vcpus = 1 } = options;
+    checkOptions(options, OPTIONS, "options such as { vcpus: 2 }, or none");
+    const { vcpus = 1, ...how } = options;
     const pages = guestPages(vcpus);
     this.host = host;
     this.kind = kvmKindOf(host);
@@ -66,7 +68,7 @@ export class KvmVm implements Disposable {
     });
     this.mutex = vmMutex(host, this.record);
     try {
-      using kvm = Kvm.open(options);
+      using kvm = Kvm.open(how);
       this.machine = new KvmMachine(kvm, { pages, spawn: host.spawn });
     } catch (error) {
       host.mutex.guard(() => host.pools.vm.release(this.record));
@@ -116,7 +118,7 @@ export class KvmVm implements Disposable {
    */
   setGsiRouting(routes: readonly GsiRoute[]): void {
     this.check();
-    const checkedRoutes = checkRoutes(routes);
+    const checkedRoutes = checkRoutes(routes, this.machine.vcpus.length);
     // Under the VM's mutex to the end, so that no hang-up gives back a record that this goes on to change. What the grace
     // period in it waits for never takes this mutex: KVM's irqfds have no relay thread.
     if (this.mutex.guard(() => this.replaceRoutes(checkedRoutes))) announceChange(this.host.words);
@@ -163,7 +165,7 @@ export class KvmVm implements Disposable {
   irqfd(eventfd: LinuxEventfd, gsi: number, options: IrqfdOptions = {}): Irqfd {
     const { host, mutex, record: vm, kind } = this;
     this.check();
-    checkObject(options, 'options such as { bypass: "require" }, or none');
+    checkOptions(options, IRQFD, IRQFD_TEXT);
     const { bypass = "prefer", resample } = options;
     checkIrqfd(host, eventfd, gsi, bypass);
     if (resample !== undefined) checkIrqfd(host, resample, gsi, bypass);

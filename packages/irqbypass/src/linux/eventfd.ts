@@ -1,6 +1,6 @@
 import { checkWrite, EventfdContext } from "../eventfd/context.js";
 import { addReference } from "../eventfd/reference.js";
-import { show, timeoutOf, type WaitOptions } from "../host/argument.js";
+import { blockingTimeoutOf, show, timeoutOf, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
@@ -9,6 +9,7 @@ import { EPOLL_CTL_ADD, EPOLL_EVENT_BYTES, epollEvent } from "./epoll.js";
 import { type EventfdFileOptions, eventfdInfo, newEventfd } from "./eventfd-file.js";
 import { F_DUPFD_CLOEXEC, type Ffi, O_CLOEXEC } from "./ffi.js";
 import { byKernelId, fdOf, linuxKindOf, signalFd } from "./kind.js";
+import { forgetRead } from "./read-out.js";
 
 /** A blocking read looks this often whether it should end: no other kick reaches it. */
 const SLICE_MS = 50;
@@ -134,7 +135,9 @@ export class LinuxEventfd extends EventfdContext {
     if (this.memory.words.get(this.record + E.flags) & EventfdFlag.blocking) {
       throw new IrqBypassError("EINVAL", `eventfd ${this.id} blocks: make it with EFD_NONBLOCK`);
     }
-    const result = this.ffi.read(this.fd, this.value);
+    const { fd } = this;
+    forgetRead(this.memory, this.record);
+    const result = this.ffi.read(fd, this.value);
     if (result === EAGAIN) return undefined;
     checked(result, "read", `eventfd ${this.id}`);
     return this.value[0];
@@ -142,7 +145,7 @@ export class LinuxEventfd extends EventfdContext {
 
   /** As {@link EventfdContext.read}; sleeps in epoll_wait, a twentieth of a second at a time. */
   read(options: Pick<WaitOptions, "timeoutMs"> = {}): bigint {
-    const timeoutMs = timeoutOf(options);
+    const timeoutMs = blockingTimeoutOf(options, "readAsync");
     const { words } = this.memory;
     const deadline = words.clock() + timeoutMs;
     const epoll = checked(this.ffi.epollCreate(O_CLOEXEC), "epoll_create1", `eventfd ${this.id}`);

@@ -4,7 +4,7 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import type { Kind } from "../bypass/kind.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Eventfd as E, Header, Rec } from "../host/layout.js";
+import { Consumer, Eventfd as E, Header, Rec, Thread } from "../host/layout.js";
 import { checkHost, type HostMemory } from "../host/memory.js";
 import { XArray } from "../host/xarray.js";
 import { askForRelay } from "../vm/relay.js";
@@ -14,6 +14,7 @@ import { eventfdInfo } from "./eventfd-file.js";
 import { beforeExit } from "./exit.js";
 import type { Ffi } from "./ffi.js";
 import { loadFfi } from "./koffi.js";
+import { readOut } from "./read-out.js";
 import { linuxRelayThread } from "./relay-thread.js";
 
 const NAME = "linux-eventfd";
@@ -65,6 +66,7 @@ export function linux(): LinuxKind {
           );
         }
         // A count that is there already is one interrupt, and stays in the counter until the next signal.
+        words.store64(eventfd + E.counter, count);
         words.store(irqfd + Consumer.leftover, count > 0n ? 1 : 0);
         const event = epollEvent(irqfd, words.get(irqfd + Rec.generation));
         checked(
@@ -75,10 +77,12 @@ export function linux(): LinuxKind {
         askForRelay(memory, linuxKindOf(memory).number);
         return false;
       },
-      stop(memory, _irqfd, eventfd) {
-        const fd = fdOf(memory, eventfd);
-        ffi().epollControl(relayEpoll(memory, ffi()), EPOLL_CTL_DEL, fd, null);
-        ffi().read(fd, new BigUint64Array(1)); // non-blocking: EAGAIN when there is nothing
+      stop(memory, irqfd, eventfd) {
+        const { thread } = memory;
+        ffi().epollControl(relayEpoll(memory, ffi()), EPOLL_CTL_DEL, fdOf(memory, eventfd), null);
+        // The relay begins nothing with an irqfd that is being deassigned. What it has begun, it ends first.
+        thread.fenceAll(Thread.writing, irqfd);
+        readOut(memory, ffi(), irqfd, eventfd);
       },
     },
     relay: {

@@ -12,7 +12,10 @@
 import { Descriptor, Vcpu } from "../host/layout.js";
 import type { Words } from "../host/words.js";
 
-/** Bits of the control word (bits 256 to 287 of the descriptor). */
+/**
+ * Bits of the control word (bits 256 to 287 of the descriptor). Its states, and who takes it from which to which:
+ * `scenarios/states/descriptor-control.ts`.
+ */
 export const ON = 1;
 export const SN = 2;
 const NV_SHIFT = 16;

@@ -8,7 +8,7 @@ import { announceChange } from "../bypass/changes.js";
 import { liveRecords } from "../bypass/heal.js";
 import { POLICIES, type Policy } from "../bypass/remapping.js";
 import { checkEventfd, type EventfdContext } from "../eventfd/context.js";
-import { listenOf } from "../eventfd/listen.js";
+import { listenOf, listensNow } from "../eventfd/listen.js";
 import { dropContext, holdContext } from "../eventfd/reference.js";
 import { show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
@@ -131,6 +131,7 @@ function begin(host: BypassHost, wanted: Assignment, irqfd: number, progress: { 
   const due = listenOf(host, irqfd, eventfd).start(host, irqfd, eventfd);
   progress.listening = true;
   if (due) host.pending.raise(irqfd);
+  listensNow(words, irqfd); // after that: what is in the counter has been dealt with
 }
 
 function registerConsumer(host: BypassHost, irqfd: number, { eventfd, policy }: Assignment): void {
@@ -241,18 +242,20 @@ export function deassignAll(host: BypassHost, guard: Mutex, vm: number): IrqBypa
 function takeDown(host: BypassHost, guard: Mutex, irqfd: number, eventfd: number, listening: boolean): void {
   const { words, thread, manager } = host;
   const leaving = irqfd | LEAVING;
-  const bound = words.compareExchange(eventfd + Eventfd.irqfd, irqfd, leaving);
   let failure: IrqBypassError | undefined;
-  if (bound === irqfd || bound === leaving) {
+  // Read out while writers still see the irqfd, and take their own counts out: what comes when they see it no more stays.
+  if (listening && words.load(eventfd + Eventfd.irqfd) === irqfd) {
     try {
-      if (listening) listenOf(host, irqfd, eventfd).stop(host, irqfd, eventfd);
+      listenOf(host, irqfd, eventfd).stop(host, irqfd, eventfd);
     } catch (error) {
       // What the system refuses is told in the end: the irqfd goes all the same, or nobody could ever take it down.
       if (!(error instanceof IrqBypassError)) throw error;
       failure = error;
     }
-    if (!listening || failure !== undefined) thread.fenceAll(Thread.writing, eventfd);
   }
+  const bound = words.compareExchange(eventfd + Eventfd.irqfd, irqfd, leaving);
+  // A writer that saw it is still raising it.
+  if (bound === irqfd || bound === leaving) thread.fenceAll(Thread.writing, eventfd);
   // A signal from before this is an interrupt (irqfd_shutdown flushes its inject work), whoever of the two claims it. The
   // relay announces the irqfd before it claims, so after the fence it has finished. What is due then was claimed by a
   // relay that died, and raised again.

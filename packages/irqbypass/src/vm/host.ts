@@ -5,21 +5,25 @@ import { Manager } from "../bypass/manager.js";
 import { refreshAll, requires } from "../bypass/remapping.js";
 import { show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
+import { publishHeader } from "../host/header.js";
 import { Consumer, Header } from "../host/layout.js";
 import { type HostHandle, HostMemory, type MemoryOptions, memoryFor, type Repair } from "../host/memory.js";
 import type { WatchableWorker } from "../host/platform.js";
 import { audit } from "./audit/audit.js";
 import type { Audit } from "./audit/finding.js";
-import { type AttachOptions, checkHostOptions, type HostOptions } from "./host-options.js";
+import {
+  type AttachOptions,
+  checkAttachOptions,
+  checkHostOptions,
+  type HostOptions,
+} from "./host-options.js";
 import { type Interrupt, interruptsOf } from "./interrupt.js";
 import { irqfdKind } from "./irqfd-kind.js";
 import { closeReferences, loseAll, loseThread } from "./lost-thread.js";
 import { HostRepair } from "./repair.js";
+import { buildDefaultTable } from "./routing.js";
 import { Supervision } from "./supervision.js";
 import { unfinishedOf } from "./unfinished.js";
-
-/** How often a thread that is to end is kicked out of its blocking calls. */
-const KICK_MS = 10;
 
 /**
  * A host: one shared memory with everything in it, as the calling thread sees it. `Host.create` makes one, and
@@ -37,7 +41,10 @@ export class Host extends HostMemory implements BypassHost, Disposable {
     super(handle, options, kinds, create);
     this.kinds = kinds;
     this.manager = new Manager(this, kinds);
-    if (create) this.supervision = new Supervision(this);
+    if (!create) return;
+    buildDefaultTable(this);
+    publishHeader(this.words);
+    this.supervision = new Supervision(this);
   }
 
   /**
@@ -54,10 +61,7 @@ export class Host extends HostMemory implements BypassHost, Disposable {
    * for a thread that lacks one of the host's kinds. What is damaged behind the header, {@link audit} finds.
    */
   static attach(handle: HostHandle, options: AttachOptions = {}): Host {
-    if (typeof handle !== "object" || handle === null || !("memory" in handle)) {
-      throw new IrqBypassError("EINVAL", "Host.attach takes the handle of a host: pass on host.handle");
-    }
-    checkHostOptions(options);
+    checkAttachOptions(handle, options);
     return new Host(handle, options, [irqfdKind, ...(options.kinds ?? [])], false);
   }
 
@@ -123,20 +127,14 @@ export class Host extends HostMemory implements BypassHost, Disposable {
   }
 
   /**
-   * Ends `worker` and repairs what it leaves; resolves when both is done. First it ends the blocking calls that would keep
-   * the worker from ending, such as that of a KVM guest's vCPU. From the thread that started the worker.
+   * Ends `worker` and repairs what it leaves; resolves when both is done. From the thread that started the worker.
    */
   async terminate(worker: WatchableWorker): Promise<void> {
     const unwatch = this.watch(worker);
     const number = worker.threadId;
-    const kick = () => {
-      for (const kind of this.kinds) kind.kick?.(this);
-    };
-    const stop = this.platform.every(KICK_MS, kick);
     try {
       await worker.terminate();
     } finally {
-      stop();
       unwatch();
     }
     this.lost(number);

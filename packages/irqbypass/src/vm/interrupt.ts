@@ -2,6 +2,7 @@ import type { BypassHost } from "../bypass/bypass-host.js";
 import { type Path, pathOf, pathOfConsumer, reasonOfConsumer, reasonOfProducer } from "../bypass/path.js";
 import { irqfdOf } from "../eventfd/reference.js";
 import { Consumer, Header, Producer } from "../host/layout.js";
+import { type Dropped, droppedOf } from "../posting/dropped.js";
 import type { Reason } from "../posting/reason.js";
 
 /** One eventfd with its two ends, as `host.interrupts()` lists it. */
@@ -15,6 +16,11 @@ export interface Interrupt {
   readonly consumer: { readonly vm: number; readonly gsi: number } | undefined;
   /** The device interrupt, if one is registered. */
   readonly producer: { readonly irq: number } | undefined;
+  /**
+   * Signals that went nowhere, as in the kernel, with the reason of the last one; undefined where there were none. What the
+   * kernel itself drops, of an irqfd of a KVM guest that nothing injects for, is not seen.
+   */
+  readonly dropped: Dropped | undefined;
   /** Milliseconds since the connection last changed, to a tenth of a second. */
   readonly sinceMs: number;
 }
@@ -50,6 +56,7 @@ function interruptAt(host: BypassHost, eventfd: number, now: number): Interrupt 
             gsi: words.get(irqfd + Consumer.gsi) >>> 0,
           },
     producer: producer === 0 ? undefined : { irq: words.get(producer + Producer.irq) },
+    dropped: droppedOf(words, eventfd),
     sinceMs: Math.max(0, (now - since) | 0),
   };
 }

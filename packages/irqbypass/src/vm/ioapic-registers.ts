@@ -1,4 +1,4 @@
-import { checkObject, checkWord, show } from "../host/argument.js";
+import { checkFlag, checkOptions, checkWord, type OptionNames, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { IOAPIC_PINS } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
@@ -8,6 +8,7 @@ import { vmMutex } from "./vm-mutex.js";
 
 /** Where a pin's interrupt goes. */
 export interface Redirection {
+  /** The APIC id, which is the index of a vCPU; 255 is all of them. */
   readonly vcpu: number;
   readonly vector: number;
   /** Level-triggered; edge-triggered is the default. */
@@ -15,6 +16,7 @@ export interface Redirection {
   readonly masked?: boolean;
 }
 
+const ENTRY: OptionNames<Redirection> = { vcpu: true, vector: true, level: true, masked: true };
 const REDIRECTION = 0x10;
 const LEVEL = 1 << 15;
 const MASKED = 1 << 16;
@@ -43,15 +45,17 @@ export class IoApic {
 
   /** Programs a pin: the two writes that a guest makes, the high word first. Throws EINVAL for a pin that is not there. */
   redirect(pin: number, entry: Redirection): void {
-    checkObject(entry, "an entry such as { vcpu: 0, vector: 0x31 }");
+    checkOptions(entry, ENTRY, "an entry such as { vcpu: 0, vector: 0x31 }");
     const { vcpu, vector, level = false, masked = false } = entry;
-    checkWord(vcpu, "vcpu");
-    checkWord(vector, "vector");
+    checkByte(vcpu, "vcpu");
+    checkByte(vector, "vector");
+    checkFlag(level, "level");
+    checkFlag(masked, "masked");
     if (!Number.isInteger(pin) || pin < 0 || pin >= IOAPIC_PINS) {
       throw new IrqBypassError("EINVAL", `the I/O APIC has pins 0 to ${IOAPIC_PINS - 1}, not ${show(pin)}`);
     }
-    this.write(REDIRECTION + pin * 2 + 1, (vcpu & 0xff) << 24);
-    this.write(REDIRECTION + pin * 2, (vector & 0xff) | (level ? LEVEL : 0) | (masked ? MASKED : 0));
+    this.write(REDIRECTION + pin * 2 + 1, vcpu << 24);
+    this.write(REDIRECTION + pin * 2, vector | (level ? LEVEL : 0) | (masked ? MASKED : 0));
   }
 
   /** The lines that are asserted now, one bit a pin. */
@@ -65,4 +69,9 @@ export class IoApic {
     if (Number.isInteger(register) && (register as number) >= 0 && (register as number) < 256) return;
     throw new IrqBypassError("EINVAL", `register is ${show(register)}: an I/O APIC has registers 0 to 255`);
   }
+}
+
+function checkByte(value: unknown, name: string): void {
+  if (Number.isInteger(value) && (value as number) >= 0 && (value as number) < 256) return;
+  throw new IrqBypassError("EINVAL", `${name} is ${show(value)}: a redirection entry has room for 0 to 255`);
 }

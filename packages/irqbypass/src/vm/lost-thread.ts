@@ -165,7 +165,7 @@ function evenIfRefused(teardown: () => boolean): boolean {
 function endTable(host: BypassHost, table: number, gone: number): void {
   const { words, mutex, pools } = host;
   if (words.load(table + Routing.owner) !== gone) return;
-  let used = words.load(Header.defaultRouting) === table;
+  let used = false;
   for (const vm of liveNow(host, pools.vm))
     used ||= vmMutex(host, vm).guard(() => words.get(vm + Vm.routing)) === table;
   if (used) words.store(table + Routing.owner, IN_USE);

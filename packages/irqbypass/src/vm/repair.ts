@@ -74,7 +74,7 @@ export function notifyForIt(host: BypassHost, gone: number): void {
   const irqfd = pools.eventfd.has(writing) ? words.load(writing + Eventfd.irqfd) & ~LEAVING : 0;
   if (irqfd !== 0) pending.raise(irqfd);
   // Under the host mutex, so that nobody gives the record back meanwhile.
-  host.forEachLive(pools.consumer, (consumer) => pending.resume(consumer, consumer === writing));
+  host.forEachLive(pools.consumer, (consumer) => pending.resume(consumer, gone));
   for (const eventfd of liveNow(host, pools.eventfd)) words.notify(eventfd + Eventfd.sequence);
   for (const vm of liveNow(host, pools.vm)) words.notify(vm + Vm.mutex);
   for (const word of [Header.mutex, Header.repair, Header.doorbell, Header.changes]) words.notify(word);

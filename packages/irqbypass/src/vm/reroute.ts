@@ -50,7 +50,7 @@ export function replaceRoutes(
  * whichever of the two a thread leaves behind that dies here, it is the VM's or it is named as its own.
  */
 function install({ words, thread }: BypassHost, vm: number, table: number, old: number): void {
-  const isHosts = (one: number) => one === 0 || one === words.load(Header.defaultRouting);
+  const isHosts = (one: number) => one === 0 || one === words.get(Header.defaultRouting);
   if (!isHosts(old)) words.store(old + Routing.owner, thread.record);
   words.set(vm + Vm.routing, table);
   if (!isHosts(table)) words.store(table + Routing.owner, IN_USE);

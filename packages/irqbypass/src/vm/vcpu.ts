@@ -1,4 +1,4 @@
-import { show, timeoutOf, type WaitOptions } from "../host/argument.js";
+import { blockingTimeoutOf, show, timeoutOf, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Descriptor, Rec, Vcpu as V, Vm, VmFlag } from "../host/layout.js";
 import { checkHost, type HostMemory } from "../host/memory.js";
@@ -113,7 +113,7 @@ export class Vcpu extends VcpuRef implements Disposable {
    * an interrupt below the processor priority does not end the wait; a bare vCPU's wait ends with anything posted.
    */
   wait(options: Pick<WaitOptions, "timeoutMs"> = {}): Wake {
-    const timeoutMs = timeoutOf(options);
+    const timeoutMs = blockingTimeoutOf(options, "waitAsync");
     const { words, thread } = this.memory;
     const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
     for (let looked = false; ; ) {

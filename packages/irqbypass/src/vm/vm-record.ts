@@ -4,13 +4,13 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
-import { MAX_VCPUS, Vm as V, Vcpu, VmFlag } from "../host/layout.js";
+import { Header, MAX_VCPUS, Vm as V, Vcpu, VmFlag } from "../host/layout.js";
 import { initialise } from "../posting/descriptor.js";
 import { deassignAll } from "./assignment.js";
 import { vcpusOf } from "./delivery.js";
 import { reset } from "./ioapic.js";
 import { removeTable } from "./reroute.js";
-import { defaultTable, freeTable } from "./routing.js";
+import { freeTable } from "./routing.js";
 import { vmMutex } from "./vm-mutex.js";
 
 /** A new VM, with or without local APICs. Throws EINVAL, and ENOMEM with nothing left behind. */
@@ -28,9 +28,9 @@ export function createVm(host: BypassHost, vcpus = 1, apic = true): number {
   try {
     if (apic) {
       reset(host, record);
-      words.set(record + V.routing, defaultTable(host));
+      words.set(record + V.routing, words.get(Header.defaultRouting));
     }
-    for (let index = 0; index < vcpus; index++) mutex.guard(() => addVcpu(host, record, index));
+    for (let index = 0; index < vcpus; index++) mutex.guard(() => addVcpu(host, record, index, vcpus));
     return record;
   } catch (error) {
     freeVm(host, record);
@@ -38,9 +38,9 @@ export function createVm(host: BypassHost, vcpus = 1, apic = true): number {
   }
 }
 
-/** Under the host mutex. */
-function addVcpu({ words, pools }: BypassHost, vm: number, index: number): void {
-  const vcpu = pools.vcpu.allocate();
+/** Adds one of `count` vCPUs. Under the host mutex. */
+function addVcpu({ words, pools }: BypassHost, vm: number, index: number, count: number): void {
+  const vcpu = pools.vcpu.allocate(count - index);
   words.set(vcpu + Vcpu.vm, vm);
   words.set(vcpu + Vcpu.index, index);
   initialise(words, vcpu);

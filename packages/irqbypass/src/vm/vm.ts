@@ -1,7 +1,7 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import type { Policy } from "../bypass/remapping.js";
 import type { EventfdContext } from "../eventfd/context.js";
-import { checkObject, show } from "../host/argument.js";
+import { checkFlag, checkOptions, type OptionNames, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Consumer, Eventfd as E, LEAVING, Rec, RouteType, Vm as V, Vcpu, VmFlag } from "../host/layout.js";
 import { checkHost } from "../host/memory.js";
@@ -37,6 +37,15 @@ export interface IrqfdOptions {
   readonly resample?: EventfdContext;
 }
 
+const VM: OptionNames<VmOptions> = { vcpus: true, apic: true };
+export const IRQFD: OptionNames<IrqfdOptions> = { bypass: true, resample: true };
+export const IRQFD_TEXT = 'options such as { bypass: "require" }, or none';
+
+/** The record of a VM that is open, for `Vm.open` alone. */
+class Opened {
+  constructor(readonly record: number) {}
+}
+
 /** A software virtual machine: vCPUs, GSI routing and irqfds. Its vCPUs are run by the VMM's threads. */
 export class Vm implements Disposable {
   private readonly host: BypassHost;
@@ -49,21 +58,20 @@ export class Vm implements Disposable {
   /** A new VM. Throws EINVAL for bad options, ENOMEM when the host is full. */
   constructor(host: BypassHost, options?: VmOptions);
   /** @internal For `Vm.open`. */
-  constructor(host: BypassHost, record: { readonly opened: number });
-  constructor(host: BypassHost, from: VmOptions | { readonly opened: number } = {}) {
+  constructor(host: BypassHost, opened: Opened);
+  constructor(host: BypassHost, from: VmOptions | Opened = {}) {
     checkHost(host);
-    checkObject(from, "options such as { vcpus: 2 }, or none");
     this.host = host;
-    this.record = "opened" in from ? from.opened : createVm(host, from.vcpus, from.apic);
+    this.record = from instanceof Opened ? from.record : newVm(host, from);
     this.generation = host.words.get(this.record + Rec.generation);
     this.mutex = vmMutex(host, this.record);
-    if (!("opened" in from)) askForRelay(host, 0);
+    if (!(from instanceof Opened)) askForRelay(host, 0);
   }
 
   /** A handle in this thread to a VM made in another. Throws ESTALE when it is gone. */
   static open(host: BypassHost, handle: number): Vm {
     checkHost(host);
-    return new Vm(host, { opened: host.mutex.guard(() => host.pools.vm.open(handle)) });
+    return new Vm(host, new Opened(host.mutex.guard(() => host.pools.vm.open(handle))));
   }
 
   /** What another thread passes to `Vm.open`. */
@@ -98,7 +106,7 @@ export class Vm implements Disposable {
    */
   setGsiRouting(routes: readonly GsiRoute[]): void {
     this.check();
-    const checked = checkRoutes(routes);
+    const checked = checkRoutes(routes, this.vcpus);
     const pin = this.isBare ? checked.find(({ type }) => type === RouteType.irqchip) : undefined;
     if (pin !== undefined) {
       throw new IrqBypassError(
@@ -117,7 +125,7 @@ export class Vm implements Disposable {
    */
   irqfd(eventfd: EventfdContext, gsi: number, options: IrqfdOptions = {}): Irqfd {
     this.check();
-    checkObject(options, 'options such as { bypass: "require" }, or none');
+    checkOptions(options, IRQFD, IRQFD_TEXT);
     const { bypass = "prefer", resample } = options;
     checkIrqfd(this.host, eventfd, gsi, bypass);
     if (resample !== undefined) this.checkResample(resample);
@@ -190,6 +198,7 @@ export class Vm implements Disposable {
     if (!Number.isInteger(gsi) || gsi < 0 || gsi >= 2 ** 32) {
       throw new IrqBypassError("EINVAL", `gsi is ${show(gsi)}: it must be a whole number from 0 to 2^32-1`);
     }
+    checkFlag(level ?? null, "level");
     this.mutex.guard(() => setGsi(this.host, this.record, gsi, Source.user, level));
   }
 
@@ -225,4 +234,11 @@ export class Vm implements Disposable {
   private check(): void {
     if (this.isGone) throw new IrqBypassError("EBADF", `VM ${this.id} was disposed: make another one`);
   }
+}
+
+function newVm(host: BypassHost, options: VmOptions): number {
+  checkOptions(options, VM, "options such as { vcpus: 2 }, or none");
+  const { vcpus, apic } = options;
+  checkFlag(apic, "apic");
+  return createVm(host, vcpus, apic);
 }

@@ -81,7 +81,7 @@ const NOT_POSTABLE: readonly (readonly [string, readonly GsiRoute[]])[] = [
   ],
   ["delivery-mode", [{ gsi: GSI, msi: { address: 0xfee00000, data: 0x400 | VECTOR } }]],
   ["multicast", [{ gsi: GSI, msi: { address: 0xfeeff000, data: VECTOR } }]],
-  ["no-vcpu", [{ gsi: GSI, msi: { vcpu: 9, vector: VECTOR } }]],
+  ["no-vcpu", [{ gsi: GSI, msi: { address: 0xfee09000, data: VECTOR } }]],
 ];
 
 const PIN = 10;
@@ -218,7 +218,7 @@ export const irqfdProofs: readonly Proof[] = [
         let before = "";
         playFalse(vm, (real) => ({
           setGsiRouting(routes: readonly GsiRoute[]) {
-            const now = checkRoutes(routes)
+            const now = checkRoutes(routes, vm.vcpus)
               .map(({ a, b, c }) => [a, b, c])
               .join();
             const update = () => void real("setGsiRouting", routes);

@@ -7,7 +7,7 @@ export const enum Eventfd {
   flags = 2,
   /** Its references of role handle; when the last closes, its irqfd is deassigned. H */
   handles = 3,
-  /** The 64-bit counter. A, 64 bits */
+  /** The counter. Linux: what of the kernel's has been an interrupt already, and is still in it. A, 64 bits */
   counter = 4,
   /** Changes with every change of the counter; readers and writers sleep on it. A */
   sequence = 6,
@@ -25,6 +25,10 @@ export const enum Eventfd {
   holds = 12,
   /** Linux: the thread that closes the descriptor, after which the record is given back. H */
   closing = 13,
+  /** Its signals that went nowhere, as in the kernel. A */
+  dropped = 14,
+  /** Why the last of them did, a reason's number. A */
+  droppedFor = 15,
   words = 16,
 }
 /** Bit 0 of {@link Eventfd.irqfd}: writers do not see the irqfd any more, and no other can take its place yet. */
@@ -65,14 +69,14 @@ export const enum Consumer {
   producer = 4, // H
   /** The thread that created it. C */
   owner = 5,
-  /** The eventfd that it keeps alive. H */
+  /** The eventfd that it keeps alive. C */
   holds = 6,
   since = 7, // H
   /** Where its interrupts go, as the entry a producer gets on connect; not postable: the reason. A, written under H */
   target = 8,
   /** {@link Policy}. C */
   policy = 9,
-  /** 0 idle, 1 an injection is due, 2 the relay is injecting. A */
+  /** 0 idle, 1 an injection is due, else the thread that injects it. A */
   pending = 10,
   /** The eventfd it listens to while assigned, connected or not; 0 from the start of its deassign on. A */
   source = 11,
@@ -87,7 +91,7 @@ export const enum Consumer {
   flags = 20,
   /** Level-triggered: the eventfd to signal at EOI. C */
   resample = 21,
-  /** Linux eventfds: a count left at assign has been seen and is not to be read out. A */
+  /** Linux eventfds: 1 while the count that was there at assign has still to be an interrupt. A */
   leftover = 22,
   /** The next level-triggered irqfd of the VM; written under the VM's mutex. A */
   nextResampler = 23,
@@ -95,7 +99,19 @@ export const enum Consumer {
   linked = 24,
   /** The thread that deassigns it. V */
   closing = 25,
+  /** {@link Listening}. A */
+  listening = 26,
   words = 32,
+}
+
+/** {@link Consumer.listening}: how far its eventfd is listened to. */
+export const enum Listening {
+  /** What was in the counter at assign is not known to be an interrupt: whatever is there stays there. */
+  not = 0,
+  /** It is, or is due: what is in the counter and no writer's is read out in the end. */
+  yes = 1,
+  /** It is being read out, or has been: not a second time, by whoever goes on for a thread that died. */
+  over = 2,
 }
 
 /** {@link Consumer.flags}: level-triggered. */

@@ -2,7 +2,7 @@
  * What every host has: the header, the roots and nodes of the xarrays, the threads.
  */
 export const MAGIC = 0x42515249; // "IRQB" in memory
-export const LAYOUT_VERSION = 1;
+export const LAYOUT_VERSION = 2;
 /** Words of one cache line; records that different threads write start on lines of their own. */
 export const LINE = 16;
 
@@ -57,7 +57,7 @@ export const enum Header {
   changes = 52,
   /** References of role watcher. A, written under H */
   watchers = 53,
-  /** The routing table that every VM with an I/O APIC starts with, 0 until the first one needs it. A */
+  /** The routing table that every VM with an I/O APIC starts with. C */
   defaultRouting = 54,
   /** Held by the thread that repairs what a dead one left. A */
   repair = 56,
@@ -102,7 +102,10 @@ export const enum Thread {
   words = 32,
 }
 
-/** {@link Thread.state}; from bit 2 on the platform's own number of the thread. */
+/**
+ * {@link Thread.state}; from bit 2 on the platform's own number of the thread. Who takes it from which to which:
+ * `scenarios/states/thread-state.ts`.
+ */
 export const enum ThreadState {
   free = 0,
   attached = 1,
@@ -111,7 +114,10 @@ export const enum ThreadState {
   workerShift = 2,
 }
 
-/** Bit 0 of an in-flight word: a fence waits for it to clear. References are multiples of 8. */
+/**
+ * Bit 0 of an in-flight word: a fence waits for it to clear. References are multiples of 8. Its states, and who takes it
+ * from which to which: `scenarios/states/in-flight.ts`.
+ */
 export const WAITED = 1;
 
 /** A node of an xarray. H */
