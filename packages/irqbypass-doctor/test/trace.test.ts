@@ -111,8 +111,8 @@ test("inhibits, AMD's log, gaps and unread texts are told", async () => {
     );
   });
   assert.deepEqual(facts.inhibits, [
-    { set: true, reason: 2, name: "ABSENT", inhibits: 4, tid: 55, at: 0.5 },
-    { set: false, reason: 2, name: "ABSENT", inhibits: 0, tid: 55, at: 0.75 },
+    { set: true, reason: 2, name: "ABSENT", inhibits: 4, names: ["ABSENT"], tid: 55, at: 0.5 },
+    { set: false, reason: 2, name: "ABSENT", inhibits: 0, names: null, tid: 55, at: 0.75 },
   ]);
   assert.equal(facts.gaLog, 2);
   assert.equal(facts.lost, 17);

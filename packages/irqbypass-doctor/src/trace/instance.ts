@@ -64,7 +64,8 @@ export function startInstance(files: TraceFiles, pid: number): TraceInstance {
     const formats = new Map<string, MatchedFormat>();
     const followed: string[] = [];
     let generation: string | null = null;
-    for (const event of FOLLOWED) {
+    for (const wanted of FOLLOWED) {
+      const event = presentOf(files, dir, wanted);
       const matched = startEvent(files, dir, event, notes);
       if (matched === null) continue;
       formats.set(event.name, matched);
@@ -104,6 +105,15 @@ function makeInstance(files: TraceFiles, dir: string): TracePipe {
       throw new DoctorError("EIO", `--trace could not open ${files.root}/${dir}/trace_pipe (${code})`, error);
     }
   }
+}
+
+/** The event, or the one that this kernel has in its place. */
+function presentOf(files: TraceFiles, dir: string, event: FollowedEvent): FollowedEvent {
+  const other = event.elsewhere;
+  if (other === undefined) return event;
+  const has = ({ system, name }: FollowedEvent) =>
+    attempt(() => files.read(`${dir}/events/${system}/${name}/format`));
+  return !has(event) && has(other) ? other : event;
 }
 
 /** Starts one event; null, with a note, if it is not there, not of a known format, or refuses. */
