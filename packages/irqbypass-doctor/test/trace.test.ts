@@ -239,7 +239,10 @@ test("a callback or a read that throws leaves nothing", async () => {
   };
   await assert.rejects(follow(tracefs, undefined, { files }), /EIO on the pipe/);
   const noPipe: TraceIo["files"] = { ...tracefs.files, openPipe: () => assert.fail("no pipe") };
-  await assert.rejects(follow(tracefs, undefined, { files: noPipe }), /EIO: --trace could not open .*trace_pipe/);
+  await assert.rejects(
+    follow(tracefs, undefined, { files: noPipe }),
+    /EIO: --trace could not open .*trace_pipe/,
+  );
   tracefs.dispose();
 });
 
