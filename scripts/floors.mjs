@@ -20,7 +20,7 @@ const HOUSES = [
   },
   {
     folder: "packages/irqbypass-doctor",
-    floors: ["source", "parse", "facts", "trace", "storm", "judge", "report", "index", "cli"],
+    floors: ["source", "parse", "rules", "facts", "trace", "storm", "judge", "report", "index", "cli"],
     packages: ["commander", "koffi"],
   },
   {

@@ -165,16 +165,15 @@ function runsOn(world, change = () => ({})) {
       survivor: () => source.signal(),
       victim: () => vcpu.wait({ timeoutMs: 100 }),
       next() {
-        if (!next.thread.isDead(record)) return "nobody died";
+        if (!next.thread.isDead(record)) return false;
         next.threadLost(id);
         Vcpu.open(next, handle);
-        return "took it";
+        return true;
       },
     },
     keeps: [vcpu, irqfd, source],
     end(results) {
-      const died = results.victim === undefined;
-      if (died && results.next === "nobody died") host.threadLost(id);
+      if (results.victim === undefined && !results.next) host.threadLost(id);
       const { findings } = host.audit();
       expect(findings.length === 0, findings[0]?.message);
       expect(arrived(host, vm), "the interrupt is lost");

@@ -2,7 +2,7 @@
 import { override } from "atomics-explorer";
 import { Eventfd, Producer, Vm } from "irqbypass";
 import { Eventfd as E, Producer as P, Vm as V } from "#src/host/layout.js";
-import { modeOf } from "#src/posting/irte.js";
+import { Mode, modeOf } from "#src/posting/irte.js";
 import { vmMutex } from "#src/vm/vm-mutex.js";
 import {
   arrived,
@@ -88,6 +88,54 @@ export const switched = {
         "reads the switch and writes the entry without the lock under which the switch changes entries",
       bug: { id: "c3d591c91f9c", year: 2025 },
       setup: (world) => arrives(lawless(world), switchesOff, isRelayed, (hosts) => walksIn(hosts.vmm)),
+    },
+  },
+};
+
+/** The route of a connected interrupt is taken away, and another one comes, while it is signalled. */
+function comesBack(world, break_ = () => {}) {
+  const { hosts, vm, source } = connected(world, ["vmm", "device"]);
+  const { words } = hosts.vmm;
+  const old = pirWord(vm, 0);
+  break_(hosts, source);
+  return {
+    threads: {
+      vmm() {
+        vm.setGsiRouting([]);
+        const there = words.load(old);
+        vm.setGsiRouting(REROUTED);
+        return there;
+      },
+      device: () => source.signal(),
+    },
+    keeps: [source, vm],
+    end({ vmm: there }) {
+      expect(words.load(old) === there, "posted by the old route after that was gone");
+      relayNow(hosts.vmm);
+      expect(arrived(hosts.vmm, vm, 0) !== arrived(hosts.vmm, vm, 1), "delivered not once");
+    },
+  };
+}
+
+/** Threads: vmm, device. */
+export const away = {
+  sentence:
+    "An interrupt whose route goes away and comes back goes by the first, by the relay or by the second, once.",
+  mutexes: "assumed",
+  setup: (world) => comesBack(world),
+  twins: {
+    "posts-on": {
+      sentence: "leaves an entry posted whose route is gone",
+      setup: (world) =>
+        comesBack(world, (hosts, { record }) => {
+          const { words } = hosts.vmm;
+          hosts.vmm.words = override(words, {
+            exchange: (word, value) =>
+              word === record + P.irte && modeOf(value) === Mode.relayed
+                ? value
+                : words.exchange(word, value),
+          });
+        }),
     },
   },
 };

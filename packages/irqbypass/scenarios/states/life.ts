@@ -5,7 +5,7 @@ export const life: StateTable = {
   name: "life of a record",
   words: ["*.generation"],
   keeper: "holder",
-  names: { what: "generation", mask: ~0, shift: 0 },
+  names: { what: "count", mask: ~0, shift: 0 },
   states: {
     unused: { mask: WHOLE, value: 0, is: "the record was never handed out" },
     free: { mask: 1, value: 0, is: "it is in its pool's list, or on its way there" },

@@ -3,8 +3,6 @@ import { ANY, type StateTable, WHOLE } from "./table.js";
 
 const MODE = 3;
 
-const KVM = "A real guest takes it, and those are outside of the explorer: `test/kvm/` has them.";
-
 /** The interrupt remapping table entry of a producer (`src/posting/irte.ts`): where its signals go. */
 export const remappingEntry: StateTable = {
   name: "remapping entry",
@@ -22,17 +20,16 @@ export const remappingEntry: StateTable = {
     { from: "none", to: "unconnected", who: "holder", does: "is registered for the first time", shown: "routing/switched" },
     { from: "unconnected", to: "posted", who: "holder", does: "is connected", shown: "routing/switched" },
     { from: "unconnected", to: "relayed", who: "holder", does: "is connected, and not bypassed; or its consumer went with a dead thread", shown: "routing/switched" },
-    { from: "unconnected", to: "injected", who: "holder", does: "is connected", unused: KVM },
+    { from: "unconnected", to: "injected", who: "holder", does: "is connected", shown: "injected/connect" },
     { from: "posted", to: "posted", who: "holder", does: "follows a route to another vCPU or vector", shown: "signal/reroute" },
     { from: "posted", to: "relayed", who: "holder", does: "follows a route that is not postable, or the switch", shown: "routing/switched" },
     { from: "posted", to: "unconnected", who: "holder", does: "is disconnected", shown: "signal/unregister" },
-    { from: "relayed", to: "posted", who: "holder", does: "follows a route that is postable, or the switch", shown: "death-guest/switched" },
+    { from: "relayed", to: "posted", who: "holder", does: "follows a route that is postable, or the switch", shown: "routing/away" },
     { from: "relayed", to: "relayed", who: "holder", does: "has another reason", shown: "routing/reason" },
-    { from: "relayed", to: "injected", who: "holder", does: "follows a route, or the switch", unused: KVM },
+    { from: "relayed", to: "injected", who: "holder", does: "follows a route, or the switch", shown: "injected/reroute" },
     { from: "relayed", to: "unconnected", who: "holder", does: "is disconnected", shown: "fence/switched" },
-    { from: "injected", to: "injected", who: "holder", does: "follows a route", unused: KVM },
-    { from: "injected", to: "relayed", who: "holder", does: "follows a route that is no MSI, or the switch", unused: KVM },
-    { from: "injected", to: "unconnected", who: "holder", does: "is disconnected", unused: KVM },
+    { from: "injected", to: "relayed", who: "holder", does: "follows a route that is no MSI, or the switch", shown: "injected/reroute" },
+    { from: "injected", to: "unconnected", who: "holder", does: "is disconnected", shown: "injected/deassign" },
     { from: ANY, to: "none", who: "holder", does: "is given back", shown: "death/unregister" },
   ],
 };

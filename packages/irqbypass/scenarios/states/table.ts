@@ -9,7 +9,10 @@ export type Who =
   | "holder"
   /** The thread that runs the vCPU. */
   | "runner"
-  /** The thread whose record the word is in; of the header, the thread that created the host. */
+  /**
+   * Whom the word belongs to: the thread that it names; or the one that deassigns the irqfd that it names; or the one whose
+   * record it is in; of the header, the thread that created the host.
+   */
   | "owner"
   /** Another thread, where that to which the word belongs is dead. */
   | "repairer"
@@ -28,7 +31,7 @@ export interface State {
 
 /** What a value names beside its state: these bits, shifted down. */
 export interface Naming {
-  readonly what: "lock id" | "worker" | "reference" | "generation";
+  readonly what: "lock id" | "worker" | "thread" | "irqfd" | "reference" | "count";
   readonly mask: number;
   readonly shift: number;
 }

@@ -1,4 +1,4 @@
-import { Header, Rec, Thread, ThreadState, Vcpu } from "#src/host/layout.js";
+import { Consumer, Header, Rec, Thread, ThreadState, Vcpu } from "#src/host/layout.js";
 import type { Host } from "#src/vm/host.js";
 import type { Keeper, Naming, StateTable } from "../states/table.js";
 import { Places } from "./places.js";
@@ -38,17 +38,23 @@ export class HostScene implements Scene {
 
   keeper(who: Keeper, { names }: StateTable, word: number, before: number): number | undefined {
     const { pool, record } = this.places.at(word);
+    const part = names === undefined ? 0 : (before & names.mask) >>> names.shift;
     if (who === "holder")
-      return names?.what === "lock id" ? this.named("lock id", before >> 1) : this.holder(Header.mutex);
+      return names?.what === "lock id" ? this.named("lock id", part) : this.holder(Header.mutex);
     if (who === "runner")
       return pool === "vcpu" ? this.threadOf(this.view[record + Vcpu.runner]!) : undefined;
+    if (names?.what === "thread") return this.named("thread", part);
+    if (names?.what === "irqfd")
+      return part === 0 ? undefined : this.threadOf(this.view[part + Consumer.closing]!);
     if (pool === "header") return 0;
+    if (pool === "consumer") return this.threadOf(this.view[record + Consumer.owner]!);
     return pool === "thread" ? this.threadOf(record) : undefined;
   }
 
   named(what: Naming["what"], part: number): number | undefined {
     if (part === 0) return undefined;
     if (what === "worker") return part - workerOf(0);
+    if (what === "thread") return this.threadOf(part);
     if (what !== "lock id") return undefined;
     const { thread } = this.host.pools;
     return this.threadOf(thread.at((part - 1) % thread.capacity));

@@ -63,6 +63,7 @@ export class VdpaDevice implements Disposable {
    * and EBADF when it was disposed.
    */
   open(): VdpaSession {
+    this.host.checkCall();
     if (this.disposed) throw new IrqBypassError("EBADF", "this device was disposed: make another one");
     if (this.session?.open === true) {
       throw new IrqBypassError("EBUSY", "this device is open already: release it there first");
@@ -90,6 +91,7 @@ export class VdpaDevice implements Disposable {
   /** Releases the session, if the device is open. Doing it again does nothing. */
   dispose(): void {
     if (this.disposed) return;
+    this.host.checkCall();
     this.disposed = true;
     this.session?.release();
   }

@@ -50,6 +50,7 @@ const MAX_MSIX = 2048;
  * stay the caller's: keep their handles open while a device signals them.
  */
 export class VfioPciDevice implements Disposable {
+  private readonly host: BypassHost;
   private readonly pin: Intx | undefined;
   private readonly msi: MsiIndex;
   private readonly msix: MsiIndex;
@@ -80,6 +81,7 @@ export class VfioPciDevice implements Disposable {
       "a whole number from 0 on",
       available === Infinity || (Number.isInteger(available) && available >= 0),
     );
+    this.host = host;
     this.pcie = pcie;
     this.dynamic = dynamicMsix;
     this.pin = intx ? new Intx(host) : undefined;
@@ -119,6 +121,7 @@ export class VfioPciDevice implements Disposable {
    * the host mutex, and for nothing else.
    */
   setIrqs(set: IrqSet): number {
+    this.host.checkCall();
     this.check();
     checkIrqSet(set, (index) => this.count(index));
     switch (set.index) {
@@ -214,6 +217,7 @@ export class VfioPciDevice implements Disposable {
   /** Closes the device: takes away every eventfd of every index. Doing it again does nothing. */
   dispose(): void {
     if (this.disposed) return;
+    this.host.checkCall();
     this.disposed = true;
     this.pin?.disable();
     for (const index of [this.msi, this.msix, this.err, this.req]) index.disable();

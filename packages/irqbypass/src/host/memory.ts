@@ -4,7 +4,7 @@ import { type Compiled, compiledFor, type FastPath } from "./compiled.js";
 import { IrqBypassError } from "./errors.js";
 import { checkHeader, checkKinds, hostWords, joinNames, lines, readSize, writeHeader } from "./header.js";
 import { Header, LINE, POOLS, type PoolName } from "./layout.js";
-import { Mutex } from "./mutex.js";
+import { deadlock, Mutex } from "./mutex.js";
 import { PendingIrqfds } from "./pending.js";
 import type { Platform } from "./platform.js";
 import { platformHere } from "./platform-here.js";
@@ -164,6 +164,16 @@ export abstract class HostMemory implements Spawner {
     if (this.thread.left) throw new IrqBypassError("EBADF", LEFT);
   }
 
+  /**
+   * What every call asks first, before it writes anything, that takes a mutex or waits. Throws EBADF as above, and EDEADLK
+   * where a callback of a kind makes the call: that runs under the host mutex, in the middle of another call.
+   */
+  checkCall(): void {
+    this.checkAttached();
+    const { callback } = this.thread;
+    if (callback !== undefined) throw deadlock(this.mutex.name, callback);
+  }
+
   /** Bytes of shared memory that a host of this size and these single capacities takes. Throws EINVAL. */
   static bytes(capacity?: Partial<Capacity>, size?: Size): number {
     return hostWords(checkCapacity(capacity, size)) * BYTES;
@@ -172,7 +182,7 @@ export abstract class HostMemory implements Spawner {
 
 const LEFT = "the host was disposed in this thread: attach to it again with Host.attach";
 
-/** Refuses what is no host, EINVAL, and a host that this thread has left, EBADF. */
+/** Refuses what is no host, EINVAL, a host that this thread has left, EBADF, and a call from a callback, EDEADLK. */
 export function checkHost(memory: unknown): void {
   if (!(memory instanceof HostMemory)) {
     throw new IrqBypassError(
@@ -180,7 +190,7 @@ export function checkHost(memory: unknown): void {
       `${show(memory)} is no host: pass what Host.create or Host.attach returned`,
     );
   }
-  memory.checkAttached();
+  memory.checkCall();
 }
 
 /** A memory for a new host: the caller's, checked, or one of our own. */

@@ -5,7 +5,10 @@ import type { Words } from "./words.js";
 const ASLEEP = 1;
 const RING = 2;
 
-/** States of {@link Consumer.pending}. While an injection is under way it is the record of the thread that does it. */
+/**
+ * States of {@link Consumer.pending}. While an injection is under way it is the record of the thread that does it. Who
+ * takes it from which to which: `scenarios/states/injection-due.ts`; and of the doorbell, `scenarios/states/doorbell.ts`.
+ */
 const enum State {
   idle = 0,
   due = 1,

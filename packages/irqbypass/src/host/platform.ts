@@ -4,6 +4,7 @@
 
 /** Who a thread is to the operating system; zeros where the platform has no such names. */
 export interface OsThread {
+  /** The process; where there is none, a number that the thread has drawn for itself. */
   readonly pid: number;
   readonly tid: number;
   /** Start time in clock ticks since boot, so that a reused tid is told from the old one. */

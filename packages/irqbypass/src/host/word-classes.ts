@@ -83,6 +83,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     capable: [Thread.capable, "C"],
     life: [Thread.life, "A"],
     descriptor: [Thread.descriptor, "C"],
+    twin: [Thread.twin, "A"],
     signalling: [Thread.signalling, "A"],
     writing: [Thread.writing, "A"],
   },

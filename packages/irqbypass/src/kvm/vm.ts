@@ -117,6 +117,7 @@ export class KvmVm implements Disposable {
    * could not be bypassed any more; the old table stays then.
    */
   setGsiRouting(routes: readonly GsiRoute[]): void {
+    this.host.checkCall();
     this.check();
     const checkedRoutes = checkRoutes(routes, this.machine.vcpus.length);
     // Under the VM's mutex to the end, so that no hang-up gives back a record that this goes on to change. What the grace
@@ -164,6 +165,7 @@ export class KvmVm implements Disposable {
   /** As `Vm.irqfd`, for Linux eventfds; the same KVM_IRQFD throws what KVM says. */
   irqfd(eventfd: LinuxEventfd, gsi: number, options: IrqfdOptions = {}): Irqfd {
     const { host, mutex, record: vm, kind } = this;
+    host.checkCall();
     this.check();
     checkOptions(options, IRQFD, IRQFD_TEXT);
     const { bypass = "prefer", resample } = options;
@@ -195,6 +197,7 @@ export class KvmVm implements Disposable {
    */
   dispose(): void {
     if (this.disposed) return;
+    this.host.checkCall();
     this.disposed = true;
     disposeVm(this.host, this.record, () => this.machine[Symbol.dispose]());
   }

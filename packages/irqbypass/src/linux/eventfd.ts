@@ -3,7 +3,7 @@ import { addReference } from "../eventfd/reference.js";
 import { blockingTimeoutOf, show, timeoutOf, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
-import type { HostMemory } from "../host/memory.js";
+import { checkHost, type HostMemory } from "../host/memory.js";
 import { checked } from "./checked.js";
 import { EPOLL_CTL_ADD, EPOLL_EVENT_BYTES, epollEvent } from "./epoll.js";
 import { type EventfdFileOptions, eventfdInfo, newEventfd } from "./eventfd-file.js";
@@ -33,6 +33,7 @@ export class LinuxEventfd extends EventfdContext {
 
   /** Makes a new eventfd(2), non-blocking by default. Throws EINVAL, EMFILE, ENOMEM, ENOSYS where there is no FFI. */
   static create(memory: HostMemory, options: EventfdFileOptions = {}): LinuxEventfd {
+    checkHost(memory);
     const ffi = linuxKindOf(memory).kind.ffi();
     return LinuxEventfd.take(memory, ffi, newEventfd(ffi, options));
   }
@@ -42,6 +43,7 @@ export class LinuxEventfd extends EventfdContext {
    * EBADF for a closed descriptor, EINVAL for one that is no eventfd, ENOSYS and ENOSPC where the kernel has no id for it.
    */
   static adopt(memory: HostMemory, fd: number): LinuxEventfd {
+    checkHost(memory);
     const ffi = linuxKindOf(memory).kind.ffi();
     if (!Number.isInteger(fd) || fd < 0)
       throw new IrqBypassError("EBADF", `${show(fd)} is not a file descriptor`);
@@ -93,6 +95,7 @@ export class LinuxEventfd extends EventfdContext {
 
   /** A handle in this thread to a Linux eventfd of the host. Throws ESTALE when it is gone, EINVAL for the wrong kind. */
   static open(memory: HostMemory, handle: number): LinuxEventfd {
+    checkHost(memory);
     const ffi = linuxKindOf(memory).kind.ffi();
     const { words, mutex, pools } = memory;
     return mutex.guard(() => {
@@ -146,6 +149,7 @@ export class LinuxEventfd extends EventfdContext {
   /** As {@link EventfdContext.read}; sleeps in epoll_wait, a twentieth of a second at a time. */
   read(options: Pick<WaitOptions, "timeoutMs"> = {}): bigint {
     const timeoutMs = blockingTimeoutOf(options, "readAsync");
+    this.checkWait();
     const { words } = this.memory;
     const deadline = words.clock() + timeoutMs;
     const epoll = checked(this.ffi.epollCreate(O_CLOEXEC), "epoll_create1", `eventfd ${this.id}`);
@@ -171,6 +175,7 @@ export class LinuxEventfd extends EventfdContext {
   async readAsync(options: WaitOptions = {}): Promise<bigint> {
     const timeoutMs = timeoutOf(options);
     const { signal } = options;
+    this.checkWait();
     signal?.throwIfAborted();
     const first = this.tryRead();
     if (first !== undefined) return first;

@@ -128,7 +128,8 @@ function begin(host: BypassHost, wanted: Assignment, irqfd: number, progress: { 
   link(host, vm, irqfd);
   // First of the two: a refusal must not read the counter out, as the end of listening does.
   if (wanted.policy !== "off") registerConsumer(host, irqfd, wanted);
-  const due = listenOf(host, irqfd, eventfd).start(host, irqfd, eventfd);
+  const listen = listenOf(host, irqfd, eventfd);
+  const due = host.thread.runCallback("listen start", () => listen.start(host, irqfd, eventfd));
   progress.listening = true;
   if (due) host.pending.raise(irqfd);
   listensNow(words, irqfd); // after that: what is in the counter has been dealt with

@@ -3,7 +3,7 @@ import { announceChange } from "../bypass/changes.js";
 import type { Kind } from "../bypass/kind.js";
 import { Manager } from "../bypass/manager.js";
 import { refreshAll, requires } from "../bypass/remapping.js";
-import { show } from "../host/argument.js";
+import { checkFlag, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { publishHeader } from "../host/header.js";
 import { Consumer, Header } from "../host/layout.js";
@@ -71,25 +71,27 @@ export class Host extends HostMemory implements BypassHost, Disposable {
   }
 
   /**
-   * Turns bypass on or off for every interrupt of the host. Throws EOPNOTSUPP where a connected irqfd requires bypass;
-   * then it is on again, after a moment in which others may have been relayed. Blocks for signals that are under way; O(interrupts), the host mutex is held for one at a time.
+   * Turns bypass on or off for every interrupt of the host. Throws EOPNOTSUPP where a connected irqfd requires bypass, with
+   * nothing changed; where one connects in that very moment, others may have been relayed for as long as it took to see it.
+   * Blocks for signals that are under way; O(interrupts), the host mutex is held for one at a time. EDEADLK in a callback.
    */
   set bypass(on: boolean) {
-    this.checkAttached();
+    this.checkCall();
+    checkFlag(on ?? null, "bypass");
     const { words } = this;
-    // Off first, then looked at: a connect from here on sees the switch, so none can slip in behind the check.
+    if (!on) this.refuseIfRequired();
     words.store(Header.bypass, on ? 1 : 0);
-    const required = on ? undefined : this.firstRequired();
-    if (required !== undefined) words.store(Header.bypass, 1);
-    refreshAll(this);
-    // Whatever is under way, and not only what changed: another thread may just be disconnecting what a signal still uses.
-    this.thread.quiesce();
-    announceChange(words);
-    if (required !== undefined) {
-      throw new IrqBypassError("EOPNOTSUPP", `GSI ${required} requires bypass: it stays on`, {
-        subject: `GSI ${required}`,
-        reason: "switched-off",
-      });
+    try {
+      // Off first, then looked at again: a connect from here on sees the switch, so none can slip in behind the check.
+      if (!on) this.refuseIfRequired();
+    } catch (error) {
+      words.store(Header.bypass, 1);
+      throw error;
+    } finally {
+      refreshAll(this);
+      // Whatever is under way, and not only what changed: another thread may just be disconnecting what a signal still uses.
+      this.thread.quiesce();
+      announceChange(words);
     }
   }
 
@@ -148,6 +150,7 @@ export class Host extends HostMemory implements BypassHost, Disposable {
    */
   threadLost(id: number): boolean {
     const { pools, thread } = this;
+    this.checkCall();
     if (!Number.isInteger(id) || id < 0 || id >= pools.thread.capacity || id === this.threadId) {
       throw new IrqBypassError("EINVAL", `${show(id)} is not the threadId of another thread of this host`);
     }
@@ -191,6 +194,7 @@ export class Host extends HostMemory implements BypassHost, Disposable {
    */
   dispose(): void {
     if (this.disposed) return;
+    this.checkCall();
     this.refuseIfBusy();
     this.disposed = true;
     closeReferences(this, this.thread.record);
@@ -202,16 +206,21 @@ export class Host extends HostMemory implements BypassHost, Disposable {
     this.dispose();
   }
 
-  /** GSI of a connected irqfd that requires bypass, if there is one. */
-  private firstRequired(): number | undefined {
+  private refuseIfRequired(): void {
     const { words, pools } = this;
-    let gsi: number | undefined;
     this.forEachLive(pools.consumer, (consumer) => {
-      if (requires(this, consumer) && words.get(consumer + Consumer.producer) !== 0) {
-        gsi ??= words.get(consumer + Consumer.gsi) >>> 0;
-      }
+      if (!requires(this, consumer) || words.get(consumer + Consumer.producer) === 0) return;
+      const vm = pools.vm.slot(words.get(consumer + Consumer.vm));
+      const name = `GSI ${words.get(consumer + Consumer.gsi) >>> 0} of VM ${vm}`;
+      throw new IrqBypassError(
+        "EOPNOTSUPP",
+        `${name} requires bypass: it stays on until that irqfd is disposed`,
+        {
+          subject: name,
+          reason: "switched-off",
+        },
+      );
     });
-    return gsi;
   }
 
   private refuseIfBusy(): void {

@@ -23,7 +23,7 @@ const MASKED = 1 << 16;
 
 /** A VM's I/O APIC, as its guest programs it (82093AA). From any thread; each call takes the VM's mutex. */
 export class IoApic {
-  /** @internal `Vm.ioapic` makes it; `check` throws EBADF once the VM is gone. */
+  /** @internal `Vm.ioapic` makes it; `check` throws EBADF once the VM is gone, and EDEADLK in a callback. */
   constructor(
     private readonly memory: HostMemory,
     private readonly vm: number,

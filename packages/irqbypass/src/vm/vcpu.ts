@@ -114,6 +114,7 @@ export class Vcpu extends VcpuRef implements Disposable {
    */
   wait(options: Pick<WaitOptions, "timeoutMs"> = {}): Wake {
     const timeoutMs = blockingTimeoutOf(options, "waitAsync");
+    this.memory.checkCall();
     const { words, thread } = this.memory;
     const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
     for (let looked = false; ; ) {
@@ -140,6 +141,7 @@ export class Vcpu extends VcpuRef implements Disposable {
   /** `wait` without blocking the thread; rejects with the reason of `signal` when that is aborted. */
   async waitAsync(options: WaitOptions = {}): Promise<Wake> {
     const timeoutMs = timeoutOf(options);
+    this.memory.checkCall();
     const { signal } = options;
     const { words, thread } = this.memory;
     const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
@@ -176,6 +178,7 @@ export class Vcpu extends VcpuRef implements Disposable {
    * signals the resample eventfds of its GSI: that takes the VM's mutex.
    */
   eoi(): void {
+    this.memory.checkCall();
     this.checkApic("eoi");
     const { words } = this.memory;
     const vector = inService(words, this.record);

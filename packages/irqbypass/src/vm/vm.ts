@@ -76,7 +76,7 @@ export class Vm implements Disposable {
 
   /** What another thread passes to `Vm.open`. */
   get handle(): number {
-    this.check();
+    this.checkCall();
     return this.host.mutex.guard(() => this.host.pools.vm.handle(this.record));
   }
 
@@ -105,7 +105,7 @@ export class Vm implements Disposable {
    * bypassed any more; the old table stays then. Blocks for this VM's mutex, and for signals that are under way.
    */
   setGsiRouting(routes: readonly GsiRoute[]): void {
-    this.check();
+    this.checkCall();
     const checked = checkRoutes(routes, this.vcpus);
     const pin = this.isBare ? checked.find(({ type }) => type === RouteType.irqchip) : undefined;
     if (pin !== undefined) {
@@ -124,7 +124,7 @@ export class Vm implements Disposable {
    * reason where `bypass` is "require" and a waiting producer cannot be bypassed.
    */
   irqfd(eventfd: EventfdContext, gsi: number, options: IrqfdOptions = {}): Irqfd {
-    this.check();
+    this.checkCall();
     checkOptions(options, IRQFD, IRQFD_TEXT);
     const { bypass = "prefer", resample } = options;
     checkIrqfd(this.host, eventfd, gsi, bypass);
@@ -149,7 +149,7 @@ export class Vm implements Disposable {
    * nothing matches, as KVM_IRQFD_FLAG_DEASSIGN; EBADF for a closed eventfd, EINVAL for what is none of this host.
    */
   deassign(eventfd: EventfdContext, gsi: number): boolean {
-    this.check();
+    this.checkCall();
     checkIrqfd(this.host, eventfd, gsi, "off");
     const { words } = this.host;
     return deassign(this.host, this.mutex, () => {
@@ -167,6 +167,7 @@ export class Vm implements Disposable {
     if (this.isGone) return;
     const { host, record } = this;
     const { words } = host;
+    host.checkCall();
     const running = runningVcpu(host, record);
     if (running !== 0) {
       const name = `vCPU ${words.get(running + Vcpu.index)} of VM ${this.id}`;
@@ -174,7 +175,6 @@ export class Vm implements Disposable {
         subject: name,
       });
     }
-    this.disposed = true;
     // One of those who dispose it at the same time, through handles of their own.
     const first = this.mutex.guard(() => {
       if (words.get(record + V.dying) !== 0 || words.get(record + Rec.generation) !== this.generation)
@@ -182,6 +182,7 @@ export class Vm implements Disposable {
       words.set(record + V.dying, host.thread.record);
       return true;
     });
+    this.disposed = true;
     if (first) disposeVm(host, record);
   }
 
@@ -194,7 +195,7 @@ export class Vm implements Disposable {
    * the level-triggered irqfds of the GSI; an MSI is sent when the level rises. From any thread; takes the VM's mutex.
    */
   setIrqLine(gsi: number, level: boolean): void {
-    this.check();
+    this.checkCall();
     if (!Number.isInteger(gsi) || gsi < 0 || gsi >= 2 ** 32) {
       throw new IrqBypassError("EINVAL", `gsi is ${show(gsi)}: it must be a whole number from 0 to 2^32-1`);
     }
@@ -208,7 +209,7 @@ export class Vm implements Disposable {
     if (this.isBare) {
       throw new IrqBypassError("EINVAL", `VM ${this.id} was made with apic: false and has no I/O APIC`);
     }
-    return new IoApic(this.host, this.record, () => this.check());
+    return new IoApic(this.host, this.record, () => this.checkCall());
   }
 
   private checkResample(resample: EventfdContext): void {
@@ -229,6 +230,12 @@ export class Vm implements Disposable {
   /** Was it disposed, through this handle or another? */
   private get isGone(): boolean {
     return this.disposed || this.host.words.get(this.record + Rec.generation) !== this.generation;
+  }
+
+  /** Before a call that takes a mutex. */
+  private checkCall(): void {
+    this.host.checkCall();
+    this.check();
   }
 
   private check(): void {

@@ -343,7 +343,7 @@ describe("the policy", () => {
       () => {
         host.bypass = false;
       },
-      { code: "EOPNOTSUPP", reason: "switched-off", message: /GSI 24 requires bypass: it stays on/ },
+      { code: "EOPNOTSUPP", reason: "switched-off", message: /GSI 24 of VM 0 requires bypass: it stays on/ },
     );
     assert.equal(host.bypass, true);
     nic.signal();

@@ -31,7 +31,10 @@ export const enum Eventfd {
   droppedFor = 15,
   words = 16,
 }
-/** Bit 0 of {@link Eventfd.irqfd}: writers do not see the irqfd any more, and no other can take its place yet. */
+/**
+ * Bit 0 of {@link Eventfd.irqfd}: writers do not see the irqfd any more, and no other can take its place yet. Who takes that
+ * from which to which: `scenarios/states/binding.ts`.
+ */
 export const LEAVING = 1;
 export const enum EventfdFlag {
   semaphore = 1,

@@ -114,4 +114,5 @@ export const enum Routing {
   words = 4144,
 }
 export const MAX_GSI = 4096;
+/** {@link Routing.owner}, in no thread's hands. Who takes it from which to which: `scenarios/states/routing-owner.ts`. */
 export const IN_USE = 1;
