@@ -87,8 +87,7 @@ export class Accounts {
   private wrong(line: number, account: Account, died: boolean): string | undefined {
     const { sent, done, taken, counted, dropped, pending, wasPending, assigns } = account;
     const { kind } = this.lines[line]!;
-    if (this.word(line, LineWord.stuck) !== 0)
-      return "an interrupt is not acknowledged, or never came";
+    if (this.word(line, LineWord.stuck) !== 0) return "an interrupt is not acknowledged, or never came";
     // Masked, closed or disposed of by the dead one, or by the repair, where nobody looks.
     if (died && ["vector", "intx", "hang-up", "machine"].includes(kind)) return undefined;
     if (done + wasPending > 0 && taken + counted + dropped + pending === 0) return "a signal is missing";

@@ -2,8 +2,6 @@
  * What the threads of the ledger share. A *line* is an eventfd with what signals it and what it comes to; every line has its
  * words, so that each signal can be asked for afterwards: sent, taken by the guest, counted, pending or dropped.
  */
-import type { HostHandle, WasmMemory } from "irqbypass";
-import type { PlantName } from "./plants.js";
 
 /** What signals a line, and by what kind of eventfd. */
 export type LineKind =
@@ -38,6 +36,7 @@ export const SHARED_LINES: readonly LineKind[] = [
 export const KVM_LINES: readonly LineKind[] = ["linux", "linux-semaphore", "linux-producer"];
 export const ALL_LINES: readonly LineKind[] = [...SHARED_LINES, ...KVM_LINES];
 
+/** A line, as each thread is told of it. */
 export interface Line {
   readonly kind: LineKind;
   /** Of its eventfd; 0 for a line that has another one in each round, see {@link LineWord.handle}. */
@@ -124,29 +123,6 @@ export function storeHandle(words: Int32Array, line: number, handle: number): vo
 export function loadHandle(words: Int32Array, line: number): number {
   const high = Atomics.load(words, wordOf(line, LineWord.handle) + 1);
   return high * 2 ** 32 + (Atomics.load(words, wordOf(line, LineWord.handle)) >>> 0);
-}
-
-/** What the VMM's thread says of a KVM guest: its descriptor, and its memory, in which its handlers count. */
-export interface RealGuest {
-  readonly fd: number;
-  readonly memory: WasmMemory;
-}
-
-/** What each of the threads is told. */
-export interface Work {
-  readonly host: HostHandle;
-  readonly words: Int32Array;
-  readonly lines: readonly Line[];
-  readonly seed: number;
-  readonly plant: PlantName | undefined;
-  /** Of the software VM; undefined for a KVM guest, which the VMM's thread makes. */
-  readonly vm: number | undefined;
-  /** A vCPU's thread: which one. */
-  readonly vcpu?: number;
-  /** After so long an INTx line waits for an acknowledgement that does not come. */
-  readonly patienceMs: number;
-  /** The device's thread: dies now and then with a count that it has taken out of an eventfd. */
-  readonly dies?: boolean;
 }
 
 const LOOKS = 300;

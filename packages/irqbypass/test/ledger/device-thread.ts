@@ -14,10 +14,10 @@ import {
   shuffled,
   storeHandle,
   Word,
-  type Work,
   wordOf,
 } from "./board.js";
 import { plant } from "./plants.js";
+import type { Work } from "./work.js";
 
 const { host: handle, words, lines, seed, plant: planted, vm, dies, patienceMs } = workerData as Work;
 const real = lines.some(({ kind }) => isLinux(kind));

@@ -13,21 +13,11 @@ import { type Random, random } from "../death/random.js";
 import { SMALL } from "../support/host.js";
 import { TestThread } from "../support/worker.js";
 import { Accounts } from "./accounts.js";
-import {
-  type RealGuest as Described,
-  INTX_PIN,
-  isLinux,
-  type Line,
-  type LineKind,
-  LineWord,
-  vectorsOf,
-  Word,
-  type Work,
-  wordOf,
-} from "./board.js";
+import { INTX_PIN, isLinux, type Line, type LineKind, LineWord, vectorsOf, Word, wordOf } from "./board.js";
 import { type PlantName, plant } from "./plants.js";
 import { Quiet } from "./quiet.js";
 import { RealGuest } from "./real-guest.js";
+import type { RealGuest as Described, Work } from "./work.js";
 
 export interface LedgerOptions {
   readonly lines: readonly LineKind[];

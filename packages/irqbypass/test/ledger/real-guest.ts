@@ -1,7 +1,8 @@
 import { guestTables, signalMsi } from "irqbypass/kvm";
 import { encodeMsi } from "#src/kvm/structs.js";
 import { loadFfi } from "#src/linux/koffi.js";
-import { type RealGuest as Described, vectorsOf } from "./board.js";
+import { vectorsOf } from "./board.js";
+import type { RealGuest as Described } from "./work.js";
 
 /** Below every vector of the lines, so that the guest takes it after all of theirs. */
 const LAST_VECTOR = 0x21;

@@ -3,8 +3,9 @@ import { workerData } from "node:worker_threads";
 import { Host, Vcpu, Vm } from "irqbypass";
 import { linux } from "irqbypass/linux";
 import { random } from "../death/random.js";
-import { LineWord, lineOf, type Work, wordOf } from "./board.js";
+import { LineWord, lineOf, wordOf } from "./board.js";
 import { plant } from "./plants.js";
+import type { Work } from "./work.js";
 
 const { host: handle, words, lines, seed, vm, vcpu: index, plant: planted } = workerData as Work;
 const host = Host.attach(handle, {

@@ -17,16 +17,15 @@ import {
   loadHandle,
   nextRound,
   note,
-  type RealGuest,
   shuffled,
   VMM_DID,
   vectorsOf,
   Word,
-  type Work,
   wordOf,
 } from "./board.js";
 import { plant } from "./plants.js";
 import { takenAtRelease } from "./taken-at-release.js";
+import type { RealGuest, Work } from "./work.js";
 
 const { host: handle, words, lines, seed, vm: opened, plant: planted } = workerData as Work;
 const real = lines.some(({ kind }) => isLinux(kind));
