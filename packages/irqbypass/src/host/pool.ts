@@ -33,10 +33,12 @@ export class Pool {
     readonly stride: number,
     readonly capacity: number,
     private readonly firstGeneration: number,
+    /** Words behind the first two that a record keeps when it is given back. */
+    private readonly kept = 0,
   ) {}
 
   /**
-   * Takes a record, zeroed but for its generation. Throws ENOMEM when none is left, with what makes room for the `needed` that
+   * Takes a record, zeroed but for its generation and what is kept. Throws ENOMEM when none is left, with what makes room for the `needed` that
    * the caller wants from here on.
    */
   allocate(needed = 1): number {
@@ -95,7 +97,7 @@ export class Pool {
   }
 
   private zero(record: number): void {
-    for (let word = record + 2; word < record + this.stride; word++) this.words.set(word, 0);
+    for (let word = record + 2 + this.kept; word < record + this.stride; word++) this.words.set(word, 0);
   }
 
   /** Is this the reference of a live record of this pool? */
