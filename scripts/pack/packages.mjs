@@ -28,11 +28,11 @@ export function readPackage(name) {
     Object.values(manifest.bin ?? {}).map((file) => ["cli", moduleOf(`./${file}`)]),
   );
   const workers = {};
-  for (const file of readdirSync(join(folder, BUILT), { recursive: true })) {
-    if (!file.endsWith("-worker.js")) continue;
-    const worker = basename(file, ".js");
+  for (const file of readdirSync(join(folder, "src"), { recursive: true })) {
+    if (!file.endsWith("-worker.ts")) continue;
+    const worker = basename(file, ".ts");
     if (worker in workers) throw new Error(`${name}: ${workers[worker]} and ${file} would both be ${worker}.js: rename one`);
-    workers[worker] = file.slice(0, -".js".length);
+    workers[worker] = file.slice(0, -".ts".length);
   }
   return { name, folder, manifest, entries, commands, workers };
 }
