@@ -155,7 +155,7 @@ export class Vm implements Disposable {
    * again does nothing.
    */
   dispose(): void {
-    if (!this.life.isLive()) return;
+    if (this.host.thread.left && !this.life.isLive()) return; // of a host that was left, nothing can be asked under a mutex
     this.host.checkCall();
     disposeClaimed(this.host, this.life.record, () => this.life.isLive());
   }
