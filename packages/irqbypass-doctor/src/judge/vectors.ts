@@ -8,7 +8,7 @@ import { type Growth, grewBetween } from "../parse/interrupts.js";
 import { grewPerCpu } from "../parse/irq.js";
 import { producerOf } from "../rules/producers.js";
 import { known } from "../source/source.js";
-import type { PostingChange, TraceFacts } from "../source/trace-facts.js";
+import type { HandlerRuns, PostingChange, TraceFacts } from "../source/trace-facts.js";
 import type { Ability } from "./link.js";
 import { releaseOf, seen, whyNot } from "./link.js";
 import { pairingOf } from "./pairing.js";
@@ -83,6 +83,11 @@ function growthOf(vector: Vector, { host, later, seconds }: Setting): Seen {
   return { count: count === 0 && !anew ? 0 : null, anew, evidence: { source, says } };
 }
 
+/** Handler runs of this very interrupt: when a trace was recorded its number may have been another's. */
+function isOf({ irq, name }: HandlerRuns, vector: Vector): boolean {
+  return irq === vector.irq && vector.line.actions.includes(name.trim());
+}
+
 interface Decision {
   readonly verdict: Verdict;
   readonly evidence: readonly Evidence[];
@@ -97,7 +102,7 @@ function decide(device: Device, vector: Vector, setting: Setting, growth: Seen):
   if (!setting.ruled)
     return { verdict: "unknown", evidence: [setting.because, growth.evidence, ...tableSays] };
 
-  const runs = vector.sharedWith === "" ? trace?.handled.find(({ irq }) => irq === vector.irq) : undefined;
+  const runs = vector.sharedWith === "" ? trace?.handled.find((runs) => isOf(runs, vector)) : undefined;
   const change = trace?.posting.find(({ hostIrq }) => hostIrq === vector.irq);
   const changeSays = change === undefined ? [] : [changed(change, setting)];
   const pairing = pairingOf(vector, trace);
