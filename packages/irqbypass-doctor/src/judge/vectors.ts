@@ -28,6 +28,8 @@ export interface Setting {
   readonly able: Ability;
   /** Why nothing of this device or VM can be posted, or why that is not known; the evidence of `able`. */
   readonly because: Evidence;
+  /** Why the VMM keeps an interrupt of that label from KVM; undefined if it does not. */
+  readonly taken: (label: string) => Evidence | undefined;
   /** An update that KVM traced as posting did so: always on Intel, on AMD only with AVIC seen to be on in this VM. */
   readonly updatesPost: boolean;
   readonly table: DeviceTable | undefined;
@@ -192,7 +194,7 @@ function doubtOf(vector: Vector, { host, able, because }: Setting): Evidence | u
 function barrierOf(
   device: Device,
   vector: Vector,
-  { host, able, because }: Setting,
+  { host, able, because, taken }: Setting,
 ): { readonly evidence: Evidence; readonly byDesign?: boolean } | undefined {
   const source = "/proc/interrupts";
   const { family, kind } = vector.action;
@@ -206,6 +208,8 @@ function barrierOf(
     return { evidence: { source: `/sys/kernel/iommu_groups/${device.group}/name`, says } };
   }
   if (able === "no") return { evidence: because };
+  const vmm = taken(vector.action.label);
+  if (vmm !== undefined) return { evidence: vmm };
   const chip = chipOf(vector);
   if (known(host.cpu)?.arch === "x86" && /^PCI-MSI/.test(chip)) {
     return { evidence: { source, says: `its chip is ${chip}, without IR-: this interrupt is not remapped` } };

@@ -6,7 +6,7 @@ import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseDescriptor } from "./descriptor.js";
 import { DoctorError } from "./error.js";
-import { maskLink, maskText } from "./mask.js";
+import { isLeftOut, maskLink, maskText } from "./mask.js";
 import { TREE_FORMAT } from "./saved.js";
 import type { Reading, Sample, Sampling, Source } from "./source.js";
 import type { TraceFacts } from "./trace-facts.js";
@@ -112,6 +112,7 @@ class Recorder implements Source {
   save(dir: string, sample: string, masked: boolean, unreadable: string[]): number {
     const vms = this.#vms();
     const wanted = (path: string) => {
+      if (masked && isLeftOut(path)) return false;
       const pid = /^proc\/(\d+)\//.exec(path)?.[1];
       return pid === undefined || vms.has(pid);
     };
@@ -141,6 +142,7 @@ class Recorder implements Source {
       }
     }
     for (const [path, code] of this.#failures) {
+      if (masked && isLeftOut(path)) continue;
       const pid = /^proc\/(\d+)\//.exec(path)?.[1];
       // A thread of the kernel hides nothing; a process that may hold a VM is there again by its number.
       if (pid !== undefined && this.#files.get(`proc/${pid}/cmdline`) === "") continue;
