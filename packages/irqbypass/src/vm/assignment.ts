@@ -108,8 +108,8 @@ function begin(host: BypassHost, wanted: Assignment, irqfd: number, progress: { 
   );
   if (isGone) {
     throw new IrqBypassError(
-      "ESTALE",
-      `VM ${pools.vm.slot(vm)} is being disposed: assign the irqfd to another one`,
+      "EBADF",
+      `VM ${pools.vm.slot(vm)} was disposed: assign the irqfd to another one`,
     );
   }
   words.store(irqfd + Consumer.target, wanted.resolve());

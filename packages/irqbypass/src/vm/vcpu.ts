@@ -16,6 +16,8 @@ export type Wake = "interrupt" | "nmi" | "kicked" | "timeout";
 /** A vCPU seen from any thread: what its VM hands out. */
 export class VcpuRef {
   readonly record: number;
+  /** Its index in the VM, which is its APIC id. */
+  readonly index: number;
   /** By which it is told from another vCPU in the same record. */
   private readonly generation: number;
 
@@ -26,17 +28,13 @@ export class VcpuRef {
   ) {
     this.record = record;
     this.generation = memory.words.get(record + Rec.generation);
+    this.index = memory.words.get(record + V.index);
   }
 
-  /** What the thread that runs it passes to `Vcpu.open`. */
+  /** What the thread that runs it passes to `Vcpu.open`. Throws EBADF when its VM is gone, as all of these. */
   get handle(): number {
     this.checkLives();
     return this.memory.mutex.guard(() => this.memory.pools.vcpu.handle(this.record));
-  }
-
-  /** Its index in the VM, which is its APIC id. */
-  get index(): number {
-    return this.memory.words.get(this.record + V.index);
   }
 
   /** Ends its wait, the present one or the next, with "kicked". Waits for nobody. */
@@ -47,19 +45,22 @@ export class VcpuRef {
 
   /** Its descriptor as a poster sees it. */
   inspect(): { on: boolean; sn: boolean; nv: number; ndst: number } {
+    this.checkLives();
     return descriptor.inspect(this.memory.words, this.record);
   }
 
   /**
    * Where compiled code finds ON: byte address in the host's memory of the 32-bit control word, whose bit 0 is ON.
-   * One load tells whether anything is posted.
+   * One load tells whether anything is posted. It is this vCPU's for as long as its VM lives.
    */
   get onAddress(): number {
+    this.checkLives();
     return this.memory.handle.byteOffset + (this.record + V.descriptor + Descriptor.control) * 4;
   }
 
   /** Throws EBADF when its VM is gone. */
   private checkLives(): void {
+    this.memory.checkAttached();
     if (this.memory.words.get(this.record + Rec.generation) === this.generation) return;
     throw new IrqBypassError("EBADF", "the VM of this vCPU was disposed: ask another VM for one");
   }
@@ -79,7 +80,8 @@ export class Vcpu extends VcpuRef implements Disposable {
   }
 
   /**
-   * Takes the vCPU onto the calling thread. Throws EBUSY while another thread runs it, ESTALE when its VM is gone.
+   * Takes the vCPU onto the calling thread. Throws EBUSY while it is open, in this thread or another; ESTALE when its VM is
+   * gone, EXDEV for a vCPU of another host.
    */
   static open(memory: HostMemory, handle: number): Vcpu {
     checkHost(memory);
@@ -87,13 +89,11 @@ export class Vcpu extends VcpuRef implements Disposable {
     return mutex.guard(() => {
       const record = pools.vcpu.open(handle);
       if (words.compareExchange(record + V.runner, 0, thread.record) !== 0) {
-        throw new IrqBypassError(
-          "EBUSY",
-          `vCPU ${words.get(record + V.index)} runs on another thread: put it there first`,
-          {
-            subject: `vCPU ${words.get(record + V.index)}`,
-          },
-        );
+        const name = `vCPU ${words.get(record + V.index)} of VM ${pools.vm.slot(words.get(record + V.vm))}`;
+        const where = thread.isMine(words.load(record + V.runner))
+          ? "is open in this very thread: use the Vcpu that has it, or put it there first"
+          : "runs on another thread: put it there first";
+        throw new IrqBypassError("EBUSY", `${name} ${where}`, { subject: name });
       }
       const vcpu = new Vcpu(memory, record);
       // What a thread was taking when it died; a local APIC keeps what it has requested, a bare vCPU nothing.
@@ -103,8 +103,9 @@ export class Vcpu extends VcpuRef implements Disposable {
     });
   }
 
-  /** Is anything posted that has not been taken? One load, for the loop of a running vCPU. */
+  /** Is anything posted that has not been taken? One load, for the loop of a running vCPU. Throws EBADF when it was put. */
   pending(): boolean {
+    this.checkRunning();
     return pending(this.memory, this.record);
   }
 
@@ -190,6 +191,7 @@ export class Vcpu extends VcpuRef implements Disposable {
 
   /** Task priority, 0 to 255: interrupts of its class and below are held back. */
   get tpr(): number {
+    this.checkRunning();
     return this.memory.words.get(this.record + V.tpr);
   }
 

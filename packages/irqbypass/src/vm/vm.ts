@@ -68,7 +68,7 @@ export class Vm implements Disposable {
     if (!(from instanceof Opened)) askForRelay(host, 0);
   }
 
-  /** A handle in this thread to a VM made in another. Throws ESTALE when it is gone. */
+  /** A handle in this thread to a VM made in another. Throws ESTALE when it is gone, EXDEV for one of another host. */
   static open(host: BypassHost, handle: number): Vm {
     checkHost(host);
     return new Vm(host, new Opened(host.mutex.guard(() => host.pools.vm.open(handle))));
@@ -80,7 +80,10 @@ export class Vm implements Disposable {
     return this.host.mutex.guard(() => this.host.pools.vm.handle(this.record));
   }
 
-  /** A small number that no other VM of this host has while this one lives, for tables and messages. */
+  /**
+   * A small number that no other VM of this host has while this one lives, for tables and messages. It stays the same when
+   * this one is disposed; another VM may have it then.
+   */
   get id(): number {
     return this.host.pools.vm.slot(this.record);
   }
@@ -239,6 +242,7 @@ export class Vm implements Disposable {
   }
 
   private check(): void {
+    this.host.checkAttached();
     if (this.isGone) throw new IrqBypassError("EBADF", `VM ${this.id} was disposed: make another one`);
   }
 }
