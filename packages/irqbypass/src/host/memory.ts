@@ -3,7 +3,7 @@ import { type Capacity, checkCapacity, SIZES, type Size } from "./capacity.js";
 import { type Compiled, compiledFor, type FastPath } from "./compiled.js";
 import { IrqBypassError } from "./errors.js";
 import { checkHeader, checkKinds, hostWords, joinNames, lines, readSize, writeHeader } from "./header.js";
-import { Header, LINE, POOLS, type PoolName } from "./layout.js";
+import { Header, KEPT, LINE, POOLS, type PoolName } from "./layout.js";
 import { deadlock, Mutex } from "./mutex.js";
 import { PendingIrqfds } from "./pending.js";
 import type { Platform } from "./platform.js";
@@ -170,6 +170,11 @@ export abstract class HostMemory implements Spawner {
     if (this.thread.left) throw new IrqBypassError("EBADF", LEFT);
   }
 
+  /** @internal Runs `section`, which changes nothing, under the host mutex: in a callback the thread has it already. */
+  look<T>(section: () => T): T {
+    return this.mutex.held() ? section() : this.mutex.guard(section);
+  }
+
   /**
    * What every call asks first, before it writes anything, that takes a mutex or waits. Throws EBADF as above, and EDEADLK
    * where a callback of a kind makes the call: that runs under the host mutex, in the middle of another call.
@@ -263,7 +268,11 @@ function makePools(words: Words): Readonly<Record<PoolName, Pool>> {
   POOLS.forEach(({ name, words: stride }, index) => {
     const capacity = words.get(Header.capacities + index);
     const state = Header.pools + index * POOL_STATE_WORDS;
-    const pool = new Pool(words, name, state, base, stride, capacity, index << 27, salt, all);
+    const pool = new Pool(words, name, state, base, stride, capacity, index << 27, {
+      kept: KEPT[name],
+      salt,
+      all,
+    });
     pools[name] = pool;
     all.push(pool);
     base += lines(capacity * stride);

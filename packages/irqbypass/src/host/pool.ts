@@ -16,6 +16,16 @@ export const POOL_STATE_WORDS = State.words;
 /** A handle is (generation + the host's salt) * 2^21 + record number, a safe integer. */
 const SLOT_LIMIT = CAPACITY_LIMIT + 1;
 
+/** What only some pools have. */
+export interface PoolOptions {
+  /** Words behind the first two that a record keeps when it is given back. */
+  readonly kept?: number | undefined;
+  /** What the handles of this host have beside their generation. */
+  readonly salt?: number;
+  /** The pools of the host. */
+  readonly all?: readonly Pool[];
+}
+
 /** How a sentence names one of those that have handles. */
 const NAMES: Partial<Record<PoolName, string>> = { eventfd: "an eventfd", vm: "a VM", vcpu: "a vCPU" };
 
@@ -29,6 +39,10 @@ const NAMES: Partial<Record<PoolName, string>> = { eventfd: "an eventfd", vm: "a
  * generation that no record of this one has had: to one that lives here in one of 2^32.
  */
 export class Pool {
+  private readonly kept: number;
+  private readonly salt: number;
+  private readonly all: readonly Pool[];
+
   constructor(
     private readonly words: Words,
     readonly name: PoolName,
@@ -38,14 +52,15 @@ export class Pool {
     readonly stride: number,
     readonly capacity: number,
     private readonly firstGeneration: number,
-    /** What the handles of this host have beside their generation. */
-    private readonly salt = 0,
-    /** The pools of the host. */
-    private readonly all: readonly Pool[] = [],
-  ) {}
+    { kept = 0, salt = 0, all = [] }: PoolOptions = {},
+  ) {
+    this.kept = kept;
+    this.salt = salt;
+    this.all = all;
+  }
 
   /**
-   * Takes a record, zeroed but for its generation. Throws ENOMEM when none is left, with what makes room for the `needed` that
+   * Takes a record, zeroed but for its generation and what is kept. Throws ENOMEM when none is left, with what makes room for the `needed` that
    * the caller wants from here on.
    */
   allocate(needed = 1): number {
@@ -104,7 +119,7 @@ export class Pool {
   }
 
   private zero(record: number): void {
-    for (let word = record + 2; word < record + this.stride; word++) this.words.set(word, 0);
+    for (let word = record + 2 + this.kept; word < record + this.stride; word++) this.words.set(word, 0);
   }
 
   /** Is this the reference of a live record of this pool? */

@@ -151,7 +151,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     fd: [Vm.fd, "C"],
     resamplers: [Vm.resamplers, "A"],
     lines: [Vm.lines, "V"],
-    dying: [Vm.dying, "V"],
+    dying: [Vm.dying, "C"],
     pulse: [Vm.pulse, "V"],
     ioapic: [Vm.ioapic, "V", Vm.sources - Vm.ioapic],
     sources: [Vm.sources, "V", IOAPIC_PINS],
@@ -159,6 +159,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
   },
   vcpu: {
     ...REC_FIELDS,
+    life: [Vcpu.life, "A"],
     vm: [Vcpu.vm, "C"],
     index: [Vcpu.index, "C"],
     runner: [Vcpu.runner, "A"],

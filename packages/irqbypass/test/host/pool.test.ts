@@ -17,7 +17,7 @@ function newPool(capacity: number, firstGeneration = 0, salt = 0): { pool: Pool;
   const length = base + capacity * STRIDE;
   const words = new SharedWords(new SharedArrayBuffer(length * 4), 0, length);
   assert.ok(POOL_STATE_WORDS <= base);
-  return { pool: new Pool(words, "eventfd", 0, base, STRIDE, capacity, firstGeneration, salt), words };
+  return { pool: new Pool(words, "eventfd", 0, base, STRIDE, capacity, firstGeneration, { salt }), words };
 }
 
 describe("a pool", () => {
