@@ -109,9 +109,10 @@ export class Vcpu extends VcpuRef implements Disposable {
           "ESTALE",
           `the VM of vCPU ${handle} is being disposed: open one of another VM`,
         );
-      if (words.compareExchange(record + V.runner, 0, thread.record) !== 0) {
+      const runner = words.compareExchange(record + V.runner, 0, thread.record);
+      if (runner !== 0) {
         const name = `vCPU ${words.get(record + V.index)} of VM ${pools.vm.slot(words.get(record + V.vm))}`;
-        const where = thread.isMine(words.load(record + V.runner))
+        const where = thread.isMine(runner)
           ? "is open in this very thread: use the Vcpu that has it, or put it there first"
           : "runs on another thread: put it there first";
         throw new IrqBypassError("EBUSY", `${name} ${where}`, { subject: name });
