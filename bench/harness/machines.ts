@@ -23,7 +23,8 @@ const FIRST_GSI = 24;
 
 /** Builds it; the vCPUs are bare descriptors, as an emulator with an interrupt controller of its own has them. */
 export function buildPosted(vcpus: number, bypass: Policy = "require", fastPath: FastPath = "wasm"): Posted {
-  const host = Host.create({ capacity: { eventfd: 1024, producer: 1024, consumer: 1024 }, fastPath });
+  const capacity = { eventfd: 1024, producer: 1024, consumer: 1024, vcpu: vcpus };
+  const host = Host.create({ capacity, fastPath });
   const vm = new Vm(host, { vcpus, apic: false });
   vm.setGsiRouting(
     Array.from({ length: vcpus }, (_, vcpu) => ({ gsi: FIRST_GSI + vcpu, msi: { vcpu, vector: VECTOR } })),

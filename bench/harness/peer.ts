@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
-import type { Role } from "../threads/peer.js";
+import type { Role } from "./role.js";
 
 /** Words that a contestant and the thread beside it share, each on a line of its own. */
 export const Word = { mode: 0, ack: 16, ready: 32, ping: 48, pong: 64, stamp: 80, words: 96 } as const;

@@ -11,9 +11,9 @@ const GSI = 24;
 const SIZES = [1, 1_000, 10_000, 20_000];
 const QUICK_SIZES = [1, 1_000];
 
-function guest(eventfds: number) {
+function guest() {
   return available(() => {
-    const host = Host.create({ kinds: [linux(), kvmKind()], capacity: { eventfd: eventfds + 1 } });
+    const host = Host.create({ kinds: [linux(), kvmKind()], size: "large" }); // 20,000 irqfds
     const vm = new KvmVm(host);
     vm.setGsiRouting([{ gsi: GSI, msi: { vcpu: 0, vector: 0x41 } }]);
     return { host, vm };
@@ -23,7 +23,7 @@ function guest(eventfds: number) {
 /** One signal into a guest whose vCPU does not run: what the sender pays. */
 function signals(bypass: "require" | "off"): Prepare {
   return (parameters) => {
-    const { host, vm } = guest(1);
+    const { host, vm } = guest();
     const eventfd = LinuxEventfd.create(host);
     vm.irqfd(eventfd, GSI, { bypass });
     const producer = Producer.create(host);
@@ -43,7 +43,7 @@ function signals(bypass: "require" | "off"): Prepare {
 
 const assigns: Prepare = (parameters) => {
   const n = parameters.n!;
-  const { host, vm } = guest(n);
+  const { host, vm } = guest();
   const wanted = n + SPARE_FILES;
   const files = raiseFileLimit(wanted);
   if (files < wanted) {

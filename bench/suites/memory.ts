@@ -1,6 +1,6 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import type { Capacity } from "irqbypass/internal/host/header.js";
+import type { Capacity } from "irqbypass/internal/host/capacity.js";
 import { Node } from "irqbypass/internal/host/layout.js";
 import { HostMemory } from "irqbypass/internal/host/memory.js";
 import { MapIndex } from "../baselines/map-index.js";

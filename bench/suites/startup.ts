@@ -14,7 +14,7 @@ function starts(...parts: string[]): Prepare {
 export const startup: Suite = {
   name: "startup",
   about:
-    "What a process pays before its first interrupt: importing, making a host of the default capacity, and then one VM, one irqfd and one producer, connected.",
+    "What a process pays before its first interrupt: importing, making a host of the default size, and then one VM, one irqfd and one producer, connected.",
   measures: [
     { key: "import", title: "import", unit: "ns" },
     { key: "create", title: "Host.create", unit: "ns" },

@@ -2,30 +2,8 @@ import { HISTOGRAM_WORDS, merge, percentile, record } from "irqbypass/internal/c
 import { BaselineManager } from "../baselines/manager.js";
 import { type Peer, spinUntil, startPeer } from "../harness/peer.js";
 import { makeRecords } from "../harness/records.js";
+import { Result, type StormData } from "../harness/storm-data.js";
 import { type Native, type Prepare, roundMs, type Suite } from "../harness/suite.js";
-
-/** What a thread of the storm gets. */
-export interface StormData {
-  readonly host: unknown;
-  /** Heads of the lists; 0 for the library's own manager. */
-  readonly heads: number;
-  readonly consumers: Int32Array;
-  readonly eventfds: Int32Array;
-  readonly result: Int32Array<SharedArrayBuffer>;
-}
-
-/** What a thread notes in its `result` at the end of a round. Times are in nanoseconds, at most 2^31. */
-export const Result = {
-  done: 0,
-  operations: 1,
-  taken: 2,
-  contended: 3,
-  parks: 4,
-  waitedUs: 5,
-  longestNs: 6,
-  histogram: 16,
-  words: 16 + HISTOGRAM_WORDS,
-} as const;
 
 const OWN = 64;
 /** More threads than cores: a round is long enough for each to get its turn. */

@@ -7,7 +7,8 @@ import { BaselineManager, type Registry } from "../baselines/manager.js";
 import type { VcpuData } from "../harness/machines.js";
 import { Mode, type PeerData, stampOf, Word } from "../harness/peer.js";
 import { loadRingBuffer } from "../harness/ring-buffer.js";
-import { Result, type StormData } from "../suites/storm.js";
+import type { Role } from "../harness/role.js";
+import { Result, type StormData } from "../harness/storm-data.js";
 import { LockWaits } from "./lock-waits.js";
 
 const { role, words, data } = workerData as PeerData;
@@ -34,7 +35,7 @@ function join({ host: handle, vcpu, fastPath = "wasm" }: VcpuData): { host: Host
   return { host, vcpu: Vcpu.open(host, vcpu) };
 }
 
-const roles = {
+const roles: Readonly<Record<Role, () => void | Promise<void>>> = {
   /** Harvests a vCPU without a pause. */
   harvest() {
     const { vcpu } = join(data as VcpuData);
@@ -175,7 +176,5 @@ const roles = {
     port.postMessage("ready");
   },
 };
-
-export type Role = keyof typeof roles;
 
 await roles[role]();

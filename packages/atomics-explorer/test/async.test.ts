@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Explorer, type ExploreSettings, replay, type World } from "#src/index.js";
-import type { Words } from "#src/words.js";
+import type { Words } from "#src/world/words.js";
 
 type Body = (words: Words) => unknown;
 

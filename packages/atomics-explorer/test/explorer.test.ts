@@ -12,7 +12,7 @@ import {
   shorten,
   type World,
 } from "#src/index.js";
-import type { Words } from "#src/words.js";
+import type { Words } from "#src/world/words.js";
 
 type Body = (words: Words) => unknown;
 

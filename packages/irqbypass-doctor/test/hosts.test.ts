@@ -58,7 +58,7 @@ const VERDICTS: Record<string, Record<string, number>> = {
   "avic-misread-on-intel": { "cannot be": 5 },
   "no-iommu": { "delivered by the host just now": 4, "cannot be": 1 },
   "kvm-without-vmx-or-svm": {},
-  "vp-vdpa": { "able, not seen": 2, "delivered by the host just now": 1 },
+  "vp-vdpa": { "able, not seen": 1, "delivered by the host just now": 1, "cannot be": 1 },
   "arm64-gicv3": { "delivered by the host just now": 1, "cannot be": 1 },
   "arm64-gicv4": { "able, not seen": 2 },
   "debugfs-not-mounted": { "able, not seen": 5 },

@@ -4,15 +4,16 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { isPciAddress, parseAction } from "#src/parse/action.js";
-import { parseCommandLine, settings } from "#src/parse/cmdline.js";
+import { addressOfChip, isPciAddress, parseActions } from "#src/parse/action.js";
+import { parseCommandLine } from "#src/parse/cmdline.js";
 import { parseCpuInfo } from "#src/parse/cpuinfo.js";
 import { parseEventfd, parseEventpoll, parseVfioDevice } from "#src/parse/fdinfo.js";
-import { grewBetween, parseInterrupts, since } from "#src/parse/interrupts.js";
+import { grew, grewBetween, parseInterrupts } from "#src/parse/interrupts.js";
 import { hasGa, hasGuestApic, parseAmdTable, parseFeatures } from "#src/parse/iommu-amd.js";
 import { canPost, canRemap, parseIntelTables, parseRegister } from "#src/parse/iommu-intel.js";
 import { grewPerCpu, parsePerCpu } from "#src/parse/irq.js";
 import { parseIrqDebug } from "#src/parse/irq-debug.js";
+import { parseKernelRelease } from "#src/parse/kernel-release.js";
 import { parseSwitch } from "#src/parse/modules.js";
 import { guestName, parseDescriptor } from "#src/source/descriptor.js";
 import { DoctorError, FormatError } from "#src/source/error.js";
@@ -36,7 +37,12 @@ const TRACE = textOf("amd-inhibited-pit", "trace.json");
 const PARSERS: readonly (readonly [name: string, parse: (text: string) => unknown, sample: string])[] = [
   ["/proc/interrupts", parseInterrupts, INTERRUPTS],
   ["per_cpu_count", parsePerCpu, "0,48632,4294967295\n"],
-  ["action names", parseAction, "vfio-msix[3](0000:3b:00.0), vp-vdpa[0000:17:00.2]-0"],
+  [
+    "action names",
+    (text) => parseActions(text, new Set(["vdpa0"])),
+    "vfio-msix[3](0000:3b:00.0), vp-vdpa[0000:17:00.2]-0",
+  ],
+  ["kernel release", parseKernelRelease, "5.14.0-427.13.1.el9_4.x86_64\n"],
   ["kernel command line", parseCommandLine, 'root=/dev/sda2 a="b c" intremap=nopost,nosid'],
   ["/proc/cpuinfo", parseCpuInfo, textOf("intel-posted-6.12", "1/proc/cpuinfo")],
   ["descriptors", parseDescriptor, "anon_inode:kvm-vcpu:12"],
@@ -175,9 +181,23 @@ describe("/proc/interrupts", () => {
   it("compares CPUs by number, so that one going offline looks like no traffic and one coming like none", () => {
     const two = parseInterrupts("  CPU0 CPU1\n 5: 10 100 X 0-edge a\n");
     const one = parseInterrupts("  CPU0\n 5: 12 X 0-edge a\n");
-    assert.equal(grewBetween(two, one, "5"), 2);
-    assert.equal(grewBetween(one, two, "5"), 2 ** 32 - 2, "a counter that falls has wrapped");
+    assert.deepEqual(grewBetween(two, one, "5"), { count: 2, anew: false });
+    assert.deepEqual(grewBetween(one, parseInterrupts("  CPU0 CPU1\n 5: 13 100 X 0-edge a\n"), "5"), {
+      count: 1,
+      anew: false,
+    });
     assert.equal(grewBetween(one, one, "6"), null);
+  });
+
+  it("takes a counter that fell for one that began anew, and so a line that is another's now", () => {
+    const old = parseInterrupts("  CPU0 CPU1\n 5: 5000 70 X 0-edge a\n");
+    const fallen = parseInterrupts("  CPU0 CPU1\n 5: 3 71 X 0-edge a\n");
+    assert.deepEqual(grewBetween(old, fallen, "5"), { count: 74, anew: true });
+    for (const line of [" 5: 5001 70 X 0-edge b\n", " 5: 5001 70 Y 0-edge a\n"])
+      assert.deepEqual(grewBetween(old, parseInterrupts(`  CPU0 CPU1\n${line}`), "5"), {
+        count: 5071,
+        anew: true,
+      });
   });
 
   it("takes a number that starts an action's name for no count", () => {
@@ -186,9 +206,11 @@ describe("/proc/interrupts", () => {
     assert.equal(lines.get("5")?.actions, "12: 34");
   });
 
-  it("counts modulo 2^32", () => {
-    assert.equal(since(4294967290, 4), 10);
-    assert.equal(grewPerCpu([4294967295, 7], [0, 7]), 1);
+  it("counts modulo 2^32 where a counter was high", () => {
+    assert.deepEqual(grew([[4294967290, 4]]), { count: 10, anew: false });
+    assert.deepEqual(grewPerCpu([4294967295, 7], [0, 7]), { count: 1, anew: false });
+    assert.deepEqual(grewPerCpu([2 ** 31 - 1, 7], [0, 7]), { count: 7, anew: true });
+    assert.deepEqual(grewPerCpu([4294967295], [4294967290]), { count: 4294967290, anew: true });
   });
 
   it("refuses a text without a header of CPUs", () => {
@@ -208,15 +230,38 @@ describe("names of actions", () => {
     ["vp-vdpa[0000:17:00.2]-config\n", "0000:17:00.2", "config"],
     ["ifcvf[0000:17:00.2]-vqs-reused-irq\n", "0000:17:00.2", "vqs-reused-irq"],
     ["eni-vdpa[0000:17:00.2]-0\n", "0000:17:00.2", "queue 0"],
+    ["ifcvf[0000:17:00.2]-dev-irq\n", "0000:17:00.2", "dev-irq"],
+    ["snet[0000:17:00.2]-vq[3]", "0000:17:00.2", "queue 3"],
+    ["snet[0000:17:00.2]-cfg[0]", "0000:17:00.2", "config"],
+    ["vdpa0-vq-3", "vdpa0", "queue 3"],
+    ["web-vq-vq-3", "web-vq", "queue 3"],
+    ["other-vq-3", undefined, undefined],
+    ["vdpa-vdpa0-1", "vdpa0", "queue 1"],
     ["nvme0q0", undefined, undefined],
     ["my vfio-msix thing", undefined, undefined],
   ];
   for (const [name, device, label] of cases) {
     it(JSON.stringify(name), () => {
-      assert.equal(parseAction(name)?.device, device);
-      assert.equal(parseAction(name)?.label, label);
+      const { assigned } = parseActions(name, new Set(["vdpa0", "web-vq"]));
+      assert.deepEqual(
+        assigned.map((action) => [action.device, action.label]),
+        device === undefined ? [] : [[device, label]],
+      );
     });
   }
+});
+
+describe("a shared line", () => {
+  it("has every assigned interrupt, and the names of the others", () => {
+    const { assigned, others } = parseActions(
+      "ehci_hcd:usb1, vfio-intx(0000:06:00.0), i801, smbus, vfio-intx(0000:07:00.0)",
+    );
+    assert.deepEqual(
+      assigned.map(({ device }) => device),
+      ["0000:06:00.0", "0000:07:00.0"],
+    );
+    assert.equal(others, "ehci_hcd:usb1, i801, smbus");
+  });
 });
 
 describe("registers and tables", () => {
@@ -228,8 +273,10 @@ describe("registers and tables", () => {
   });
 
   it("finds AMD's bits", () => {
-    const features = parseFeatures("200080\n");
-    assert.deepEqual([hasGa(features), hasGuestApic(features)], [true, true]);
+    const [features] = parseFeatures("200080\n");
+    assert.deepEqual([hasGa(features!), hasGuestApic(features!)], [true, true]);
+    assert.deepEqual(parseFeatures("10:246577efa2254afa\n"), [0x10n, 0x246577efa2254afan]);
+    assert.throws(() => parseFeatures("1:2:3\n"), FormatError);
     assert.deepEqual([hasGa(0x200000n), hasGuestApic(0x80n)], [false, false]);
   });
 
@@ -263,17 +310,49 @@ describe("registers and tables", () => {
   });
 
   it("reads guest mode out of AMD's entries, and 32-bit ones as never posted", () => {
-    assert.equal(
-      parseAmdTable(AMD).entries.every(({ posted }) => posted),
-      true,
-    );
+    const table = parseAmdTable(AMD);
+    assert.ok(table.state === "table" && table.entries.every(({ posted }) => posted));
     const narrow = parseAmdTable("DeviceId 0000:c4:00.0\nIRT[0000] 00310001\nIRT[0001] 00000000\n");
+    assert.ok(narrow.state === "table");
     assert.deepEqual([narrow.wide, narrow.entries.length, narrow.entries[0]?.posted], [false, 1, false]);
   });
 
+  it("reads AMD's indexes as decimal", () => {
+    const table = parseAmdTable("DeviceId 0000:c4:00.0\nIRT[0010] 00310001\n");
+    assert.equal(table.state === "table" && table.entries[0]?.index, 10);
+    assert.throws(() => parseAmdTable("DeviceId 0000:c4:00.0\nIRT[000a] 00310001\n"), FormatError);
+  });
+
+  it("knows what stands in place of AMD's table", () => {
+    const states = [
+      "Enter a valid device ID to 'devid' file\n",
+      "Please provide valid device id input\n",
+      "Device table not found",
+      "The device's DTE contains an invalid IRT length value.",
+      "",
+    ].map((text) => parseAmdTable(text).state);
+    assert.deepEqual([...new Set(states)], ["nothing shown"]);
+    assert.equal(parseAmdTable("Interrupt remapping is disabled\n").state, "remapping off");
+    assert.deepEqual(parseAmdTable("IRQ lookup table not set for 0000:c4:00:0\n"), {
+      state: "no table",
+      device: "0000:c4:00.0",
+    });
+    assert.throws(() => parseAmdTable("Interrupt remapping is disabled, perhaps\n"), FormatError);
+  });
+
   it("finds the IOMMU's own level of an interrupt among the nested ones", () => {
-    assert.deepEqual(parseIrqDebug(IRQ_DEBUG), { chip: "INTEL-IR", hwirq: 42 * 65536 });
-    assert.equal(parseIrqDebug("chip: APIC\n"), undefined);
+    const { remap, chips, forwarded } = parseIrqDebug(IRQ_DEBUG);
+    assert.deepEqual(remap, { chip: "INTEL-IR", hwirq: 42 * 65536 });
+    assert.deepEqual([chips[0], forwarded], ["IR-PCI-MSIX-0000:3b:00.0", false]);
+    assert.equal(parseIrqDebug("chip: APIC\n").remap, undefined);
+  });
+
+  it("takes a flag of an interrupt from its state alone, and a text of another kind for none", () => {
+    const flags = "dstate:   0x33501200\n            IRQD_ACTIVATED\n            IRQD_FORWARDED_TO_VCPU\n";
+    assert.equal(parseIrqDebug(`${flags}domain:  ITS\n chip:    ITS\n`).forwarded, true);
+    assert.equal(parseIrqDebug(IRQ_DEBUG.replace("dstate", "ddstate")).forwarded, false);
+    assert.equal(parseIrqDebug("chip:    ITS\nIRQD_FORWARDED_TO_VCPU\n").forwarded, false);
+    assert.throws(() => parseIrqDebug("IRQD_FORWARDED_TO_VCPU\n"), FormatError);
   });
 });
 
@@ -286,6 +365,7 @@ describe("what a process holds", () => {
     ["anon_inode:[eventpoll]", "eventpoll"],
     ["anon_inode:[vfio-device]", "vfio-device"],
     ["/dev/vfio/devices/vfio7", "vfio-device"],
+    ["/dev/vfio/devices/noiommu-vfio7", "vfio-device"],
     ["/dev/vfio/14", "vfio-group"],
     ["/dev/vfio/noiommu-0", "vfio-group"],
     ["/dev/vfio/vfio", "other"],
@@ -317,11 +397,21 @@ describe("what a process holds", () => {
 });
 
 describe("the command line and the switches", () => {
-  it("keeps quoted values whole and joins a word that stands there twice", () => {
-    const line = parseCommandLine('a="b c" intremap=nosid intremap=nopost,no_x2apic_optout quiet\n');
-    assert.deepEqual(line.get("a"), ["b c"]);
-    assert.deepEqual(settings(line, "intremap"), ["nosid", "nopost", "no_x2apic_optout"]);
-    assert.deepEqual(line.get("quiet"), [""]);
+  it("keeps the words in their order, quoted values whole, and leaves out what is for init", () => {
+    const line = parseCommandLine(
+      'a="b c" intremap=nosid intel-iommu=on quiet intremap=nopost -- iommu=off\n',
+    );
+    assert.deepEqual(
+      line.map(({ name, value }) => [name, value]),
+      [
+        ["a", "b c"],
+        ["intremap", "nosid"],
+        ["intel_iommu", "on"],
+        ["quiet", null],
+        ["intremap", "nopost"],
+      ],
+    );
+    assert.equal(line[2]?.text, "intel-iommu=on");
   });
 
   it("knows Y, N, 1 and 0, and no other word", () => {
@@ -334,6 +424,8 @@ describe("the command line and the switches", () => {
       ["0000:3b:00.0", "10000:e1:00.0", "3b:00.0", "0000:3b:00.8", "dpni.4"].map(isPciAddress),
       [true, true, false, false, false],
     );
+    assert.equal(addressOfChip("IR-PCI-MSIX-0000:08:00.2"), "0000:08:00.2");
+    assert.equal(addressOfChip("IR-PCI-MSI"), undefined);
   });
 });
 

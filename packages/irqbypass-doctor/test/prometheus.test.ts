@@ -22,6 +22,7 @@ function device(
       irq: 100 + i,
       label: `msix[${i}]`,
       verdict,
+      byDesign: false,
       handledByHost: counts[i] === undefined ? 0 : counts[i],
       evidence: [],
     })),

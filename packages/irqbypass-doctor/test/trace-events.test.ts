@@ -80,6 +80,7 @@ test("names of inhibits come from the kernel's own list, and nowhere else", () =
     reason: 2,
     name: "ABSENT",
     inhibits: 6,
+    names: ["HYPERV", "ABSENT"],
   });
   const old = match(
     "kvm_apicv_inhibit_changed",
@@ -90,7 +91,29 @@ test("names of inhibits come from the kernel's own list, and nowhere else", () =
     ),
   )!;
   const finding = old.read("cleared reason=2, inhibits=0x0");
-  assert.deepEqual(finding, { kind: "inhibit", set: false, reason: 2, name: "reason 2", inhibits: 0 });
+  assert.deepEqual(finding, {
+    kind: "inhibit",
+    set: false,
+    reason: 2,
+    name: "reason 2",
+    inhibits: 0,
+    names: null,
+  });
+});
+
+test("the event of 5.6 to 5.17 tells the first reason that is set, and that none is left", () => {
+  const fields = ["bool activate", "unsigned long bit"];
+  const print = '"%s bit=%lu", REC->activate ? "activate" : "deactivate", REC->bit';
+  const inhibits = FOLLOWED.find(({ name }) => name === "kvm_apicv_inhibit_changed")!;
+  const early = inhibits.elsewhere!;
+  assert.equal(early.name, "kvm_apicv_update_request");
+  const { read } = early.match(parseEventFormat(formatFile(early.name, fields, print)))!;
+  const common = { kind: "inhibit", inhibits: null, names: null };
+  assert.deepEqual(read("deactivate bit=4"), { ...common, set: true, reason: 4, name: "PIT_REINJ" });
+  assert.deepEqual(read("activate bit=4"), { ...common, set: false, reason: 4, name: "PIT_REINJ" });
+  assert.deepEqual(read("deactivate bit=30"), { ...common, set: true, reason: 30, name: "reason 30" });
+  assert.equal(read("deactivate bit=-1"), null);
+  assert.equal(early.match(parseEventFormat(formatFile(early.name, fields, '"bit %lu", REC->bit'))), null);
 });
 
 test("handlers, MSIs and the log of AMD's IOMMU are read", () => {

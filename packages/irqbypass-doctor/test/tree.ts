@@ -3,6 +3,7 @@
  *
  *     # what this host is
  *     like other-host              take over that host's entries, then change some
+ *     root                         a running host for --root, with one sample
  *     seconds 2.5                  time between the samples, 2 if not given
  *     options --guest-received     what the doctor is run with
  *     vectors 500 of 0000:60:00.0 from 1000 growing 7     MSI-X vectors of a device, its first seven with traffic
@@ -32,6 +33,8 @@ import { fileURLToPath } from "node:url";
 
 /** The repository's own directory of hosts; the compiled test runs from build/. */
 export const HOSTS = fileURLToPath(new URL("../../test/hosts", import.meta.url));
+/** Hosts that were judged wrongly once, each with what has to be said of it. */
+export const CASES = fileURLToPath(new URL("../../test/cases", import.meta.url));
 
 type Entry = { text: string } | { target: string } | { code: string } | { directory: true };
 
@@ -39,6 +42,8 @@ export interface HostText {
   readonly entries: Map<string, Entry>;
   readonly seconds: string;
   readonly options: readonly string[];
+  /** It is a host for --root and no capture. */
+  readonly root: boolean;
 }
 
 /** Names of all hosts. */
@@ -51,6 +56,7 @@ export function parseHost(text: string, load: (name: string) => HostText = loadH
   const entries = new Map<string, Entry>();
   let seconds = "2.000";
   let options: string[] = [];
+  let root = false;
   const many: string[][] = [];
   const lines = text.split("\n");
   let at = 0;
@@ -60,7 +66,9 @@ export function parseHost(text: string, load: (name: string) => HostText = loadH
       const base = load(rest[0]!);
       for (const [path, entry] of base.entries) entries.set(path, entry);
       seconds = base.seconds;
-    } else if (word === "seconds") seconds = rest[0]!;
+      root = base.root;
+    } else if (word === "root") root = true;
+    else if (word === "seconds") seconds = rest[0]!;
     else if (word === "options") options = rest;
     else if (word === "vectors") many.push(rest);
     else if (word !== "" && word !== "#") throw new Error(`unknown line: ${lines[at]}`);
@@ -77,7 +85,7 @@ export function parseHost(text: string, load: (name: string) => HostText = loadH
   for (const [count, , device, , first, , growing] of many) {
     addVectors(entries, device!, Number(first), Number(count), Number(growing));
   }
-  return { entries, seconds, options };
+  return { entries, seconds, options, root };
 }
 
 function put(entries: Map<string, Entry>, head: string, body: readonly string[]): void {
@@ -137,19 +145,27 @@ export function loadHost(name: string): HostText {
   return parseHost(readFileSync(join(HOSTS, name, "host.txt"), "utf8"));
 }
 
+/** Reads `cases/NAME/host.txt`; what it is like is another case. */
+export function loadCase(name: string): HostText {
+  return parseHost(readFileSync(join(CASES, name, "host.txt"), "utf8"), loadCase);
+}
+
 /** Writes a host as a tree into a directory that is not there yet. */
 export function unpack(host: HostText, dir: string): void {
-  mkdirSync(join(dir, "1"), { recursive: true });
-  mkdirSync(join(dir, "2"), { recursive: true });
+  if (!host.root) {
+    mkdirSync(join(dir, "1"), { recursive: true });
+    mkdirSync(join(dir, "2"), { recursive: true });
+  }
   const unreadable: string[] = [];
   for (const [path, entry] of host.entries) {
-    const full = join(dir, path);
+    const full = join(dir, host.root ? path.slice(2) : path);
     mkdirSync(dirname(full), { recursive: true });
     if ("text" in entry) writeFileSync(full, entry.text);
     else if ("target" in entry) symlinkSync(entry.target, full);
     else if ("directory" in entry) mkdirSync(full, { recursive: true });
     else unreadable.push(`${entry.code} ${path}\n`);
   }
+  if (host.root) return;
   writeFileSync(
     join(dir, "about"),
     `format: irqbypass-capture/1\nat: 2026-03-01T12:00:00Z\nseconds: ${host.seconds}\nmasked: no\n`,

@@ -61,6 +61,7 @@ function gather(ts) {
     const source = ts.createSourceFile(file, read(file), ts.ScriptTarget.ESNext, true);
     const own = new Map();
     const imported = new Map();
+    const passedOn = [];
     for (const statement of source.statements) {
       if (ts.isImportDeclaration(statement)) {
         const { importClause } = statement;
@@ -70,20 +71,24 @@ function gather(ts) {
           if (one.propertyName) throw new Error(`${file}: import ${one.propertyName.text} by its own name`);
           imported.set(one.name.text, from);
         }
+      } else if (ts.isExportDeclaration(statement)) {
+        if (statement.exportClause) throw new Error(`${file}: pass on all of a file, or nothing`);
+        passedOn.push(join(dirname(file), statement.moduleSpecifier.text).replace(/\.js$/, ".ts"));
       } else if (ts.isVariableStatement(statement)) {
         for (const { name } of statement.declarationList.declarations) own.set(name.text, statement);
       } else if (statement.name) {
         own.set(statement.name.text, statement);
       }
     }
-    modules.set(file, { source, own, imported });
+    modules.set(file, { source, own, imported, passedOn });
     return modules.get(file);
   }
 
   function take(file, name) {
-    const { source, own, imported } = moduleOf(file);
+    const { source, own, imported, passedOn } = moduleOf(file);
     if (imported.has(name)) return take(imported.get(name), name);
     const statement = own.get(name);
+    if (statement === undefined) for (const from of passedOn) take(from, name);
     if (statement === undefined || taken.has(statement)) return;
     taken.add(statement);
     const visit = (node) => {

@@ -1,17 +1,20 @@
 // The repair itself: its order, while others go on; and a thread that dies while it repairs after another.
-import { Eventfd, Producer } from "irqbypass";
+import { override } from "atomics-explorer";
+import { Eventfd, Producer, Vcpu } from "irqbypass";
 import { Header } from "#src/host/layout.js";
+import { ON } from "#src/posting/descriptor.js";
 import { tearDown } from "#src/vm/lost-thread.js";
 import { relayOne } from "#src/vm/relay.js";
 import { leaveForIt, notifyForIt, recoverMutexes } from "#src/vm/repair.js";
 import { GSI } from "./support/death.mjs";
-import { arrived, expect, guest, openVcpu, producer } from "./support/guest.mjs";
+import { arrived, controlWord, expect, guest, openVcpu, producer } from "./support/guest.mjs";
 
 const STEPS = { notify: notifyForIt, leave: leaveForIt, "tear-down": tearDown };
 
 /**
- * The victim is the relay, and owns a device; the survivor writes to an eventfd and deassigns its irqfd; the supervisor
- * repairs when the victim has died, at any moment after that, and the survivor what it waits for.
+ * The victim writes to an eventfd, is the relay, and owns a device; the survivor deassigns the irqfd of that eventfd; the
+ * supervisor writes to it too, and repairs when the victim has died, at any moment after that, and the survivor what it waits
+ * for. A writer that saw the irqfd may take out what the supervisor has put in when the irqfd was on its way out.
  */
 function repairs(world, order) {
   const made = guest(world, ["survivor", "victim", "supervisor"]);
@@ -20,6 +23,8 @@ function repairs(world, order) {
   openVcpu(host, vm);
   const irqfd = vm.irqfd(eventfd, GSI, { bypass: "off" });
   const source = producer(victim, Eventfd.create(victim));
+  const own = Eventfd.open(victim, eventfd.handle);
+  const others = Eventfd.open(supervisor, eventfd.handle);
   const [id, record] = [victim.threadId, victim.thread.record];
   for (const one of [host, supervisor]) {
     one.repair.thread = (gone) => {
@@ -31,6 +36,7 @@ function repairs(world, order) {
   return {
     threads: {
       victim() {
+        own.write();
         victim.pending.takeAll((one) => relayOne(victim, one));
         source.signal();
         victim.words.store(Header.changes, 1);
@@ -38,11 +44,11 @@ function repairs(world, order) {
         return "done";
       },
       survivor() {
-        eventfd.write();
         irqfd.dispose();
         return "done";
       },
       supervisor() {
+        others.write();
         while (!isDead()) {
           if (supervisor.words.load(Header.changes) === 1) return;
           supervisor.words.wait(Header.changes, 0, 100);
@@ -50,12 +56,12 @@ function repairs(world, order) {
         supervisor.threadLost(id);
       },
     },
-    keeps: [irqfd, eventfd, source],
+    keeps: [irqfd, eventfd, source, own, others],
     end(results) {
       if (results.victim !== "done") supervisor.threadLost(id); // unless the supervisor has
       const { findings } = host.audit();
       expect(findings.length === 0, findings[0]?.message);
-      expect(arrived(host, vm), "the survivor's interrupt is lost");
+      expect(arrived(host, vm) || eventfd.count > 0n, "what the supervisor wrote is lost");
     },
   };
 }
@@ -136,6 +142,67 @@ export const repairer = {
         repairerDies(world, ({ hosts }) => {
           hosts.survivor.repair.host = () => {};
         }),
+    },
+  },
+};
+
+/**
+ * The victim's vCPU halts, while the survivor's device signals it; when the victim has died, the next one repairs and takes
+ * the vCPU.
+ */
+function runsOn(world, change = () => ({})) {
+  const made = guest(world, ["survivor", "victim", "next"]);
+  const { survivor: host, victim, next } = made.hosts;
+  const { vm, eventfd } = made;
+  const vcpu = openVcpu(victim, vm);
+  const irqfd = vm.irqfd(eventfd, GSI);
+  const source = producer(host, eventfd);
+  const [id, record] = [victim.threadId, victim.thread.record];
+  const { handle } = vm.vcpu(0);
+  next.words = override(next.words, change(next.words, { thread: record, vcpu: vcpu.record }));
+  return {
+    threads: {
+      survivor: () => source.signal(),
+      victim: () => vcpu.wait({ timeoutMs: 100 }),
+      next() {
+        if (!next.thread.isDead(record)) return false;
+        next.threadLost(id);
+        Vcpu.open(next, handle);
+        return true;
+      },
+    },
+    keeps: [vcpu, irqfd, source],
+    end(results) {
+      if (results.victim === undefined && !results.next) host.threadLost(id);
+      const { findings } = host.audit();
+      expect(findings.length === 0, findings[0]?.message);
+      expect(arrived(host, vm), "the interrupt is lost");
+    },
+  };
+}
+
+export const halted = {
+  sentence:
+    "The thread of a vCPU dies while it halts: another repairs, and takes the vCPU with what is posted meanwhile.",
+  kills: ["victim"],
+  timeouts: "stuck",
+  preemptions: 3,
+  setup: (world) => runsOn(world),
+  twins: {
+    "not-put": {
+      sentence: "repairs everything but who runs which vCPU",
+      setup: (world) =>
+        runsOn(world, (words, { thread }) => ({
+          compareExchange: (word, expected, value) =>
+            expected === thread ? 0 : words.compareExchange(word, expected, value),
+        })),
+    },
+    "takes-unseen": {
+      sentence: "takes the vCPU without a look at what was posted while nobody ran it",
+      setup: (world) =>
+        runsOn(world, (words, { vcpu }) => ({
+          or: (word, value) => (word === controlWord(vcpu) && value === ON ? 0 : words.or(word, value)),
+        })),
     },
   },
 };

@@ -194,6 +194,7 @@ const makesVm = (made) => {
     victim() {
       const vm = new Vm(made.victim, { vcpus: 2 });
       vm.setGsiRouting([{ gsi: GSI, msi: { vcpu: 1, vector: VECTOR } }]);
+      vm.vcpu(0).kick();
       vm.dispose();
     },
   };

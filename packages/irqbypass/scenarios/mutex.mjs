@@ -1,30 +1,45 @@
 // The mutex under the host and under every VM: one word that holds the owner and whether anybody sleeps.
 import { override } from "atomics-explorer";
+import { keepTables } from "#scenarios/support/transitions.js";
 import { Mutex } from "#src/host/mutex.js";
 
 const [MUTEX, COUNTER, HEALED] = [0, 1, 2];
 
-/** Threads that each enter the mutex once and count. `make` makes the mutex of a thread. */
-function cast(world, names, make) {
-  world.memory(3, ["mutex", "counter", "healed"]);
+const lockIdOf = (thread) => thread + 1;
+const threadOf = (lockId) => (lockId === 0 ? undefined : lockId - 1);
+
+/** Threads that each enter the mutex once and count, after what they do `before`. `make` makes the mutex of a thread. */
+function cast(world, names, make, before = () => {}) {
+  const words = ["mutex", "counter", "healed"];
+  world.memory(words.length, words);
+  keepTables(world, {
+    fieldOf: (word) => `header.${words[word]}`,
+    nameOf: (word) => words[word],
+    keeper: (who, _table, _word, before) => (who === "holder" ? threadOf(before >> 1) : undefined),
+    named: (_what, lockId) => threadOf(lockId),
+    lives: world.thread(names[0]).alive,
+    hasEnded: () => false,
+  });
   const threads = {};
   for (const [index, name] of names.entries()) {
     const words = world.words(name);
     const { alive } = world.thread(name);
     const thread = {
-      lockId: index + 1,
+      lockId: lockIdOf(index),
       mayBlock: true,
       spin: () => false,
       park: (word, expected, timeoutMs) => words.wait(word, expected, timeoutMs),
-      isGone: (lockId) => lockId !== 0 && !alive(lockId - 1),
+      isGone: (lockId) => lockId !== 0 && !alive(threadOf(lockId)),
     };
     const mutex = make(words, thread);
-    threads[name] = () =>
-      mutex.guard(() => {
+    threads[name] = () => {
+      before(name, mutex, alive);
+      return mutex.guard(() => {
         if (!mutex.held()) throw new Error("the mutex does not say who holds it");
         words.set(COUNTER, words.get(COUNTER) + 1);
         return "in";
       });
+    };
   }
   return { threads, words: world.words(names[0]) };
 }
@@ -170,14 +185,14 @@ function bargesIn(words, thread) {
   });
 }
 
-/** Whoever lives got in, and what the mutex guards was healed if its owner died, once. */
-function survivors(world, make) {
-  const names = ["a", "b", "c"];
-  const { threads, words } = cast(world, names, make);
+/** Whoever lives got in, and what the mutex guards was healed if its owner died, once. It is b who may die. */
+function survivors(world, make, { others = ["a", "c"], before } = {}) {
+  const [first, ...rest] = others;
+  const { threads, words } = cast(world, [first, "b", ...rest], make, before);
   return {
     threads,
     end(results) {
-      for (const name of ["a", "c"]) if (results[name] !== "in") throw new Error(`${name} was left behind`);
+      for (const name of others) if (results[name] !== "in") throw new Error(`${name} was left behind`);
       const [held, healed] = [words.load(MUTEX), words.get(HEALED)];
       if (results.b === "in" && healed > 0)
         throw new Error("what the mutex guards was healed without a need");
@@ -202,6 +217,30 @@ export const death = {
           world,
           with_((words) => ({ wait: (word, expected) => words.wait(word, expected, Infinity) })),
         ),
+    },
+  },
+};
+
+/** Threads: a, b. Where b has died, a knows it before it wants the mutex. */
+const recovers = (knows) => (world) =>
+  survivors(world, shipped, {
+    others: ["a"],
+    before(name, mutex, alive) {
+      if (name === "a" && knows(alive)) mutex.recover(lockIdOf(1));
+    },
+  });
+
+/** Threads: a, b. */
+export const recovery = {
+  sentence:
+    "Whoever knows that a thread is dead takes the mutex over from it at once, and repairs what it guards.",
+  kills: ["b"],
+  timeouts: "stuck",
+  setup: recovers((alive) => !alive(1)),
+  twins: {
+    unasked: {
+      sentence: "takes the mutex over without knowing that its owner is dead",
+      setup: recovers(() => true),
     },
   },
 };

@@ -105,9 +105,9 @@ function news(world, play) {
       relay() {
         for (;;) {
           pending.takeAll((irqfd) => {
-            if (!pending.claim(irqfd)) return;
+            if (!pending.claim(irqfd, thread.record)) return;
             words.store(Header.watchers, words.load(Header.changes));
-            pending.settle(irqfd);
+            pending.settle(irqfd, thread.record);
           });
           pending.sleep(1000, (word, expected, ms) => thread.park(word, expected, ms));
         }

@@ -1,5 +1,6 @@
 // The posted-interrupt descriptor: a device posts while the vCPU harvests, blocks, is put and is loaded.
 import { override } from "atomics-explorer";
+import { Vcpu as V } from "#src/host/layout.js";
 import * as descriptor from "#src/posting/descriptor.js";
 import { post } from "#src/posting/fast-path.js";
 import { expect, guest, openVcpu, serve, VECTOR } from "./support/guest.mjs";
@@ -255,6 +256,41 @@ export const kick = {
     "no-mark": {
       sentence: "wakes the vCPU without leaving a mark for one that is about to sleep",
       setup: (world) => kicks(world, () => ({ or: () => 0 })),
+    },
+  },
+};
+
+/** A vCPU that waits until it had a kick and an NMI, and threads that each send one; an interrupt that it masks wakes it too. */
+function sends(world, play = () => ({})) {
+  const { hosts, vm } = guest(world, ["vcpu", "vmm", "other"]);
+  const vcpu = openVcpu(hosts.vcpu, vm);
+  vcpu.tpr = 0xff;
+  hosts.vcpu.words = override(hosts.vcpu.words, play(hosts.vcpu.words, vcpu.record));
+  return {
+    threads: {
+      vcpu: () => [vcpu.wait(), vcpu.wait()].sort().join(),
+      vmm() {
+        descriptor.kick(hosts.vmm.words, vcpu.record, descriptor.KICKED);
+        post(hosts.vmm, vcpu.record, VECTOR);
+      },
+      other: () => descriptor.kick(hosts.other.words, vcpu.record, descriptor.NMI),
+    },
+    keeps: [vcpu],
+    end: ({ vcpu: why }) => expect(why === "kicked,nmi", `the two waits ended with ${why}`),
+  };
+}
+
+/** Threads: vcpu, vmm, other. */
+export const nmi = {
+  sentence: "A kick and an NMI each end one wait of a vCPU, whatever else wakes it.",
+  setup: (world) => sends(world),
+  twins: {
+    "takes-both": {
+      sentence: "takes both out of the wake word, and goes by one",
+      setup: (world) =>
+        sends(world, (words, record) => ({
+          and: (word, value) => words.and(word, word === record + V.wake ? ~3 : value),
+        })),
     },
   },
 };

@@ -1,6 +1,8 @@
 // A VM's routes and the host's switch change while ends are connected, deassigned, and interrupts are injected.
+import { override } from "atomics-explorer";
 import { Eventfd, Producer, Vm } from "irqbypass";
 import { Eventfd as E, Producer as P, Vm as V } from "#src/host/layout.js";
+import { Mode, modeOf } from "#src/posting/irte.js";
 import { vmMutex } from "#src/vm/vm-mutex.js";
 import {
   arrived,
@@ -11,6 +13,7 @@ import {
   openVcpu,
   pirWord,
   relay,
+  relayNow,
   VECTOR,
 } from "./support/guest.mjs";
 
@@ -89,6 +92,97 @@ export const switched = {
   },
 };
 
+/** The route of a connected interrupt is taken away, and another one comes, while it is signalled. */
+function comesBack(world, break_ = () => {}) {
+  const { hosts, vm, source } = connected(world, ["vmm", "device"]);
+  const { words } = hosts.vmm;
+  const old = pirWord(vm, 0);
+  break_(hosts, source);
+  return {
+    threads: {
+      vmm() {
+        vm.setGsiRouting([]);
+        const there = words.load(old);
+        vm.setGsiRouting(REROUTED);
+        return there;
+      },
+      device: () => source.signal(),
+    },
+    keeps: [source, vm],
+    end({ vmm: there }) {
+      expect(words.load(old) === there, "posted by the old route after that was gone");
+      relayNow(hosts.vmm);
+      expect(arrived(hosts.vmm, vm, 0) !== arrived(hosts.vmm, vm, 1), "delivered not once");
+    },
+  };
+}
+
+/** Threads: vmm, device. */
+export const away = {
+  sentence:
+    "An interrupt whose route goes away and comes back goes by the first, by the relay or by the second, once.",
+  mutexes: "assumed",
+  setup: (world) => comesBack(world),
+  twins: {
+    "posts-on": {
+      sentence: "leaves an entry posted whose route is gone",
+      setup: (world) =>
+        comesBack(world, (hosts, { record }) => {
+          const { words } = hosts.vmm;
+          hosts.vmm.words = override(words, {
+            exchange: (word, value) =>
+              word === record + P.irte && modeOf(value) === Mode.relayed
+                ? value
+                : words.exchange(word, value),
+          });
+        }),
+    },
+  },
+};
+
+/** A connected interrupt whose GSI has no route gets one that is not postable either, to both vCPUs, while it is signalled. */
+function explains(world, break_ = () => {}) {
+  const { hosts, vm, source, irqfd } = connected(world, ["vmm", "device"]);
+  vm.setGsiRouting([]);
+  expect(irqfd.reason === "no-route", "there is a route");
+  break_(hosts, source);
+  return {
+    threads: {
+      vmm: () => vm.setGsiRouting([{ gsi: 24, msi: { address: 0xfeeff000, data: VECTOR } }]),
+      device: () => source.signal(),
+    },
+    keeps: [source, vm],
+    end() {
+      expect(irqfd.reason === "multicast", `the irqfd says ${irqfd.reason}`);
+      expect(source.reason === "multicast", `the entry says ${source.reason}`);
+      relayNow(hosts.vmm);
+      expect(arrived(hosts.vmm, vm, 0) && arrived(hosts.vmm, vm, 1), "the interrupt is lost");
+    },
+  };
+}
+
+/** Threads: vmm, device. */
+export const reason = {
+  sentence: "An interrupt that cannot be posted says why by the newest route, and takes that.",
+  mutexes: "assumed",
+  setup: (world) => explains(world),
+  twins: {
+    "keeps-the-old": {
+      sentence: "leaves an entry as it is that was not bypassed and is not now",
+      setup: (world) =>
+        explains(world, (hosts, { record }) => {
+          const { words } = hosts.vmm;
+          hosts.vmm.words = override(words, {
+            exchange: (word, value) =>
+              word === record + P.irte && modeOf(value) === modeOf(words.load(word))
+                ? value
+                : words.exchange(word, value),
+          });
+        }),
+    },
+  },
+};
+
 /** One thread deassigns a posted interrupt, another one replaces the routes. The device is in the thread that re-routes. */
 function deassigns(world, { signals, break_ = () => {} }) {
   const { hosts, vm, irqfd, source } = connected(world, ["vmm", "device"]);
@@ -131,9 +225,9 @@ export const deassign = {
 
 function unlinksFirst({ vmm }, { vm, irqfd }) {
   const dispose = irqfd.dispose.bind(irqfd);
-  const mutex = vmMutex(vmm, vm.record);
+  const mutex = vmMutex(vmm, vm.life.record);
   irqfd.dispose = () => {
-    mutex.guard(() => vmm.words.set(vm.record + V.irqfds, 0));
+    mutex.guard(() => vmm.words.set(vm.life.record + V.irqfds, 0));
     dispose();
   };
 }

@@ -8,6 +8,7 @@ import { type Interrupts, parseInterrupts } from "../parse/interrupts.js";
 import { type AmdTable, parseAmdTable, parseFeatures } from "../parse/iommu-amd.js";
 import { type IntelTables, parseIntelTables, parseRegister } from "../parse/iommu-intel.js";
 import { readPerCpu } from "../parse/irq.js";
+import { type KernelRelease, parseKernelRelease } from "../parse/kernel-release.js";
 import { type Module, readModules } from "../parse/modules.js";
 import { type Reading, readAs, type Source } from "../source/source.js";
 import { type Device, readDevices } from "./devices.js";
@@ -21,19 +22,18 @@ export type Unit =
       readonly cap: Reading<bigint>;
       readonly ecap: Reading<bigint>;
     }
-  | { readonly kind: "amd"; readonly name: string; readonly features: Reading<bigint> }
+  | { readonly kind: "amd"; readonly name: string; readonly features: Reading<readonly bigint[]> }
   | { readonly kind: "other"; readonly name: string };
 
 export interface Host {
   readonly name: string;
-  readonly kernel: Reading<string>;
+  readonly kernel: Reading<KernelRelease>;
   readonly cpu: Reading<CpuInfo>;
   readonly cmdline: Reading<CommandLine>;
   readonly modules: readonly Module[];
   /** Listing of /sys/class/iommu. */
   readonly units: Reading<readonly Unit[]>;
-  /** Number of IOMMU groups. */
-  readonly groups: Reading<number>;
+  readonly groups: Reading<Groups>;
   readonly interrupts: Reading<Interrupts>;
   readonly devices: readonly Device[];
   readonly processes: Processes;
@@ -43,6 +43,13 @@ export interface Host {
   readonly amdTables: readonly Reading<AmdTable>[];
   /** The kernel has a KVM device. */
   readonly kvmNode: boolean;
+}
+
+/** The IOMMU groups. */
+export interface Groups {
+  readonly count: number;
+  /** How many of them VFIO made itself, because there is no IOMMU. */
+  readonly noiommu: number;
 }
 
 /** What the second sample adds. */
@@ -60,12 +67,12 @@ export function readHost(source: Source): Host {
   const devices = readDevices(source, interrupts);
   return {
     name: source.name,
-    kernel: readAs(source, "proc/sys/kernel/osrelease", (text) => text.trim()),
+    kernel: readAs(source, "proc/sys/kernel/osrelease", parseKernelRelease),
     cpu: readAs(source, "proc/cpuinfo", parseCpuInfo),
     cmdline: readAs(source, "proc/cmdline", parseCommandLine),
     modules: readModules(source),
     units: readUnits(source),
-    groups: counted(source.list("sys/kernel/iommu_groups")),
+    groups: readGroups(source, devices),
     interrupts,
     devices,
     processes: readProcesses(source),
@@ -119,6 +126,10 @@ function readAmdTables(source: Source, devices: readonly Device[]): readonly Rea
   return [selected, ...asked.filter((table) => table.state !== "absent")];
 }
 
-function counted(names: Reading<readonly string[]>): Reading<number> {
-  return names.state === "read" ? { state: "read", path: names.path, value: names.value.length } : names;
+/** Groups that VFIO made have a name; that of an assigned device is known, and others are no matter here. */
+function readGroups(source: Source, devices: readonly Device[]): Reading<Groups> {
+  const names = source.list("sys/kernel/iommu_groups");
+  if (names.state !== "read") return names;
+  const made = new Set(devices.filter(({ noiommu }) => noiommu).map(({ group }) => group));
+  return { state: "read", path: names.path, value: { count: names.value.length, noiommu: made.size } };
 }

@@ -6,7 +6,8 @@
 import type { Host } from "../facts/host.js";
 import { known } from "../source/source.js";
 import type { TraceFacts } from "../source/trace-facts.js";
-import { forbiddingWord, vendorModule } from "./chain-x86.js";
+import { vendorModule } from "./chain-x86.js";
+import { forbiddingWord } from "./command-line.js";
 import type { Chain } from "./link.js";
 import type { Advice, ChainLink, DeviceReport, VmReport } from "./report.js";
 
@@ -96,6 +97,14 @@ function aboutLink(host: Host, link: ChainLink): Advice {
   switch (link.name) {
     case "CPU virtualisation":
       return aboutVirtualisation(host, link);
+    case "architecture":
+      return { about: link.name, says: link.says, commands: [] };
+    case "kernel":
+      return {
+        about: link.name,
+        says: "Use a newer kernel: this one has no way around the host for the interrupts of assigned devices.",
+        commands: [],
+      };
     case "IOMMU":
       return {
         about: link.name,
@@ -142,7 +151,7 @@ function aboutLink(host: Host, link: ChainLink): Advice {
         commands: [],
       };
     case "inhibit reasons":
-      return aboutInhibit(link.says.slice(link.says.lastIndexOf(": ") + 2));
+      return aboutInhibits(link);
     case "KVM's own conclusion":
       return {
         about: link.name,
@@ -166,7 +175,7 @@ function aboutVirtualisation(host: Host, link: ChainLink): Advice {
 }
 
 function aboutCommandLine(host: Host, link: ChainLink): Advice {
-  const forbidding = forbiddingWord(host);
+  const forbidding = forbiddingWord(host, vendorModule(host));
   if (forbidding === undefined) {
     return {
       about: link.name,
@@ -184,18 +193,24 @@ function aboutCommandLine(host: Host, link: ChainLink): Advice {
   };
 }
 
-function aboutInhibit(reason: string): Advice {
-  const pit = /pit|reinj/i.test(reason);
+function aboutInhibits(link: ChainLink): Advice {
+  const says: string[] = [];
+  const commands: string[] = [];
+  if (/PIT_REINJ/.test(link.says)) {
+    says.push(
+      "The VM reinjects ticks of an emulated PIT, which needs to see every end of interrupt: let the VMM discard lost ticks or leave the PIT out.",
+    );
+    commands.push("qemu: -global kvm-pit.lost_tick_policy=discard");
+  }
+  if (/APIC_ID_MODIFIED/.test(link.says)) {
+    says.push(
+      "The guest has changed the id of a local APIC: see to it that its firmware or kernel leaves these alone.",
+    );
+  }
+  if (says.length === 0) says.push("Remove the cause in the VM's configuration.");
   return {
-    about: "inhibit reasons",
-    says: pit
-      ? "The VM reinjects ticks of an emulated PIT, which needs to see every end of interrupt, so APICv/AVIC is off and nothing is posted. Let the VMM discard lost ticks or leave the PIT out."
-      : `While "${reason}" is set, APICv/AVIC is off in that VM and posting falls back. Remove its cause in the VM's configuration.`,
-    commands: pit
-      ? [
-          "qemu: -global kvm-pit.lost_tick_policy=discard",
-          "other VMMs: pit_reinject 0 in KVM_REINJECT_CONTROL, or no PIT at all",
-        ]
-      : [],
+    about: link.name,
+    says: `While a reason is in force, AVIC is off in that VM and nothing is posted. ${says.join(" ")}`,
+    commands,
   };
 }

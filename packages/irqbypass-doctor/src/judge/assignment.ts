@@ -2,7 +2,7 @@
  * Who holds which device: ties a device to the process that has it open.
  */
 import type { Device } from "../facts/devices.js";
-import type { Processes, VmProcess } from "../facts/processes.js";
+import type { HeldDevice, Processes, VmProcess } from "../facts/processes.js";
 import type { Evidence } from "./report.js";
 
 /** A device with its holder. */
@@ -11,19 +11,25 @@ export interface Assignment {
   /** undefined: no process could be tied to it. */
   readonly holder: VmProcess | undefined;
   readonly tie: Evidence;
+  /** It stands for what a process holds and nothing else shows. */
+  readonly unseen: boolean;
 }
 
-/** Ties every device to at most one process: by its own address first, then by its node, then by its group. */
+/**
+ * Ties every device to at most one process: by its own address first, then by its node, then by its group. What a VM
+ * holds and none of the devices explains is there as a device of its own, named after the node.
+ */
 export function assign(devices: readonly Device[], processes: Processes): readonly Assignment[] {
-  return devices.map((device) => {
+  const tied = devices.map((device): Assignment => {
     for (const how of [byAddress, byNode, byGroup]) {
       for (const holder of processes.found) {
         const tie = how(device, holder);
-        if (tie !== undefined) return { device, holder, tie };
+        if (tie !== undefined) return { device, holder, tie, unseen: false };
       }
     }
-    return { device, holder: undefined, tie: untied(processes) };
+    return { device, holder: undefined, tie: untied(processes), unseen: false };
   });
+  return [...tied, ...processes.found.flatMap((holder) => unseenOf(holder, tied))];
 }
 
 function byAddress(device: Device, { pid, held }: VmProcess): Evidence | undefined {
@@ -43,10 +49,15 @@ function byNode(device: Device, { pid, held }: VmProcess): Evidence | undefined 
 }
 
 function byGroup(device: Device, { pid, held }: VmProcess): Evidence | undefined {
-  const hold = held.find(
-    ({ descriptor }) => descriptor.kind === "vfio-group" && descriptor.group === device.group,
-  );
-  return hold && { source: `/proc/${pid}/fd/${hold.fd}`, says: `holds its IOMMU group, ${device.group}` };
+  const hold = held.find((one) => device.group !== null && groupOf(one) === device.group);
+  if (hold === undefined) return undefined;
+  const made = device.noiommu ? ` (/dev/vfio/noiommu-${device.group})` : "";
+  return { source: `/proc/${pid}/fd/${hold.fd}`, says: `holds its IOMMU group, ${device.group}${made}` };
+}
+
+/** The number of a group that is held; behind "noiommu-" it is the group's too. */
+function groupOf({ descriptor }: HeldDevice): string | undefined {
+  return descriptor.kind === "vfio-group" ? descriptor.group.replace(/^noiommu-/, "") : undefined;
 }
 
 function untied({ hidden, proc }: Processes): Evidence {
@@ -57,4 +68,46 @@ function untied({ hidden, proc }: Processes): Evidence {
       says: `${hidden} processes may not be looked into; one of them may hold it`,
     };
   return { source: "/proc/*/fd", says: "no process that shows here holds it" };
+}
+
+/** What `holder` holds and no device explains. */
+function unseenOf(holder: VmProcess, tied: readonly Assignment[]): Assignment[] {
+  const devices = tied.map(({ device }) => device);
+  const own = tied.filter((one) => one.holder === holder);
+  const named = holder.held.flatMap((hold): [name: string, hold: HeldDevice][] => {
+    const { descriptor, address } = hold;
+    const group = groupOf(hold);
+    if (group !== undefined) {
+      const shown = devices.some((device) => device.group === group);
+      return shown ? [] : [[`/dev/vfio/${descriptor.kind === "vfio-group" ? descriptor.group : ""}`, hold]];
+    }
+    if (address !== undefined)
+      return devices.some((device) => device.address === address) ? [] : [[address, hold]];
+    const name = descriptor.kind === "vfio-group" ? null : descriptor.name;
+    if (name === null) return [];
+    const dir = descriptor.kind === "vhost-vdpa" ? "/dev" : "/dev/vfio/devices";
+    return devices.some(({ nodes }) => nodes.includes(name)) ? [] : [[`${dir}/${name}`, hold]];
+  });
+  // A device that came out of a group or another process has no name of its own: it counts where nothing else does.
+  const bare = holder.held.find(({ descriptor }) => descriptor.kind === "vfio-device");
+  if (named.length === 0 && own.length === 0 && bare !== undefined) named.push(["a VFIO device", bare]);
+  return [...new Map(named)].map(([address, { fd }]) => ({
+    device: standIn(address),
+    holder,
+    tie: { source: `/proc/${holder.pid}/fd/${fd}`, says: `holds ${address}` },
+    unseen: true,
+  }));
+}
+
+function standIn(address: string): Device {
+  return {
+    address,
+    pci: null,
+    driver: "unknown driver",
+    group: null,
+    noiommu: false,
+    nodes: [],
+    idleIrqs: 0,
+    vectors: [],
+  };
 }

@@ -3,17 +3,18 @@
  */
 
 import type { Host } from "../facts/host.js";
-import { settings } from "../parse/cmdline.js";
+import { readSwitch } from "../rules/booleans.js";
 import { known } from "../source/source.js";
-import { type Chain, link, seen, whyNot } from "./link.js";
+import { kernelLink } from "./kernel.js";
+import { type Chain, link, releaseOf, seen, whyNot } from "./link.js";
 import type { ChainLink } from "./report.js";
 
 /** Examines the links of an arm64 host. */
 export function armChain(host: Host): Chain {
-  const links = [virtualisation(host), commandLine(host), gic(host)];
+  const links = [kernelLink(host, "arm64", undefined), virtualisation(host), commandLine(host), gic(host)];
   const broken = links.find((one) => one.state === "broken");
   const able = broken !== undefined ? "no" : links.every((one) => one.state === "holds") ? "yes" : "unknown";
-  return { links, able, broken, contradictions: [] };
+  return { links, able, broken, contradictions: [], ruled: true };
 }
 
 function virtualisation(host: Host): ChainLink {
@@ -28,36 +29,51 @@ function virtualisation(host: Host): ChainLink {
       );
 }
 
+const WORD = "kvm-arm.vgic_v4_enable";
+
+/** early_gicv4_enable(): off until a word that kstrtobool() understands switches it, and the last of these counts. */
 function commandLine(host: Host): ChainLink {
   const name = "kernel command line";
   const line = known(host.cmdline);
   if (line === undefined) return link(name, "unknown", `/${host.cmdline.path} ${whyNot(host.cmdline)}`);
-  const asked = settings(line, "kvm-arm.vgic_v4_enable").some((value) => /^(1|y|Y|on)$/.test(value));
-  return asked
-    ? link(name, "holds", "kvm-arm.vgic_v4_enable=1", seen(host.cmdline, "kvm-arm.vgic_v4_enable=1"))
-    : link(
-        name,
-        "broken",
-        "kvm-arm.vgic_v4_enable=1 is missing, and without it KVM leaves GICv4 alone",
-        seen(host.cmdline, "no kvm-arm.vgic_v4_enable=1"),
-      );
+  const words = line.filter((word) => word.name === WORD.replaceAll("-", "_"));
+  let on: boolean | undefined = false;
+  for (const { value } of words) {
+    const read = value === null ? null : readSwitch(value, releaseOf(host));
+    if (read !== null) on = read;
+  }
+  const shown = words.map(({ text }) => text).join(" ") || `no ${WORD}`;
+  const evidence = seen(host.cmdline, shown);
+  if (on === undefined)
+    return link(name, "unknown", `whether this kernel reads ${shown} as on or off is not known`, evidence);
+  if (on) return link(name, "holds", shown, evidence);
+  const says =
+    words.length === 0
+      ? `${WORD}=1 is missing, and without it KVM leaves GICv4 alone`
+      : `${shown} leaves it off: KVM uses GICv4 only with ${WORD}=1`;
+  return link(name, "broken", says, evidence);
 }
 
+/**
+ * vgic_v4_init() requests a doorbell for each vCPU of a VM with an ITS (and of every VM on GICv4.1). So the chip of a
+ * doorbell shows that GICv4 is in use, and a VM that runs without one cannot have an interrupt forwarded. "GICv3" alone
+ * says nothing: hosts with GICv4 show it too.
+ */
 function gic(host: Host): ChainLink {
   const interrupts = known(host.interrupts);
   if (interrupts === undefined)
     return link("GICv4", "unknown", `/${host.interrupts.path} ${whyNot(host.interrupts)}`);
-  const chips = new Set(
-    [...interrupts.lines.values()].map(({ chip }) => chip).filter((chip) => chip.startsWith("GIC")),
-  );
-  const vpe = [...chips].filter((chip) => chip.startsWith("GICv4"));
+  const chips = new Set([...interrupts.lines.values()].map(({ chip }) => chip));
+  const vpe = [...chips].filter((chip) => /^GICv4(\.1)?-vpe$/.test(chip));
   if (vpe.length > 0)
     return link("GICv4", "holds", `in use: ${vpe.join(", ")}`, seen(host.interrupts, vpe.join(", ")));
-  const shown = [...chips].sort().join(", ") || "no GIC";
-  return link(
-    "GICv4",
-    "unknown",
-    `no interrupt of a virtual CPU shows; chips: ${shown}`,
-    seen(host.interrupts, shown),
-  );
+  const evidence = seen(host.interrupts, "no line of a chip GICv4-vpe or GICv4.1-vpe");
+  if (host.processes.found.some(({ vmFds, vcpus }) => vmFds > 0 && vcpus > 0))
+    return link(
+      "GICv4",
+      "broken",
+      "a VM runs and has no doorbell: the interrupt controller is no GICv4, or the VM has no ITS",
+      evidence,
+    );
+  return link("GICv4", "unknown", "no VM runs that would show a doorbell of its virtual CPUs", evidence);
 }

@@ -17,7 +17,8 @@ export function countersOf(host: Host, later: Later): CounterReport[] {
   return labels
     .filter((label) => first.lines.has(label))
     .map((label) => {
-      const grew = second === undefined ? null : grewBetween(first, second, label);
+      const growth = second === undefined ? null : grewBetween(first, second, label);
+      const grew = growth === null || growth.anew ? null : growth.count;
       return { label, grew, says: meaning(label, grew, host) };
     });
 }

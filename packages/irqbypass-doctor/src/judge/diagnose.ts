@@ -9,15 +9,16 @@ import type { TraceFacts } from "../source/trace-facts.js";
 import { advise } from "./advice.js";
 import { type Assignment, assign } from "./assignment.js";
 import { examineChain } from "./chain.js";
-import { postsForHost, vendorModule } from "./chain-x86.js";
+import { ABSENT, vendorModule, vendorOf } from "./chain-x86.js";
+import { postsForHost } from "./command-line.js";
 import { countersOf } from "./counters.js";
 import { formatsOf } from "./formats.js";
-import { inhibitOf } from "./inhibits.js";
-import type { Ability, Chain } from "./link.js";
+import { causes, inhibitsOf, listed, strayInhibits, type VmInhibits } from "./inhibits.js";
+import { type Ability, type Chain, releaseOf } from "./link.js";
 import { missingOf } from "./missing.js";
 import type { DeviceReport, EventfdReport, Evidence, Report, Verdict, VmReport } from "./report.js";
 import { strangeOf } from "./strange.js";
-import { summarise, worst } from "./summary.js";
+import { summarise, verdictOf } from "./summary.js";
 import { tableOf } from "./tables.js";
 import { judgeVector } from "./vectors.js";
 
@@ -56,15 +57,15 @@ export function diagnose(one: Case): Report {
   const settled: readonly Verdict[] = ["posted now", "cannot be"];
   const unsettled = devices.some(
     ({ vectors, verdict }) =>
-      verdict === "unknown" || vectors.some((vector) => !settled.includes(vector.verdict)),
+      verdict === "unknown" || vectors.some((each) => !each.byDesign && !settled.includes(each.verdict)),
   );
   const report = {
     format: "irqbypass-doctor/1" as const,
     measured: {
       at: one.at,
       from: host.name,
-      kernel: known(host.kernel) ?? "unknown",
-      arch: known(host.cpu)?.vendor === "arm" ? "arm64" : known(host.cpu) === undefined ? "unknown" : "x86",
+      kernel: releaseOf(host).text,
+      arch: known(host.cpu)?.arch ?? "unknown",
       cpu: known(host.cpu)?.model ?? "",
       seconds: one.seconds,
       traced: trace?.seconds ?? null,
@@ -88,7 +89,7 @@ export function diagnose(one: Case): Report {
 const DELIVERED: Verdict = "delivered by the host just now";
 
 function vmReport(one: Case, chain: Chain, vm: VmProcess, assignments: readonly Assignment[]): VmReport {
-  const inhibit = inhibitOf(vm, one.trace);
+  const inhibits = inhibitsOf(vm, one.host, one.trace);
   const eventfds = eventfdReports(one, vm);
   const devices = assignments
     .filter(({ holder }) => holder === vm)
@@ -108,20 +109,24 @@ function vmReport(one: Case, chain: Chain, vm: VmProcess, assignments: readonly 
     vcpus: vm.vcpus,
     eventfds,
     devices,
-    notes: vmNotes(vm, eventfds, suspect, inhibit?.name),
+    notes: vmNotes(vm, eventfds, suspect, inhibitNote(inhibits)),
   };
 }
 
-function deviceReport(one: Case, chain: Chain, { device, holder, tie }: Assignment): DeviceReport {
-  const { able, because } = abilityOf(one, chain, holder);
+function deviceReport(one: Case, chain: Chain, assignment: Assignment): DeviceReport {
+  const { device, holder, tie, unseen } = assignment;
+  const { able, because } = abilityOf(one, chain, assignment);
+  const inhibits = holder === undefined ? undefined : inhibitsOf(holder, one.host, one.trace);
   const setting = {
     host: one.host,
     later: one.later,
     seconds: one.seconds,
     trace: one.trace,
     guestReceived: one.guestReceived === true,
+    ruled: chain.ruled,
     able,
     because,
+    updatesPost: vendorOf(one.host) === "intel" || inhibits?.clear === true,
     table: tableOf(one.host, device),
   };
   const vectors = device.vectors.map((vector) => judgeVector(device, vector, setting));
@@ -129,7 +134,8 @@ function deviceReport(one: Case, chain: Chain, { device, holder, tie }: Assignme
   const bare: Verdict =
     able === "no" ? "cannot be" : able === "yes" && counted ? "able, not seen" : "unknown";
   const notes: string[] = [];
-  if (vectors.length === 0 && !counted) {
+  if (unseen) notes.push(because.says);
+  else if (vectors.length === 0 && !counted) {
     notes.push("/proc/interrupts could not be read: which interrupts it has is not known");
   } else if (vectors.length === 0) {
     notes.push(
@@ -150,7 +156,7 @@ function deviceReport(one: Case, chain: Chain, { device, holder, tie }: Assignme
     iommuGroup: device.group,
     holder: holder === undefined ? "unknown" : holder.vmFds > 0 ? "vm" : "other",
     tie,
-    verdict: vectors.length === 0 ? bare : worst(vectors.map(({ verdict }) => verdict)),
+    verdict: verdictOf(vectors, bare),
     vectors,
     notes,
   };
@@ -160,7 +166,7 @@ function deviceReport(one: Case, chain: Chain, { device, holder, tie }: Assignme
 function abilityOf(
   one: Case,
   chain: Chain,
-  holder: VmProcess | undefined,
+  { holder, unseen, tie }: Assignment,
 ): { able: Ability; because: Evidence } {
   if (holder !== undefined && holder.vmFds === 0) {
     return {
@@ -168,11 +174,27 @@ function abilityOf(
       because: { source: `/proc/${holder.pid}`, says: `${holder.program} holds it and is no VM` },
     };
   }
-  const inhibit = holder === undefined ? undefined : inhibitOf(holder, one.trace);
-  if (inhibit !== undefined) {
-    const source = "kvm:kvm_apicv_inhibit_changed";
-    return { able: "no", because: { source, says: `APICv/AVIC is inhibited in this VM: ${inhibit.name}` } };
+  const decided = chainSays(chain);
+  if (decided.able === "no" || !chain.ruled) return decided;
+  if (unseen) {
+    const says = "the process holds it, and no device or interrupt that belongs to it was recognised";
+    return { able: "unknown", because: { source: tie.source, says } };
   }
+  const inhibits = holder === undefined ? undefined : inhibitsOf(holder, one.host, one.trace);
+  if (inhibits === undefined || inhibits.effect === "nothing") return decided;
+  const { source } = inhibits.evidence;
+  const named = listed(causes(inhibits.reasons));
+  if (inhibits.effect === "off")
+    return { able: "no", because: { source, says: `AVIC is inhibited in this VM: ${named}` } };
+  const says =
+    inhibits.effect === "no more"
+      ? `APICv is inhibited in this VM (${named}): what was posted before stays so, and no update posts`
+      : `APICv/AVIC is inhibited in this VM (${named}), and what that does on this kernel is not known`;
+  return { able: "unknown", because: { source, says } };
+}
+
+/** What the chain means for any device of the host. */
+function chainSays(chain: Chain): { able: Ability; because: Evidence } {
   const decisive =
     chain.able === "no"
       ? chain.broken
@@ -184,6 +206,14 @@ function abilityOf(
     able: chain.able,
     because: { source, says: chain.contradictions[0] ?? decisive?.says ?? "not known" },
   };
+}
+
+/** What a VM's inhibits are, as a note; undefined where none is in force. */
+function inhibitNote(inhibits: VmInhibits | undefined): string | undefined {
+  if (inhibits === undefined || inhibits.reasons.length === 0) return undefined;
+  const named = listed(inhibits.reasons);
+  const costs = inhibits.effect === "nothing" ? "; devices are posted all the same" : "";
+  return `APICv/AVIC is inhibited: ${named}${costs}`;
 }
 
 function eventfdReports(one: Case, vm: VmProcess): EventfdReport[] {
@@ -228,7 +258,7 @@ function vmNotes(
     notes.push(
       `counts grow and nobody reads them: ${growing.length} of ${eventfds.length} eventfds (${list(growing)})`,
     );
-  if (inhibit !== undefined) notes.push(`APICv/AVIC is inhibited: ${inhibit}`);
+  if (inhibit !== undefined) notes.push(inhibit);
   if (vm.vmFds > 1)
     notes.push(`the process holds ${vm.vmFds} kvm-vm descriptors: they may be several VMs or one`);
   if (vm.eventfds.some(({ info }) => info.state !== "read")) notes.push(unreadableEventfds(vm.eventfds));
@@ -259,13 +289,16 @@ function hostNotes({ host, trace }: Case): string[] {
     ({ name }) => name === "kvm_amd" && cpu !== undefined && cpu.vendor !== "amd",
   );
   if (foreign !== undefined && vendorModule(host)?.name !== "kvm_amd") {
-    const avic = known(foreign.parameters.get("avic") ?? { state: "absent", path: "" });
+    const avic = known(foreign.parameters.get("avic") ?? ABSENT);
     if (avic !== undefined) {
       notes.push(
         `kvm_amd shows avic=${avic ? "Y" : "N"} on a CPU that is not AMD's: not used, Linux 6.18 and early 6.19 misread it`,
       );
     }
   }
+  const stray = strayInhibits(host, trace);
+  if (stray > 0)
+    notes.push(`${stray} changes of inhibits were traced in threads of no VM that is there now: not used`);
   for (const note of trace?.notes ?? []) notes.push(note);
   if (trace !== undefined && trace.lost > 0) {
     notes.push(

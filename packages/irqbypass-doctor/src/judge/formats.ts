@@ -41,7 +41,7 @@ export function formatsOf(host: Host, trace: TraceFacts | undefined): string[] {
     );
   }
   if (host.intelTables.state === "read") formats.push("ir_translation_struct of Intel");
-  if (host.amdTables.some(({ state }) => state === "read")) formats.push("irqtbl of AMD");
+  if (host.amdTables.some((table) => known(table)?.state === "table")) formats.push("irqtbl of AMD");
   if (trace?.generation != null) formats.push(`kvm_pi_irte_update: ${trace.generation}`);
   return formats;
 }

@@ -2,7 +2,9 @@
  * One link of the chain, and how the findings put what was read into words.
  */
 
-import type { Reading } from "../source/source.js";
+import type { Host } from "../facts/host.js";
+import { ANY_RELEASE, type KernelRelease } from "../parse/kernel-release.js";
+import { known, type Reading } from "../source/source.js";
 import type { ChainLink, Evidence, LinkName, LinkState } from "./report.js";
 
 /** Whether posting is possible on this host, as far as its files show. */
@@ -15,6 +17,13 @@ export interface Chain {
   readonly broken: ChainLink | undefined;
   /** Kinds of evidence that contradict each other, as sentences. */
   readonly contradictions: readonly string[];
+  /** False where the doctor has no rules for the architecture: then nothing of this host means what it would elsewhere. */
+  readonly ruled: boolean;
+}
+
+/** What is known of the host's kernel. */
+export function releaseOf(host: Host): KernelRelease {
+  return known(host.kernel) ?? ANY_RELEASE;
 }
 
 /** Makes a link. */

@@ -34,8 +34,10 @@ export function missingOf(
   }
   if (unsettled && chain.able !== "no") {
     missing.push(...tables(host));
-    if (trace === undefined && known(host.cpu)?.vendor !== "arm") {
-      const why = "the pairing and the reasons that inhibit APICv/AVIC show only while they happen";
+    if (trace === undefined && known(host.cpu)?.arch === "x86") {
+      const matter = chain.links.some(({ name, state }) => name === "inhibit reasons" && state !== "holds");
+      const inhibits = matter ? " and the reasons that inhibit APICv/AVIC show" : " shows";
+      const why = `how KVM sets up each interrupt${inhibits} only while it happens`;
       missing.push({
         path: "/sys/kernel/tracing",
         why,
@@ -55,7 +57,7 @@ function unreadable(code: string): string {
 
 function basics(host: Host): readonly Reading<unknown>[] {
   const units = known(host.units) ?? [];
-  const registers = units.flatMap((unit) =>
+  const registers = units.flatMap((unit): readonly Reading<unknown>[] =>
     unit.kind === "intel" ? [unit.cap, unit.ecap] : unit.kind === "amd" ? [unit.features] : [],
   );
   const parameters = host.modules.flatMap((module) => [...module.parameters.values()]);
@@ -89,5 +91,8 @@ function tables(host: Host): MissingSource[] {
 }
 
 function selected(host: Host, address: string): boolean {
-  return host.amdTables.some((table) => known(table)?.device === address);
+  return host.amdTables.some((reading) => {
+    const table = known(reading);
+    return table !== undefined && "device" in table && table.device === address;
+  });
 }

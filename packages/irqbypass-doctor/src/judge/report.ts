@@ -23,6 +23,8 @@ export interface Evidence {
 }
 
 export type LinkName =
+  | "architecture"
+  | "kernel"
   | "CPU virtualisation"
   | "IOMMU"
   | "interrupt remapping"
@@ -52,7 +54,15 @@ export interface VectorReport {
   /** As its driver names it: "msix[3]", "intx", "vp-vdpa queue 0". */
   readonly label: string;
   readonly verdict: Verdict;
-  /** Interrupts that the host's own handler took within the window; null if one sample lacks the line. */
+  /**
+   * It is of a kind that never bypasses the host, and that is no fault: it counts neither for its device's verdict nor for
+   * the exit code. The config interrupt of a vDPA device is one.
+   */
+  readonly byDesign: boolean;
+  /**
+   * Interrupts that the host's own handler took within the window, or since its counter began anew in it; null if one
+   * sample lacks the line, or the line is shared.
+   */
   readonly handledByHost: number | null;
   readonly evidence: readonly Evidence[];
 }
@@ -67,7 +77,7 @@ export interface DeviceReport {
   readonly holder: "vm" | "other" | "unknown";
   /** How the device was tied to its VM, or why it could not be. */
   readonly tie: Evidence;
-  /** The weakest of its vectors; for one without vectors, what its host allows. */
+  /** The weakest of its vectors that count; for one without such, what its host allows. */
   readonly verdict: Verdict;
   readonly vectors: readonly VectorReport[];
   readonly notes: readonly string[];

@@ -2,7 +2,7 @@
  * The verdict line and the exit code.
  */
 import type { Chain } from "./link.js";
-import type { DeviceReport, ExitCode, Report, Verdict, VmReport } from "./report.js";
+import type { DeviceReport, ExitCode, Report, VectorReport, Verdict, VmReport } from "./report.js";
 
 /** From the best news to the worst; what decides for a device and for the exit code. */
 const GRAVITY: readonly Verdict[] = [
@@ -20,6 +20,12 @@ export function worst(verdicts: readonly Verdict[]): Verdict {
   return verdicts.reduce((a, b) => (GRAVITY.indexOf(b) > GRAVITY.indexOf(a) ? b : a), "posted now");
 }
 
+/** The verdict on a device: that of its vectors that count, or `bare` where it has none. */
+export function verdictOf(vectors: readonly VectorReport[], bare: Verdict): Verdict {
+  const counting = vectors.filter(({ byDesign }) => !byDesign);
+  return counting.length === 0 ? bare : worst(counting.map(({ verdict }) => verdict));
+}
+
 /** Sums all devices up. A device that a process without a VM holds is not assigned and counts for nothing. */
 export function summarise(
   vms: readonly VmReport[],
@@ -33,36 +39,60 @@ export function summarise(
   ];
   const cause =
     chain.broken === undefined ? "" : ` The broken link is ${chain.broken.name}: ${chain.broken.says}.`;
-  if (devices.length === 0) return withoutDevices(vms.length, chain, cause, hidden);
+  if (devices.length === 0) return withoutDevices(vms.length, unclaimed.length, chain, cause, hidden);
+  const exit = exitOf(devices.map(({ verdict }) => verdict));
+  return { says: `${sentence(devices)}${cause}`, exit };
+}
 
-  const verdicts = devices.flatMap((device) =>
-    device.vectors.length === 0 ? [device.verdict] : device.vectors.map(({ verdict }) => verdict),
-  );
-  const total = devices.reduce((sum, { vectors }) => sum + vectors.length, 0);
-  const exit = exitOf(verdicts);
-  const what = `${count(total, "interrupt")} of ${count(devices.length, "assigned device")}`;
-  if (total === 0) {
-    return {
-      says: `${capital(count(devices.length, "assigned device"))}, none with an interrupt set up: ${worst(verdicts)}.${cause}`,
-      exit,
-    };
+/** What became of the interrupts, and apart from them of the devices that have none. Each part is counted from one list. */
+function sentence(devices: readonly DeviceReport[]): string {
+  const bare = devices.filter(({ vectors }) => vectors.length === 0);
+  const others = devices.length - bare.length;
+  if (others === 0) {
+    return `${capital(count(devices.length, "assigned device"))}, none with an interrupt set up: ${words(bare)}.`;
   }
+  const vectors = devices.flatMap((device) => device.vectors);
+  const designed = vectors.filter(({ byDesign }) => byDesign).length;
   const counts = GRAVITY.map(
-    (verdict) => [verdict, verdicts.filter((one) => one === verdict).length] as const,
+    (verdict) => [verdict, vectors.filter((one) => !one.byDesign && one.verdict === verdict).length] as const,
   ).filter(([, number]) => number > 0);
-  if (counts.length === 1) {
-    return { says: `${uniform(counts[0]![0], total, devices.length)}${cause}`, exit };
-  }
   const parts = counts.map(
     ([verdict, number]) => `${number} ${number === 1 ? SINGULAR[verdict] : WORDS[verdict]}`,
   );
-  return { says: `Of ${what}, ${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}.${cause}`, exit };
+  if (designed > 0) parts.push(`${designed} ${designed === 1 ? "is" : "are"} for its configuration alone`);
+  const of = count(others, "assigned device");
+  const interrupts =
+    designed === 0 && counts.length === 1
+      ? uniform(counts[0]![0], vectors.length, of)
+      : `Of ${count(vectors.length, "interrupt")} of ${of}, ${and(parts)}.`;
+  if (bare.length === 0) return interrupts;
+  const more = bare.length === 1 ? "One more device has" : `${bare.length} more devices have`;
+  return `${interrupts} ${more} no interrupt set up yet: ${words(bare)}.`;
 }
 
-function withoutDevices(vms: number, chain: Chain, cause: string, hidden: number): Report["verdict"] {
+function and(parts: readonly string[]): string {
+  return parts.length === 1 ? parts[0]! : `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`;
+}
+
+/** Verdicts on devices without interrupts, each once. */
+function words(devices: readonly DeviceReport[]): string {
+  return GRAVITY.filter((verdict) => devices.some((device) => device.verdict === verdict)).join(" and ");
+}
+
+/** `others`: devices that processes without a VM hold. */
+function withoutDevices(
+  vms: number,
+  others: number,
+  chain: Chain,
+  cause: string,
+  hidden: number,
+): Report["verdict"] {
   const unseen = hidden > 0 ? ` ${hidden} processes may not be looked into.` : "";
+  const held = others > 0 ? `; ${count(others, "device")} in the hands of processes that are no VM` : "";
   const who =
-    vms === 0 ? "No device is assigned to a VM" : `${capital(count(vms, "VM"))}, and no device is assigned`;
+    vms === 0
+      ? `No device is assigned to a VM${held}`
+      : `${capital(count(vms, "VM"))}, and no device is assigned${held}`;
   if (chain.able === "no") return { says: `${who}; this host cannot post.${cause}${unseen}`, exit: 1 };
   if (chain.able === "yes") return { says: `${who}; this host is able to post.${unseen}`, exit: 0 };
   return { says: `${who}; whether this host can post is not known.${unseen}`, exit: 2 };
@@ -75,13 +105,12 @@ export function exitOf(verdicts: readonly Verdict[]): ExitCode {
 }
 
 /** The sentence for interrupts that all have one verdict. */
-function uniform(verdict: Verdict, total: number, devices: number): string {
-  const of = `of ${count(devices, "assigned device")}`;
-  if (total === 1) return `The interrupt ${of} ${SINGULAR[verdict]}.`;
-  if (verdict === "cannot be") return `None of the ${total} interrupts ${of} can be posted.`;
+function uniform(verdict: Verdict, total: number, devices: string): string {
+  if (total === 1) return `The interrupt of ${devices} ${SINGULAR[verdict]}.`;
+  if (verdict === "cannot be") return `None of the ${total} interrupts of ${devices} can be posted.`;
   if (verdict === "unknown")
-    return `Whether the ${total} interrupts ${of} are posted, or could be, is not known.`;
-  return `${total === 2 ? "Both" : `All ${total}`} interrupts ${of} ${WORDS[verdict]}.`;
+    return `Whether the ${total} interrupts of ${devices} are posted, or could be, is not known.`;
+  return `${total === 2 ? "Both" : `All ${total}`} interrupts of ${devices} ${WORDS[verdict]}.`;
 }
 
 const WORDS: Record<Verdict, string> = {

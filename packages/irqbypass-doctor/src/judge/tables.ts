@@ -6,7 +6,7 @@ import type { Device, Vector } from "../facts/devices.js";
 import type { Host } from "../facts/host.js";
 import { isOfDevice, type TableEntry } from "../parse/iommu.js";
 import { known } from "../source/source.js";
-import { postsForHost } from "./chain-x86.js";
+import { postsForHost } from "./command-line.js";
 import { seen } from "./link.js";
 import type { Evidence } from "./report.js";
 
@@ -22,14 +22,19 @@ export interface DeviceTable {
 
 /** Gathers the entries of `device`. */
 export function tableOf(host: Host, device: Device): DeviceTable | undefined {
+  const address = device.pci;
+  if (address === null) return undefined;
   const intel = known(host.intelTables);
   if (intel !== undefined) {
-    const entries = intel.entries.filter((entry) => isOfDevice(entry, device.address));
+    const entries = intel.entries.filter((entry) => isOfDevice(entry, address));
     return describe(host, entries, host.intelTables.path, "intel");
   }
   for (const reading of host.amdTables) {
     const table = known(reading);
-    if (table?.device === device.address) return describe(host, table.entries, reading.path, "amd");
+    if (table?.state === "table" && table.device === address)
+      return describe(host, table.entries, reading.path, "amd");
+    if (table?.state === "no table" && table.device === address)
+      return describe(host, [], reading.path, "amd");
   }
   return undefined;
 }
@@ -48,7 +53,7 @@ function describe(
       ? undefined
       : forHost === true
         ? "intremap=posted_msi posts the host's own interrupts too"
-        : "the kernel command line is not known, and intremap=posted_msi would post the host's own interrupts";
+        : "whether the host posts its own interrupts too (intremap=posted_msi) is not known";
   const says =
     entries.length === 0 ? "no entry of the device" : `${posted.length} posted, ${remapped.length} remapped`;
   return { posted, remapped, doubt, evidence: seen({ state: "absent", path }, says), vendor };
@@ -72,13 +77,15 @@ export function entryOf(table: DeviceTable, device: Device, vector: Vector): Ent
   }
   if (table.posted.length === 0)
     return { is: table.remapped.length === 0 ? "none" : "remapped", index: undefined };
-  const all = table.remapped.length === 0 && table.posted.length >= device.vectors.length;
+  // The entries of a part of a device cannot be told from those of the rest.
+  const whole = device.pci === device.address;
+  const all = whole && table.remapped.length === 0 && table.posted.length >= device.vectors.length;
   return { is: all ? "posted" : "some posted", index: undefined };
 }
 
 /** Intel numbers an interrupt by its entry: first index of the block in the upper half, offset in the lower. */
 function entryIndex(table: DeviceTable, vector: Vector): number | undefined {
-  const level = known(vector.debug);
+  const level = known(vector.debug)?.remap;
   if (table.vendor !== "intel" || level?.chip !== "INTEL-IR" || level.hwirq === null) return undefined;
   return Math.floor(level.hwirq / 65536) + (level.hwirq % 65536);
 }

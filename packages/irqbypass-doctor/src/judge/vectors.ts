@@ -3,12 +3,15 @@
  */
 import type { Device, Vector } from "../facts/devices.js";
 import type { Host, Later } from "../facts/host.js";
-import { grewBetween } from "../parse/interrupts.js";
+import type { InterruptKind } from "../parse/action.js";
+import { type Growth, grewBetween } from "../parse/interrupts.js";
 import { grewPerCpu } from "../parse/irq.js";
+import { producerOf } from "../rules/producers.js";
 import { known } from "../source/source.js";
-import type { TraceFacts } from "../source/trace-facts.js";
+import type { PostingChange, TraceFacts } from "../source/trace-facts.js";
 import type { Ability } from "./link.js";
-import { seen, whyNot } from "./link.js";
+import { releaseOf, seen, whyNot } from "./link.js";
+import { pairingOf } from "./pairing.js";
 import type { Evidence, VectorReport, Verdict } from "./report.js";
 import { type DeviceTable, type EntryState, entryOf } from "./tables.js";
 
@@ -20,116 +23,215 @@ export interface Setting {
   readonly trace: TraceFacts | undefined;
   /** The user saw the guest's own counts grow. */
   readonly guestReceived: boolean;
+  /** False where the doctor has no rules for the architecture. */
+  readonly ruled: boolean;
   readonly able: Ability;
   /** Why nothing of this device or VM can be posted, or why that is not known; the evidence of `able`. */
   readonly because: Evidence;
+  /** An update that KVM traced as posting did so: always on Intel, on AMD only with AVIC seen to be on in this VM. */
+  readonly updatesPost: boolean;
   readonly table: DeviceTable | undefined;
 }
 
 /** Judges one vector of `device`. */
 export function judgeVector(device: Device, vector: Vector, setting: Setting): VectorReport {
   const growth = growthOf(vector, setting);
-  const { verdict, evidence } = decide(device, vector, setting, growth);
-  return { irq: vector.irq, label: vector.action.label, verdict, handledByHost: growth.count, evidence };
+  const { verdict, evidence, byDesign } = decide(device, vector, setting, growth);
+  return {
+    irq: vector.irq,
+    label: vector.action.label,
+    verdict,
+    byDesign: byDesign === true,
+    handledByHost: growth.count,
+    evidence,
+  };
 }
 
-interface Growth {
+/** The growth of a line that is the vector's alone; `count` is null where it is not known. */
+interface Seen {
   readonly count: number | null;
+  readonly anew: boolean;
   readonly evidence: Evidence;
 }
 
 /** How often the host's handler ran in the window. The per-CPU file counts offline CPUs too, so it goes first. */
-function growthOf(vector: Vector, { host, later, seconds }: Setting): Growth {
+function growthOf(vector: Vector, { host, later, seconds }: Setting): Seen {
   const span = `in ${seconds.toFixed(1)} s`;
-  const words = (count: number) =>
-    count > 0 ? `grew by ${count} ${span}` : `flat for ${seconds.toFixed(1)} s`;
   const before = known(vector.files.perCpu);
   const reading = later.perCpu.get(vector.irq);
   const after = reading === undefined ? undefined : known(reading);
-  if (before !== undefined && after !== undefined) {
-    const count = grewPerCpu(before, after);
-    return { count, evidence: seen(vector.files.perCpu, words(count)) };
-  }
   const [first, second] = [known(host.interrupts), known(later.interrupts)];
-  const count = first && second ? grewBetween(first, second, String(vector.irq)) : null;
-  const says = count === null ? `no line in the second sample: ${whyNot(later.interrupts)}` : words(count);
-  return { count, evidence: { source: `/proc/interrupts, line ${vector.irq}`, says } };
+  const line = first && second ? grewBetween(first, second, String(vector.irq)) : null;
+  const counted = before !== undefined && after !== undefined;
+  const growth: Growth | null = counted
+    ? { ...grewPerCpu(before, after), ...(line?.anew === true ? { ...line } : {}) }
+    : line;
+  const source = counted ? `/${vector.files.perCpu.path}` : `/proc/interrupts, line ${vector.irq}`;
+  if (growth === null) {
+    const says = `no line in the second sample: ${whyNot(later.interrupts)}`;
+    return { count: null, anew: false, evidence: { source, says } };
+  }
+  const { count, anew } = growth;
+  const words = anew
+    ? `counted anew, ${count} since: it was freed and requested again within ${seconds.toFixed(1)} s`
+    : count > 0
+      ? `grew by ${count} ${span}`
+      : `flat for ${seconds.toFixed(1)} s`;
+  if (vector.sharedWith === "") return { count, anew, evidence: { source, says: words } };
+  const whose = count > 0 ? ", and whose these were is not known" : "";
+  const says = `the line is shared with ${vector.sharedWith}: ${words}${whose}`;
+  return { count: count === 0 && !anew ? 0 : null, anew, evidence: { source, says } };
 }
 
-function decide(
-  device: Device,
-  vector: Vector,
-  setting: Setting,
-  growth: Growth,
-): { verdict: Verdict; evidence: readonly Evidence[] } {
-  const { trace, table, able } = setting;
-  const runs = trace?.handled.find(({ irq }) => irq === vector.irq);
-  const change = trace?.posting.find(({ hostIrq }) => hostIrq === vector.irq);
+interface Decision {
+  readonly verdict: Verdict;
+  readonly evidence: readonly Evidence[];
+  readonly byDesign?: boolean;
+}
+
+function decide(device: Device, vector: Vector, setting: Setting, growth: Seen): Decision {
+  const { trace, table } = setting;
   const entry = table === undefined ? undefined : entryOf(table, device, vector);
   const tableSays = table === undefined ? [] : [doubted(table, entry)];
-  const changeSays: Evidence[] =
-    change === undefined
-      ? []
-      : [
-          {
-            source: "kvm:kvm_pi_irte_update",
-            says: change.set
-              ? `posted to vCPU ${change.vcpu}, vector 0x${change.guestVector.toString(16)}, GSI ${change.gsi}`
-              : "back to remapped",
-          },
-        ];
+  // Elsewhere a line may grow for interrupts that went around the host.
+  if (!setting.ruled)
+    return { verdict: "unknown", evidence: [setting.because, growth.evidence, ...tableSays] };
+
+  const runs = vector.sharedWith === "" ? trace?.handled.find(({ irq }) => irq === vector.irq) : undefined;
+  const change = trace?.posting.find(({ hostIrq }) => hostIrq === vector.irq);
+  const changeSays = change === undefined ? [] : [changed(change, setting)];
   const pairing = pairingOf(vector, trace);
-  const barrier = barrierOf(vector, setting);
+  const barrier = barrierOf(device, vector, setting);
+  const grown = growth.count !== null && growth.count > 0;
 
   // The trace tells the last change, so it holds even if the host handled some before it. The table was read at the
-  // start of the window: a line that grew in it says that the entry changed since.
-  if (change?.set === true && (runs?.sinceChange ?? 0) === 0)
+  // start of the window: a line that grew in it, or began anew, says that the entry changed since.
+  if (change?.set === true && setting.updatesPost && (runs?.sinceChange ?? 0) === 0)
     return { verdict: "posted now", evidence: [...changeSays, ...tableSays, growth.evidence] };
-  const postedEntry = entry?.is === "posted" && table?.doubt === undefined;
-  if (postedEntry && !(growth.count !== null && growth.count > 0)) {
-    return { verdict: "posted now", evidence: [...tableSays, growth.evidence] };
+  if (!grown && !growth.anew) {
+    if (entry?.is === "posted" && table?.doubt === undefined)
+      return { verdict: "posted now", evidence: [...tableSays, growth.evidence] };
+    const forwarded = forwardedEvidence(vector, setting.host);
+    if (forwarded !== undefined) return { verdict: "posted now", evidence: [forwarded, growth.evidence] };
   }
-  if ((growth.count ?? 0) > 0 || runs !== undefined) {
+  const byDesign = barrier?.byDesign === true;
+  if (grown || runs !== undefined) {
     const events: Evidence[] =
       runs === undefined ? [] : [{ source: "irq:irq_handler_entry", says: `ran ${runs.count} times` }];
-    const why = barrier === undefined ? [] : [barrier];
+    const why = barrier === undefined ? [] : [barrier.evidence];
     return {
       verdict: "delivered by the host just now",
       evidence: [growth.evidence, ...events, ...why, ...changeSays, ...tableSays, ...pairing.evidence],
+      byDesign,
     };
   }
-  if (barrier !== undefined)
-    return { verdict: "cannot be", evidence: [barrier, growth.evidence, ...pairing.evidence] };
+  if (barrier !== undefined) {
+    const evidence = [barrier.evidence, growth.evidence, ...pairing.evidence];
+    return { verdict: "cannot be", evidence, byDesign };
+  }
+  return undecided(vector, setting, growth, [...tableSays, ...changeSays], pairing);
+}
 
-  const rest = [...tableSays, ...changeSays, growth.evidence];
+/** Nothing was seen of it, and nothing is in its way. */
+function undecided(
+  vector: Vector,
+  setting: Setting,
+  growth: Seen,
+  says: readonly Evidence[],
+  pairing: ReturnType<typeof pairingOf>,
+): Decision {
+  if (growth.anew) return { verdict: "unknown", evidence: [growth.evidence, ...says, ...pairing.evidence] };
+  const rest = [...says, growth.evidence];
   if (pairing.paired) return { verdict: "paired", evidence: [...pairing.evidence, ...rest] };
   rest.push(...pairing.evidence);
-  if (able === "unknown") return { verdict: "unknown", evidence: [setting.because, ...rest] };
-  if (growth.count === null) return { verdict: "unknown", evidence: [growth.evidence, ...tableSays] };
+  const doubt = doubtOf(vector, setting);
+  if (doubt !== undefined) return { verdict: "unknown", evidence: [doubt, ...rest] };
+  if (growth.count === null) return { verdict: "unknown", evidence: [growth.evidence, ...says] };
   if (setting.guestReceived) {
     const you = { source: "you", says: "saw that the guest received interrupts of it in the window" };
     return {
       verdict: "probably posted",
-      evidence: [growth.evidence, you, setting.because, ...tableSays, ...changeSays],
+      evidence: [growth.evidence, you, setting.because, ...says],
     };
   }
   return { verdict: "able, not seen", evidence: [setting.because, ...rest] };
 }
 
-/** What rules posting out for this vector. */
-function barrierOf(vector: Vector, { host, able, because }: Setting): Evidence | undefined {
-  if (vector.action.intx) {
-    return { source: "/proc/interrupts", says: "INTx is level-triggered: only MSI and MSI-X can be posted" };
-  }
-  if (able === "no") return because;
-  const chip = known(vector.files.chip) ?? known(host.interrupts)?.lines.get(String(vector.irq))?.chip ?? "";
-  if (/^PCI-MSI/.test(chip)) {
+const KINDS: Record<InterruptKind, string> = {
+  msi: "an MSI",
+  intx: "a pin",
+  queue: "the interrupt of a queue",
+  config: "the interrupt for the configuration",
+  other: "such an interrupt",
+};
+
+/** Why it is not known whether the vector could be posted. */
+function doubtOf(vector: Vector, { host, able, because }: Setting): Evidence | undefined {
+  const { family, kind } = vector.action;
+  if (able === "unknown") return because;
+  if (producerOf(family, kind, releaseOf(host)) === undefined)
     return {
       source: "/proc/interrupts",
-      says: `its chip is ${chip}, without IR-: this interrupt is not remapped`,
+      says: `whether ${KINDS[kind]} of ${family} can be a producer on Linux ${releaseOf(host).text} is not known`,
     };
+  // its_irq_set_vcpu_affinity(): only an interrupt of an ITS is forwarded.
+  if (known(host.cpu)?.arch === "arm64" && !/^ITS/.test(chipOf(vector)))
+    return {
+      source: "/proc/interrupts",
+      says: `its chip is ${chipOf(vector)}, and only those of an ITS are known to be forwarded`,
+    };
+  return undefined;
+}
+
+/** What rules posting out for this vector. */
+function barrierOf(
+  device: Device,
+  vector: Vector,
+  { host, able, because }: Setting,
+): { readonly evidence: Evidence; readonly byDesign?: boolean } | undefined {
+  const source = "/proc/interrupts";
+  const { family, kind } = vector.action;
+  const producer = producerOf(family, kind, releaseOf(host));
+  if (producer !== undefined && producer.producing !== "yes") {
+    const says = family === "vfio" ? `${device.driver}: ${producer.because}` : producer.because;
+    return { evidence: { source, says }, byDesign: producer.producing === "never" };
+  }
+  if (device.noiommu) {
+    const says = `it is in noiommu mode: IOMMU group ${device.group} is VFIO's own, and nothing remaps its interrupts`;
+    return { evidence: { source: `/sys/kernel/iommu_groups/${device.group}/name`, says } };
+  }
+  if (able === "no") return { evidence: because };
+  const chip = chipOf(vector);
+  if (known(host.cpu)?.arch === "x86" && /^PCI-MSI/.test(chip)) {
+    return { evidence: { source, says: `its chip is ${chip}, without IR-: this interrupt is not remapped` } };
   }
   return undefined;
+}
+
+function chipOf({ files, line }: Vector): string {
+  return known(files.chip) ?? line.chip;
+}
+
+/**
+ * its_vlpi_map() sets the flag and its_vlpi_unmap() clears it: an interrupt of an ITS has it while, and only while, it is
+ * forwarded as a virtual one. Elsewhere the flag means other things, and its absence on x86 means nothing.
+ */
+function forwardedEvidence(vector: Vector, host: Host): Evidence | undefined {
+  const debug = known(vector.debug);
+  if (known(host.cpu)?.arch !== "arm64" || debug?.forwarded !== true) return undefined;
+  if (!debug.chips.some((chip) => /^ITS/.test(chip))) return undefined;
+  return seen(vector.debug, "IRQD_FORWARDED_TO_VCPU, as a virtual LPI");
+}
+
+/** What KVM traced of its last update. */
+function changed({ set, vcpu, guestVector, gsi }: PostingChange, { updatesPost }: Setting): Evidence {
+  const source = "kvm:kvm_pi_irte_update";
+  if (!set) return { source, says: "back to remapped" };
+  const where = `posted to vCPU ${vcpu}, vector 0x${guestVector.toString(16)}, GSI ${gsi}`;
+  const says = updatesPost
+    ? where
+    : `to be ${where}; on AMD it is while AVIC is on in this VM, which was not seen`;
+  return { source, says };
 }
 
 /** What the table says, with what it leaves open about this entry. */
@@ -141,36 +243,4 @@ function doubted(table: DeviceTable, entry: EntryState | undefined): Evidence {
   if (entry?.is === "some posted")
     return { source, says: `${says}; it does not say which vectors these are` };
   return { source, says };
-}
-
-/** Both ends registered with the same eventfd, without an error. */
-function pairingOf(
-  vector: Vector,
-  trace: TraceFacts | undefined,
-): { paired: boolean; evidence: readonly Evidence[] } {
-  const producer = trace?.registrations
-    .filter((one) => one.side === "producer" && one.hostIrq === vector.irq)
-    .at(-1);
-  if (producer === undefined) return { paired: false, evidence: [] };
-  const consumer = trace?.registrations
-    .filter((one) => one.side === "consumer" && one.eventfdId === producer.eventfdId)
-    .at(-1);
-  const words = (side: string, result: number | undefined) =>
-    result === undefined
-      ? `no ${side}`
-      : result === 0
-        ? `${side} registered`
-        : `${side} refused (${errno(result)})`;
-  const says = `eventfd ${producer.eventfdId}: ${words("producer", producer.result)}, ${words("consumer", consumer?.result)}`;
-  return {
-    paired: producer.result === 0 && consumer?.result === 0,
-    evidence: [{ source: "probes of irq_bypass_register_*", says }],
-  };
-}
-
-/** The errors that registration is refused with. */
-function errno(result: number): string {
-  if (result === -16) return "EBUSY: the eventfd has one already";
-  if (result === -22) return "EINVAL: posting is not possible for it";
-  return String(result);
 }

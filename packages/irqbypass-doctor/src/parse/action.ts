@@ -2,40 +2,124 @@
  * Names of actions that VFIO and vDPA drivers give to the interrupts of an assigned device.
  */
 
+/** What an interrupt is to its driver. */
+export type InterruptKind = "msi" | "intx" | "queue" | "config" | "other";
+
+/** A driver as far as the names of its interrupts tell it; "vfio" is one on another bus than PCI, not known which. */
+export type Family =
+  | "vfio-pci"
+  | "vfio"
+  | "vp-vdpa"
+  | "ifcvf"
+  | "eni-vdpa"
+  | "snet"
+  | "mlx5_vdpa"
+  | "pds_vdpa";
+
 /** An interrupt that goes, or should go, to a guest. */
 export interface AssignedAction {
-  /** PCI address with domain, or the name of a device on another bus. */
+  /** PCI address with domain, the name of a vDPA device, or the name of a device on another bus. */
   readonly device: string;
   /** How the report calls the vector: "msix[3]", "intx", "queue 0". */
   readonly label: string;
-  /** Level-triggered pins can never be posted. */
-  readonly intx: boolean;
-  /** The driver as far as the name tells it: "vfio", "vp-vdpa". */
-  readonly family: string;
+  readonly kind: InterruptKind;
+  readonly family: Family;
 }
 
-// Names are searched for, not split at commas: other names on a shared line may hold commas of their own.
-const VFIO = /vfio-(msix?|irq)\[(\d{1,6})\]\(([^()\s]{1,64})\)/;
-const VFIO_INTX = /vfio-intx\(([^()\s]{1,64})\)/;
-const VDPA = /(vp-vdpa|ifcvf|eni-vdpa)\[([^[\]\s]{1,64})\]-([\w-]{1,32})/;
+/** The assigned interrupts of one line. */
+export interface LineActions {
+  readonly assigned: readonly AssignedAction[];
+  /** What else is on the line, as it stands; "" for nothing. */
+  readonly others: string;
+}
 
-/** The assigned interrupt that `actions` names; undefined for one of the host's own. */
-export function parseAction(actions: string): AssignedAction | undefined {
-  const vfio = VFIO.exec(actions);
-  if (vfio !== null)
-    return { device: vfio[3]!, label: `${vfio[1]}[${vfio[2]}]`, intx: false, family: "vfio" };
-  const intx = VFIO_INTX.exec(actions);
-  if (intx !== null) return { device: intx[1]!, label: "intx", intx: true, family: "vfio" };
-  const vdpa = VDPA.exec(actions);
-  if (vdpa !== null) {
-    const which = vdpa[3]!;
-    const label = /^\d+$/.test(which) ? `queue ${which}` : which;
-    return { device: vdpa[2]!, label, intx: false, family: vdpa[1]! };
+interface NameRule {
+  readonly pattern: RegExp;
+  readonly read: (groups: readonly string[], vdpa: ReadonlySet<string>) => AssignedAction | undefined;
+}
+
+const family = (device: string): Family => (isPciAddress(device) ? "vfio-pci" : "vfio");
+
+// Names are searched for, not split at commas: other names on a shared line may hold commas of their own.
+const NAMES: readonly NameRule[] = [
+  {
+    // vfio_pci_intrs.c, vfio_platform_irq.c, vfio_fsl_mc_intr.c, cdx/intr.c.
+    pattern: /vfio-(msix?|irq)\[(\d{1,6})\]\(([^()\s]{1,64})\)/g,
+    read: ([what, index, device]) => ({
+      device: device!,
+      label: `${what}[${index}]`,
+      kind: what === "irq" ? "other" : "msi",
+      family: family(device!),
+    }),
+  },
+  {
+    pattern: /vfio-intx\(([^()\s]{1,64})\)/g,
+    read: ([device]) => ({ device: device!, label: "intx", kind: "intx", family: family(device!) }),
+  },
+  {
+    pattern: /(vp-vdpa|ifcvf|eni-vdpa)\[([^[\]\s]{1,64})\]-([\w-]{1,32})/g,
+    read: ([driver, device, which]) => ({
+      device: device!,
+      label: /^\d+$/.test(which!) ? `queue ${which}` : which!,
+      kind: /^\d+$/.test(which!) ? "queue" : which === "config" ? "config" : "other",
+      family: driver as Family,
+    }),
+  },
+  {
+    pattern: /\bsnet\[([^[\]\s]{1,64})\]-(vq|cfg)\[(\d{1,6})\]/g,
+    read: ([device, which, index]) => ({
+      device: device!,
+      label: which === "vq" ? `queue ${index}` : "config",
+      kind: which === "vq" ? "queue" : "config",
+      family: "snet",
+    }),
+  },
+  {
+    // mlx5_vnet.c; who adds a vDPA device names it, so only names that are there count.
+    pattern: /(?:^|[\s,])([^\s,]{1,64})-vq-(\d{1,6})(?=$|[\s,])/g,
+    read: ([device, index], vdpa) =>
+      vdpa.has(device!)
+        ? { device: device!, label: `queue ${index}`, kind: "queue", family: "mlx5_vdpa" }
+        : undefined,
+  },
+  {
+    // pds/vdpa_dev.c.
+    pattern: /(?:^|[\s,])vdpa-([^\s,]{1,64})-(\d{1,6})(?=$|[\s,])/g,
+    read: ([device, index], vdpa) =>
+      vdpa.has(device!)
+        ? { device: device!, label: `queue ${index}`, kind: "queue", family: "pds_vdpa" }
+        : undefined,
+  },
+];
+
+/** The assigned interrupts that `actions` names; `vdpa` are the names of the vDPA devices that are there. */
+export function parseActions(actions: string, vdpa: ReadonlySet<string> = new Set()): LineActions {
+  const assigned: AssignedAction[] = [];
+  let others = actions;
+  for (const { pattern, read } of NAMES) {
+    for (const [whole, ...groups] of actions.matchAll(pattern)) {
+      const action = read(groups, vdpa);
+      if (action === undefined) continue;
+      assigned.push(action);
+      others = others.replace(whole, "");
+    }
   }
-  return undefined;
+  return { assigned, others: cleaned(others) };
+}
+
+/** What is left of a list after names were taken out of it. */
+function cleaned(list: string): string {
+  const names = list.split(",").map((name) => name.trim());
+  return names.filter((name) => name !== "").join(", ");
 }
 
 /** True for a PCI address with domain, such as 0000:3b:00.0. */
 export function isPciAddress(name: string): boolean {
   return /^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/.test(name);
+}
+
+/** The PCI address at the end of a chip's name, "IR-PCI-MSIX-0000:08:00.2"; undefined before about 6.2. */
+export function addressOfChip(chip: string): string | undefined {
+  const address = /-([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])$/.exec(chip)?.[1];
+  return address;
 }

@@ -1,26 +1,32 @@
 /**
- * /proc/cmdline, and the words on it that bear on interrupt posting.
+ * /proc/cmdline: the kernel's own words in their order. What they do is rules/command-line.ts.
  */
 
-/** The words of the kernel's command line: name to all its values, "" for a word without one. */
-export type CommandLine = ReadonlyMap<string, readonly string[]>;
+/** One word. Names are told apart as the kernel does it, with `-` and `_` alike: all are `_` here. */
+export interface CommandWord {
+  readonly name: string;
+  /** What follows the first "="; null for a word without one. */
+  readonly value: string | null;
+  /** As it stands there. */
+  readonly text: string;
+}
+
+/** In the order in which they stand; what follows `--` is for init and is left out. */
+export type CommandLine = readonly CommandWord[];
 
 /** Never fails: every text is a command line. Values may be quoted. */
 export function parseCommandLine(text: string): CommandLine {
-  const words = new Map<string, string[]>();
-  for (const word of splitWords(text)) {
+  const words = splitWords(text);
+  const end = words.indexOf("--");
+  return (end < 0 ? words : words.slice(0, end)).map((word) => {
     const equals = word.indexOf("=");
     const name = equals < 0 ? word : word.slice(0, equals);
-    const values = words.get(name) ?? [];
-    values.push(equals < 0 ? "" : word.slice(equals + 1));
-    words.set(name, values);
-  }
-  return words;
-}
-
-/** All comma-separated settings of one word, from every time it stands there. */
-export function settings(line: CommandLine, name: string): readonly string[] {
-  return (line.get(name) ?? []).flatMap((value) => value.split(","));
+    return {
+      name: name.replaceAll("-", "_"),
+      value: equals < 0 ? null : word.slice(equals + 1),
+      text: word,
+    };
+  });
 }
 
 function splitWords(text: string): string[] {

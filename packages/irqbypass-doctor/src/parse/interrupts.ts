@@ -69,24 +69,47 @@ function parseLine(row: string, columns: number): InterruptLine | undefined {
   return { label, counts, chip, actions: behind.slice(hwirq.length).trim() };
 }
 
+/** How often an interrupt fired between two samples. */
+export interface Growth {
+  readonly count: number;
+  /** A counter began anew in between: `count` is what came since, and what came before that is not known. */
+  readonly anew: boolean;
+}
+
 /**
- * How often a line fired between two samples. CPUs that are not online in both are left out; counters are 32 bits
- * wide and wrap. null if one sample lacks the line.
+ * How often a line fired between two samples. CPUs that are not online in both are left out. null if one sample lacks
+ * the line.
  */
-export function grewBetween(first: Interrupts, second: Interrupts, label: string): number | null {
+export function grewBetween(first: Interrupts, second: Interrupts, label: string): Growth | null {
   const before = first.lines.get(label);
   const after = second.lines.get(label);
   if (before === undefined || after === undefined) return null;
-  let sum = 0;
+  const pairs: [old: number | undefined, now: number][] = [];
   for (const [column, cpu] of second.cpus.entries()) {
-    const old = before.counts[first.cpus.indexOf(cpu)];
     const now = after.counts[column];
-    if (old !== undefined && now !== undefined) sum += since(old, now);
+    if (now !== undefined) pairs.push([before.counts[first.cpus.indexOf(cpu)], now]);
   }
-  return sum;
+  const same = before.chip === after.chip && before.actions === after.actions;
+  return same ? grew(pairs) : { count: sum(after.counts), anew: true };
 }
 
-/** Growth of one 32-bit counter. */
-export function since(old: number, now: number): number {
-  return now >= old ? now - old : now + 2 ** 32 - old;
+/** Counters are 32 bits wide: one that wraps was high before, and has not come far since. */
+const HIGH = 2 ** 31;
+
+/**
+ * The growth of counters of one interrupt, given as before and now. One that fell without having been high was freed and
+ * requested anew, and with it all others of the interrupt.
+ */
+export function grew(pairs: readonly (readonly [old: number | undefined, now: number])[]): Growth {
+  const fell = pairs.some(([old, now]) => old !== undefined && now < old && (old < HIGH || now >= HIGH));
+  if (fell) return { count: sum(pairs.map(([, now]) => now)), anew: true };
+  const steps = pairs.map(([old, now]) => {
+    if (old === undefined) return 0;
+    return now >= old ? now - old : now + 2 ** 32 - old;
+  });
+  return { count: sum(steps), anew: false };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((a, b) => a + b, 0);
 }

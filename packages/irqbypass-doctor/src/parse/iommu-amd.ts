@@ -1,14 +1,16 @@
 /**
- * AMD-Vi: the feature register in sysfs and one device's interrupt table in debugfs.
+ * AMD-Vi: the feature registers in sysfs and one device's interrupt table in debugfs.
  */
 import { FormatError } from "../source/error.js";
 import type { TableEntry } from "./iommu.js";
 import { parseRegister } from "./iommu-intel.js";
 
-/** The extended feature register; newer kernels print a second one behind a colon.
- * @throws FormatError if it is not hexadecimal. */
-export function parseFeatures(text: string): bigint {
-  return parseRegister(text.trim().split(":")[0] ?? "");
+/** The words of `features`, one or two; which of two is the extended feature register is a matter of the kernel.
+ * @throws FormatError if they are not hexadecimal. */
+export function parseFeatures(text: string): readonly bigint[] {
+  const words = text.trim().split(":");
+  if (words.length > 2) throw new FormatError("more than two registers");
+  return words.map(parseRegister);
 }
 
 /** Bit 7, GA: 128-bit interrupt table entries (AMD I/O Virtualization specification, EFR). */
@@ -21,18 +23,39 @@ export function hasGuestApic(features: bigint): boolean {
   return ((features >> 21n) & 1n) === 1n;
 }
 
-export interface AmdTable {
-  /** The device that was selected when it was read. */
-  readonly device: string;
-  /** False for 32-bit entries, which can never be posted. */
-  readonly wide: boolean;
-  readonly entries: readonly TableEntry[];
-}
+/** What `irqtbl` shows of the device that was last written to `devid`. */
+export type AmdTable =
+  | {
+      readonly state: "table";
+      readonly device: string;
+      /** False for 32-bit entries, which can never be posted. */
+      readonly wide: boolean;
+      readonly entries: readonly TableEntry[];
+    }
+  /** The device has no table, so nothing of it is posted. */
+  | { readonly state: "no table"; readonly device: string }
+  /** No device is selected, or the IOMMU does not say more of the one that is. */
+  | { readonly state: "nothing shown" }
+  | { readonly state: "remapping off" };
 
-/** irqtbl: the table of the device that was last written to `devid`.
- * @throws FormatError for a line of unknown shape. */
+/** Answers in place of a table, of iommu_irqtbl_show() and dump_irte(); some lack a newline. */
+const NOTHING_SHOWN = new Set([
+  "",
+  "Enter a valid device ID to 'devid' file",
+  "Please provide valid device id input",
+  "Device table not found",
+  "The device's DTE contains an invalid IRT length value.",
+]);
+
+/** @throws FormatError for a line of unknown shape. */
 export function parseAmdTable(text: string): AmdTable {
   const lines = text.split("\n").map((line) => line.trim());
+  const whole = text.trim();
+  if (NOTHING_SHOWN.has(whole)) return { state: "nothing shown" };
+  if (whole === "Interrupt remapping is disabled") return { state: "remapping off" };
+  // With a colon before the function, unlike everywhere else.
+  const unset = /^IRQ lookup table not set for ([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}):([0-7])$/.exec(whole);
+  if (unset !== null) return { state: "no table", device: `${unset[1]}.${unset[2]}` };
   const head = /^DeviceId ([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])$/.exec(lines[0] ?? "");
   if (head === null) throw new FormatError("does not start with the device's id");
   const device = head[1]!;
@@ -40,28 +63,26 @@ export function parseAmdTable(text: string): AmdTable {
   let wide = true;
   for (const [number, line] of lines.entries()) {
     if (number === 0 || line === "") continue;
-    const row = /^IRT\[([0-9a-f]{4})\] ([0-9a-f]{8}|[0-9a-f]{16} [0-9a-f]{16})$/.exec(line);
+    const row = /^IRT\[(\d{4,6})\] ([0-9a-f]{8}|[0-9a-f]{16} [0-9a-f]{16})$/.exec(line);
     if (row === null) throw new FormatError(`line ${number + 1}: not a row of an interrupt table`);
     const words = row[2]!.split(" ").map((word) => BigInt(`0x${word}`));
-    const index = Number.parseInt(row[1]!, 16);
-    if (words.length === 1) {
-      wide = false;
-      // 32-bit: bit 0 valid, bits 16 to 23 vector.
-      const word = words[0]!;
-      if ((word & 1n) === 1n) {
-        entries.push({ unit: "", index, device, posted: false, vector: Number((word >> 16n) & 0xffn) });
-      }
-      continue;
-    }
-    const [high, low] = words as [bigint, bigint];
-    if ((low & 1n) === 0n) continue;
-    entries.push({
-      unit: "",
-      index,
-      device,
-      posted: ((low >> 7n) & 1n) === 1n,
-      vector: Number(high & 0xffn),
-    });
+    if (words.length === 1) wide = false;
+    const entry = words.length === 1 ? narrow(words[0]!) : wideEntry(words as [bigint, bigint]);
+    if (entry !== undefined) entries.push({ unit: "", index: Number(row[1]), device, ...entry });
   }
-  return { device, wide, entries };
+  return { state: "table", device, wide, entries };
+}
+
+type Decoded = Pick<TableEntry, "posted" | "vector">;
+
+/** 32 bits: bit 0 valid, bits 16 to 23 vector. */
+function narrow(word: bigint): Decoded | undefined {
+  if ((word & 1n) === 0n) return undefined;
+  return { posted: false, vector: Number((word >> 16n) & 0xffn) };
+}
+
+/** 128 bits: low bit 0 valid, low bit 7 guest mode, high bits 0 to 7 vector. */
+function wideEntry([high, low]: readonly [bigint, bigint]): Decoded | undefined {
+  if ((low & 1n) === 0n) return undefined;
+  return { posted: ((low >> 7n) & 1n) === 1n, vector: Number(high & 0xffn) };
 }

@@ -4,7 +4,7 @@
  */
 import { FormatError } from "../source/error.js";
 import { type Reading, readAs, type Source } from "../source/source.js";
-import { since } from "./interrupts.js";
+import { type Growth, grew } from "./interrupts.js";
 
 export interface IrqFiles {
   readonly chip: Reading<string>;
@@ -36,8 +36,6 @@ export function parsePerCpu(text: string): readonly number[] {
 }
 
 /** How often it fired between two samples of `per_cpu_count`. */
-export function grewPerCpu(first: readonly number[], second: readonly number[]): number {
-  let sum = 0;
-  for (const [cpu, now] of second.entries()) sum += since(first[cpu] ?? now, now);
-  return sum;
+export function grewPerCpu(first: readonly number[], second: readonly number[]): Growth {
+  return grew(second.map((now, cpu) => [first[cpu], now]));
 }

@@ -40,7 +40,7 @@ export function groupVectors(vectors: readonly VectorReport[]): VectorGroup[] {
 
 /** Evidence of one vector without what is its own: its number, and how often it fired. */
 function general(text: string, irq: number | null): string {
-  const named = irq === null ? text : text.replace(new RegExp(`(/irq/|line )${irq}\\b`), "$1#");
+  const named = irq === null ? text : text.replace(new RegExp(`(/irqs?/|line )${irq}\\b`), "$1#");
   return named
     .replace(/\bgrew by \d+/, "grew")
     .replace(/\bran \d+ times/, "ran")
@@ -58,7 +58,7 @@ function merge(members: readonly VectorReport[], index: number, irqs: string): E
   const source =
     irq === null
       ? first.source
-      : first.source.replace(new RegExp(`(/irq/|line )${irq}\\b`), `$1${short(irqs)}`);
+      : first.source.replace(new RegExp(`(/irqs?/|line )${irq}\\b`), `$1${short(irqs)}`);
   const numbers = (pattern: RegExp) => all.map(({ says }) => Number(pattern.exec(says)?.[1] ?? 0));
   const span = (values: readonly number[]) => {
     const low = values.reduce((a, b) => Math.min(a, b));

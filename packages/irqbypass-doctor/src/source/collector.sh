@@ -220,11 +220,45 @@ processes() {
 
 # assigned_lines: the lines of the first sample's interrupts that belong to assigned devices.
 assigned_lines() {
-  [ ! -f "$tree/1/proc/interrupts" ] || grep -E 'vfio-|vdpa\[|ifcvf\[' "$tree/1/proc/interrupts"
+  [ ! -f "$tree/1/proc/interrupts" ] || grep -E 'vfio-|vdpa\[|ifcvf\[|snet\[|-vq-[0-9]|vdpa-' "$tree/1/proc/interrupts"
 }
 
 addresses_in() {
   tr -c '0-9a-f:.\n' '\n' | grep -E '^[0-9a-f]{4,8}:[0-9a-f][0-9a-f]:[0-9a-f][0-9a-f]\.[0-7]$'
+}
+
+# device SAMPLE DIR: the driver and the IOMMU group of a device; a group has a name only where VFIO made it.
+device() {
+  copy_link "$1" "$2/driver"
+  copy_link "$1" "$2/iommu_group"
+  [ -L "$tree/$1/$2/iommu_group" ] || return 0
+  group=$(ls -ld "$tree/$1/$2/iommu_group")
+  group=${group##*/}
+  case $group in '' | *[!0-9]*) return 0 ;; esac
+  save "$1" "sys/kernel/iommu_groups/$group/name"
+}
+
+# other_buses: what VFIO holds on buses beside PCI, and the vDPA devices.
+other_buses() {
+  for bus in platform amba fsl-mc cdx; do
+    [ -d "$root/sys/bus/$bus/drivers" ] || continue
+    names 1 "sys/bus/$bus/drivers" | grep vfio | while IFS= read -r driver; do
+      names 1 "sys/bus/$bus/drivers/$driver" >"$work/bound"
+      while IFS= read -r bound; do
+        [ -d "$root/sys/bus/$bus/devices/$bound" ] || continue
+        mkdir -p "$tree/1/sys/bus/$bus/devices/$bound"
+        device 1 "sys/bus/$bus/devices/$bound"
+      done <"$work/bound"
+    done
+  done
+  [ -d "$root/sys/bus/vdpa/devices" ] || return 0
+  names 1 sys/bus/vdpa/devices | while IFS= read -r part; do
+    names 1 "sys/bus/vdpa/devices/$part" | grep '^vhost-vdpa-' | while IFS= read -r node; do
+      save 1 "sys/bus/vdpa/devices/$part/$node/dev"
+      number=$(cat "$tree/1/sys/bus/vdpa/devices/$part/$node/dev" 2>/dev/null)
+      case $number in *[!0-9:]* | '') ;; *:*) copy_link 1 "sys/dev/char/$number" ;; esac
+    done
+  done
 }
 
 # devices: assigned PCI devices, by their drivers and by the names of their interrupts.
@@ -237,14 +271,12 @@ devices() {
   } | sort -u >"$work/addresses"
   while IFS= read -r address; do
     dir=sys/bus/pci/devices/$address
-    copy_link 1 "$dir/driver"
-    copy_link 1 "$dir/iommu_group"
+    device 1 "$dir"
     names 1 "$dir/msi_irqs" >/dev/null
     names 1 "$dir/vfio-dev" >/dev/null
     for child in "$root/$dir"/vdpa[0-9]*; do
       [ -e "$child" ] || continue
       mkdir -p "$tree/1/$dir/${child##*/}"
-      names 1 "sys/bus/vdpa/devices/${child##*/}" >/dev/null
     done
   done <"$work/addresses"
 }
@@ -281,6 +313,7 @@ names 1 sys/kernel/iommu_groups >/dev/null
 names 1 sys/kernel/debug >/dev/null
 save 1 sys/kernel/debug/iommu/intel/ir_translation_struct sys/kernel/debug/iommu/amd/irqtbl
 devices
+other_buses
 
 printf 'collector: the second sample follows in %s s\n' "$interval" >&2
 sleep "$interval"

@@ -26,7 +26,7 @@ export function parseDescriptor(target: string): Descriptor {
     return { kind: "other" };
   }
   const node =
-    /^\/dev\/(?:vfio\/devices\/(vfio\d{1,9})|vfio\/((?:noiommu-)?\d{1,9})|(vhost-vdpa-\d{1,9}))$/.exec(
+    /^\/dev\/(?:vfio\/devices\/((?:noiommu-)?vfio\d{1,9})|vfio\/((?:noiommu-)?\d{1,9})|(vhost-vdpa-\d{1,9}))$/.exec(
       target,
     );
   if (node?.[1] !== undefined) return { kind: "vfio-device", name: node[1] };

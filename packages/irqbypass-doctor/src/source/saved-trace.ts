@@ -39,7 +39,9 @@ export function parseTraceFacts(text: string): TraceFacts {
       set: boolean(item, "set"),
       reason: number(item, "reason"),
       name: string(item, "name"),
-      inhibits: number(item, "inhibits"),
+      inhibits: item.inhibits === null ? null : number(item, "inhibits"),
+      // Captures of earlier versions have no names of the mask.
+      names: item.names === undefined || item.names === null ? null : strings(item, "names"),
       tid: number(item, "tid"),
       at: number(item, "at"),
     })),

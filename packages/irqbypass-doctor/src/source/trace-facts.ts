@@ -30,11 +30,17 @@ export interface Registration {
 /** One change of the reasons for which APICv or AVIC is inhibited in some VM. */
 export interface InhibitChange {
   readonly set: boolean;
+  /** The reason that changed. It need not be one that keeps APICv or AVIC off. */
   readonly reason: number;
-  /** Name of the reason as the kernel's own text has it, or "reason N" where its format has no name. */
+  /** Its name as the kernel's own format has it, or "reason N" where that has no name. */
   readonly name: string;
-  /** All reasons that are set after the change, as a bit mask. */
-  readonly inhibits: number;
+  /**
+   * All reasons that are set after the change, as a bit mask; null from kernels 5.6 to 5.17, whose event
+   * (kvm_apicv_update_request) tells only that the first was set, or that none is left.
+   */
+  readonly inhibits: number | null;
+  /** Names of the reasons in the mask as the kernel printed them; null where it printed none. */
+  readonly names: readonly string[] | null;
   /** Process id of the thread that made the change. */
   readonly tid: number;
   readonly at: number;

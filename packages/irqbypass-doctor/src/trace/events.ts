@@ -2,6 +2,7 @@
  * The tracepoints that the doctor follows: which formats of them it knows, and how to read their text. Pure.
  */
 import type { EventFormat } from "../parse/trace-format.js";
+import { EARLY_NAMES } from "../rules/inhibits.js";
 
 /** What an event says. */
 export type TraceFinding =
@@ -20,7 +21,8 @@ export type TraceFinding =
       readonly set: boolean;
       readonly reason: number;
       readonly name: string;
-      readonly inhibits: number;
+      readonly inhibits: number | null;
+      readonly names: readonly string[] | null;
     }
   | { readonly kind: "ga log" };
 
@@ -36,6 +38,8 @@ export interface FollowedEvent {
   readonly filter?: string;
   /** What is not seen if the event cannot be followed. */
   readonly without: string;
+  /** The event that another kernel has in its place. */
+  readonly elsewhere?: FollowedEvent;
   /** How to read it in the format of this kernel; null if that format is not known. */
   readonly match: (format: EventFormat) => MatchedFormat | null;
 }
@@ -59,6 +63,12 @@ export const FOLLOWED: readonly FollowedEvent[] = [
     name: "kvm_apicv_inhibit_changed",
     without: "for which reasons APICv or AVIC was inhibited",
     match: matchInhibit,
+    elsewhere: {
+      system: "kvm",
+      name: "kvm_apicv_update_request",
+      without: "for which reasons APICv or AVIC was inhibited",
+      match: matchUpdateRequest,
+    },
   },
   {
     system: "irq",
@@ -156,6 +166,30 @@ function matchInhibit({ fields, text, args }: EventFormat): MatchedFormat | null
         reason,
         name: names[reason] ?? `reason ${reason}`,
         inhibits: Number.parseInt(match[3]!, 16),
+        names: match[4] === undefined ? null : match[4].split("|"),
+      };
+    },
+  };
+}
+
+/**
+ * The event of 5.6 to 5.17. It has no mask: it fires when the reasons turn from none to some ("deactivate", and the bit
+ * is the first) or from some to none ("activate").
+ */
+function matchUpdateRequest({ fields, text }: EventFormat): MatchedFormat | null {
+  if (!has(fields, ["activate", "bit"]) || text !== "%s bit=%lu") return null;
+  return {
+    read(line) {
+      const match = /^(activate|deactivate) bit=(\d{1,3})$/.exec(line);
+      if (match === null) return null;
+      const reason = Number(match[2]);
+      return {
+        kind: "inhibit",
+        set: match[1] === "deactivate",
+        reason,
+        name: EARLY_NAMES[reason] ?? `reason ${reason}`,
+        inhibits: null,
+        names: null,
       };
     },
   };

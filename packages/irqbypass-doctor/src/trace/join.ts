@@ -130,8 +130,8 @@ export class TraceJoin {
         this.#lastMsi.set(tid, clock);
         return;
       case "inhibit": {
-        const { set, reason, name, inhibits } = finding;
-        this.#inhibits.push({ set, reason, name, inhibits, tid, at });
+        const { set, reason, name, inhibits, names } = finding;
+        this.#inhibits.push({ set, reason, name, inhibits, names, tid, at });
         if (this.#inhibits.length > MOST_INHIBITS) this.#inhibits.shift();
         return;
       }

@@ -1,18 +1,14 @@
-import type { Access, Discipline, World } from "atomics-explorer";
+import type { World } from "atomics-explorer";
 import type { Kind } from "#src/bypass/kind.js";
-import type { Capacity } from "#src/host/header.js";
-import { Consumer, Header, POOLS, type PoolName, Rec, Vcpu, Vm } from "#src/host/layout.js";
+import type { Capacity } from "#src/host/capacity.js";
 import type { Platform, WatchableWorker } from "#src/host/platform.js";
-import type { Pool } from "#src/host/pool.js";
-import {
-  DESCRIPTOR_FIELDS,
-  type Fields,
-  HEADER_FIELDS,
-  RECORD_FIELDS,
-  type WordClass,
-} from "#src/host/word-classes.js";
+import { ThisThread } from "#src/host/thread.js";
+import type { Words } from "#src/host/words.js";
 import { Host } from "#src/vm/host.js";
 import { compiledOver } from "./compiled.js";
+import { HostDiscipline } from "./discipline.js";
+import { HostScene, workerOf } from "./host-scene.js";
+import { keepTables } from "./transitions.js";
 
 /** Room for a scenario: what is not needed would only be more memory to set up. */
 const CAPACITY: Capacity = {
@@ -26,6 +22,7 @@ const CAPACITY: Capacity = {
   routing: 4,
   injection: 2,
   reference: 12,
+  node: 66,
 };
 
 /**
@@ -58,8 +55,21 @@ export function hosts<Name extends string>(
   const module = modules.get(world);
   for (const [, host] of module === undefined ? [] : found)
     host.compiled = compiledOver(() => host.words, host.base, module);
-  world.discipline = new HostDiscipline(creator);
+  const scene = new HostScene(creator);
+  world.discipline = new HostDiscipline(scene);
+  keepTables(world, scene);
   return Object.fromEntries(found) as Record<Name, Host>;
+}
+
+/** What a thread of this name does to attach to the host of another: for scenarios in which it comes and goes. */
+export function attaching(
+  world: World,
+  name: string,
+  { pools }: Host,
+  words: Words = world.words(name),
+): () => ThisThread {
+  const platform = platformOf(world, name);
+  return () => new ThisThread(words, pools.thread, platform);
 }
 
 /** The module that the hosts of a world run, where that is not the TypeScript. */
@@ -77,138 +87,15 @@ function platformOf(world: World, name: string): Platform {
     name: "explorer",
     mayBlock: true,
     cores: 0, // more threads than cores: nobody spins before it sleeps
-    self: () => ({ pid: 1, tid: thread.index + 1, startTime: 0, worker: 0 }),
+    self: () => ({ pid: 1, tid: thread.index + 1, startTime: 0, worker: workerOf(thread.index) }),
     alive: ({ tid }) => thread.alive(tid - 1),
     spawn: () => {
       throw new Error("a scenario starts no threads: name them in `threads`");
     },
+    messages: () => () => {},
+    leave() {},
     isWorker: (_value): _value is WatchableWorker => false,
     hold: () => () => {},
     every: () => () => {},
   };
-}
-
-/** What a word of a host is. */
-interface Place {
-  readonly pool: PoolName | "header" | "pending";
-  readonly record: number;
-  readonly name: string;
-  readonly wordClass: WordClass | undefined;
-}
-
-/** The rules of the layout: which access of which word needs what. */
-class HostDiscipline implements Discipline {
-  private readonly view: Int32Array;
-  private readonly places: (Place | undefined)[] = [];
-
-  constructor(private readonly host: Host) {
-    this.view = new Int32Array(host.handle.memory.buffer as SharedArrayBuffer, host.handle.byteOffset);
-  }
-
-  name(word: number): string {
-    return this.place(word).name;
-  }
-
-  isMutex(word: number): boolean {
-    const { pool, record } = this.place(word);
-    return word === Header.mutex || (pool === "vm" && word === record + Vm.mutex);
-  }
-
-  objection(
-    access: Access,
-    word: number,
-    value: number,
-    thread: number,
-    lastSet: (word: number) => number | undefined,
-  ) {
-    const place = this.place(word);
-    const { wordClass, name, record, pool } = place;
-    const atomic = wordClass === "A" || wordClass === "A64";
-    if (access === "wide")
-      return wordClass === "A64" ? undefined : `${name} is 32 bits wide, and is used as 64`;
-    if (access === "read" || access === "change") {
-      if (!atomic) return `${name} is guarded, and is used atomically`;
-      if (wordClass === "A64") return `${name} is 64 bits wide, and is used as 32`;
-      if (access === "read" || pool === "header" || pool === "pending" || pool === "thread") return undefined;
-      return this.view[record + Rec.generation]! & 1
-        ? undefined
-        : `${name} is changed after its record was given back`;
-    }
-    const locked = this.view[Header.mutex]! >> 1 === thread + 1;
-    if (access === "set" && value === 0 && locked) return undefined; // a record that is given back is zeroed whole
-    if (wordClass === undefined) return `${name} is in no field of the layout`;
-    if (atomic) return `${name} is atomic, and is used plainly`;
-    if (wordClass === "C" && (access === "get" || locked)) return undefined;
-    // It changes when the record changes hands, which whoever holds a handle to it keeps from happening.
-    if (access === "get" && word === record + Rec.generation && pool !== "header") return undefined;
-    if (wordClass === "H" && locked) return undefined;
-    if (pool === "thread")
-      return record === this.host.pools.thread.at(thread) ? undefined : `${name} is another thread's`;
-    if (pool === "route" || pool === "routing") return undefined; // of a VM, or of whoever builds or frees the table
-    if (wordClass === "V" && this.holdsVm(pool, record, thread)) return undefined;
-    if (wordClass === "O" && this.view[record + Vcpu.runner] === this.host.pools.thread.at(thread))
-      return undefined;
-    // Nobody else knows a record yet that this thread has just taken.
-    const generation = record + Rec.generation;
-    if (pool !== "header" && pool !== "pending" && lastSet(generation) === this.view[generation])
-      return undefined;
-    return `${name} is ${access === "get" ? "read" : "written"} without ${KEEPER[wordClass]}`;
-  }
-
-  private holdsVm(pool: string, record: number, thread: number): boolean {
-    const vm = pool === "consumer" ? this.view[record + Consumer.vm]! : record;
-    return this.view[vm + Vm.mutex]! >> 1 === thread + 1;
-  }
-
-  private place(word: number): Place {
-    this.places[word] ??= this.find(word);
-    return this.places[word]!;
-  }
-
-  private find(word: number): Place {
-    if (word < Header.words) return { pool: "header", record: 0, ...fieldAt(HEADER_FIELDS, word, "") };
-    for (const { name: pool } of POOLS) {
-      const { base, stride, capacity } = this.host.pools[pool] as Pool;
-      if (word < base || word >= base + stride * capacity) continue;
-      const slot = Math.floor((word - base) / stride);
-      const record = base + slot * stride;
-      const at = word - record;
-      const inside = pool === "vcpu" && at >= Vcpu.descriptor && at < Vcpu.irr;
-      const field = inside
-        ? fieldAt(DESCRIPTOR_FIELDS, at - Vcpu.descriptor, `vcpu ${slot} `)
-        : fieldAt(RECORD_FIELDS[pool], at, `${pool} ${slot} `);
-      return { pool, record, ...field };
-    }
-    const { base, stride, capacity } = this.host.pools.node;
-    return {
-      pool: "pending",
-      record: 0,
-      name: `pending[${word - base - stride * capacity}]`,
-      wordClass: "A",
-    };
-  }
-}
-
-const KEEPER: Readonly<Record<WordClass, string>> = {
-  A: "",
-  A64: "",
-  H: "the host mutex",
-  V: "the mutex of its VM",
-  O: "running the vCPU",
-  C: "the host mutex",
-};
-
-function fieldAt(
-  fields: Fields,
-  at: number,
-  prefix: string,
-): { name: string; wordClass: WordClass | undefined } {
-  for (const [name, [start, wordClass, words = 1]] of Object.entries(fields)) {
-    if (at < start || at >= start + words) continue;
-    return {
-      name: prefix + (words > 2 ? `${name}[${at - start}]` : name + (at > start ? "+1" : "")),
-      wordClass,
-    };
-  }
-  return { name: `${prefix}+${at}`, wordClass: undefined };
 }

@@ -1,9 +1,9 @@
-import type { HostMemory } from "../host/memory.js";
+import type { EventfdHost } from "../eventfd/kind.js";
 import type { Kind } from "./kind.js";
 import type { Manager } from "./manager.js";
 
 /** A host's memory with its manager: what the ends of a bypass work on. */
-export interface BypassHost extends HostMemory {
+export interface BypassHost extends EventfdHost {
   readonly kinds: readonly Kind[];
   readonly manager: Manager;
 }

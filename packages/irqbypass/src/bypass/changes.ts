@@ -1,8 +1,8 @@
+import type { EventfdHost } from "../eventfd/kind.js";
 import { addReference, dropReference } from "../eventfd/reference.js";
 import { timeoutOf, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Header, Role } from "../host/layout.js";
-import type { HostMemory } from "../host/memory.js";
 import type { Words } from "../host/words.js";
 
 /** Says that a path may have changed. Costs one load while nobody watches. */
@@ -20,7 +20,7 @@ export interface ChangeWait extends WaitOptions {}
  * the reason of `signal`, or with ETIMEDOUT. Keeps the event loop alive and does not block.
  */
 export async function untilChange(
-  memory: HostMemory,
+  memory: EventfdHost,
   what: string,
   settled: () => boolean,
   options: ChangeWait = {},

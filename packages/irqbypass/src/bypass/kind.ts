@@ -1,7 +1,8 @@
-import { checkObject, show } from "../host/argument.js";
+import type { Kind as EventfdKind, Listen, Relay } from "../eventfd/kind.js";
+import { checkParts, type OptionNames, show } from "../host/argument.js";
 import { type ErrorCode, IrqBypassError } from "../host/errors.js";
-import type { Kind as HostKind } from "../host/kind.js";
 import type { HostMemory } from "../host/memory.js";
+import type { ThreadModule } from "../host/spawn.js";
 import type { Reason } from "../posting/reason.js";
 
 /** What an add callback returns to refuse a connection; returning nothing accepts it. */
@@ -40,31 +41,87 @@ export interface ConsumerOps {
 }
 
 /** A kind of producer or consumer with its operations. Fixed when the host is created. */
-export interface Kind extends HostKind {
+export interface Kind extends EventfdKind {
   readonly producer?: ProducerOps;
   readonly consumer?: ConsumerOps;
-  /** Delivers an interrupt of mode `injected` from the calling thread; gets the injection record. */
-  readonly inject?: (memory: HostMemory, injection: number) => void;
+  /**
+   * Delivers an interrupt of mode `injected` from the calling thread; gets the injection record. Returns false where it was
+   * dropped, since no local APIC took it.
+   */
+  readonly inject?: (memory: HostMemory, injection: number) => boolean;
   /** What the path of this kind's interrupts is called while they are not bypassed; "relayed" if absent. */
   readonly unbypassed?: "irqfd";
 }
 
-const CALLBACKS = ["capable", "hangup", "forget", "signal", "inject"];
-const PARTS = ["producer", "consumer", "listen", "relay"];
+type What = "text" | "function" | "object";
 
-/** Throws EINVAL for what is no kind: its parts are objects, and what is to be called can be. */
+const KIND: Readonly<Record<keyof Kind, What>> = {
+  name: "text",
+  producer: "object",
+  consumer: "object",
+  listen: "object",
+  relay: "object",
+  capable: "function",
+  hangup: "function",
+  forget: "function",
+  reclaim: "function",
+  closeDescriptor: "function",
+  closeVm: "function",
+  signal: "function",
+  inject: "function",
+  ffi: "function",
+  unbypassed: "text",
+};
+const PRODUCER: OptionNames<ProducerOps> = { addConsumer: true, delConsumer: true, stop: true, start: true };
+const CONSUMER: OptionNames<ConsumerOps> = { addProducer: true, delProducer: true, stop: true, start: true };
+const LISTEN: OptionNames<Listen> = { start: true, stop: true };
+const RELAY: OptionNames<Relay> = { thread: true, wake: true, started: true };
+const THREAD: OptionNames<ThreadModule> = { name: true, start: true };
+
+/** Throws EINVAL for what is no kind: it has no parts but those above, its parts are objects, and what is to be called can be. */
 export function checkKindParts(kind: Kind): void {
-  checkObject(kind, "kinds such as { name: 'mine', producer: {} }");
-  const all = kind as unknown as Readonly<Record<string, unknown>>;
-  for (const name of CALLBACKS) checkCallback(all[name], name);
-  for (const part of PARTS) {
-    const value = all[part];
-    if (value === undefined) continue;
-    checkObject(value, `an object as ${part} of a kind, or none`);
-    for (const [name, callback] of Object.entries(value as object)) {
-      if (part !== "relay" || name !== "module") checkCallback(callback, `${part}.${name}`);
-    }
+  checkParts(kind, KIND, "kinds such as { name: 'mine', producer: {} }", "a kind's ");
+  const { producer, consumer, listen, relay, unbypassed } = kind;
+  for (const [name, what] of Object.entries(KIND)) {
+    if (what === "function") checkCallback(kind[name as keyof Kind], name);
   }
+  checkPart(producer, PRODUCER, "producer", []);
+  checkPart(consumer, CONSUMER, "consumer", []);
+  checkPart(listen, LISTEN, "listen", ["start", "stop"]);
+  checkPart(relay, RELAY, "relay", ["thread", "wake"]);
+  if (unbypassed !== undefined && unbypassed !== "irqfd")
+    throw new IrqBypassError(
+      "EINVAL",
+      `unbypassed of a kind is ${show(unbypassed)}: use irqfd, or leave it out`,
+    );
+}
+
+/** A part of a kind: functions, but for the thread of a relay. */
+function checkPart(
+  part: object | undefined,
+  names: Readonly<Record<string, true>>,
+  name: string,
+  required: readonly string[],
+): void {
+  if (part === undefined) return;
+  checkParts(part, names, `an object as ${name} of a kind, or none`, `${name}.`);
+  const values = part as Readonly<Record<string, unknown>>;
+  for (const one of Object.keys(names)) {
+    if (values[one] === undefined && required.includes(one))
+      throw new IrqBypassError(
+        "EINVAL",
+        `${name} of a kind has no ${one}: give it one, or leave ${name} out`,
+      );
+    if (one === "thread") checkThread(values[one]);
+    else checkCallback(values[one], `${name}.${one}`);
+  }
+}
+
+function checkThread(thread: unknown): void {
+  checkParts(thread, THREAD, "the module of a thread as relay.thread of a kind", "relay.thread.");
+  const { name, start } = thread as Partial<ThreadModule>;
+  if (typeof name === "string" && typeof start === "function") return;
+  throw new IrqBypassError("EINVAL", `relay.thread of a kind is ${show(thread)}: give { name, start }`);
 }
 
 function checkCallback(value: unknown, name: string): void {

@@ -5,12 +5,26 @@ import { checkWord, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Injection, Producer as P, Role } from "../host/layout.js";
 import { checkHost } from "../host/memory.js";
+import { nearest } from "../host/spelling.js";
+import { drop } from "../posting/dropped.js";
 import { signal } from "../posting/fast-path.js";
 import { Mode, modeOf, targetOf } from "../posting/irte.js";
 import type { Reason } from "../posting/reason.js";
 
 import type { BypassHost } from "./bypass-host.js";
 import { type Path, pathOf, reasonOfProducer } from "./path.js";
+
+/** The number of the kind of this name, 0 for none. Throws EINVAL for a kind that the host does not have. */
+export function producerKind({ kinds }: BypassHost, kind: string | undefined): number {
+  const number = kind === undefined ? 0 : kinds.findIndex(({ name }) => name === kind);
+  if (number >= 0) return number;
+  const names = kinds.map(({ name }) => name);
+  const meant = typeof kind === "string" ? `: did you mean ${nearest(kind, names)}, or` : ":";
+  throw new IrqBypassError(
+    "EINVAL",
+    `this host has no kind ${show(kind)}${meant} name it in Host.create({ kinds })`,
+  );
+}
 
 /**
  * A device interrupt: one end of a bypass, and the thing that signals. It belongs to the thread that registers it;
@@ -34,12 +48,7 @@ export class Producer implements Disposable {
    */
   static create(host: BypassHost, kind?: string): Producer {
     checkHost(host);
-    const number = kind === undefined ? 0 : host.kinds.findIndex(({ name }) => name === kind);
-    if (number < 0)
-      throw new IrqBypassError(
-        "EINVAL",
-        `this host has no kind ${show(kind)}: name it in Host.create({ kinds })`,
-      );
+    const number = producerKind(host, kind);
     return host.mutex.guard(() => {
       const record = host.pools.producer.allocate();
       host.words.set(record + P.kind, number);
@@ -54,7 +63,7 @@ export class Producer implements Disposable {
    * signals through this handle: keep it open.
    */
   register(eventfd: EventfdContext, irq = -1): void {
-    this.check();
+    this.checkCall();
     checkEventfd(this.host, eventfd, "a producer signals");
     checkWord(irq, "irq");
     if (this.eventfd === undefined) this.hold(eventfd.record);
@@ -70,7 +79,7 @@ export class Producer implements Disposable {
   /** Moves to another eventfd in one operation; a refusal is thrown and leaves it where it was. */
   move(eventfd: EventfdContext): void {
     const { host, record } = this;
-    this.check();
+    this.checkCall();
     checkEventfd(host, eventfd, "a producer signals");
     // The new context is held by a reference until the producer itself does.
     const meanwhile = host.mutex.guard(() => addReference(host, eventfd.record, Role.hold));
@@ -87,6 +96,7 @@ export class Producer implements Disposable {
   /** Disconnects and unregisters; nothing happens if it is not registered (irq_bypass_unregister_producer). */
   unregister(): void {
     if (this.eventfd === undefined) return;
+    this.host.checkCall();
     this.host.manager.unregisterProducer(this.record);
     this.eventfd = undefined;
     this.letGo();
@@ -121,6 +131,7 @@ export class Producer implements Disposable {
   /** Unregisters, and gives the record back. */
   dispose(): void {
     if (this.disposed) return;
+    this.host.checkCall();
     this.unregister();
     this.disposed = true;
     this.host.mutex.guard(() => this.host.pools.producer.release(this.record));
@@ -152,18 +163,25 @@ export class Producer implements Disposable {
   private signalElsewhere(eventfd: EventfdContext, irte: number): void {
     const { pools, thread } = this.host;
     try {
-      if (modeOf(irte) === Mode.injected) this.inject(pools.injection.at(targetOf(irte)));
+      if (modeOf(irte) === Mode.injected) this.inject(eventfd, pools.injection.at(targetOf(irte)));
       else eventfd.signal();
     } finally {
       thread.leave(thread.signalling);
     }
   }
 
-  private inject(injection: number): void {
-    const kind = this.host.kinds[this.host.words.get(injection + Injection.kind)];
+  private inject(eventfd: EventfdContext, injection: number): void {
+    const { words } = this.host;
+    const kind = this.host.kinds[words.get(injection + Injection.kind)];
     if (kind?.inject === undefined)
       throw new IrqBypassError("EOPNOTSUPP", "this thread cannot inject into a KVM guest");
-    kind.inject(this.host, injection);
+    if (!kind.inject(this.host, injection)) drop(words, eventfd.record, "no-vcpu");
+  }
+
+  /** Before a call that takes a mutex. */
+  private checkCall(): void {
+    this.host.checkCall();
+    this.check();
   }
 
   private check(): void {

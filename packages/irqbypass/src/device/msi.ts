@@ -85,6 +85,7 @@ export class MsiIndex {
   /** Takes every trigger away and gives all host interrupts back. */
   disable(): void {
     for (const vector of this.vectors) vector.setTrigger(null);
+    for (const vector of this.vectors) vector.rearm();
     this.allocated = undefined;
   }
 
@@ -146,6 +147,9 @@ export class MsiIndex {
       // Backwards: an eventfd that moved within the block is free again before its old vector wants it.
       for (let i = before.length - 1; i >= 0; i--) this.vectors[start + i]!.restoreTrigger(before[i]!);
       throw error;
+    } finally {
+      // Only now: nothing that is pending goes to a trigger that is taken back.
+      for (let i = 0; i < eventfds.length; i++) this.vectors[start + i]!.rearm();
     }
   }
 }

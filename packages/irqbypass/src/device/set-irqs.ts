@@ -4,7 +4,7 @@
  */
 
 import { checkEventfd, type EventfdContext } from "../eventfd/context.js";
-import { show } from "../host/argument.js";
+import { checkObject, checkOptions, type OptionNames, show } from "../host/argument.js";
 import { type ErrorCode, IrqBypassError } from "../host/errors.js";
 import type { HostMemory } from "../host/memory.js";
 import { IRQ_ACTIONS, IRQ_INDEXES, type IrqAction, type IrqIndex, knows } from "./irq-index.js";
@@ -35,6 +35,10 @@ export interface IrqSetEventfd extends IrqRange {
   readonly eventfds: readonly (EventfdContext | null)[];
 }
 
+const RANGE: OptionNames<IrqSetNone> = { index: true, start: true, count: true, action: true, data: true };
+const BOOL: OptionNames<IrqSetBool> = { ...RANGE, values: true };
+const EVENTFD: OptionNames<IrqSetEventfd> = { ...RANGE, eventfds: true };
+
 /** The argument of `setIrqs` (struct vfio_irq_set). */
 export type IrqSet = IrqSetNone | IrqSetBool | IrqSetEventfd;
 
@@ -43,8 +47,8 @@ export type IrqSet = IrqSetNone | IrqSetBool | IrqSetEventfd;
  * ENOTTY for an action that the index does not know.
  */
 export function checkIrqSet(set: IrqSet, count: (index: IrqIndex) => number): void {
-  if (typeof set !== "object" || set === null)
-    throw invalid("setIrqs takes { index, start, count, data, action }");
+  checkObject(set, SET);
+  checkOptions(set, namesOf(set), SET);
   const { index, start, count: wanted, action } = set;
   if (!IRQ_INDEXES.includes(index)) {
     throw invalid(`index is ${show(index)}: a device has ${IRQ_INDEXES.join(", ")}`);
@@ -64,6 +68,12 @@ export function checkIrqSet(set: IrqSet, count: (index: IrqIndex) => number): vo
   if (!knows(index, action)) {
     throw irqError("ENOTTY", index, `knows no ${action}: mask a vector with vector("${index}", n).mask()`);
   }
+}
+
+const SET = "{ index, start, count, data, action }, and values or eventfds where data says so";
+
+function namesOf({ data }: IrqSet): Readonly<Record<string, true>> {
+  return data === "bool" ? BOOL : data === "eventfd" ? EVENTFD : RANGE;
 }
 
 function checkData(set: IrqSet, wanted: number): void {

@@ -1,21 +1,12 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
-import { checkObject, show } from "../host/argument.js";
+import { producerKind } from "../bypass/producer.js";
+import { checkOptions, checkParts, type OptionNames, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { checkHost } from "../host/memory.js";
 import { Trigger } from "./trigger.js";
+import type { VdpaOps } from "./vdpa-ops.js";
 import { VdpaSession } from "./vdpa-session.js";
 import { Virtqueue } from "./virtqueue.js";
-
-/** What a vDPA device's driver can do (struct vdpa_config_ops), as far as interrupts need it. */
-export interface VdpaOps {
-  /**
-   * The device's number for the interrupt of a queue. Negative: the queue has none of its own, because it is disabled or
-   * shares one, and is not bypassed. Without this operation no queue is.
-   */
-  readonly getVqIrq?: (queue: number) => number;
-  /** Resets the device. What it throws is passed on. No queue is a producer any more when it is called. */
-  readonly reset?: () => void;
-}
 
 /** Options of a new vDPA device. */
 export interface VdpaOptions {
@@ -26,6 +17,8 @@ export interface VdpaOptions {
   readonly kind?: string;
 }
 
+const OPTIONS: OptionNames<VdpaOptions> = { queues: true, ops: true, kind: true };
+const OPS: OptionNames<VdpaOps> = { getVqIrq: true, reset: true };
 const MAX_QUEUES = 65535;
 
 /**
@@ -43,9 +36,10 @@ export class VdpaDevice implements Disposable {
   /** Throws EINVAL for bad options. */
   constructor(host: BypassHost, options: VdpaOptions) {
     checkHost(host);
-    checkObject(options, "options such as { queues: 2 }");
+    checkOptions(options, OPTIONS, "options such as { queues: 2 }");
     const { queues, ops = {}, kind } = options;
-    checkObject(ops, "ops with getVqIrq and reset, or none");
+    checkParts(ops, OPS, "ops with getVqIrq and reset, or none", "ops.");
+    producerKind(host, kind);
     for (const [name, op] of [
       ["getVqIrq", ops.getVqIrq],
       ["reset", ops.reset],
@@ -69,6 +63,7 @@ export class VdpaDevice implements Disposable {
    * and EBADF when it was disposed.
    */
   open(): VdpaSession {
+    this.host.checkCall();
     if (this.disposed) throw new IrqBypassError("EBADF", "this device was disposed: make another one");
     if (this.session?.open === true) {
       throw new IrqBypassError("EBUSY", "this device is open already: release it there first");
@@ -96,6 +91,7 @@ export class VdpaDevice implements Disposable {
   /** Releases the session, if the device is open. Doing it again does nothing. */
   dispose(): void {
     if (this.disposed) return;
+    this.host.checkCall();
     this.disposed = true;
     this.session?.release();
   }

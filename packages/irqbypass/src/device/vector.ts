@@ -10,7 +10,7 @@ import type { Signalled, Trigger } from "./trigger.js";
  */
 export class DeviceVector {
   readonly number: number;
-  /** Where a signal goes: nowhere while it is masked or has no trigger. */
+  /** Where a signal goes: nowhere while it is held back. */
   private armed: Signalled | undefined;
   private maskBit = false;
   private functionMask = false;
@@ -25,31 +25,33 @@ export class DeviceVector {
   }
 
   /**
-   * The device raises the interrupt. While it is masked it stays pending, once however often it is raised; without a
-   * trigger it is lost, as on a device whose vector has no handler. Waits for nobody. Throws EBADF where it goes through
-   * an eventfd whose handle was closed.
+   * The device raises the interrupt. While it is masked it stays pending, once however often it is raised. Waits for nobody.
+   * Throws EBADF where it goes through an eventfd whose handle was closed.
    */
   signal(): void {
     const armed = this.armed;
     if (armed !== undefined) armed.signal();
-    else if (this.masked) this.pendingBit = true;
+    else this.pendingBit = true;
   }
 
   /** Sets the mask bit: signals are held back from now on. */
   mask(): void {
     this.maskBit = true;
-    this.update();
+    this.rearm();
   }
 
-  /** Clears the mask bit; what was held back fires once. */
+  /** Clears the mask bit; what was held back fires once, as soon as there is a trigger. */
   unmask(): void {
     this.maskBit = false;
-    this.update();
+    this.rearm();
   }
 
-  /** Is it held back, by its own mask bit or by the function mask? */
+  /**
+   * Is it held back, by its own mask bit, by the function mask, or because it has no trigger? Linux keeps the entry of such a
+   * vector masked: all are when MSI-X is enabled, and each again when its interrupt is freed (pci_irq_shutdown_msix).
+   */
   get masked(): boolean {
-    return this.maskBit || this.functionMask;
+    return this.armed === undefined;
   }
 
   /** Was it raised while masked? */
@@ -72,28 +74,27 @@ export class DeviceVector {
     return this.trigger.current;
   }
 
-  /** @internal Throws as `Trigger.set`; the old trigger stays then. */
+  /** @internal Throws as `Trigger.set`; the old trigger stays then. {@link rearm} follows, whether it threw or not. */
   setTrigger(eventfd: EventfdContext | null): void {
     this.trigger.set(eventfd, this.number);
-    this.update();
   }
 
-  /** @internal */
+  /** @internal The mirror image; {@link rearm} follows. */
   restoreTrigger(eventfd: EventfdContext | null): void {
     this.trigger.restore(eventfd, this.number);
-    this.update();
   }
 
   /** @internal */
   setFunctionMask(on: boolean): void {
     this.functionMask = on;
-    this.update();
+    this.rearm();
   }
 
-  private update(): void {
-    this.armed = this.masked ? undefined : this.trigger.signalled;
-    if (this.masked || !this.pendingBit) return;
-    this.pendingBit = false;
-    this.armed?.signal();
+  /** @internal What holds it back, or its trigger, has changed: what is pending fires once if it can. */
+  rearm(): void {
+    this.armed = this.maskBit || this.functionMask ? undefined : this.trigger.signalled;
+    if (this.armed === undefined || !this.pendingBit) return;
+    this.armed.signal();
+    this.pendingBit = false; // after it: refused, it is pending as before
   }
 }

@@ -1,6 +1,7 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
+import { producerKind } from "../bypass/producer.js";
 import type { EventfdContext } from "../eventfd/context.js";
-import { checkObject, show } from "../host/argument.js";
+import { checkFlag, checkOptions, type OptionNames, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { checkHost } from "../host/memory.js";
 import { DeviceEvent } from "./event.js";
@@ -28,6 +29,15 @@ export interface VfioPciOptions {
   readonly kind?: string;
 }
 
+const OPTIONS: OptionNames<VfioPciOptions> = {
+  intx: true,
+  msi: true,
+  msix: true,
+  pcie: true,
+  dynamicMsix: true,
+  hostInterrupts: true,
+  kind: true,
+};
 const MAX_MSI = 32;
 const MAX_MSIX = 2048;
 
@@ -40,6 +50,7 @@ const MAX_MSIX = 2048;
  * stay the caller's: keep their handles open while a device signals them.
  */
 export class VfioPciDevice implements Disposable {
+  private readonly host: BypassHost;
   private readonly pin: Intx | undefined;
   private readonly msi: MsiIndex;
   private readonly msix: MsiIndex;
@@ -52,9 +63,11 @@ export class VfioPciDevice implements Disposable {
   /** Throws EINVAL for options that no device has. */
   constructor(host: BypassHost, options: VfioPciOptions = {}) {
     checkHost(host);
-    checkObject(options, "options such as { msix: 8 }, or none");
+    checkOptions(options, OPTIONS, "options such as { msix: 8 }, or none");
     const { intx = false, msi = 0, msix = 0, pcie = true, dynamicMsix = true, kind } = options;
-    const available = options.hostInterrupts ?? Infinity;
+    const { hostInterrupts: available = Infinity } = options;
+    for (const [name, value] of Object.entries({ intx, pcie, dynamicMsix })) checkFlag(value, name);
+    producerKind(host, kind);
     checkOption(
       "msi",
       msi,
@@ -68,6 +81,7 @@ export class VfioPciDevice implements Disposable {
       "a whole number from 0 on",
       available === Infinity || (Number.isInteger(available) && available >= 0),
     );
+    this.host = host;
     this.pcie = pcie;
     this.dynamic = dynamicMsix;
     this.pin = intx ? new Intx(host) : undefined;
@@ -107,6 +121,7 @@ export class VfioPciDevice implements Disposable {
    * the host mutex, and for nothing else.
    */
   setIrqs(set: IrqSet): number {
+    this.host.checkCall();
     this.check();
     checkIrqSet(set, (index) => this.count(index));
     switch (set.index) {
@@ -202,6 +217,7 @@ export class VfioPciDevice implements Disposable {
   /** Closes the device: takes away every eventfd of every index. Doing it again does nothing. */
   dispose(): void {
     if (this.disposed) return;
+    this.host.checkCall();
     this.disposed = true;
     this.pin?.disable();
     for (const index of [this.msi, this.msix, this.err, this.req]) index.disable();

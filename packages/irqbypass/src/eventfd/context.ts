@@ -2,6 +2,7 @@ import { show, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Eventfd as E, EventfdFlag } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
+import type { EventfdHost } from "./kind.js";
 import { closeHandle } from "./reference.js";
 
 /**
@@ -15,7 +16,7 @@ export abstract class EventfdContext implements Disposable {
 
   /** `reference` is the handle that the caller has added for this object. */
   protected constructor(
-    readonly memory: HostMemory,
+    readonly memory: EventfdHost,
     record: number,
     private readonly reference: number,
   ) {
@@ -52,6 +53,12 @@ export abstract class EventfdContext implements Disposable {
     }
   }
 
+  /** The same before a wait, which no callback may make. */
+  protected checkWait(): void {
+    this.memory.checkCall();
+    this.check();
+  }
+
   /**
    * Adds `value` (0 to 2^64-2) to the counter and wakes readers, or fires the irqfd that consumes this eventfd;
    * writing 0 fires as well. Does not block: throws EAGAIN where the counter would overflow, EINVAL for a value
@@ -78,12 +85,12 @@ export abstract class EventfdContext implements Disposable {
   abstract get count(): bigint;
 
   /**
-   * Closes this handle; closing it again does nothing. When the last handle of the context closes, its irqfd is
+   * Closes this handle; closing it again does nothing. Throws EDEADLK in a callback, with the handle still open. When the last handle of the context closes, its irqfd is
    * deassigned (EPOLLHUP), and the context is gone as soon as no producer holds it.
    */
   close(): void {
     if (!this.open) return;
-    this.memory.checkAttached();
+    this.memory.checkCall();
     this.open = false;
     this.closing();
     closeHandle(this.memory, this.reference);

@@ -1,4 +1,12 @@
-import { checkObject, show, timeoutOf, type WaitOptions } from "../host/argument.js";
+import {
+  blockingTimeoutOf,
+  checkFlag,
+  checkOptions,
+  type OptionNames,
+  show,
+  timeoutOf,
+  type WaitOptions,
+} from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
 import { checkHost, type HostMemory } from "../host/memory.js";
@@ -14,6 +22,8 @@ export interface EventfdOptions {
   readonly semaphore?: boolean;
 }
 
+const OPTIONS: OptionNames<EventfdOptions> = { initial: true, semaphore: true };
+
 /**
  * An eventfd in the host's memory, with the semantics of Linux (fs/eventfd.c) and without a system call. Every
  * thread of the host can use it through a handle of its own.
@@ -22,8 +32,9 @@ export class Eventfd extends EventfdContext {
   /** Makes a new eventfd. Throws EINVAL for a bad initial count, ENOMEM when the host is full. */
   static create(memory: HostMemory, options: EventfdOptions = {}): Eventfd {
     checkHost(memory);
-    checkObject(options, "options such as { initial: 1 }, or none");
+    checkOptions(options, OPTIONS, "options such as { initial: 1 }, or none");
     const { initial = 0, semaphore = false } = options;
+    checkFlag(semaphore, "semaphore");
     if (!Number.isInteger(initial) || initial < 0 || initial >= 2 ** 32) {
       throw new IrqBypassError(
         "EINVAL",
@@ -94,7 +105,8 @@ export class Eventfd extends EventfdContext {
   }
 
   read(options: Pick<WaitOptions, "timeoutMs"> = {}): bigint {
-    const timeoutMs = timeoutOf(options);
+    const timeoutMs = blockingTimeoutOf(options, "readAsync");
+    this.checkWait();
     const { words, thread } = this.memory;
     const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
     for (let looked = false; ; ) {
@@ -114,6 +126,7 @@ export class Eventfd extends EventfdContext {
   async readAsync(options: WaitOptions = {}): Promise<bigint> {
     const timeoutMs = timeoutOf(options);
     const { signal } = options;
+    this.checkWait();
     const { words, thread } = this.memory;
     const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
     for (;;) {

@@ -1,21 +1,20 @@
-import type { Listen } from "../host/kind.js";
-import { Consumer, Eventfd as E, EventfdFlag, Thread } from "../host/layout.js";
-import type { HostMemory } from "../host/memory.js";
+import { Consumer, Eventfd as E, EventfdFlag, Listening, Thread } from "../host/layout.js";
+import type { Words } from "../host/words.js";
+import type { EventfdHost, Listen } from "./kind.js";
 import { wakeSleepers } from "./signal.js";
 
 /**
- * How an irqfd listens to an eventfd in the host's memory: the writer looks for it. A writer that saw no irqfd is
- * still adding to the counter when `start` is called, and one that saw it is still raising it when `stop` is: so
- * both wait for the writers that are under way.
+ * How an irqfd listens to an eventfd in the host's memory: the writer looks for it, takes its own count out again and makes
+ * the irqfd pending. A writer that saw no irqfd is still adding to the counter when `start` is called, which waits for it.
  */
 const listenShared: Listen = {
   start(memory, _irqfd, eventfd) {
     memory.thread.fenceAll(Thread.writing, eventfd);
     return memory.words.load64(eventfd + E.counter) !== 0n;
   },
-  stop(memory, _irqfd, eventfd) {
-    const { words, thread } = memory;
-    thread.fenceAll(Thread.writing, eventfd);
+  stop({ words }, irqfd, eventfd) {
+    // Writers take their own counts out as long as they see the irqfd. So what is here is no signal that is still to come.
+    if (!mayReadOut(words, irqfd)) return;
     const semaphore = (words.get(eventfd + E.flags) & EventfdFlag.semaphore) !== 0;
     for (;;) {
       const count = words.load64(eventfd + E.counter);
@@ -28,8 +27,21 @@ const listenShared: Listen = {
   },
 };
 
+/** Every signal from before the assign is an interrupt now, or is due. */
+export function listensNow(words: Words, irqfd: number): void {
+  words.store(irqfd + Consumer.listening, Listening.yes);
+}
+
+/**
+ * Whether the caller, which ends the listening, is to read the counter out: once for an irqfd, and only where what is in it
+ * has been an interrupt. Where a thread died in its assign or in its deassign, the count stays instead, and nothing is lost.
+ */
+export function mayReadOut(words: Words, irqfd: number): boolean {
+  return words.compareExchange(irqfd + Consumer.listening, Listening.yes, Listening.over) === Listening.yes;
+}
+
 /** How an irqfd listens to an eventfd: its own kind's way, else the eventfd's kind's, else as above. */
-export function listenOf({ words, kinds }: HostMemory, irqfd: number, eventfd: number): Listen {
+export function listenOf({ words, kinds }: EventfdHost, irqfd: number, eventfd: number): Listen {
   const own = kinds[words.get(irqfd + Consumer.kind)]?.listen;
   return own ?? kinds[words.get(eventfd + E.flags) >>> EventfdFlag.kindShift]?.listen ?? listenShared;
 }

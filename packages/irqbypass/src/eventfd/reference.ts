@@ -5,6 +5,7 @@
  */
 import { Consumer, Eventfd, EventfdFlag, Header, LEAVING, Reference, Role } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
+import type { EventfdHost } from "./kind.js";
 
 /** Takes a reference for the calling thread; `eventfd` is 0 for a watcher. Under the host mutex. Throws ENOMEM. */
 export function addReference(memory: HostMemory, eventfd: number, role: Role): number {
@@ -18,7 +19,7 @@ export function addReference(memory: HostMemory, eventfd: number, role: Role): n
 }
 
 /** The mirror image, not under the host mutex. The last one out frees the context. */
-export function dropReference(memory: HostMemory, reference: number): void {
+export function dropReference(memory: EventfdHost, reference: number): void {
   const { words, pools, mutex } = memory;
   const close = mutex.guard(() => {
     const eventfd = words.get(reference + Reference.eventfd);
@@ -34,7 +35,7 @@ export function dropReference(memory: HostMemory, reference: number): void {
  * kept alive until that is through. A thread that dies in between leaves a reference of role hold, to be closed again. Not
  * under the host mutex.
  */
-export function closeHandle(memory: HostMemory, reference: number): void {
+export function closeHandle(memory: EventfdHost, reference: number): void {
   const { words, mutex } = memory;
   const eventfd = mutex.guard(() => {
     const closed = words.get(reference + Reference.eventfd);
@@ -50,7 +51,7 @@ export function closeHandle(memory: HostMemory, reference: number): void {
 }
 
 /** Nobody can write to the eventfd any more: deassigns its irqfd. */
-function hangUp(memory: HostMemory, eventfd: number): void {
+function hangUp(memory: EventfdHost, eventfd: number): void {
   const { words, mutex, kinds } = memory;
   const irqfd = irqfdOf(memory, eventfd);
   if (irqfd === 0) return;
@@ -71,7 +72,7 @@ export function holdContext({ words }: HostMemory, eventfd: number): void {
 }
 
 /** The mirror image: returns what is to be done after the host mutex where that was the last. Under the host mutex. */
-export function dropContext(memory: HostMemory, eventfd: number): (() => void) | undefined {
+export function dropContext(memory: EventfdHost, eventfd: number): (() => void) | undefined {
   const { words } = memory;
   words.set(eventfd + Eventfd.holds, words.get(eventfd + Eventfd.holds) - 1);
   return releaseUnused(memory, eventfd);
@@ -81,16 +82,17 @@ export function dropContext(memory: HostMemory, eventfd: number): (() => void) |
  * Frees a context that nobody uses any more. Where its kind has something to close, that is returned, to be called after
  * the host mutex: the record lives until then and says who closes it.
  */
-export function releaseUnused(memory: HostMemory, eventfd: number): (() => void) | undefined {
+export function releaseUnused(memory: EventfdHost, eventfd: number): (() => void) | undefined {
   const { words, pools, mutex, kinds, thread } = memory;
   if (words.get(eventfd + Eventfd.holds) !== 0 || words.get(eventfd + Eventfd.handles) !== 0)
     return undefined;
   const kind = kinds[words.get(eventfd + Eventfd.flags) >>> EventfdFlag.kindShift];
-  if (kind?.forget === undefined) {
+  const { forget } = kind ?? {};
+  if (forget === undefined) {
     pools.eventfd.release(eventfd);
     return undefined;
   }
-  const close = kind.forget(memory, eventfd);
+  const close = thread.runCallback("forget", () => forget.call(kind, memory, eventfd));
   words.set(eventfd + Eventfd.closing, thread.record);
   return () => {
     try {

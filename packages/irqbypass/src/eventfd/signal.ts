@@ -2,6 +2,7 @@ import { Eventfd as E, EventfdFlag } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import type { Words } from "../host/words.js";
 import { MAX_COUNT } from "./context.js";
+import type { EventfdHost } from "./kind.js";
 import { irqfdOf } from "./reference.js";
 
 /** A write ends at 2^64-2, a signal from the kernel's side at 2^64-1 (the poll error state). */
@@ -52,7 +53,7 @@ export function wakeSleepers(words: Words, record: number): void {
 }
 
 /** Signals an eventfd of any kind by its record, as a device does: for whoever has no handle of it. */
-export function signalRecord(memory: HostMemory, record: number): void {
+export function signalRecord(memory: EventfdHost, record: number): void {
   const kind = memory.words.get(record + E.flags) >>> EventfdFlag.kindShift;
   const signal = memory.kinds[kind]?.signal;
   if (signal === undefined) signalContext(memory, record, 1n, true);

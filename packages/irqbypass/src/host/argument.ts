@@ -3,6 +3,7 @@
  * none. Every check throws EINVAL with a sentence.
  */
 import { IrqBypassError } from "./errors.js";
+import { nearest } from "./spelling.js";
 
 /** A value as a sentence shows it: short, and whatever it is without running code of its own. */
 export function show(value: unknown): string {
@@ -28,6 +29,54 @@ export function checkObject(value: unknown, what: string): void {
   throw new IrqBypassError("EINVAL", `${show(value)} was passed: pass ${what}`);
 }
 
+/** The names of all options of a call: a name that is not among them is refused. */
+export type OptionNames<Options> = Readonly<Record<keyof Options, true>>;
+
+/**
+ * Refuses what is no object with named parts, and a part that this call does not know, naming the nearest one that it does:
+ * an option that is passed over in silence is one that the caller believes in. `what` is what the call takes, `where` stands
+ * before the name.
+ */
+export function checkOptions(
+  value: unknown,
+  names: Readonly<Record<string, unknown>>,
+  what: string,
+  where = "",
+): void {
+  checkObject(value, what);
+  if (Array.isArray(value)) throw new IrqBypassError("EINVAL", `an array was passed: pass ${what}`);
+  for (const name of Object.keys(value as object)) {
+    if (Object.hasOwn(names, name)) continue;
+    const known = Object.keys(names);
+    throw new IrqBypassError(
+      "EINVAL",
+      `${where}${show(name)} is not known: did you mean ${where}${nearest(name, known)}? There ` +
+        `${known.length === 1 ? "is" : "are"} ${known.join(", ")}`,
+    );
+  }
+}
+
+/**
+ * The same for what a caller implements rather than fills in: an instance of a class may keep what it likes beside what is
+ * asked for, and is looked at no further.
+ */
+export function checkParts(
+  value: unknown,
+  names: Readonly<Record<string, unknown>>,
+  what: string,
+  where: string,
+): void {
+  checkObject(value, what);
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === Object.prototype || prototype === null) checkOptions(value, names, what, where);
+}
+
+/** Refuses what is neither true, nor false, nor left out. */
+export function checkFlag(value: unknown, name: string): void {
+  if (value === undefined || typeof value === "boolean") return;
+  throw new IrqBypassError("EINVAL", `${name} is ${show(value)}: it is true or false`);
+}
+
 /** How long to wait, and by which signal not to. */
 export interface WaitOptions {
   /** Default: as long as it takes. 0 or less does not wait at all. */
@@ -35,9 +84,12 @@ export interface WaitOptions {
   readonly signal?: AbortSignal;
 }
 
-/** The time limit of a wait, Infinity for none. */
+const WAIT: OptionNames<WaitOptions> = { timeoutMs: true, signal: true };
+const WAIT_TEXT = "options such as { timeoutMs: 100 }, or none";
+
+/** The time limit of an asynchronous wait, Infinity for none. */
 export function timeoutOf(options: WaitOptions): number {
-  checkObject(options, "options such as { timeoutMs: 100 }, or none");
+  checkOptions(options, WAIT, WAIT_TEXT);
   const { timeoutMs = Infinity, signal } = options;
   if (typeof timeoutMs !== "number" || Number.isNaN(timeoutMs)) {
     throw new IrqBypassError("EINVAL", `timeoutMs is ${show(timeoutMs)}: give a number of milliseconds`);
@@ -46,6 +98,13 @@ export function timeoutOf(options: WaitOptions): number {
     throw new IrqBypassError("EINVAL", `signal is ${show(signal)}: pass that of an AbortController`);
   }
   return timeoutMs;
+}
+
+/** The same of a wait that blocks, which no signal can end; `instead` is its asynchronous form. */
+export function blockingTimeoutOf(options: Pick<WaitOptions, "timeoutMs">, instead: string): number {
+  const timeoutMs = timeoutOf(options);
+  if (!("signal" in options)) return timeoutMs;
+  throw new IrqBypassError("EINVAL", `a wait that blocks has no signal that ends it: use ${instead}`);
 }
 
 /** Refuses a number that does not fit a signed or unsigned word of 32 bits. */

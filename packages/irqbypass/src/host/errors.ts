@@ -1,6 +1,7 @@
 /**
  * The one error of the library, and the codes it carries.
  */
+import { nearest } from "./spelling.js";
 
 /** Linux errno values of the codes that this library throws or passes on. */
 export const ERRNO = {
@@ -17,8 +18,10 @@ export const ERRNO = {
   EFAULT: 14,
   EBUSY: 16,
   EEXIST: 17,
+  EXDEV: 18,
   ENODEV: 19,
   EINVAL: 22,
+  ENFILE: 23,
   EMFILE: 24,
   ENOTTY: 25,
   ENOSPC: 28,
@@ -60,19 +63,10 @@ export class IrqBypassError extends Error {
   readonly reason: string | undefined;
   readonly syscall: string | undefined;
 
-  /** Throws an EINVAL of its own for a code that is none, a message that is no string, and details that are no object. */
+  /** Throws an EINVAL of its own for a code that is none, a message that is no string, and details that are none. */
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
-    if (
-      typeof code !== "string" ||
-      !Object.hasOwn(ERRNO, code) ||
-      typeof message !== "string" ||
-      details === null
-    ) {
-      throw new IrqBypassError(
-        "EINVAL",
-        "an IrqBypassError has an errno code, a sentence, and details or none",
-      );
-    }
+    const fault = faultOf(code, message, details);
+    if (fault !== undefined) throw new IrqBypassError("EINVAL", fault);
     super(`${code}: ${message}`, details.cause === undefined ? undefined : { cause: details.cause });
     this.name = "IrqBypassError";
     this.code = code;
@@ -82,6 +76,24 @@ export class IrqBypassError extends Error {
     this.reason = details.reason;
     this.syscall = details.syscall;
   }
+}
+
+const TEXTS = ["subject", "side", "reason", "syscall"] as const;
+
+function faultOf(code: unknown, message: unknown, details: unknown): string | undefined {
+  if (typeof code !== "string" || !Object.hasOwn(ERRNO, code))
+    return `an IrqBypassError has an errno code: one of ${Object.keys(ERRNO).join(", ")}`;
+  if (typeof message !== "string") return "an IrqBypassError has a sentence";
+  if (typeof details !== "object" || details === null)
+    return "an IrqBypassError has details such as { subject }, or none";
+  const known = [...TEXTS, "cause"];
+  for (const [name, value] of Object.entries(details)) {
+    if (!known.includes(name))
+      return `an IrqBypassError has no such detail: did you mean ${nearest(name, known)}? There are ${known.join(", ")}`;
+    if (name !== "cause" && value !== undefined && typeof value !== "string")
+      return `${name} of an IrqBypassError is a word, or left out`;
+  }
+  return undefined;
 }
 
 /** The code of an errno value of either sign; EIO for one that is not in the table. */

@@ -2,10 +2,10 @@
  * The header of a host: its capacities, its kinds, its size. Written once by whoever creates the host, and looked at by
  * whoever attaches.
  */
-import { checkObject, show } from "./argument.js";
+import { show } from "./argument.js";
+import { type Capacity, ownRecords } from "./capacity.js";
 import { IrqBypassError } from "./errors.js";
 import {
-  DEFAULT_ROUTES,
   Header,
   LAYOUT_VERSION,
   LINE,
@@ -20,60 +20,7 @@ import { PendingIrqfds } from "./pending.js";
 import { POOL_STATE_WORDS } from "./pool.js";
 import type { Words } from "./words.js";
 
-/**
- * How many records of each kind a host has room for. A reference is a thread's handle to an eventfd, or its wait; where only
- * `eventfd` is given there are two for each.
- */
-export type Capacity = Readonly<Record<Exclude<PoolName, "node">, number>>;
-
-const DEFAULT_CAPACITY: Capacity = {
-  thread: 128,
-  eventfd: 65536,
-  producer: 65536,
-  consumer: 65536,
-  vm: 1024,
-  vcpu: 4096,
-  route: 65536,
-  routing: 2048,
-  injection: 65536,
-  reference: 131072,
-};
-
 const BYTES = 4;
-
-/** Fills in what was not asked for. Throws EINVAL for what no host can have. */
-export function checkCapacity(wanted: Partial<Capacity> = {}): Capacity {
-  checkObject(wanted, "a capacity such as { eventfd: 100 }, or none");
-  for (const [name, value] of Object.entries(wanted)) {
-    if (!Object.hasOwn(DEFAULT_CAPACITY, name)) {
-      throw new IrqBypassError(
-        "EINVAL",
-        `capacity.${name} is not known: use ${Object.keys(DEFAULT_CAPACITY).join(", ")}`,
-      );
-    }
-    if (!Number.isSafeInteger(value) || value < 1 || value >= 2 ** 21) {
-      throw new IrqBypassError(
-        "EINVAL",
-        `capacity.${name} is ${show(value)}: give a whole number from 1 to 2097151`,
-      );
-    }
-  }
-  const { eventfd = DEFAULT_CAPACITY.eventfd } = wanted;
-  return { ...DEFAULT_CAPACITY, reference: Math.min(2 * eventfd, 2 ** 21 - 1), ...wanted };
-}
-
-/** The nodes that three xarrays over dense indexes can need, with slack for eventfd-ids that are not dense. */
-function nodeCapacity(capacity: Capacity): number {
-  return Math.ceil((capacity.producer + capacity.consumer) / 32) + Math.ceil(capacity.eventfd / 32) + 64;
-}
-
-/** What a pool has room for: what was asked for, and what the host itself takes. */
-function capacityOf(capacity: Capacity, pool: PoolName): number {
-  if (pool === "node") return nodeCapacity(capacity);
-  if (pool === "route") return capacity.route + DEFAULT_ROUTES;
-  if (pool === "routing") return capacity.routing + 1;
-  return capacity[pool];
-}
 
 /** Words, up to the next line. */
 export const lines = (words: number) => Math.ceil(words / LINE) * LINE;
@@ -87,7 +34,7 @@ export function sizeOf(capacity: (pool: PoolName) => number): number {
 
 /** Words of a host of this capacity. Throws EINVAL where it would not fit. */
 export function hostWords(capacity: Capacity): number {
-  const words = sizeOf((pool) => capacityOf(capacity, pool));
+  const words = sizeOf((pool) => capacity[pool] + ownRecords(pool));
   if (words >= 2 ** 30) {
     throw new IrqBypassError(
       "EINVAL",
@@ -124,7 +71,7 @@ export function joinNames(kinds: readonly string[]): string {
   return names;
 }
 
-/** Writes the header of a new host. Throws EEXIST where there is one. */
+/** Writes the header of a new host, which is none to anybody else before {@link publishHeader}. Throws EEXIST where there is one. */
 export function writeHeader(words: Words, capacity: Capacity, names: string): void {
   if (words.load(Header.magic) === MAGIC) {
     throw new IrqBypassError(
@@ -133,7 +80,7 @@ export function writeHeader(words: Words, capacity: Capacity, names: string): vo
     );
   }
   POOLS.forEach(({ name }, index) => {
-    words.set(Header.capacities + index, capacityOf(capacity, name));
+    words.set(Header.capacities + index, capacity[name] + ownRecords(name));
   });
   words.set(Header.kinds, names.length);
   for (let i = 0; i < names.length; i++) words.set(Header.kinds + 1 + i, names.charCodeAt(i));
@@ -141,7 +88,11 @@ export function writeHeader(words: Words, capacity: Capacity, names: string): vo
   words.set(Header.version, LAYOUT_VERSION);
   words.set(Header.id, Math.floor(Math.random() * 2 ** 31));
   words.store(Header.bypass, 1);
-  words.store(Header.magic, MAGIC); // last: whoever sees the magic sees the whole header
+}
+
+/** Makes a host of what is in the memory: last of all, whoever sees the magic sees all that was written before. */
+export function publishHeader(words: Words): void {
+  words.store(Header.magic, MAGIC);
 }
 
 /** Size in words of the host at this place; throws what is wrong with it otherwise. */

@@ -1,25 +1,15 @@
 import { show } from "./argument.js";
+import { type Capacity, checkCapacity, SIZES, type Size } from "./capacity.js";
 import { type Compiled, compiledFor, type FastPath } from "./compiled.js";
 import { IrqBypassError } from "./errors.js";
-import {
-  type Capacity,
-  checkCapacity,
-  checkHeader,
-  checkKinds,
-  hostWords,
-  joinNames,
-  lines,
-  readSize,
-  writeHeader,
-} from "./header.js";
-import type { Kind } from "./kind.js";
-import { Header, LINE, POOLS, type PoolName } from "./layout.js";
-import { Mutex } from "./mutex.js";
+import { checkHeader, checkKinds, hostWords, joinNames, lines, readSize, writeHeader } from "./header.js";
+import { Header, KEPT, LINE, POOLS, type PoolName } from "./layout.js";
+import { deadlock, Mutex } from "./mutex.js";
 import { PendingIrqfds } from "./pending.js";
 import type { Platform } from "./platform.js";
-import { nodePlatform } from "./platform-node.js";
-import { webPlatform } from "./platform-web.js";
+import { platformHere } from "./platform-here.js";
 import { POOL_STATE_WORDS, Pool } from "./pool.js";
+import type { Spawn, Spawner } from "./spawn.js";
 import { ThisThread } from "./thread.js";
 import { createMemory, isMemory, type WasmMemory } from "./wasm.js";
 import { SharedWords, type Words } from "./words.js";
@@ -31,13 +21,29 @@ export interface HostHandle {
   readonly byteOffset: number;
 }
 
+/**
+ * A kind of producer, consumer or eventfd, as the ground needs to know it. Records name their kind by number, and its
+ * operations run in whichever thread acts, so every thread of a host has the same kinds.
+ */
+export interface HostKind {
+  /** What the kind is called in errors and in the host's header. */
+  readonly name: string;
+  /** Does the calling thread have what this kind needs, such as system calls? */
+  readonly capable?: () => boolean;
+}
+
 export interface MemoryOptions {
   /** The caller's own shared memory, where its compiled code lives too; otherwise a new one. */
   readonly memory?: WasmMemory;
   /** Where in the caller's memory the host starts: a multiple of 64 bytes. */
   readonly byteOffset?: number;
+  /** How much the host has room for, by its use. Default: "small", a first program; it takes less than 1 MiB. */
+  readonly size?: Size;
+  /** Single capacities in the place of those of the size. Where one is too small, ENOMEM names it. */
   readonly capacity?: Partial<Capacity>;
   readonly platform?: Platform;
+  /** How this thread starts the workers that the library needs. If absent, the library does it: see {@link Spawn}. */
+  readonly spawn?: Spawn;
   /**
    * false: this thread repairs nothing that a dead one left. For a thread that passes mere names for the kinds, whose
    * callbacks a repair may have to call.
@@ -69,17 +75,18 @@ const PAGE = 65536;
  * One thread's view of a host's memory: the words, the pools and the host mutex. Everything that the floors
  * above keep, they keep in its records.
  */
-export abstract class HostMemory {
+export abstract class HostMemory implements Spawner {
   readonly handle: HostHandle;
   /** Where the host starts in the memory, in bytes. */
   readonly base: number;
   readonly platform: Platform;
+  readonly spawn: Spawn | undefined;
   readonly words: Words;
   /** The fast path as WebAssembly; undefined where it is TypeScript. The explorer sets another one, over `words`. */
   compiled: Compiled | undefined;
   readonly pools: Readonly<Record<PoolName, Pool>>;
   readonly thread: ThisThread;
-  readonly kinds: readonly Kind[];
+  readonly kinds: readonly HostKind[];
   /** The irqfds that wait for the relay. */
   readonly pending: PendingIrqfds;
   /** The host mutex: guards the pools, both indexes, and every connect and disconnect. */
@@ -88,17 +95,23 @@ export abstract class HostMemory {
   /** What the upper floors do when a thread has died. */
   abstract readonly repair: Repair;
 
-  protected constructor(handle: HostHandle, options: MemoryOptions, kinds: readonly Kind[], create: boolean) {
+  protected constructor(
+    handle: HostHandle,
+    options: MemoryOptions,
+    kinds: readonly HostKind[],
+    create: boolean,
+  ) {
     this.handle = handle;
     this.base = handle.byteOffset;
-    this.platform = options.platform ?? nodePlatform() ?? webPlatform();
+    this.platform = options.platform ?? platformHere();
+    this.spawn = options.spawn;
     const buffer = sharedBuffer(handle.memory);
     const access = options.words ?? ((...view) => new SharedWords(...view));
     const names = kinds.map((kind) => kind.name);
     this.kinds = kinds;
     this.compiled = compiledFor(handle.memory, options.fastPath, options.words !== undefined);
     if (create) {
-      const capacity = checkCapacity(options.capacity);
+      const capacity = checkCapacity(options.capacity, options.size);
       const words = access(buffer, handle.byteOffset, hostWords(capacity));
       writeHeader(words, capacity, joinNames(names));
       this.words = words;
@@ -151,15 +164,30 @@ export abstract class HostMemory {
     if (this.thread.left) throw new IrqBypassError("EBADF", LEFT);
   }
 
-  /** Bytes of shared memory that a host of this capacity takes. */
-  static bytes(capacity?: Partial<Capacity>): number {
-    return hostWords(checkCapacity(capacity)) * BYTES;
+  /** @internal Runs `section`, which changes nothing, under the host mutex: in a callback the thread has it already. */
+  look<T>(section: () => T): T {
+    return this.mutex.held() ? section() : this.mutex.guard(section);
+  }
+
+  /**
+   * What every call asks first, before it writes anything, that takes a mutex or waits. Throws EBADF as above, and EDEADLK
+   * where a callback of a kind makes the call: that runs under the host mutex, in the middle of another call.
+   */
+  checkCall(): void {
+    this.checkAttached();
+    const { callback } = this.thread;
+    if (callback !== undefined) throw deadlock(this.mutex.name, callback);
+  }
+
+  /** Bytes of shared memory that a host of this size and these single capacities takes. Throws EINVAL. */
+  static bytes(capacity?: Partial<Capacity>, size?: Size): number {
+    return hostWords(checkCapacity(capacity, size)) * BYTES;
   }
 }
 
 const LEFT = "the host was disposed in this thread: attach to it again with Host.attach";
 
-/** Refuses what is no host, EINVAL, and a host that this thread has left, EBADF. */
+/** Refuses what is no host, EINVAL, a host that this thread has left, EBADF, and a call from a callback, EDEADLK. */
 export function checkHost(memory: unknown): void {
   if (!(memory instanceof HostMemory)) {
     throw new IrqBypassError(
@@ -167,12 +195,13 @@ export function checkHost(memory: unknown): void {
       `${show(memory)} is no host: pass what Host.create or Host.attach returned`,
     );
   }
-  memory.checkAttached();
+  memory.checkCall();
 }
 
 /** A memory for a new host: the caller's, checked, or one of our own. */
 export function memoryFor(options: MemoryOptions): HostHandle {
-  const bytes = HostMemory.bytes(options.capacity);
+  const { capacity, size } = options;
+  const bytes = HostMemory.bytes(capacity, size);
   const byteOffset = options.byteOffset ?? 0;
   if (!Number.isSafeInteger(byteOffset) || byteOffset < 0 || byteOffset % (LINE * BYTES) !== 0) {
     throw new IrqBypassError("EINVAL", `byteOffset is ${show(byteOffset)}: it must be a multiple of 64`);
@@ -180,10 +209,11 @@ export function memoryFor(options: MemoryOptions): HostHandle {
   if (options.memory !== undefined) {
     const room = sharedBuffer(options.memory).byteLength - byteOffset;
     if (room < bytes) {
+      const less = SIZES.filter((one) => HostMemory.bytes(capacity, one) <= room).at(-1);
       throw new IrqBypassError(
         "ENOMEM",
         `the memory has ${Math.max(room, 0)} bytes from byteOffset ${byteOffset} on, this host takes ${bytes}: ` +
-          "pass a larger memory or a smaller capacity",
+          `pass a larger memory or ${less === undefined ? "a smaller capacity" : `size "${less}"`}`,
       );
     }
     return { memory: options.memory, byteOffset };
@@ -195,7 +225,7 @@ export function memoryFor(options: MemoryOptions): HostHandle {
   } catch (cause) {
     throw new IrqBypassError(
       "ENOMEM",
-      `cannot get ${pages * PAGE} bytes of shared memory: ask for a smaller capacity`,
+      `cannot get ${pages * PAGE} bytes of shared memory: ask for a smaller size or capacity`,
       {
         cause,
       },
@@ -229,7 +259,7 @@ function makePools(words: Words): Readonly<Record<PoolName, Pool>> {
   POOLS.forEach(({ name, words: stride }, index) => {
     const capacity = words.get(Header.capacities + index);
     const state = Header.pools + index * POOL_STATE_WORDS;
-    pools[name] = new Pool(words, name, state, base, stride, capacity, index << 27);
+    pools[name] = new Pool(words, name, state, base, stride, capacity, index << 27, KEPT[name]);
     base += lines(capacity * stride);
   });
   return pools as Record<PoolName, Pool>;

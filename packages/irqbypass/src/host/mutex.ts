@@ -1,7 +1,10 @@
 import { broken, IrqBypassError } from "./errors.js";
 import type { Words } from "./words.js";
 
-/** Bit 0 of a mutex word; the bits above hold the owner's thread number plus one, 0 while it is free. */
+/**
+ * Bit 0 of a mutex word; the bits above hold the owner's thread number plus one, 0 while it is free. Its states, and who
+ * takes it from which to which: `scenarios/states/mutex.ts`.
+ */
 const WAITERS = 1;
 /** A sleeping waiter looks again this often, because an owner or the waiter woken before it may have died. */
 const PROBE_MS = 100;
@@ -18,6 +21,8 @@ export interface MutexThread {
   spin(look: () => boolean): boolean;
   /** Sleeps while the word holds `expected`. */
   park(word: number, expected: number, timeoutMs: number): "ok" | "not-equal" | "timed-out";
+  /** The callback of a kind that it is in. */
+  readonly callback?: string | undefined;
   /** Is it proven that this thread has ended? Asked when a mutex has been waited for in vain. */
   isGone(lockId: number): boolean;
 }
@@ -101,15 +106,7 @@ export class Mutex {
 
   private lockSlowly(mine: number): void {
     const { words, word, thread } = this;
-    if (words.load(word) >> 1 === thread.lockId) {
-      throw new IrqBypassError(
-        "EDEADLK",
-        `${this.name} is held by this very thread: call this after the callback`,
-        {
-          subject: this.name,
-        },
-      );
-    }
+    if (this.held() || thread.callback !== undefined) throw deadlock(this.name, thread.callback);
     if (thread.spin(() => words.load(word) === 0 && words.compareExchange(word, 0, mine) === 0)) return;
     if (!thread.mayBlock) {
       throw new IrqBypassError("EAGAIN", `${this.name} is busy and this thread may not block: try again`, {
@@ -157,6 +154,16 @@ export class Mutex {
     if (unlock(this.words, this.word) !== this.thread.lockId)
       broken(`${this.name} was unlocked by thread ${this.thread.lockId}, not its owner`);
   }
+}
+
+/** The refusal of a call that would wait for the very thread that makes it. */
+export function deadlock(held: string, callback?: string): IrqBypassError {
+  const where = callback === undefined ? "" : `, which runs the callback ${callback}`;
+  return new IrqBypassError(
+    "EDEADLK",
+    `${held} is held by this very thread${where}: call this after the callback`,
+    { subject: held },
+  );
 }
 
 /** Takes the mutex of this word if it is free, and returns whether it did. `mine` is the lock id, shifted past the waiters bit. */

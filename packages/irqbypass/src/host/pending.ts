@@ -5,11 +5,13 @@ import type { Words } from "./words.js";
 const ASLEEP = 1;
 const RING = 2;
 
-/** States of {@link Consumer.pending}. */
+/**
+ * States of {@link Consumer.pending}. While an injection is under way it is the record of the thread that does it. Who
+ * takes it from which to which: `scenarios/states/injection-due.ts`; and of the doorbell, `scenarios/states/doorbell.ts`.
+ */
 const enum State {
   idle = 0,
   due = 1,
-  injecting = 2,
 }
 
 /**
@@ -57,30 +59,47 @@ export class PendingIrqfds {
   }
 
   /**
+   * Says that an injection of `irqfd` is due without telling the relay: by whoever is about to take its signal out of where
+   * that is, and claims and injects it then. Returns whether there was nothing before. Should the thread die meanwhile,
+   * {@link resume} raises it.
+   */
+  owe(irqfd: number): boolean {
+    return this.words.exchange(irqfd + Consumer.pending, State.due) === State.idle;
+  }
+
+  /** The mirror image: there was no signal, so nothing is due. */
+  forgive(irqfd: number): void {
+    this.words.compareExchange(irqfd + Consumer.pending, State.due, State.idle);
+  }
+
+  /**
    * Takes out every pending irqfd and calls `visit` with it, to claim and inject it. An irqfd raised meanwhile is either
-   * taken now or stays. At least once across the death of the taker: `injecting` is left behind for repair to raise again.
+   * taken now or stays. At least once across the death of the taker: what it was injecting says so, for repair to raise again.
    */
   takeAll(visit: (irqfd: number) => void): void {
     this.take(this.levels.length - 1, 0, visit);
   }
 
-  /** Takes the injection of `irqfd` upon the caller, who has announced it; false where none is due or another has it. */
-  claim(irqfd: number): boolean {
-    return this.words.compareExchange(irqfd + Consumer.pending, State.due, State.injecting) === State.due;
+  /**
+   * Takes the injection of `irqfd` upon the thread of this record, which has announced it; false where none is due or another
+   * has it.
+   */
+  claim(irqfd: number, thread: number): boolean {
+    return this.words.compareExchange(irqfd + Consumer.pending, State.due, thread) === State.due;
   }
 
-  /** The claimed injection is done. Raised again meanwhile, the irqfd stays pending. */
-  settle(irqfd: number): void {
-    this.words.compareExchange(irqfd + Consumer.pending, State.injecting, State.idle);
+  /** The injection that the thread claimed is done. Raised again meanwhile, the irqfd stays pending, or is another's. */
+  settle(irqfd: number, thread: number): void {
+    this.words.compareExchange(irqfd + Consumer.pending, thread, State.idle);
   }
 
   /**
-   * Makes an injection due once more that a dead thread has left: one that is due, whose bits it may have taken out, and,
-   * where it `claimed` this irqfd, one that it was injecting.
+   * Makes an injection due once more that a dead thread has left: one that is due, whose bits it may have taken out, and one
+   * that it was injecting.
    */
-  resume(irqfd: number, claimed: boolean): void {
+  resume(irqfd: number, gone: number): void {
     const state = this.words.load(irqfd + Consumer.pending);
-    if (state === State.due || (claimed && state === State.injecting)) this.raise(irqfd);
+    if (state === State.due || state === gone) this.raise(irqfd);
   }
 
   private take(level: number, index: number, visit: (irqfd: number) => void): void {

@@ -2,13 +2,13 @@
  * The adapter to Node.js. It asks the process for its built-in modules instead of importing them, so that the
  * core loads where there are none.
  */
-import type { Platform, SpawnedThread, WatchableWorker } from "./platform.js";
+import type { Platform, WatchableWorker } from "./platform.js";
 
 /** The platform of a Node.js thread, or undefined where this is not Node.js. */
 export function nodePlatform(): Platform | undefined {
   const process = globalThis.process;
   if (typeof process?.getBuiltinModule !== "function") return undefined;
-  const { Worker, threadId: worker } = process.getBuiltinModule("node:worker_threads");
+  const { Worker, parentPort, threadId: worker } = process.getBuiltinModule("node:worker_threads");
   const { readFileSync, readlinkSync } = process.getBuiltinModule("node:fs");
   const { availableParallelism } = process.getBuiltinModule("node:os");
 
@@ -39,23 +39,12 @@ export function nodePlatform(): Platform | undefined {
         return (error as NodeJS.ErrnoException).code === "ENOENT" ? false : undefined;
       }
     },
-    spawn(module, data): SpawnedThread {
-      const worker = new Worker(module, { workerData: data });
-      worker.unref();
-      let failure: Error | undefined;
-      worker.once("error", (error) => {
-        failure = error as Error;
-      });
-      return {
-        worker: worker.threadId,
-        onExit(listener) {
-          worker.once("exit", () => listener(failure));
-        },
-        async terminate() {
-          await worker.terminate();
-        },
-      };
+    spawn: (file, base) => new Worker(new URL(file, base)),
+    messages(listener) {
+      parentPort?.on("message", listener);
+      return () => parentPort?.off("message", listener);
     },
+    leave() {}, // a worker ends when nobody listens to its messages any more
     isWorker: (value): value is WatchableWorker => value instanceof Worker,
     hold() {
       const timer = setInterval(() => {}, 0x7fffffff);

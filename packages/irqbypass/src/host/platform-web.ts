@@ -3,32 +3,31 @@
  */
 import type { Platform, WatchableWorker } from "./platform.js";
 
+/** A page has no number for its threads: by this one knows itself when it meets itself, and proves nothing of another. */
+const REALM = 1 + Math.floor(Math.random() * (2 ** 31 - 1));
+
 /** The platform of a page or a worker that has no Node.js. */
 export function webPlatform(): Platform {
+  // The few members that are used: the DOM's own types would claim names that Node lacks.
   const scope = globalThis as unknown as {
     navigator?: { hardwareConcurrency?: number };
-    Worker: new (module: URL, options: { type: "module" }) => DomWorker;
+    addEventListener(type: "message", listener: MessageListener): void;
+    removeEventListener(type: "message", listener: MessageListener): void;
+    close(): void;
   };
   const window = "document" in globalThis;
   return {
     name: "web",
     mayBlock: !window,
     cores: scope.navigator?.hardwareConcurrency ?? 1,
-    self: () => ({ pid: 0, tid: 0, startTime: 0, worker: 0 }),
+    self: () => ({ pid: REALM, tid: 0, startTime: 0, worker: 0 }),
     alive: () => undefined,
-    spawn(module, data) {
-      const worker = new scope.Worker(module, { type: "module" });
-      worker.postMessage(data);
-      return {
-        worker: 0,
-        onExit(listener) {
-          worker.addEventListener("error", (event) => listener(new Error(event.message)), { once: true });
-        },
-        async terminate() {
-          worker.terminate();
-        },
-      };
+    messages(listener) {
+      const heard: MessageListener = ({ data }) => listener(data);
+      scope.addEventListener("message", heard);
+      return () => scope.removeEventListener("message", heard);
     },
+    leave: () => scope.close(),
     isWorker: (_value): _value is WatchableWorker => false,
     hold: () => () => {}, // a page and its workers live until they are closed
     every(ms, tick) {
@@ -38,13 +37,4 @@ export function webPlatform(): Platform {
   };
 }
 
-/** The few members of the DOM's Worker that are used: the DOM's own types would claim names that Node lacks. */
-interface DomWorker {
-  postMessage(data: unknown): void;
-  terminate(): void;
-  addEventListener(
-    type: "error",
-    listener: (event: { message: string }) => void,
-    options: { once: true },
-  ): void;
-}
+type MessageListener = (event: { readonly data: unknown }) => void;

@@ -4,6 +4,7 @@
 
 /** Who a thread is to the operating system; zeros where the platform has no such names. */
 export interface OsThread {
+  /** The process; where there is none, a number that the thread has drawn for itself. */
   readonly pid: number;
   readonly tid: number;
   /** Start time in clock ticks since boot, so that a reused tid is told from the old one. */
@@ -21,14 +22,20 @@ export interface WatchableWorker {
   terminate(): Promise<unknown>;
 }
 
-/** A thread that the library started for its own work (the relay). */
-export interface SpawnedThread {
-  /** Its number, as {@link OsThread.worker}. */
-  readonly worker: number;
-  /** Called once when the thread has ended, with the error that ended it if there was one. */
-  onExit(listener: (error?: Error) => void): void;
-  /** Ends the thread; resolves when it is gone. The thread must not be inside a blocking foreign call. */
-  terminate(): Promise<void>;
+/**
+ * What the library uses of a worker that runs one of its threads: Node's `Worker` and the DOM's both are one, and either's
+ * events will do.
+ */
+export interface ThreadWorker {
+  postMessage(message: unknown): void;
+  /** Its number, as {@link OsThread.worker}; absent in a page. */
+  readonly threadId?: number;
+  /** Lets the process end while the worker runs. */
+  unref?(): void;
+  /** Node's events. */
+  once?(event: "error" | "exit", listener: (value: unknown) => void): unknown;
+  /** The DOM's events; it has none for the end of a worker. */
+  addEventListener?(event: "error", listener: (event: unknown) => void): unknown;
 }
 
 export interface Platform {
@@ -41,8 +48,15 @@ export interface Platform {
   self(): OsThread;
   /** Is that thread alive? undefined where the platform has no proof either way. */
   alive(thread: OsThread): boolean | undefined;
-  /** Starts a module worker that does not keep the process alive; `data` is structured-cloned. */
-  spawn(module: URL, data: unknown): SpawnedThread;
+  /**
+   * Starts the module `file`, which lies beside `base`, as a worker. Absent where bundlers must see who starts what, as in a
+   * page: there whoever wants a worker says `new Worker(new URL("./that-worker.js", import.meta.url))` itself.
+   */
+  readonly spawn?: (file: string, base: string) => ThreadWorker;
+  /** In a worker: calls `listener` with each message of whoever started it, until the returned function is called. */
+  messages(listener: (message: unknown) => void): () => void;
+  /** In a worker: ends it, as soon as nothing runs in it any more. */
+  leave(): void;
   /** Is this a worker whose exit event proves that it is gone? */
   isWorker(value: unknown): value is WatchableWorker;
   /** Keeps the event loop of this thread alive until the returned function is called. */

@@ -1,6 +1,7 @@
 import { show } from "./argument.js";
+import { CAPACITY_LIMIT, noRoom, ownRecords } from "./capacity.js";
 import { broken, IrqBypassError } from "./errors.js";
-import { Rec } from "./layout.js";
+import { type PoolName, Rec } from "./layout.js";
 import type { Words } from "./words.js";
 
 /** The state of a pool in the header. */
@@ -13,46 +14,38 @@ const enum State {
 export const POOL_STATE_WORDS = State.words;
 
 /** A handle is generation * 2^21 + record number, a safe integer. */
-const SLOT_LIMIT = 2 ** 21;
+const SLOT_LIMIT = CAPACITY_LIMIT + 1;
 
 /**
  * Records of one size in shared memory, handed out and taken back in constant time. Every call is made while
  * holding the host mutex.
  *
  * A record's generation is odd while it lives and grows with every change of hands, so a handle of an earlier
- * life is refused. Pools start their generations far apart, so a handle of another kind is refused as well.
+ * life is refused (`scenarios/states/life.ts` has its states). Pools start their generations far apart, so a handle of another kind is refused as well.
  */
 export class Pool {
   constructor(
     private readonly words: Words,
-    readonly name: string,
+    readonly name: PoolName,
     /** Where its state is in the header. */
     readonly state: number,
     readonly base: number,
     readonly stride: number,
     readonly capacity: number,
     private readonly firstGeneration: number,
-  ) {
-    if (capacity >= SLOT_LIMIT) {
-      throw new IrqBypassError(
-        "EINVAL",
-        `a host has room for at most ${SLOT_LIMIT - 1} records of kind ${name}`,
-      );
-    }
-  }
+    /** Words behind the first two that a record keeps when it is given back. */
+    private readonly kept = 0,
+  ) {}
 
-  /** Takes a record, zeroed but for its generation; throws ENOMEM when none is left. */
-  allocate(): number {
+  /**
+   * Takes a record, zeroed but for its generation and what is kept. Throws ENOMEM when none is left, with what makes room for the `needed` that
+   * the caller wants from here on.
+   */
+  allocate(needed = 1): number {
     const { words, state } = this;
     if (hasFree(words, state)) return takeFree(words, state);
     const fresh = words.get(state + State.fresh);
-    if (fresh === this.capacity) {
-      throw new IrqBypassError(
-        "ENOMEM",
-        `all ${this.capacity} ${this.name} records are in use: create the host with a larger capacity`,
-        { subject: this.name },
-      );
-    }
+    if (fresh === this.capacity) throw noRoom(this.name, this.capacity - ownRecords(this.name), needed);
     words.set(state + State.fresh, fresh + 1);
     const record = this.base + fresh * this.stride;
     words.set(record + Rec.generation, this.firstGeneration);
@@ -104,7 +97,7 @@ export class Pool {
   }
 
   private zero(record: number): void {
-    for (let word = record + 2; word < record + this.stride; word++) this.words.set(word, 0);
+    for (let word = record + 2 + this.kept; word < record + this.stride; word++) this.words.set(word, 0);
   }
 
   /** Is this the reference of a live record of this pool? */

@@ -1,5 +1,5 @@
 /**
- * The classes of `layout.ts` as a table that a program can read: for tools that check accesses, and name words. A test
+ * The classes of `layout/` as a table that a program can read: for tools that check accesses, and name words. A test
  * holds it to the comments there.
  */
 import {
@@ -61,7 +61,7 @@ export const HEADER_FIELDS: Fields = {
   epollControl: [Header.epollControl, "A"],
   changes: [Header.changes, "A"],
   watchers: [Header.watchers, "A"],
-  defaultRouting: [Header.defaultRouting, "A"],
+  defaultRouting: [Header.defaultRouting, "C"],
   repair: [Header.repair, "A"],
   pools: [Header.pools, "H", 3 * POOLS.length],
   relays: [Header.relays, "A", Header.kinds - Header.relays],
@@ -83,6 +83,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     capable: [Thread.capable, "C"],
     life: [Thread.life, "A"],
     descriptor: [Thread.descriptor, "C"],
+    twin: [Thread.twin, "A"],
     signalling: [Thread.signalling, "A"],
     writing: [Thread.writing, "A"],
   },
@@ -99,6 +100,8 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     owner: [Eventfd.owner, "C"],
     holds: [Eventfd.holds, "H"],
     closing: [Eventfd.closing, "H"],
+    dropped: [Eventfd.dropped, "A"],
+    droppedFor: [Eventfd.droppedFor, "A"],
   },
   producer: {
     ...REC_FIELDS,
@@ -117,7 +120,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     eventfd: [Consumer.eventfd, "H"],
     producer: [Consumer.producer, "H"],
     owner: [Consumer.owner, "C"],
-    holds: [Consumer.holds, "H"],
+    holds: [Consumer.holds, "C"],
     since: [Consumer.since, "H"],
     target: [Consumer.target, "A"],
     policy: [Consumer.policy, "C"],
@@ -134,6 +137,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     nextResampler: [Consumer.nextResampler, "A"],
     linked: [Consumer.linked, "V"],
     closing: [Consumer.closing, "V"],
+    listening: [Consumer.listening, "A"],
   },
   vm: {
     ...REC_FIELDS,
@@ -147,7 +151,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     fd: [Vm.fd, "C"],
     resamplers: [Vm.resamplers, "A"],
     lines: [Vm.lines, "V"],
-    dying: [Vm.dying, "V"],
+    dying: [Vm.dying, "C"],
     pulse: [Vm.pulse, "V"],
     ioapic: [Vm.ioapic, "V", Vm.sources - Vm.ioapic],
     sources: [Vm.sources, "V", IOAPIC_PINS],
@@ -155,6 +159,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
   },
   vcpu: {
     ...REC_FIELDS,
+    life: [Vcpu.life, "A"],
     vm: [Vcpu.vm, "C"],
     index: [Vcpu.index, "C"],
     runner: [Vcpu.runner, "A"],

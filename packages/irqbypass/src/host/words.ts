@@ -4,7 +4,7 @@
  * `compiled.ts` are written against it too, and become instructions on the same words where nobody looks on.
  *
  * A word is a signed 32-bit integer, named by its index from the start of the host. Words are of two classes
- * (`layout.ts` says which is which): an *atomic* word may be touched by any thread at any time, and each access
+ * (`layout/` says which is which): an *atomic* word may be touched by any thread at any time, and each access
  * is one step of the schedule; a *guarded* word is a plain access, allowed only while holding the mutex that its
  * record names. One word has one width: only the pairs that the layout marks as 64 bits wide are touched as such.
  */

@@ -1,25 +1,23 @@
 /**
  * What a host needs to know to hold KVM guests: pass `kvm()` to Host.create and Host.attach in every thread.
  */
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readlinkSync } from "node:fs";
 import type { BypassHost } from "../bypass/bypass-host.js";
 import type { Kind } from "../bypass/kind.js";
 import { irqfdOps } from "../bypass/remapping.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Consumer, Injection, MAX_VCPUS, Vm as V } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
+import { removeOrphans } from "../linux/alarm.js";
 import type { Ffi } from "../linux/ffi.js";
 import { fdOf, isCapable, linuxKindOf } from "../linux/kind.js";
 import { loadFfi } from "../linux/koffi.js";
-import { kickThread, onlyKickUnblocked } from "../linux/signal.js";
-import { hangUp } from "../vm/host.js";
+import { hangUp } from "../vm/irqfd-kind.js";
 import { ioctl, KVM_IRQFD } from "./ioctl.js";
 import { signalMsi } from "./machine.js";
 import { encodeIrqfdAssign, encodeIrqfdDeassign, encodeMsi } from "./structs.js";
 
 const NAME = "kvm-irqfd";
-/** The signal mask inside KVM_RUN, as the kernel prints it; SIGKILL and SIGSTOP are in no mask. */
-const INSIDE = insideMask();
 
 /**
  * The kind of irqfds of KVM guests. KVM itself listens to the eventfd from assign to deassign; a connected producer of
@@ -40,7 +38,7 @@ export function kvm(): Kind {
       message[0] = words.get(injection + Injection.addressLow);
       message[1] = words.get(injection + Injection.addressHigh);
       message[2] = words.get(injection + Injection.data);
-      signalMsi(bound.ffi, words.get(injection + Injection.fd), bound.address);
+      return signalMsi(bound.ffi, words.get(injection + Injection.fd), bound.address);
     },
     listen: {
       start(memory, irqfd, eventfd) {
@@ -70,10 +68,7 @@ export function kvm(): Kind {
       const fds = [words.get(vm + V.fd) - 1];
       for (let index = 0; index < MAX_VCPUS; index++) fds.push(words.get(vm + V.vcpu + index) - 1);
       for (const fd of fds) if (isKvms(fd)) ffi.close(fd);
-    },
-    kick(memory) {
-      const { ffi } = linuxKindOf(memory).kind;
-      for (const tid of threadsInside()) kickThread(ffi(), tid);
+      removeOrphans(ffi); // those of its vCPUs
     },
     hangup: (memory, consumer) => hangUp(memory as BypassHost, consumer),
   };
@@ -81,25 +76,6 @@ export function kvm(): Kind {
 
 function bind(ffi: Ffi, message: ArrayBufferView): { ffi: Ffi; address: number } {
   return { ffi, address: ffi.addressOf(message) };
-}
-
-function insideMask(): string {
-  const mask = new DataView(onlyKickUnblocked().buffer).getBigUint64(0, true);
-  const never = (1n << 8n) | (1n << 18n);
-  return (mask & ~never).toString(16).padStart(16, "0");
-}
-
-/** The threads of this process that are inside KVM_RUN: by the signal mask that it has put on them. */
-function threadsInside(): number[] {
-  const tids = readdirSync("/proc/self/task").map(Number);
-  return tids.filter((tid) => {
-    try {
-      const status = readFileSync(`/proc/self/task/${tid}/status`, "latin1");
-      return /^SigBlk:\s*(\w+)$/m.exec(status)?.[1] === INSIDE;
-    } catch {
-      return false; // it has ended meanwhile
-    }
-  });
 }
 
 /** Is this descriptor still one of KVM's? The thread that has died may have closed it, and another number took its place. */

@@ -1,7 +1,7 @@
 /**
  * /dev/kvm itself: is it there, may we use it, can it do what is needed.
  */
-import { checkObject, show } from "../host/argument.js";
+import { checkOptions, type OptionNames, show } from "../host/argument.js";
 import { ERRNO, type ErrorCode, IrqBypassError } from "../host/errors.js";
 import { checked } from "../linux/checked.js";
 import { type Ffi, O_CLOEXEC, O_RDWR } from "../linux/ffi.js";
@@ -37,6 +37,8 @@ export interface KvmOptions {
   /** The machine's architecture; default this process's. */
   readonly arch?: string;
 }
+
+const OPTIONS: OptionNames<KvmOptions> = { ffi: true, path: true, arch: true };
 
 const advice: Readonly<Record<number, readonly [ErrorCode, string]>> = {
   [ERRNO.ENOENT]: [
@@ -89,7 +91,7 @@ export class Kvm implements Disposable {
    * architecture (ENOSYS), absent (ENOENT), not allowed (EACCES, EPERM), no in-kernel irqchip (EOPNOTSUPP).
    */
   static open(options: KvmOptions = {}): Kvm {
-    checkObject(options, "options such as { path }, or none");
+    checkOptions(options, OPTIONS, "options such as { path }, or none");
     const { path = PATH, arch = process.arch } = options;
     if (typeof path !== "string" || path.includes("\0")) {
       throw new IrqBypassError("EINVAL", `path is ${show(path)}: name a device file`);

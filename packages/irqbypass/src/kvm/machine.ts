@@ -4,8 +4,9 @@
  * A machine belongs to the thread that made it. What another thread needs, it does with the descriptor's number:
  * {@link signalMsi} with a C library of its own.
  */
-import { checkObject, show } from "../host/argument.js";
+import { checkOptions, type OptionNames, show } from "../host/argument.js";
 import { ERRNO, IrqBypassError } from "../host/errors.js";
+import { checkSpawn, type Spawn } from "../host/spawn.js";
 import { createMemory, isMemory, type WasmMemory } from "../host/wasm.js";
 import { checked } from "../linux/checked.js";
 import { beforeExit } from "../linux/exit.js";
@@ -42,7 +43,7 @@ import {
   type KvmRoute,
   type Msi,
 } from "./structs.js";
-import { KvmVcpu } from "./vcpu.js";
+import { type KvmFacts, KvmVcpu } from "./vcpu.js";
 
 const PAGE = 0x1_0000;
 // Processors without "unrestricted guest" run real mode with a page table and a TSS of the host's making. They
@@ -62,14 +63,18 @@ export interface KvmMachineOptions {
    * that are MSIs. "none": irqfds and routing are refused by KVM.
    */
   readonly irqchip?: "full" | "split" | "none";
+  /** How the threads of its vCPUs are started; see {@link Spawn}. */
+  readonly spawn?: Spawn | undefined;
 }
+
+const OPTIONS: OptionNames<KvmMachineOptions> = { memory: true, pages: true, irqchip: true, spawn: true };
 
 /** A VM's descriptor and all that hangs on it. */
 export class KvmMachine implements Disposable {
   readonly ffi: Ffi;
   /** The guest's memory. The kernel reads and writes it in place until the machine is disposed. */
   readonly memory: WasmMemory;
-  readonly #kvm: Pick<Kvm, "ffi" | "runBytes" | "supportedCpuid">;
+  readonly #kvm: KvmFacts;
   readonly #vcpus: KvmVcpu[] = [];
   readonly #forgetExit: () => void;
   #fd: number;
@@ -82,19 +87,20 @@ export class KvmMachine implements Disposable {
     if (!(kvm instanceof Kvm)) {
       throw new IrqBypassError("EINVAL", `${show(kvm)} is no Kvm: pass what Kvm.open returned`);
     }
-    checkObject(options, "options such as { pages: 4 }, or none");
-    const { pages = 1, irqchip = "full" } = options;
+    checkOptions(options, OPTIONS, "options such as { pages: 4 }, or none");
+    const { pages = 1, irqchip = "full", spawn } = options;
     if (!Number.isInteger(pages) || pages < 1 || pages > 65536) {
       throw new IrqBypassError("EINVAL", `pages is ${show(pages)}: a guest has 1 to 65536 of 64 KiB`);
     }
     if (!["full", "split", "none"].includes(irqchip)) {
       throw new IrqBypassError("EINVAL", `irqchip is ${show(irqchip)}: use full, split or none`);
     }
+    checkSpawn(spawn);
     const { memory = createMemory(pages) } = options;
     if (!isMemory(memory) || !(memory.buffer instanceof SharedArrayBuffer)) {
       throw new IrqBypassError("EINVAL", "a guest's memory is a WebAssembly.Memory made with shared: true");
     }
-    this.#kvm = { ffi: kvm.ffi, runBytes: kvm.runBytes, supportedCpuid: kvm.supportedCpuid };
+    this.#kvm = { ffi: kvm.ffi, runBytes: kvm.runBytes, supportedCpuid: kvm.supportedCpuid, spawn };
     this.ffi = kvm.ffi;
     this.memory = memory;
     this.#fd = ioctl(kvm.ffi, kvm.fd, KVM_CREATE_VM, 0, "/dev/kvm");

@@ -1,7 +1,7 @@
 /**
  * The structures that KVM's requests take, as bytes (linux/kvm.h and x86's asm/kvm.h; little-endian).
  */
-import { checkObject, show } from "../host/argument.js";
+import { checkFlag, checkObject, checkOptions, type OptionNames, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 
 /** A message-signalled interrupt as a device would send it. */
@@ -15,6 +15,10 @@ export interface Msi {
 export type KvmRoute =
   | { readonly gsi: number; readonly msi: Msi }
   | { readonly gsi: number; readonly chip: number; readonly pin: number };
+
+const MSI: OptionNames<Msi> = { addressLow: true, addressHigh: true, data: true };
+const MSI_ROUTE = { gsi: true, msi: true };
+const PIN_ROUTE = { gsi: true, chip: true, pin: true };
 
 /** Binds an eventfd to a GSI; with `resample` the GSI is level-triggered and each EOI signals that eventfd. */
 export interface KvmIrqfd {
@@ -59,11 +63,12 @@ export function encodeMemoryRegion(slot: number, guestAddress: number, size: num
   return view;
 }
 
+const IRQFD: OptionNames<KvmIrqfd> = { eventfd: true, gsi: true, resample: true };
 const IRQFD_DEASSIGN = 1;
 const IRQFD_RESAMPLE = 2;
 
 function encodeIrqfd(irqfd: KvmIrqfd, flags: number): Uint32Array {
-  checkObject(irqfd, "an irqfd: { eventfd, gsi }");
+  checkOptions(irqfd, IRQFD, "an irqfd: { eventfd, gsi }");
   const eventfd = fd32(irqfd.eventfd, "the irqfd's eventfd");
   const resample = irqfd.resample === undefined ? 0 : fd32(irqfd.resample, "the irqfd's resample eventfd");
   return words(eventfd, u32(irqfd.gsi, "a GSI"), flags, resample, 0, 0, 0, 0);
@@ -83,6 +88,8 @@ const ROUTE_WORDS = 12;
 const ROUTE_IRQCHIP = 1;
 const ROUTE_MSI = 2;
 
+const ROUTE_TEXT = "routes such as { gsi, msi } or { gsi, chip, pin }";
+
 /** struct kvm_irq_routing: the whole table. */
 export function encodeRouting(routes: readonly KvmRoute[]): Uint32Array {
   if (!Array.isArray(routes))
@@ -90,7 +97,8 @@ export function encodeRouting(routes: readonly KvmRoute[]): Uint32Array {
   const table = new Uint32Array(2 + routes.length * ROUTE_WORDS);
   table[0] = routes.length;
   Array.from(routes as readonly KvmRoute[]).forEach((route, index) => {
-    checkObject(route, "routes such as { gsi, msi } or { gsi, chip, pin }");
+    checkObject(route, ROUTE_TEXT);
+    checkOptions(route, "msi" in route ? MSI_ROUTE : PIN_ROUTE, ROUTE_TEXT, `route ${index}: `);
     const gsi = u32(route.gsi, "a GSI");
     const entry =
       "msi" in route
@@ -102,7 +110,7 @@ export function encodeRouting(routes: readonly KvmRoute[]): Uint32Array {
 }
 
 function msiWords(msi: Msi): number[] {
-  checkObject(msi, "an MSI: { addressLow, addressHigh, data }");
+  checkOptions(msi, MSI, "an MSI: { addressLow, addressHigh, data }");
   return [
     u32(msi.addressLow, "an MSI's low address"),
     u32(msi.addressHigh, "an MSI's high address"),
@@ -117,6 +125,7 @@ export function encodeMsi(msi: Msi): Uint32Array {
 
 /** struct kvm_irq_level. */
 export function encodeIrqLevel(gsi: number, level: boolean): Uint32Array {
+  checkFlag(level ?? null, "level");
   return words(u32(gsi, "a GSI"), level ? 1 : 0);
 }
 
@@ -138,7 +147,7 @@ export function encodeSignalMask(set: Uint8Array): Uint8Array {
 
 /** struct kvm_regs with everything 0 but these. */
 export function encodeRegs(regs: { rip: number; rsp: number; rflags: number }): DataView {
-  checkObject(regs, "registers: { rip, rsp, rflags }");
+  checkOptions(regs, { rip: true, rsp: true, rflags: true }, "registers: { rip, rsp, rflags }");
   const view = new DataView(new ArrayBuffer(144));
   view.setBigUint64(6 * 8, BigInt(register(regs.rsp, "rsp")), true);
   view.setBigUint64(16 * 8, BigInt(register(regs.rip, "rip")), true);

@@ -13,6 +13,7 @@
  * once. The thread clears TID, then waits until KICKERS is 0, then ends: so no signal meets a thread that took
  * over its id.
  */
+import type { ThreadName } from "../host/spawn.js";
 import type { WasmMemory } from "../host/wasm.js";
 import type { Ffi } from "../linux/ffi.js";
 import { kickThread } from "../linux/signal.js";
@@ -29,6 +30,9 @@ export interface VcpuToRun {
 export interface VcpuWorkerData extends VcpuToRun {
   readonly control: Int32Array<SharedArrayBuffer>;
 }
+
+/** What its module is called. */
+export const KVM_VCPU_THREAD: ThreadName = "irqbypass/kvm-vcpu-worker";
 
 export const STATE = 0;
 const STOP = 1;

@@ -4,10 +4,13 @@
 import { existsSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { ERRNO, type ErrorCode, IrqBypassError } from "../host/errors.js";
+import { platformHere } from "../host/platform-here.js";
+import { type Spawn, SpawnedThread, type ThreadModule } from "../host/spawn.js";
 import type { Ffi } from "../linux/ffi.js";
 import {
   createControl,
   declareGone,
+  KVM_VCPU_THREAD,
   kick,
   LEFT,
   RUNNING,
@@ -28,21 +31,19 @@ export class KvmVcpuThread implements Disposable {
   readonly #control = createControl();
 
   /** Made by a vCPU's start. */
-  constructor(ffi: Ffi, vcpu: VcpuToRun) {
+  constructor(ffi: Ffi, vcpu: VcpuToRun, spawn?: Spawn) {
     this.#ffi = ffi;
-    const workerData: VcpuWorkerData = { ...vcpu, control: this.#control };
-    const worker = new Worker(new URL("./vcpu-worker.js", import.meta.url), {
-      workerData,
-      name: `vcpu-${vcpu.index}`,
-    });
+    const module: ThreadModule = {
+      name: KVM_VCPU_THREAD,
+      start: () =>
+        new Worker(new URL("./kvm-vcpu-worker.js", import.meta.url), { name: `vcpu-${vcpu.index}` }),
+    };
+    const data: VcpuWorkerData = { ...vcpu, control: this.#control };
+    const thread = new SpawnedThread(module, data, { platform: platformHere(), spawn });
     this.ended = new Promise((resolve) => {
-      let failure: IrqBypassError | undefined;
-      worker.once("error", (error) => {
-        failure = asFailure(error, vcpu.index);
-      });
-      worker.once("exit", () => {
+      thread.onExit((error) => {
         declareGone(this.#control);
-        resolve(failure);
+        resolve(error === undefined ? undefined : asFailure(error, vcpu.index));
       });
     });
   }

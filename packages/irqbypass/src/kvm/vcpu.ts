@@ -6,6 +6,7 @@
  */
 import { show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
+import type { Spawn } from "../host/spawn.js";
 import type { WasmMemory } from "../host/wasm.js";
 import { checked } from "../linux/checked.js";
 import type { Ffi } from "../linux/ffi.js";
@@ -31,6 +32,8 @@ export interface KvmFacts {
   readonly ffi: Ffi;
   readonly runBytes: number;
   readonly supportedCpuid: Uint8Array;
+  /** How its threads are started, where not as usual. */
+  readonly spawn?: Spawn | undefined;
 }
 
 export class KvmVcpu implements Disposable {
@@ -114,12 +117,9 @@ export class KvmVcpu implements Disposable {
     if (this.#thread !== undefined && !this.#thread.left) {
       throw new IrqBypassError("EBUSY", `vCPU ${this.index} is running already; stop its thread first`);
     }
-    this.#thread = new KvmVcpuThread(this.#kvm.ffi, {
-      fd: this.#fd,
-      index: this.index,
-      runBytes: this.#kvm.runBytes,
-      memory: this.#memory,
-    });
+    const { ffi, runBytes, spawn } = this.#kvm;
+    const vcpu = { fd: this.#fd, index: this.index, runBytes, memory: this.#memory };
+    this.#thread = new KvmVcpuThread(ffi, vcpu, spawn);
     return this.#thread;
   }
 

@@ -8,7 +8,7 @@
  */
 
 import { readFileSync } from "node:fs";
-import { checkObject, show } from "../host/argument.js";
+import { checkFlag, checkOptions, type OptionNames, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { checked } from "./checked.js";
 import { F_DUPFD_CLOEXEC, type Ffi, O_CLOEXEC, O_NONBLOCK } from "./ffi.js";
@@ -38,6 +38,8 @@ export interface EventfdFileOptions {
   /** Default true. */
   readonly nonblocking?: boolean;
 }
+
+const OPTIONS: OptionNames<EventfdFileOptions> = { count: true, semaphore: true, nonblocking: true };
 
 /**
  * Reads the lines of /proc/self/fdinfo for an eventfd. Throws EINVAL where they are of another kind of file,
@@ -92,8 +94,10 @@ export function eventfdInfo(fd: number): EventfdInfo {
 
 /** The bare descriptor of a new eventfd. Throws as {@link EventfdFile.create}. */
 export function newEventfd(ffi: Ffi, options: EventfdFileOptions): number {
-  checkObject(options, "options such as { count: 1 }, or none");
+  checkOptions(options, OPTIONS, "options such as { count: 1 }, or none");
   const { count = 0, semaphore = false, nonblocking = true } = options;
+  checkFlag(semaphore, "semaphore");
+  checkFlag(nonblocking, "nonblocking");
   if (!Number.isInteger(count) || count < 0 || count > UINT32_MAX) {
     throw new IrqBypassError("EINVAL", `an eventfd starts with a count of 0 to 2^32 - 1, not ${show(count)}`);
   }

@@ -1,14 +1,15 @@
 import { checkWrite, EventfdContext } from "../eventfd/context.js";
 import { addReference } from "../eventfd/reference.js";
-import { show, timeoutOf, type WaitOptions } from "../host/argument.js";
+import { blockingTimeoutOf, show, timeoutOf, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
-import type { HostMemory } from "../host/memory.js";
+import { checkHost, type HostMemory } from "../host/memory.js";
 import { checked } from "./checked.js";
 import { EPOLL_CTL_ADD, EPOLL_EVENT_BYTES, epollEvent } from "./epoll.js";
 import { type EventfdFileOptions, eventfdInfo, newEventfd } from "./eventfd-file.js";
 import { F_DUPFD_CLOEXEC, type Ffi, O_CLOEXEC } from "./ffi.js";
 import { byKernelId, fdOf, linuxKindOf, signalFd } from "./kind.js";
+import { forgetRead } from "./read-out.js";
 
 /** A blocking read looks this often whether it should end: no other kick reaches it. */
 const SLICE_MS = 50;
@@ -32,6 +33,7 @@ export class LinuxEventfd extends EventfdContext {
 
   /** Makes a new eventfd(2), non-blocking by default. Throws EINVAL, EMFILE, ENOMEM, ENOSYS where there is no FFI. */
   static create(memory: HostMemory, options: EventfdFileOptions = {}): LinuxEventfd {
+    checkHost(memory);
     const ffi = linuxKindOf(memory).kind.ffi();
     return LinuxEventfd.take(memory, ffi, newEventfd(ffi, options));
   }
@@ -41,6 +43,7 @@ export class LinuxEventfd extends EventfdContext {
    * EBADF for a closed descriptor, EINVAL for one that is no eventfd, ENOSYS and ENOSPC where the kernel has no id for it.
    */
   static adopt(memory: HostMemory, fd: number): LinuxEventfd {
+    checkHost(memory);
     const ffi = linuxKindOf(memory).kind.ffi();
     if (!Number.isInteger(fd) || fd < 0)
       throw new IrqBypassError("EBADF", `${show(fd)} is not a file descriptor`);
@@ -92,6 +95,7 @@ export class LinuxEventfd extends EventfdContext {
 
   /** A handle in this thread to a Linux eventfd of the host. Throws ESTALE when it is gone, EINVAL for the wrong kind. */
   static open(memory: HostMemory, handle: number): LinuxEventfd {
+    checkHost(memory);
     const ffi = linuxKindOf(memory).kind.ffi();
     const { words, mutex, pools } = memory;
     return mutex.guard(() => {
@@ -134,7 +138,9 @@ export class LinuxEventfd extends EventfdContext {
     if (this.memory.words.get(this.record + E.flags) & EventfdFlag.blocking) {
       throw new IrqBypassError("EINVAL", `eventfd ${this.id} blocks: make it with EFD_NONBLOCK`);
     }
-    const result = this.ffi.read(this.fd, this.value);
+    const { fd } = this;
+    forgetRead(this.memory, this.record);
+    const result = this.ffi.read(fd, this.value);
     if (result === EAGAIN) return undefined;
     checked(result, "read", `eventfd ${this.id}`);
     return this.value[0];
@@ -142,7 +148,8 @@ export class LinuxEventfd extends EventfdContext {
 
   /** As {@link EventfdContext.read}; sleeps in epoll_wait, a twentieth of a second at a time. */
   read(options: Pick<WaitOptions, "timeoutMs"> = {}): bigint {
-    const timeoutMs = timeoutOf(options);
+    const timeoutMs = blockingTimeoutOf(options, "readAsync");
+    this.checkWait();
     const { words } = this.memory;
     const deadline = words.clock() + timeoutMs;
     const epoll = checked(this.ffi.epollCreate(O_CLOEXEC), "epoll_create1", `eventfd ${this.id}`);
@@ -168,6 +175,7 @@ export class LinuxEventfd extends EventfdContext {
   async readAsync(options: WaitOptions = {}): Promise<bigint> {
     const timeoutMs = timeoutOf(options);
     const { signal } = options;
+    this.checkWait();
     signal?.throwIfAborted();
     const first = this.tryRead();
     if (first !== undefined) return first;

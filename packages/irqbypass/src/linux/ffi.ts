@@ -45,8 +45,8 @@ export interface Ffi {
   munmap(address: number, length: number): number;
   /** sigprocmask(2) of the calling thread alone; both sets are 128 bytes, either may be null. */
   signalMask(how: number, set: ArrayBufferView | null, old: ArrayBufferView | null): number;
-  /** syscall(2) with up to three integers, for what older C libraries do not wrap. */
-  syscall(number: number, first: number, second: number, third: number): number;
+  /** syscall(2) with up to four integers or addresses, for what older C libraries do not wrap. */
+  syscall(number: number, first: number, second: number, third: number, fourth: number): number;
   /** Copies `target.byteLength` bytes from `address`, which must be mapped, to `target`. */
   copyFrom(address: number, target: ArrayBufferView): void;
   /** The address of the first byte of `view`, which the view's buffer keeps as long as it lives. */

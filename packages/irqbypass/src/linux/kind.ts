@@ -4,8 +4,8 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import type { Kind } from "../bypass/kind.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Eventfd as E, Header, Rec } from "../host/layout.js";
-import { checkHost, type HostMemory } from "../host/memory.js";
+import { Consumer, Eventfd as E, Header, Rec, Thread } from "../host/layout.js";
+import type { HostMemory } from "../host/memory.js";
 import { XArray } from "../host/xarray.js";
 import { askForRelay } from "../vm/relay.js";
 import { checked } from "./checked.js";
@@ -14,6 +14,8 @@ import { eventfdInfo } from "./eventfd-file.js";
 import { beforeExit } from "./exit.js";
 import type { Ffi } from "./ffi.js";
 import { loadFfi } from "./koffi.js";
+import { readOut } from "./read-out.js";
+import { linuxRelayThread } from "./relay-thread.js";
 
 const NAME = "linux-eventfd";
 const EAGAIN = -11;
@@ -64,6 +66,7 @@ export function linux(): LinuxKind {
           );
         }
         // A count that is there already is one interrupt, and stays in the counter until the next signal.
+        words.store64(eventfd + E.counter, count);
         words.store(irqfd + Consumer.leftover, count > 0n ? 1 : 0);
         const event = epollEvent(irqfd, words.get(irqfd + Rec.generation));
         checked(
@@ -74,14 +77,16 @@ export function linux(): LinuxKind {
         askForRelay(memory, linuxKindOf(memory).number);
         return false;
       },
-      stop(memory, _irqfd, eventfd) {
-        const fd = fdOf(memory, eventfd);
-        ffi().epollControl(relayEpoll(memory, ffi()), EPOLL_CTL_DEL, fd, null);
-        ffi().read(fd, new BigUint64Array(1)); // non-blocking: EAGAIN when there is nothing
+      stop(memory, irqfd, eventfd) {
+        const { thread } = memory;
+        ffi().epollControl(relayEpoll(memory, ffi()), EPOLL_CTL_DEL, fdOf(memory, eventfd), null);
+        // The relay begins nothing with an irqfd that is being deassigned. What it has begun, it ends first.
+        thread.fenceAll(Thread.writing, irqfd);
+        readOut(memory, ffi(), irqfd, eventfd);
       },
     },
     relay: {
-      module: new URL("./relay-worker.js", import.meta.url),
+      thread: linuxRelayThread,
       wake: (memory) => wakeRelay(memory, ffi()),
       started: beforeExit,
     },
@@ -121,7 +126,6 @@ export function isCapable(ffi: () => Ffi): boolean {
 
 /** The host's Linux kind and its number. Throws EINVAL where the host was made without it. */
 export function linuxKindOf(memory: HostMemory): { readonly kind: LinuxKind; readonly number: number } {
-  checkHost(memory);
   const { kinds } = memory as BypassHost;
   const number = kinds.findIndex(({ name }) => name === NAME);
   if (number < 0) {

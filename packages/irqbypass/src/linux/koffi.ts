@@ -2,6 +2,7 @@
  * {@link Ffi} on koffi, an optional dependency that brings prebuilt binaries and is loaded on first use.
  */
 import { createRequire } from "node:module";
+import { checkOptions, type OptionNames } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Ffi } from "./ffi.js";
 
@@ -22,6 +23,8 @@ export interface FfiSource {
   readonly require: (name: string) => unknown;
 }
 
+const SOURCE: OptionNames<FfiSource> = { platform: true, arch: true, require: true };
+
 const thisProcess: FfiSource = {
   platform: process.platform,
   arch: process.arch,
@@ -34,6 +37,7 @@ const thisProcess: FfiSource = {
  * binary for this machine.
  */
 export function loadFfi(source: FfiSource = thisProcess): Ffi {
+  checkOptions(source, SOURCE, "{ platform, arch, require }, or nothing");
   if (source.platform !== "linux") {
     throw new IrqBypassError(
       "ENOSYS",
@@ -79,7 +83,7 @@ function bind(koffi: Koffi): Ffi {
   );
   const munmap = libc.func("int munmap(uintptr_t address, size_t length)");
   const sigprocmask = libc.func("int sigprocmask(int how, const void *set, void *old)");
-  const syscall = libc.func("long syscall(long number, long first, long second, long third)");
+  const syscall = libc.func("long syscall(long number, long first, long second, long third, long fourth)");
   const memcpy = libc.func("uintptr_t memcpy(void *target, uintptr_t source, size_t length)");
 
   // koffi restores the errno of its last call, so nothing that V8 did in between shows here.
@@ -108,7 +112,7 @@ function bind(koffi: Koffi): Ffi {
     mmap: (length, protection, flags, fd, offset) => result(mmap(0, length, protection, flags, fd, offset)),
     munmap: (address, length) => result(munmap(address, length)),
     signalMask: (how, set, old) => result(sigprocmask(how, set, old)),
-    syscall: (number, first, second, third) => result(syscall(number, first, second, third)),
+    syscall: (...numbers) => result(syscall(...numbers)),
     copyFrom: (address, target) => void memcpy(target, address, target.byteLength),
     addressOf: (view) => Number(koffi.address(view)),
   };

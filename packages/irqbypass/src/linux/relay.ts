@@ -4,11 +4,12 @@
  */
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { Consumer, Eventfd, EventfdFlag, Rec } from "../host/layout.js";
-import { deliverSignal } from "../vm/relay.js";
+import { injectDue } from "../vm/relay.js";
 import { checked } from "./checked.js";
 import { EPOLL_CTL_MOD, EPOLL_EVENT_BYTES, epollEvent, eventAt, relayEpoll } from "./epoll.js";
 import type { Ffi } from "./ffi.js";
 import { fdOf } from "./kind.js";
+import { takeSignal } from "./read-out.js";
 
 const EVENTS = 64;
 const EINTR = -4;
@@ -16,7 +17,6 @@ const EINTR = -4;
 /** Waits for events and relays them, in rounds. */
 export class LinuxRelay {
   private readonly events = new DataView(new ArrayBuffer(EVENTS * EPOLL_EVENT_BYTES));
-  private readonly count = new BigUint64Array(1);
 
   constructor(
     private readonly host: BypassHost,
@@ -59,9 +59,8 @@ export class LinuxRelay {
     try {
       const eventfd = words.load(irqfd + Consumer.source);
       if (eventfd === 0 || words.get(irqfd + Rec.generation) !== generation) return;
-      // The first event of an eventfd that was not at 0 when it was assigned: an interrupt, but the count stays.
-      if (words.exchange(irqfd + Consumer.leftover, 0) === 0) this.ffi.read(fdOf(host, eventfd), this.count);
-      deliverSignal(host, irqfd);
+      takeSignal(host, this.ffi, irqfd, eventfd);
+      injectDue(host, irqfd);
     } finally {
       thread.leave(thread.writing);
     }

@@ -12,7 +12,10 @@
 import { Descriptor, Vcpu } from "../host/layout.js";
 import type { Words } from "../host/words.js";
 
-/** Bits of the control word (bits 256 to 287 of the descriptor). */
+/**
+ * Bits of the control word (bits 256 to 287 of the descriptor). Its states, and who takes it from which to which:
+ * `scenarios/states/descriptor-control.ts`.
+ */
 export const ON = 1;
 export const SN = 2;
 const NV_SHIFT = 16;
@@ -22,7 +25,7 @@ export const NOTIFICATION_VECTOR = 0xf2;
 export const WAKEUP_VECTOR = 0xf1;
 
 const PIR_WORDS = 8;
-/** Bit 0 of the wake word is a kick, bit 1 an NMI; the bits above count wake-ups. */
+/** Bit 0 of the wake word is a kick, bit 1 an NMI; the bits above count wake-ups. Its states: `scenarios/states/wake.ts`. */
 export const KICKED = 1;
 export const NMI = 2;
 const WAKE = 4;

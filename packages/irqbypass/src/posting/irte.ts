@@ -6,6 +6,9 @@
  *     bits 2-9   posted: the vector; relayed: the reason
  *     bits 10-31 posted: number of the vCPU; injected: number of the injection record
  *
+ * Its states, and who takes it from which to which: `scenarios/states/remapping-entry.ts`;
+ * of the target of an irqfd, which has the same form, `scenarios/states/target.ts`.
+ *
  * What the entry says fits the entry, so changing a route allocates nothing, and a signal reads one word.
  */
 import { REASONS, type Reason, ReasonCode, reasonCode } from "./reason.js";

@@ -1,6 +1,6 @@
 /**
- * Why an interrupt is not bypassed: a closed set of words, the same in the API, in JSON and in metrics. Their
- * position is their number in shared memory, so new ones go at the end.
+ * Why an interrupt is not bypassed, and why a signal of one went nowhere: a closed set of words, the same in the API, in JSON
+ * and in metrics. Their position is their number in shared memory, so new ones go at the end.
  */
 export const REASONS = [
   /** Nothing has been decided yet. */
@@ -13,17 +13,17 @@ export const REASONS = [
   "policy-off",
   /** The host-wide switch is off. */
   "switched-off",
-  /** The GSI has no route. */
+  /** The GSI has no route; dropped: nothing is where a signal could go. */
   "no-route",
   /** The GSI has several routes. */
   "several-routes",
   /** The GSI's route is a pin of an interrupt controller, not an MSI. */
   "not-msi",
-  /** The MSI is an NMI, SMI, INIT or ExtINT: only fixed and lowest-priority can be posted. */
+  /** The MSI is an NMI, SMI, INIT or ExtINT: only fixed and lowest-priority can be posted, and the last three are dropped. */
   "delivery-mode",
   /** The MSI goes to several vCPUs. */
   "multicast",
-  /** The MSI goes to a vCPU that the VM does not have. */
+  /** The MSI goes to a vCPU that the VM does not have; of a KVM guest also to one whose local APIC is off. */
   "no-vcpu",
   /** The thread that signals the device interrupt cannot do what this VM's kind needs (system calls). */
   "no-capability",
@@ -37,6 +37,10 @@ export const REASONS = [
   "no-driver-ok",
   /** The virtqueue has no interrupt of its own. */
   "no-irq",
+  /** Dropped only: an edge at a pin of the I/O APIC that its guest has masked. */
+  "masked",
+  /** Dropped only: the GSI leads to a pin of a PIC alone, and a software VM has none. */
+  "no-pic",
 ] as const;
 
 export type Reason = Exclude<(typeof REASONS)[number], "none">;

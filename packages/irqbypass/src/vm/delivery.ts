@@ -6,6 +6,7 @@ import type { HostMemory } from "../host/memory.js";
 import type { Words } from "../host/words.js";
 import { kick, NMI } from "../posting/descriptor.js";
 import { post } from "../posting/fast-path.js";
+import type { Reason } from "../posting/reason.js";
 
 /** Delivery modes of an interrupt message. */
 export const enum Delivery {
@@ -27,13 +28,19 @@ export interface Message {
 }
 
 /**
- * Delivers to every vCPU that matches, and to the first one alone where the mode is lowest priority. Returns whether any
- * took it. An NMI ends the vCPU's wait with "nmi"; SMI, INIT and ExtINT mean nothing to a software vCPU and are lost.
+ * Delivers to every vCPU that matches, and to the first one alone where the mode is lowest priority. Returns why nobody took
+ * it, undefined where one did. An NMI ends the vCPU's wait with "nmi"; SMI, INIT and ExtINT mean nothing to a software vCPU
+ * and are dropped.
  */
-export function deliver(memory: HostMemory, vm: number, message: Message, level: boolean): boolean {
+export function deliver(
+  memory: HostMemory,
+  vm: number,
+  message: Message,
+  level: boolean,
+): Reason | undefined {
   const { words } = memory;
   const { delivery, vector } = message;
-  let taken = false;
+  let missed: Reason | undefined = "no-vcpu";
   for (const vcpu of vcpusOf(memory, vm)) {
     if (!matches(message, words.get(vcpu + Vcpu.index))) continue;
     if (delivery === Delivery.nmi) {
@@ -42,12 +49,12 @@ export function deliver(memory: HostMemory, vm: number, message: Message, level:
       markTrigger(words, vcpu, vector, level); // before the post: the vCPU may serve it at once
       post(memory, vcpu, vector);
     } else {
-      return false;
+      return "delivery-mode";
     }
-    taken = true;
+    missed = undefined;
     if (delivery === Delivery.lowestPriority) break;
   }
-  return taken;
+  return missed;
 }
 
 /** Does a message reach the vCPU with this APIC id? All ones in either width is a broadcast. */

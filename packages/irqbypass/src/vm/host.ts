@@ -1,92 +1,29 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
-import { checkKindParts, type Kind } from "../bypass/kind.js";
+import type { Kind } from "../bypass/kind.js";
 import { Manager } from "../bypass/manager.js";
-import { type Path, pathOf, pathOfConsumer, reasonOfConsumer, reasonOfProducer } from "../bypass/path.js";
-import { irqfdOps, refreshAll, requires } from "../bypass/remapping.js";
-import { irqfdOf } from "../eventfd/reference.js";
-import { checkObject, show } from "../host/argument.js";
+import { refreshAll, requires } from "../bypass/remapping.js";
+import { checkFlag, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
-import type { Relay } from "../host/kind.js";
-import { Consumer, Eventfd, Header, Producer, Vm as V, Vcpu } from "../host/layout.js";
+import { publishHeader } from "../host/header.js";
+import { Consumer, Header } from "../host/layout.js";
 import { type HostHandle, HostMemory, type MemoryOptions, memoryFor, type Repair } from "../host/memory.js";
-import type { SpawnedThread, WatchableWorker } from "../host/platform.js";
-import type { Reason } from "../posting/reason.js";
-import { deassign } from "./assignment.js";
+import type { WatchableWorker } from "../host/platform.js";
 import { audit } from "./audit/audit.js";
 import type { Audit } from "./audit/finding.js";
+import {
+  type AttachOptions,
+  checkAttachOptions,
+  checkHostOptions,
+  type HostOptions,
+} from "./host-options.js";
+import { type Interrupt, interruptsOf } from "./interrupt.js";
+import { irqfdKind } from "./irqfd-kind.js";
 import { closeReferences, loseAll, loseThread } from "./lost-thread.js";
-import { type RelayStart, RelayState } from "./relay.js";
 import { HostRepair } from "./repair.js";
-import { vmMutex } from "./vm-mutex.js";
-
-/** Options of a new host. */
-export interface HostOptions extends MemoryOptions {
-  /** Kinds of producers and consumers beside the built-in one. Fixed from now on, the same in every thread. */
-  readonly kinds?: readonly Kind[];
-}
-
-/** Options of a thread that joins a host. */
-export interface AttachOptions
-  extends Pick<HostOptions, "kinds" | "platform" | "repairs" | "words" | "fastPath"> {}
-
-/** One eventfd with its two ends, as `host.interrupts()` lists it. */
-export interface Interrupt {
-  /** The eventfd's id. */
-  readonly eventfd: number;
-  readonly path: Path;
-  /** Why it is not bypassed; undefined while it is. */
-  readonly reason: Reason | undefined;
-  /** The irqfd, if one is registered. */
-  readonly consumer: { readonly vm: number; readonly gsi: number } | undefined;
-  /** The device interrupt, if one is registered. */
-  readonly producer: { readonly irq: number } | undefined;
-  /** Milliseconds since the connection last changed, to a tenth of a second. */
-  readonly sinceMs: number;
-}
-
-const TICK_MS = 100;
-/** How often whoever created the host looks whether a thread has died that nobody watches. */
-const PROBE_MS = 1000;
-/** How often a thread that is to end is kicked out of its blocking calls. */
-const KICK_MS = 10;
-
-/** Looks at what has no checks of its own. */
-function checkHostOptions(options: HostOptions): void {
-  checkObject(options, "options such as { capacity: { vm: 4 } }, or none");
-  const { kinds, platform, words } = options;
-  if (kinds !== undefined) {
-    if (!Array.isArray(kinds))
-      throw new IrqBypassError("EINVAL", `kinds is ${show(kinds)}: give an array of kinds`);
-    for (const kind of Array.from(kinds as readonly Kind[])) checkKindParts(kind);
-  }
-  if (platform !== undefined) checkObject(platform, "a Platform, or none");
-  if (words !== undefined && typeof words !== "function") {
-    throw new IrqBypassError("EINVAL", `words is ${show(words)}: give a function that makes Words, or none`);
-  }
-}
-
-/** The kind that is always there: irqfds of software VMs. */
-const irqfdKind: Kind = {
-  name: "irqfd",
-  consumer: irqfdOps,
-  hangup(memory, consumer) {
-    hangUp(memory as Host, consumer);
-  },
-  relay: { module: new URL("./relay-worker.js", import.meta.url), wake: (memory) => memory.pending.ring() },
-};
-
-/** Deassigns an irqfd whose eventfd nobody can write to any more. */
-export function hangUp(host: BypassHost, irqfd: number): void {
-  const { words, mutex } = host;
-  const vm = mutex.guard(() => words.get(irqfd + Consumer.vm));
-  if (vm === 0) return; // deassigned meanwhile
-  deassign(host, vmMutex(host, vm), () => {
-    // Looked at again: the record may have become that of another irqfd, whose eventfd is open.
-    const eventfd = words.get(irqfd + Consumer.vm) === vm ? words.load(irqfd + Consumer.source) : 0;
-    return eventfd !== 0 && words.get(eventfd + Eventfd.handles) === 0 ? irqfd : 0;
-  });
-}
+import { buildDefaultTable } from "./routing.js";
+import { Supervision } from "./supervision.js";
+import { unfinishedOf } from "./unfinished.js";
 
 /**
  * A host: one shared memory with everything in it, as the calling thread sees it. `Host.create` makes one, and
@@ -96,15 +33,18 @@ export class Host extends HostMemory implements BypassHost, Disposable {
   override readonly kinds: readonly Kind[];
   readonly manager: Manager;
   readonly repair: Repair = new HostRepair(this);
-  private readonly relays = new Map<number, SpawnedThread>();
-  private stopTicks: (() => void) | undefined;
+  /** In the thread that created the host, until it leaves. */
+  private supervision: Supervision | undefined;
   private disposed = false;
 
   private constructor(handle: HostHandle, options: MemoryOptions, kinds: readonly Kind[], create: boolean) {
     super(handle, options, kinds, create);
     this.kinds = kinds;
     this.manager = new Manager(this, kinds);
-    if (create) this.supervise();
+    if (!create) return;
+    buildDefaultTable(this);
+    publishHeader(this.words);
+    this.supervision = new Supervision(this);
   }
 
   /**
@@ -121,10 +61,7 @@ export class Host extends HostMemory implements BypassHost, Disposable {
    * for a thread that lacks one of the host's kinds. What is damaged behind the header, {@link audit} finds.
    */
   static attach(handle: HostHandle, options: AttachOptions = {}): Host {
-    if (typeof handle !== "object" || handle === null || !("memory" in handle)) {
-      throw new IrqBypassError("EINVAL", "Host.attach takes the handle of a host: pass on host.handle");
-    }
-    checkHostOptions(options);
+    checkAttachOptions(handle, options);
     return new Host(handle, options, [irqfdKind, ...(options.kinds ?? [])], false);
   }
 
@@ -134,25 +71,27 @@ export class Host extends HostMemory implements BypassHost, Disposable {
   }
 
   /**
-   * Turns bypass on or off for every interrupt of the host. Throws EOPNOTSUPP where a connected irqfd requires bypass;
-   * then it is on again, after a moment in which others may have been relayed. Blocks for signals that are under way; O(interrupts), the host mutex is held for one at a time.
+   * Turns bypass on or off for every interrupt of the host. Throws EOPNOTSUPP where a connected irqfd requires bypass, with
+   * nothing changed; where one connects in that very moment, others may have been relayed for as long as it took to see it.
+   * Blocks for signals that are under way; O(interrupts), the host mutex is held for one at a time. EDEADLK in a callback.
    */
   set bypass(on: boolean) {
-    this.checkAttached();
+    this.checkCall();
+    checkFlag(on ?? null, "bypass");
     const { words } = this;
-    // Off first, then looked at: a connect from here on sees the switch, so none can slip in behind the check.
+    if (!on) this.refuseIfRequired();
     words.store(Header.bypass, on ? 1 : 0);
-    const required = on ? undefined : this.firstRequired();
-    if (required !== undefined) words.store(Header.bypass, 1);
-    refreshAll(this);
-    // Whatever is under way, and not only what changed: another thread may just be disconnecting what a signal still uses.
-    this.thread.quiesce();
-    announceChange(words);
-    if (required !== undefined) {
-      throw new IrqBypassError("EOPNOTSUPP", `GSI ${required} requires bypass: it stays on`, {
-        subject: `GSI ${required}`,
-        reason: "switched-off",
-      });
+    try {
+      // Off first, then looked at again: a connect from here on sees the switch, so none can slip in behind the check.
+      if (!on) this.refuseIfRequired();
+    } catch (error) {
+      words.store(Header.bypass, 1);
+      throw error;
+    } finally {
+      refreshAll(this);
+      // Whatever is under way, and not only what changed: another thread may just be disconnecting what a signal still uses.
+      this.thread.quiesce();
+      announceChange(words);
     }
   }
 
@@ -161,19 +100,7 @@ export class Host extends HostMemory implements BypassHost, Disposable {
    * Those with one end only say "no-producer" or "no-consumer".
    */
   interrupts(): Interrupt[] {
-    const { words, pools, manager } = this;
-    const now = words.load(Header.ticks);
-    const found: Interrupt[] = [];
-    this.forEachLive(pools.eventfd, (eventfd) => {
-      const interrupt = this.interruptOf(
-        eventfd,
-        manager.producerAt(eventfd),
-        manager.consumerAt(eventfd),
-        now,
-      );
-      if (interrupt !== undefined) found.push(interrupt);
-    });
-    return found;
+    return interruptsOf(this);
   }
 
   /** The number of the calling thread in this host, for `threadLost` in another. */
@@ -202,20 +129,14 @@ export class Host extends HostMemory implements BypassHost, Disposable {
   }
 
   /**
-   * Ends `worker` and repairs what it leaves; resolves when both is done. First it ends the blocking calls that would keep
-   * the worker from ending, such as that of a KVM guest's vCPU. From the thread that started the worker.
+   * Ends `worker` and repairs what it leaves; resolves when both is done. From the thread that started the worker.
    */
   async terminate(worker: WatchableWorker): Promise<void> {
     const unwatch = this.watch(worker);
     const number = worker.threadId;
-    const kick = () => {
-      for (const kind of this.kinds) kind.kick?.(this);
-    };
-    const stop = this.platform.every(KICK_MS, kick);
     try {
       await worker.terminate();
     } finally {
-      stop();
       unwatch();
     }
     this.lost(number);
@@ -229,6 +150,7 @@ export class Host extends HostMemory implements BypassHost, Disposable {
    */
   threadLost(id: number): boolean {
     const { pools, thread } = this;
+    this.checkCall();
     if (!Number.isInteger(id) || id < 0 || id >= pools.thread.capacity || id === this.threadId) {
       throw new IrqBypassError("EINVAL", `${show(id)} is not the threadId of another thread of this host`);
     }
@@ -272,15 +194,11 @@ export class Host extends HostMemory implements BypassHost, Disposable {
    */
   dispose(): void {
     if (this.disposed) return;
+    this.checkCall();
     this.refuseIfBusy();
     this.disposed = true;
     closeReferences(this, this.thread.record);
-    if (this.stopTicks !== undefined) {
-      this.stopTicks();
-      this.kinds.forEach((_, kind) => {
-        this.stopRelay(kind);
-      });
-    }
+    this.supervision?.end();
     this.thread.detach();
   }
 
@@ -288,108 +206,30 @@ export class Host extends HostMemory implements BypassHost, Disposable {
     this.dispose();
   }
 
-  private interruptOf(
-    eventfd: number,
-    producer: number,
-    consumer: number,
-    now: number,
-  ): Interrupt | undefined {
+  private refuseIfRequired(): void {
     const { words, pools } = this;
-    const irqfd = consumer === 0 ? irqfdOf(this, eventfd) : consumer;
-    if (producer === 0 && irqfd === 0) return undefined;
-    const since = words.get(producer === 0 ? irqfd + Consumer.since : producer + Producer.since);
-    return {
-      eventfd: pools.eventfd.slot(eventfd),
-      path: irqfd === 0 ? pathOf(this, producer) : pathOfConsumer(this, irqfd),
-      reason: irqfd === 0 ? reasonOfProducer(this, producer) : reasonOfConsumer(this, irqfd),
-      consumer:
-        irqfd === 0
-          ? undefined
-          : {
-              vm: pools.vm.slot(words.get(irqfd + Consumer.vm)),
-              gsi: words.get(irqfd + Consumer.gsi) >>> 0,
-            },
-      producer: producer === 0 ? undefined : { irq: words.get(producer + Producer.irq) },
-      sinceMs: Math.max(0, (now - since) | 0),
-    };
-  }
-
-  /** GSI of a connected irqfd that requires bypass, if there is one. */
-  private firstRequired(): number | undefined {
-    const { words, pools } = this;
-    let gsi: number | undefined;
     this.forEachLive(pools.consumer, (consumer) => {
-      if (requires(this, consumer) && words.get(consumer + Consumer.producer) !== 0) {
-        gsi ??= words.get(consumer + Consumer.gsi) >>> 0;
-      }
+      if (!requires(this, consumer) || words.get(consumer + Consumer.producer) === 0) return;
+      const vm = pools.vm.slot(words.get(consumer + Consumer.vm));
+      const name = `GSI ${words.get(consumer + Consumer.gsi) >>> 0} of VM ${vm}`;
+      throw new IrqBypassError(
+        "EOPNOTSUPP",
+        `${name} requires bypass: it stays on until that irqfd is disposed`,
+        {
+          subject: name,
+          reason: "switched-off",
+        },
+      );
     });
-    return gsi;
   }
 
   private refuseIfBusy(): void {
-    const { words, pools, thread } = this;
-    const left: string[] = [];
-    this.forEachLive(pools.producer, (producer) => {
-      const mine = words.get(producer + Producer.owner) === thread.record;
-      if (mine && words.get(producer + Producer.eventfd) !== 0)
-        left.push(`producer ${pools.producer.slot(producer)}`);
-    });
-    this.forEachLive(pools.vcpu, (vcpu) => {
-      if (words.load(vcpu + Vcpu.runner) === thread.record) left.push(`vCPU ${words.get(vcpu + Vcpu.index)}`);
-    });
-    if (this.stopTicks !== undefined) {
-      this.forEachLive(pools.vm, (vm) => {
-        left.push(`VM ${pools.vm.slot(vm)} (${words.get(vm + V.vcpus)} vCPUs)`);
-      });
-    }
+    const left = unfinishedOf(this, this.supervision !== undefined);
     if (left.length === 0) return;
     const few = left.slice(0, 8).join(", ");
     throw new IrqBypassError(
       "EBUSY",
       `${few}${left.length > 8 ? " and more" : ""} must be disposed or put first`,
     );
-  }
-
-  /** The creator's part: the coarse clock, and a relay thread when somebody asks for one. */
-  private supervise(): void {
-    const { words, platform } = this;
-    const started = words.clock();
-    const stopTicks = platform.every(TICK_MS, () => words.store(Header.ticks, (words.clock() - started) | 0));
-    const stopProbes = platform.every(PROBE_MS, () => loseAll(this));
-    this.stopTicks = () => {
-      stopTicks();
-      stopProbes();
-    };
-    this.kinds.forEach(({ relay }, kind) => {
-      if (relay !== undefined) void this.startWhenAsked(kind, relay);
-    });
-  }
-
-  private async startWhenAsked(kind: number, how: Relay): Promise<void> {
-    const { words, platform } = this;
-    const state = Header.relays + kind;
-    while (words.load(state) === RelayState.none) await words.waitAsync(state, RelayState.none, Infinity);
-    if (words.compareExchange(state, RelayState.wanted, RelayState.running) !== RelayState.wanted) return;
-    const start: RelayStart = { host: this.handle, kinds: this.kinds.map(({ name }) => name), kind };
-    const relay = platform.spawn(how.module, start);
-    this.relays.set(kind, relay);
-    const forget = how.started?.(() => this.stopRelay(kind));
-    relay.onExit((error) => {
-      this.relays.delete(kind);
-      forget?.();
-      if (this.disposed) return;
-      this.lost(relay.worker);
-      if (error !== undefined) throw error;
-      // Ended from outside: another one goes on.
-      if (words.compareExchange(state, RelayState.running, RelayState.wanted) === RelayState.running)
-        void this.startWhenAsked(kind, how);
-    });
-  }
-
-  private stopRelay(kind: number): void {
-    const state = Header.relays + kind;
-    this.words.store(state, RelayState.stopping);
-    this.words.notify(state);
-    if (this.relays.has(kind)) this.kinds[kind]?.relay?.wake(this);
   }
 }

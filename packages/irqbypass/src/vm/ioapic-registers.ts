@@ -1,13 +1,13 @@
-import { checkObject, checkWord, show } from "../host/argument.js";
+import { checkFlag, checkOptions, checkWord, type OptionNames, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { IOAPIC_PINS } from "../host/layout.js";
-import type { HostMemory } from "../host/memory.js";
 import { linesOf, readRegister } from "./ioapic.js";
 import { writeIoapic } from "./resample.js";
-import { vmMutex } from "./vm-mutex.js";
+import type { VmLife } from "./vm-mutex.js";
 
 /** Where a pin's interrupt goes. */
 export interface Redirection {
+  /** The APIC id, which is the index of a vCPU; 255 is all of them. */
   readonly vcpu: number;
   readonly vector: number;
   /** Level-triggered; edge-triggered is the default. */
@@ -15,54 +15,58 @@ export interface Redirection {
   readonly masked?: boolean;
 }
 
+const ENTRY: OptionNames<Redirection> = { vcpu: true, vector: true, level: true, masked: true };
 const REDIRECTION = 0x10;
 const LEVEL = 1 << 15;
 const MASKED = 1 << 16;
 
 /** A VM's I/O APIC, as its guest programs it (82093AA). From any thread; each call takes the VM's mutex. */
 export class IoApic {
-  /** @internal `Vm.ioapic` makes it; `check` throws EBADF once the VM is gone. */
-  constructor(
-    private readonly memory: HostMemory,
-    private readonly vm: number,
-    private readonly check: () => void,
-  ) {}
+  /** @internal `Vm.ioapic` makes it. */
+  constructor(private readonly life: VmLife) {}
 
   /** Reads a register by its number, as the guest does through its window. */
   read(register: number): number {
     this.checkRegister(register);
-    return vmMutex(this.memory, this.vm).guard(() => readRegister(this.memory, this.vm, register));
+    return this.life.guard(() => readRegister(this.life.memory, this.life.record, register));
   }
 
   /** Writes a register: a redirection entry's low word at 0x10 + 2 * pin, its high word behind it. */
   write(register: number, value: number): void {
     this.checkRegister(register);
     checkWord(value, "value");
-    writeIoapic(this.memory, this.vm, register, value);
+    writeIoapic(this.life, register, value);
   }
 
   /** Programs a pin: the two writes that a guest makes, the high word first. Throws EINVAL for a pin that is not there. */
   redirect(pin: number, entry: Redirection): void {
-    checkObject(entry, "an entry such as { vcpu: 0, vector: 0x31 }");
+    checkOptions(entry, ENTRY, "an entry such as { vcpu: 0, vector: 0x31 }");
     const { vcpu, vector, level = false, masked = false } = entry;
-    checkWord(vcpu, "vcpu");
-    checkWord(vector, "vector");
+    checkByte(vcpu, "vcpu");
+    checkByte(vector, "vector");
+    checkFlag(level, "level");
+    checkFlag(masked, "masked");
     if (!Number.isInteger(pin) || pin < 0 || pin >= IOAPIC_PINS) {
       throw new IrqBypassError("EINVAL", `the I/O APIC has pins 0 to ${IOAPIC_PINS - 1}, not ${show(pin)}`);
     }
-    this.write(REDIRECTION + pin * 2 + 1, (vcpu & 0xff) << 24);
-    this.write(REDIRECTION + pin * 2, (vector & 0xff) | (level ? LEVEL : 0) | (masked ? MASKED : 0));
+    this.write(REDIRECTION + pin * 2 + 1, vcpu << 24);
+    this.write(REDIRECTION + pin * 2, vector | (level ? LEVEL : 0) | (masked ? MASKED : 0));
   }
 
   /** The lines that are asserted now, one bit a pin. */
   get lines(): number {
-    this.check();
-    return vmMutex(this.memory, this.vm).guard(() => linesOf(this.memory, this.vm));
+    this.life.checkCall();
+    return this.life.guard(() => linesOf(this.life.memory, this.life.record));
   }
 
   private checkRegister(register: unknown): void {
-    this.check();
+    this.life.checkCall();
     if (Number.isInteger(register) && (register as number) >= 0 && (register as number) < 256) return;
     throw new IrqBypassError("EINVAL", `register is ${show(register)}: an I/O APIC has registers 0 to 255`);
   }
+}
+
+function checkByte(value: unknown, name: string): void {
+  if (Number.isInteger(value) && (value as number) >= 0 && (value as number) < 256) return;
+  throw new IrqBypassError("EINVAL", `${name} is ${show(value)}: a redirection entry has room for 0 to 255`);
 }

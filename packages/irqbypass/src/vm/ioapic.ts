@@ -4,6 +4,7 @@
  */
 import { IOAPIC_PINS, Vm } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
+import type { Reason } from "../posting/reason.js";
 import { type Delivery, deliver } from "./delivery.js";
 
 /** Who asserts a line: `setIrqLine`, or the level-triggered irqfds of the GSI, all of them together. */
@@ -35,17 +36,26 @@ export function reset({ words }: HostMemory, vm: number): void {
   }
 }
 
-/** Sets one source of a pin. An edge or a newly asserted level is delivered if the pin is not masked. */
-export function setPin(memory: HostMemory, vm: number, pin: number, source: Source, level: boolean): void {
+/**
+ * Sets one source of a pin. An edge or a newly asserted level is delivered if the pin is not masked. Returns why an edge is
+ * dropped; a level is not, the line that is up keeps it.
+ */
+export function setPin(
+  memory: HostMemory,
+  vm: number,
+  pin: number,
+  source: Source,
+  level: boolean,
+): Reason | undefined {
   const { words } = memory;
   const sources = vm + Vm.sources + pin;
   const now = level ? words.get(sources) | (1 << source) : words.get(sources) & ~(1 << source);
   words.set(sources, now);
-  follow(memory, vm, pin);
+  return follow(memory, vm, pin);
 }
 
-/** Lets a pin's line follow its sources. */
-function follow(memory: HostMemory, vm: number, pin: number): void {
+/** Lets a pin's line follow its sources. Returns why an edge is dropped. */
+function follow(memory: HostMemory, vm: number, pin: number): Reason | undefined {
   const { words } = memory;
   const asserted = words.get(vm + Vm.sources + pin) !== 0;
   const lines = words.get(vm + Vm.lines);
@@ -53,8 +63,9 @@ function follow(memory: HostMemory, vm: number, pin: number): void {
   const edge = (words.get(lowOf(vm, pin)) & Entry.level) === 0;
   const again = edge && (lines & bit) !== 0; // no new edge
   // Before the line is seen to be up: one that a dying thread has not serviced is serviced by whoever repairs.
-  if (asserted && !again) service(memory, vm, pin);
+  const dropped = asserted && !again ? service(memory, vm, pin) : undefined;
   words.set(vm + Vm.lines, asserted ? lines | bit : lines & ~bit);
+  return dropped;
 }
 
 /** Completes what a thread that died may have left half done at any pin; what it had delivered may come once more. */
@@ -62,19 +73,26 @@ export function followAll(memory: HostMemory, vm: number): void {
   for (let pin = 0; pin < IOAPIC_PINS; pin++) follow(memory, vm, pin);
 }
 
-/** Delivers what a pin has to deliver. A level is delivered once until its EOI, which remote IRR remembers. */
-function service(memory: HostMemory, vm: number, pin: number): void {
+/**
+ * Delivers what a pin has to deliver. A level is delivered once until its EOI, which remote IRR remembers. Returns why an
+ * edge is dropped.
+ */
+function service(memory: HostMemory, vm: number, pin: number): Reason | undefined {
   const { words } = memory;
   const low = words.get(lowOf(vm, pin));
   const level = (low & Entry.level) !== 0;
-  if ((low & Entry.masked) !== 0 || (level && (low & Entry.remoteIrr) !== 0)) return;
+  if ((low & Entry.masked) !== 0) return level ? undefined : "masked";
+  if (level && (low & Entry.remoteIrr) !== 0) return undefined;
   const message = {
     vector: low & 0xff,
     delivery: ((low >>> 8) & 7) as Delivery,
     logical: (low & Entry.logical) !== 0,
     destination: words.get(highOf(vm, pin)) >>> 24,
   };
-  if (deliver(memory, vm, message, level) && level) words.set(lowOf(vm, pin), low | Entry.remoteIrr);
+  const missed = deliver(memory, vm, message, level);
+  if (!level) return missed;
+  if (missed === undefined) words.set(lowOf(vm, pin), low | Entry.remoteIrr);
+  return undefined;
 }
 
 /** The pins that an EOI of `vector` acknowledges. */

@@ -1,10 +1,12 @@
 /**
  * The relay's thread. It is started by whoever created the host, and ends with it.
  */
+import { runThread } from "../host/spawn.js";
 import { Host } from "./host.js";
 import { type RelayStart, runRelay } from "./relay.js";
+import { relayThread } from "./relay-thread.js";
 
-function start({ host: handle, kinds }: RelayStart): void {
+runThread<RelayStart>(relayThread.name, ({ host: handle, kinds }) => {
   // It runs none of the kinds' callbacks, so their names will do.
   const host = Host.attach(handle, { kinds: kinds.slice(1).map((name) => ({ name })), repairs: false });
   try {
@@ -12,14 +14,4 @@ function start({ host: handle, kinds }: RelayStart): void {
   } finally {
     host.dispose();
   }
-}
-
-const node = globalThis.process?.getBuiltinModule?.("node:worker_threads");
-if (node !== undefined) {
-  start(node.workerData as RelayStart);
-} else {
-  const scope = globalThis as unknown as {
-    addEventListener(type: string, listener: (event: { data: RelayStart }) => void): void;
-  };
-  scope.addEventListener("message", ({ data }) => start(data));
-}
+});

@@ -4,13 +4,14 @@
  */
 import { Consumer, Header, LEVEL, Vcpu } from "../host/layout.js";
 import type { HostHandle, HostMemory } from "../host/memory.js";
+import { drop } from "../posting/dropped.js";
 import { post } from "../posting/fast-path.js";
 import { Mode, modeOf, targetOf, vectorOf } from "../posting/irte.js";
 import { markTrigger } from "./delivery.js";
 import { inject } from "./routing.js";
 import { vmMutex } from "./vm-mutex.js";
 
-/** States of {@link Header.relays}. */
+/** States of {@link Header.relays}. Who takes it from which to which: `scenarios/states/relay-state.ts`. */
 export const enum RelayState {
   none = 0,
   wanted = 1,
@@ -59,19 +60,25 @@ export function runRelay(memory: HostMemory): void {
  * while they do. What deassign finds unclaimed it injects itself, so a claim is never left to a thread that may not look.
  */
 export function relayOne(memory: HostMemory, irqfd: number): void {
-  const { words, thread, pending } = memory;
+  const { words, thread } = memory;
   words.store(thread.writing, irqfd);
   try {
-    if (!pending.claim(irqfd)) return; // deassign was here first, or the record is another's by now
-    deliverSignal(memory, irqfd);
-    pending.settle(irqfd);
+    injectDue(memory, irqfd);
   } finally {
     thread.leave(thread.writing);
   }
 }
 
-/** Delivers one signal of an irqfd that the calling thread has announced. */
-export function deliverSignal(memory: HostMemory, irqfd: number): void {
+/** The same for an irqfd that the calling thread has announced. */
+export function injectDue(memory: HostMemory, irqfd: number): void {
+  const { pending, thread } = memory;
+  if (!pending.claim(irqfd, thread.record)) return; // deassign was here first, or the record is another's by now
+  deliverSignal(memory, irqfd);
+  pending.settle(irqfd, thread.record);
+}
+
+/** Delivers one signal of an irqfd that the calling thread has announced and claimed. */
+function deliverSignal(memory: HostMemory, irqfd: number): void {
   const { words, pools } = memory;
   const target = words.load(irqfd + Consumer.target);
   if (modeOf(target) === Mode.posted) {
@@ -82,6 +89,9 @@ export function deliverSignal(memory: HostMemory, irqfd: number): void {
     // No plain MSI to one vCPU: by the live table.
     const vm = words.get(irqfd + Consumer.vm);
     const level = (words.get(irqfd + Consumer.flags) & LEVEL) !== 0;
-    vmMutex(memory, vm).guard(() => inject(memory, vm, words.get(irqfd + Consumer.gsi), level));
+    const dropped = vmMutex(memory, vm).guard(() =>
+      inject(memory, vm, words.get(irqfd + Consumer.gsi), level),
+    );
+    if (dropped !== undefined) drop(words, words.get(irqfd + Consumer.holds), dropped);
   }
 }

@@ -1,15 +1,24 @@
 /**
  * GSI routes as callers write them, and as the tables in shared memory keep them.
  */
-import { checkObject, show } from "../host/argument.js";
+import { checkObject, checkOptions, type OptionNames, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Chip, IOAPIC_PINS, MAX_GSI, PIC_PINS, RouteType } from "../host/layout.js";
 import type { Delivery, Message } from "./delivery.js";
 
 /** An MSI: the raw x86 words, or for the common case the vCPU and the vector that they name. */
-export type Msi =
-  | { readonly vcpu: number; readonly vector: number }
-  | { readonly address: number; readonly addressHigh?: number; readonly data: number };
+export type Msi = ShortMsi | RawMsi;
+
+interface ShortMsi {
+  readonly vcpu: number;
+  readonly vector: number;
+}
+
+interface RawMsi {
+  readonly address: number;
+  readonly addressHigh?: number;
+  readonly data: number;
+}
 
 /** A pin of an interrupt controller. Pins of the PICs are accepted and have no effect in a software VM. */
 export interface IrqchipPin {
@@ -19,9 +28,26 @@ export interface IrqchipPin {
 }
 
 /** One entry of `setGsiRouting` (struct kvm_irq_routing_entry): a GSI, 0 to 4095, and where it goes. */
-export type GsiRoute =
-  | { readonly gsi: number; readonly msi: Msi }
-  | { readonly gsi: number; readonly irqchip: IrqchipPin };
+export type GsiRoute = MsiRoute | PinRoute;
+
+interface MsiRoute {
+  readonly gsi: number;
+  readonly msi: Msi;
+}
+
+interface PinRoute {
+  readonly gsi: number;
+  readonly irqchip: IrqchipPin;
+}
+
+const MSI_ROUTE: OptionNames<MsiRoute> = { gsi: true, msi: true };
+const PIN_ROUTE: OptionNames<PinRoute> = { gsi: true, irqchip: true };
+const ROUTE = { ...MSI_ROUTE, ...PIN_ROUTE };
+const PIN: OptionNames<IrqchipPin> = { chip: true, pin: true };
+const SHORT: OptionNames<ShortMsi> = { vcpu: true, vector: true };
+const RAW: OptionNames<RawMsi> = { address: true, addressHigh: true, data: true };
+const ROUTE_TEXT = "routes such as { gsi: 24, msi: { vcpu: 0, vector: 0x41 } }";
+const MSI_TEXT = "msi: { vcpu, vector } or { address, data }";
 
 /** The same as words: an MSI's low address, high address and data, or a chip and its pin. */
 export interface RouteWords {
@@ -32,18 +58,16 @@ export interface RouteWords {
   readonly c: number;
 }
 
-/** As a destination of 8 bits this means every vCPU. */
-const BROADCAST = 0xff;
 /** x86: MSI addresses start here; bits 12 to 19 are the destination, bit 2 its mode. */
 export const MSI_BASE = 0xfee00000;
 
 const CHIPS = { "pic-master": Chip.picMaster, "pic-slave": Chip.picSlave, ioapic: Chip.ioapic } as const;
 
 /**
- * Checks a whole table; throws EINVAL that names the entry and says what is allowed. On one GSI an MSI stands alone, and
+ * Checks a whole table for a VM with so many vCPUs; throws EINVAL that names the entry and says what is allowed. On one GSI an MSI stands alone, and
  * each chip has at most one pin.
  */
-export function checkRoutes(routes: readonly GsiRoute[]): RouteWords[] {
+export function checkRoutes(routes: readonly GsiRoute[], vcpus: number): RouteWords[] {
   if (!Array.isArray(routes)) throw new IrqBypassError("EINVAL", "setGsiRouting takes an array of routes");
   if (routes.length > MAX_GSI) {
     throw new IrqBypassError("EINVAL", `a VM has at most ${MAX_GSI} routes, not ${routes.length}`);
@@ -52,7 +76,7 @@ export function checkRoutes(routes: readonly GsiRoute[]): RouteWords[] {
   // Not `map`, which would pass over holes.
   return Array.from(routes as readonly GsiRoute[], (route, index) => {
     const where = `route ${index}`;
-    const words = routeWords(route, where);
+    const words = routeWords(route, where, vcpus);
     const others = byGsi.get(words.gsi) ?? [];
     for (const other of others) {
       if (words.type === RouteType.msi || other.type === RouteType.msi) {
@@ -71,15 +95,16 @@ export function checkRoutes(routes: readonly GsiRoute[]): RouteWords[] {
   });
 }
 
-function routeWords(route: GsiRoute, where: string): RouteWords {
-  checkObject(route, `routes such as { gsi: 24, msi: { vcpu: 0, vector: 0x41 } }, and in ${where}`);
+function routeWords(route: GsiRoute, where: string, vcpus: number): RouteWords {
+  checkOptions(route, ROUTE, `${ROUTE_TEXT}, and in ${where}`, `${where}: `);
   const { gsi } = route;
   if (!Number.isInteger(gsi) || gsi < 0 || gsi >= MAX_GSI) {
     throw new IrqBypassError("EINVAL", `${where}: gsi is ${show(gsi)}, it must be 0 to ${MAX_GSI - 1}`);
   }
-  if ("msi" in route) return { gsi, type: RouteType.msi, ...msiWords(route.msi, where) };
-  if (!("irqchip" in route)) throw new IrqBypassError("EINVAL", `${where}: a route has an msi or an irqchip`);
-  checkObject(route.irqchip, `irqchip: { chip, pin } in ${where}`);
+  if ("msi" in route === "irqchip" in route)
+    throw new IrqBypassError("EINVAL", `${where}: a route has either an msi or an irqchip`);
+  if ("msi" in route) return { gsi, type: RouteType.msi, ...msiWords(route.msi, where, vcpus) };
+  checkOptions(route.irqchip, PIN, `irqchip: { chip, pin } in ${where}`, `${where}: irqchip.`);
   const { chip, pin } = route.irqchip;
   const number = typeof chip === "string" && Object.hasOwn(CHIPS, chip) ? CHIPS[chip] : undefined;
   if (number === undefined) {
@@ -107,31 +132,38 @@ export function defaultRoutes(): RouteWords[] {
   return routes;
 }
 
-/** The three words of an MSI. */
-export function msiWords(msi: Msi, where: string): { a: number; b: number; c: number } {
-  checkObject(msi, `msi: { vcpu, vector } or { address, data } in ${where}`);
-  if ("vcpu" in msi) {
-    const { vcpu, vector } = msi;
-    if (!isWord(vcpu) || vcpu > 0xffffff00 || vcpu === BROADCAST) {
+/** The three words of an MSI to a VM with so many vCPUs. */
+function msiWords(msi: Msi, where: string, vcpus: number): { a: number; b: number; c: number } {
+  checkObject(msi, `${MSI_TEXT} in ${where}`);
+  const isShort = "vcpu" in msi || "vector" in msi;
+  checkOptions(msi, isShort ? SHORT : RAW, `${MSI_TEXT} in ${where}`, `${where}: msi.`);
+  if (isShort) {
+    const { vcpu, vector } = msi as ShortMsi;
+    if (!Number.isInteger(vcpu) || vcpu < 0 || vcpu >= vcpus) {
+      const has = vcpus === 1 ? "vCPU 0 alone" : `vCPUs 0 to ${vcpus - 1}`;
       throw new IrqBypassError(
         "EINVAL",
-        `${where}: vcpu is ${show(vcpu)}, it must be the index of a vCPU (to reach all, give an address)`,
+        `${where}: vcpu is ${show(vcpu)}, and this VM has ${has} (to reach several, give an address)`,
       );
     }
     if (!Number.isInteger(vector) || vector < 0 || vector > 255) {
       throw new IrqBypassError("EINVAL", `${where}: vector is ${show(vector)}, it must be 0 to 255`);
     }
-    // Destinations above 254 need the upper bits in the high address, as x2APIC-format MSIs have it.
-    return { a: MSI_BASE | ((vcpu & 0xff) << 12) | 0, b: (vcpu & 0xffffff00) | 0, c: vector };
+    return { a: MSI_BASE | (vcpu << 12) | 0, b: 0, c: vector };
   }
-  const { address, addressHigh = 0, data } = msi;
-  if (!isWord(address) || !isWord(addressHigh) || !isWord(data)) {
-    throw new IrqBypassError("EINVAL", `${where}: address, addressHigh and data are unsigned 32-bit numbers`);
+  const { address, addressHigh = 0, data } = msi as RawMsi;
+  for (const [name, value] of Object.entries({ address, addressHigh, data })) {
+    if (isWord(value)) continue;
+    throw new IrqBypassError(
+      "EINVAL",
+      `${where}: msi.${name} is ${show(value)}, it must be a whole number from 0 to 2^32-1, as in ` +
+        "{ address: 0xfee00000, data: 0x41 }",
+    );
   }
   if (addressHigh & 0xff) {
     throw new IrqBypassError(
       "EINVAL",
-      `${where}: addressHigh holds bits 8 to 31 of the destination, its low byte must be 0`,
+      `${where}: msi.addressHigh is ${show(addressHigh)}: it holds bits 8 to 31 of the destination, so its low byte must be 0`,
     );
   }
   return { a: address | 0, b: addressHigh | 0, c: data | 0 };

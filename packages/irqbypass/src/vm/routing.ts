@@ -16,6 +16,7 @@ import {
 } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { posted, relayed } from "../posting/irte.js";
+import type { Reason } from "../posting/reason.js";
 import { Delivery, deliver, type Message, matches, vcpusOf } from "./delivery.js";
 import { Source, setPin } from "./ioapic.js";
 import { decodeMsi, defaultRoutes, type RouteWords } from "./route.js";
@@ -32,9 +33,9 @@ export function buildTable(memory: HostMemory, routes: readonly RouteWords[]): n
     return made;
   });
   try {
-    for (const { gsi, type, a, b, c } of routes) {
+    for (const [index, { gsi, type, a, b, c }] of routes.entries()) {
       const route = mutex.guard(() => {
-        const made = pools.route.allocate();
+        const made = pools.route.allocate(routes.length - index);
         words.set(made + Route.table, table);
         return made;
       });
@@ -58,7 +59,7 @@ export function buildTable(memory: HostMemory, routes: readonly RouteWords[]): n
 /** Gives a table back that nobody can reach any more. Holds the host mutex for one record at a time. */
 export function freeTable(memory: HostMemory, table: number): void {
   const { words, mutex, pools } = memory;
-  if (table === words.load(Header.defaultRouting)) return; // the host's, not one VM's
+  if (table === words.get(Header.defaultRouting)) return; // the host's, not one VM's
   let left = words.get(table + Routing.count);
   for (let slot = table + Routing.gsi; left > 0; slot++) {
     for (let route = words.get(slot); route !== 0; left--) {
@@ -121,29 +122,53 @@ export function resolve(memory: HostMemory, vm: number, gsi: number): number {
 
 /**
  * Sets one source of a GSI's lines by the live table (kvm_set_irq): pins of the I/O APIC follow `level`, an MSI is sent
- * when it rises. What cannot be delivered is lost, as in the kernel. Under the VM's mutex.
+ * when it rises. Where that is delivered by none of its routes it is dropped, as in the kernel, and this returns why; undefined
+ * where it is delivered, or a line keeps it. Under the VM's mutex.
  */
-export function setGsi(memory: HostMemory, vm: number, gsi: number, source: Source, level: boolean): void {
+export function setGsi(
+  memory: HostMemory,
+  vm: number,
+  gsi: number,
+  source: Source,
+  level: boolean,
+): Reason | undefined {
   const { words } = memory;
+  let taken = false;
+  let dropped: Reason = "no-route";
   for (let route = firstRoute(memory, vm, gsi); route !== 0; route = words.get(route + Route.next)) {
-    if (words.get(route + Route.type) === RouteType.msi) {
-      if (level) deliver(memory, vm, msiOf(memory, route), false);
-    } else if (words.get(route + Route.a) === Chip.ioapic) {
-      setPin(memory, vm, words.get(route + Route.b), source, level);
-    }
+    const missed = setRoute(memory, vm, route, source, level);
+    if (missed === undefined) taken = true;
+    else if (missed !== "no-pic" || dropped === "no-route") dropped = missed; // a pin that is there says more
   }
+  return taken ? undefined : dropped;
 }
 
-/** One interrupt of an irqfd: a level-triggered one raises the line, another pulses it. Under the VM's mutex. */
-export function inject(memory: HostMemory, vm: number, gsi: number, level: boolean): void {
-  if (level) {
-    setGsi(memory, vm, gsi, Source.resample, true);
-    return;
-  }
+/** The same for one of the GSI's routes. */
+function setRoute(
+  memory: HostMemory,
+  vm: number,
+  route: number,
+  source: Source,
+  level: boolean,
+): Reason | undefined {
+  const { words } = memory;
+  if (words.get(route + Route.type) === RouteType.msi)
+    return level ? deliver(memory, vm, msiOf(memory, route), false) : undefined;
+  if (words.get(route + Route.a) !== Chip.ioapic) return "no-pic";
+  return setPin(memory, vm, words.get(route + Route.b), source, level);
+}
+
+/**
+ * One interrupt of an irqfd: a level-triggered one raises the line, another pulses it. Returns why it is dropped, as
+ * {@link setGsi}. Under the VM's mutex.
+ */
+export function inject(memory: HostMemory, vm: number, gsi: number, level: boolean): Reason | undefined {
+  if (level) return setGsi(memory, vm, gsi, Source.resample, true);
   const { words } = memory;
   words.set(vm + Vm.pulse, gsi + 1);
-  setGsi(memory, vm, gsi, Source.user, true);
+  const dropped = setGsi(memory, vm, gsi, Source.user, true);
   endPulse(memory, vm);
+  return dropped;
 }
 
 /** Lets go of the line that is being pulsed, if one is. Under the VM's mutex. */
@@ -155,19 +180,15 @@ export function endPulse(memory: HostMemory, vm: number): void {
   words.set(vm + Vm.pulse, 0);
 }
 
-/** The table that every VM with an I/O APIC starts with: one for the host, made when the first VM needs it. */
-export function defaultTable(memory: HostMemory): number {
-  const { words } = memory;
-  const there = words.load(Header.defaultRouting);
-  if (there !== 0) return there;
+/**
+ * Builds the table that every VM with an I/O APIC starts with: one for the host, in room of its own. By whoever creates the
+ * host, before anybody else can see it: threads that make the first VMs at once would each build one.
+ */
+export function buildDefaultTable(memory: HostMemory): void {
+  const { words, mutex } = memory;
   const table = buildTable(memory, defaultRoutes());
-  const first = words.compareExchange(Header.defaultRouting, 0, table);
-  if (first !== 0) {
-    freeTable(memory, table);
-    return first;
-  }
   words.store(table + Routing.owner, IN_USE);
-  return table;
+  mutex.guard(() => words.set(Header.defaultRouting, table));
 }
 
 function msiOf({ words }: HostMemory, route: number): Message {

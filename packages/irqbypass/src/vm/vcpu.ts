@@ -1,6 +1,6 @@
-import { show, timeoutOf, type WaitOptions } from "../host/argument.js";
+import { blockingTimeoutOf, show, timeoutOf, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Descriptor, Rec, Vcpu as V, Vm, VmFlag } from "../host/layout.js";
+import { Descriptor, Vcpu as V, Vm, VmFlag } from "../host/layout.js";
 import { checkHost, type HostMemory } from "../host/memory.js";
 import * as descriptor from "../posting/descriptor.js";
 import { harvest, pending } from "../posting/fast-path.js";
@@ -17,37 +17,41 @@ export type Wake = "interrupt" | "nmi" | "kicked" | "timeout";
 export class VcpuRef {
   readonly record: number;
   /** By which it is told from another vCPU in the same record. */
-  private readonly generation: number;
+  private readonly life: number;
 
-  /** @internal VMs hand them out. */
+  /** @internal VMs hand them out, under the host mutex. */
   constructor(
     readonly memory: HostMemory,
     record: number,
   ) {
     this.record = record;
-    this.generation = memory.words.get(record + Rec.generation);
+    this.life = memory.words.load(record + V.life);
   }
 
   /** What the thread that runs it passes to `Vcpu.open`. */
   get handle(): number {
-    this.checkLives();
-    return this.memory.mutex.guard(() => this.memory.pools.vcpu.handle(this.record));
+    return this.look(() => this.memory.pools.vcpu.handle(this.record));
   }
 
-  /** Its index in the VM, which is its APIC id. */
+  /** Its index in the VM, which is its APIC id. Throws EBADF when that is gone. */
   get index(): number {
-    return this.memory.words.get(this.record + V.index);
+    return this.look(() => this.memory.words.get(this.record + V.index));
   }
 
-  /** Ends its wait, the present one or the next, with "kicked". Waits for nobody. */
+  /** Ends its wait, the present one or the next, with "kicked". Waits for nobody. Throws EBADF when its VM is gone. */
   kick(): void {
-    this.checkLives();
-    descriptor.kick(this.memory.words, this.record, descriptor.KICKED);
+    const { words, thread } = this.memory;
+    // Announced first: whoever disposes the VM ends this life, and waits then for those who may have found it.
+    words.store(thread.writing, this.record);
+    const isThere = this.isLive();
+    if (isThere) descriptor.kick(words, this.record, descriptor.KICKED);
+    thread.leave(thread.writing);
+    if (!isThere) throw goneVcpu();
   }
 
-  /** Its descriptor as a poster sees it. */
+  /** Its descriptor as a poster sees it. Throws EBADF when its VM is gone. */
   inspect(): { on: boolean; sn: boolean; nv: number; ndst: number } {
-    return descriptor.inspect(this.memory.words, this.record);
+    return this.look(() => descriptor.inspect(this.memory.words, this.record));
   }
 
   /**
@@ -58,11 +62,21 @@ export class VcpuRef {
     return this.memory.handle.byteOffset + (this.record + V.descriptor + Descriptor.control) * 4;
   }
 
-  /** Throws EBADF when its VM is gone. */
-  private checkLives(): void {
-    if (this.memory.words.get(this.record + Rec.generation) === this.generation) return;
-    throw new IrqBypassError("EBADF", "the VM of this vCPU was disposed: ask another VM for one");
+  private isLive(): boolean {
+    return this.memory.words.load(this.record + V.life) === this.life;
   }
+
+  /** Looks under the host mutex, under which VMs go. Throws EBADF when its VM is gone. */
+  private look<T>(section: () => T): T {
+    return this.memory.look(() => {
+      if (!this.isLive()) throw goneVcpu();
+      return section();
+    });
+  }
+}
+
+function goneVcpu(): IrqBypassError {
+  return new IrqBypassError("EBADF", "the VM of this vCPU was disposed: ask another VM for one");
 }
 
 /**
@@ -86,6 +100,12 @@ export class Vcpu extends VcpuRef implements Disposable {
     const { words, mutex, pools, thread } = memory;
     return mutex.guard(() => {
       const record = pools.vcpu.open(handle);
+      // Under the host mutex: whoever disposes the VM says so there, when nobody runs any of its vCPUs.
+      if (words.get(words.get(record + V.vm) + Vm.dying) !== 0)
+        throw new IrqBypassError(
+          "ESTALE",
+          `the VM of vCPU ${handle} is being disposed: open one of another VM`,
+        );
       if (words.compareExchange(record + V.runner, 0, thread.record) !== 0) {
         throw new IrqBypassError(
           "EBUSY",
@@ -113,7 +133,8 @@ export class Vcpu extends VcpuRef implements Disposable {
    * an interrupt below the processor priority does not end the wait; a bare vCPU's wait ends with anything posted.
    */
   wait(options: Pick<WaitOptions, "timeoutMs"> = {}): Wake {
-    const timeoutMs = timeoutOf(options);
+    const timeoutMs = blockingTimeoutOf(options, "waitAsync");
+    this.memory.checkCall();
     const { words, thread } = this.memory;
     const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
     for (let looked = false; ; ) {
@@ -140,6 +161,7 @@ export class Vcpu extends VcpuRef implements Disposable {
   /** `wait` without blocking the thread; rejects with the reason of `signal` when that is aborted. */
   async waitAsync(options: WaitOptions = {}): Promise<Wake> {
     const timeoutMs = timeoutOf(options);
+    this.memory.checkCall();
     const { signal } = options;
     const { words, thread } = this.memory;
     const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
@@ -176,6 +198,7 @@ export class Vcpu extends VcpuRef implements Disposable {
    * signals the resample eventfds of its GSI: that takes the VM's mutex.
    */
   eoi(): void {
+    this.memory.checkCall();
     this.checkApic("eoi");
     const { words } = this.memory;
     const vector = inService(words, this.record);

@@ -1,11 +1,10 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import type { Policy } from "../bypass/remapping.js";
 import type { EventfdContext } from "../eventfd/context.js";
-import { checkObject, show } from "../host/argument.js";
+import { checkFlag, checkOptions, type OptionNames, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Eventfd as E, LEAVING, Rec, RouteType, Vm as V, Vcpu, VmFlag } from "../host/layout.js";
+import { Consumer, Eventfd as E, LEAVING, RouteType, Vm as V, VmFlag } from "../host/layout.js";
 import { checkHost } from "../host/memory.js";
-import type { Mutex } from "../host/mutex.js";
 import { assign, checkIrqfd, deassign } from "./assignment.js";
 import { Source } from "./ioapic.js";
 import { IoApic } from "./ioapic-registers.js";
@@ -15,8 +14,8 @@ import { replaceRoutes } from "./reroute.js";
 import { checkRoutes, type GsiRoute } from "./route.js";
 import { resolve, setGsi } from "./routing.js";
 import { VcpuRef } from "./vcpu.js";
-import { vmMutex } from "./vm-mutex.js";
-import { createVm, disposeVm, runningVcpu } from "./vm-record.js";
+import { lifeOf, VmLife } from "./vm-mutex.js";
+import { createVm, disposeClaimed } from "./vm-record.js";
 
 /** Options of a new VM. */
 export interface VmOptions {
@@ -37,58 +36,59 @@ export interface IrqfdOptions {
   readonly resample?: EventfdContext;
 }
 
+const VM: OptionNames<VmOptions> = { vcpus: true, apic: true };
+export const IRQFD: OptionNames<IrqfdOptions> = { bypass: true, resample: true };
+export const IRQFD_TEXT = 'options such as { bypass: "require" }, or none';
+
 /** A software virtual machine: vCPUs, GSI routing and irqfds. Its vCPUs are run by the VMM's threads. */
 export class Vm implements Disposable {
   private readonly host: BypassHost;
-  private readonly record: number;
-  /** By which it is told from another VM in the same record. */
-  private readonly generation: number;
-  private readonly mutex: Mutex;
-  private disposed = false;
+  private readonly life: VmLife;
 
   /** A new VM. Throws EINVAL for bad options, ENOMEM when the host is full. */
   constructor(host: BypassHost, options?: VmOptions);
   /** @internal For `Vm.open`. */
-  constructor(host: BypassHost, record: { readonly opened: number });
-  constructor(host: BypassHost, from: VmOptions | { readonly opened: number } = {}) {
+  constructor(host: BypassHost, opened: VmLife);
+  constructor(host: BypassHost, from: VmOptions | VmLife = {}) {
     checkHost(host);
-    checkObject(from, "options such as { vcpus: 2 }, or none");
     this.host = host;
-    this.record = "opened" in from ? from.opened : createVm(host, from.vcpus, from.apic);
-    this.generation = host.words.get(this.record + Rec.generation);
-    this.mutex = vmMutex(host, this.record);
-    if (!("opened" in from)) askForRelay(host, 0);
+    this.life = from instanceof VmLife ? from : newVm(host, from);
+    if (!(from instanceof VmLife)) askForRelay(host, 0);
   }
 
   /** A handle in this thread to a VM made in another. Throws ESTALE when it is gone. */
   static open(host: BypassHost, handle: number): Vm {
     checkHost(host);
-    return new Vm(host, { opened: host.mutex.guard(() => host.pools.vm.open(handle)) });
+    return new Vm(
+      host,
+      host.mutex.guard(() => lifeOf(host, host.pools.vm.open(handle))),
+    );
   }
 
   /** What another thread passes to `Vm.open`. */
   get handle(): number {
-    this.check();
-    return this.host.mutex.guard(() => this.host.pools.vm.handle(this.record));
+    this.life.checkCall();
+    return this.life.look(() => this.host.pools.vm.handle(this.life.record));
   }
 
   /** A small number that no other VM of this host has while this one lives, for tables and messages. */
   get id(): number {
-    return this.host.pools.vm.slot(this.record);
+    return this.life.id;
   }
 
   get vcpus(): number {
-    this.check();
-    return this.host.words.get(this.record + V.vcpus);
+    return this.life.look(() => this.host.words.get(this.life.record + V.vcpus));
   }
 
   /** One of its vCPUs. Throws EINVAL for an index that it does not have. */
   vcpu(index: number): VcpuRef {
-    const count = this.vcpus;
-    if (!Number.isInteger(index) || index < 0 || index >= count) {
-      throw new IrqBypassError("EINVAL", `VM ${this.id} has vCPUs 0 to ${count - 1}, not ${show(index)}`);
-    }
-    return new VcpuRef(this.host, this.host.words.get(this.record + V.vcpu + index));
+    const { host, life } = this;
+    return life.look(() => {
+      const count = host.words.get(life.record + V.vcpus);
+      if (!Number.isInteger(index) || index < 0 || index >= count)
+        throw new IrqBypassError("EINVAL", `VM ${this.id} has vCPUs 0 to ${count - 1}, not ${show(index)}`);
+      return new VcpuRef(host, host.words.get(life.record + V.vcpu + index));
+    });
   }
 
   /**
@@ -97,8 +97,8 @@ export class Vm implements Disposable {
    * bypassed any more; the old table stays then. Blocks for this VM's mutex, and for signals that are under way.
    */
   setGsiRouting(routes: readonly GsiRoute[]): void {
-    this.check();
-    const checked = checkRoutes(routes);
+    this.life.checkCall();
+    const checked = checkRoutes(routes, this.vcpus);
     const pin = this.isBare ? checked.find(({ type }) => type === RouteType.irqchip) : undefined;
     if (pin !== undefined) {
       throw new IrqBypassError(
@@ -106,7 +106,7 @@ export class Vm implements Disposable {
         `GSI ${pin.gsi} leads to an interrupt controller, and VM ${this.id} was made with apic: false: use an msi`,
       );
     }
-    replaceRoutes(this.host, this.record, this.mutex, checked);
+    replaceRoutes(this.host, this.life, checked);
   }
 
   /**
@@ -116,24 +116,22 @@ export class Vm implements Disposable {
    * reason where `bypass` is "require" and a waiting producer cannot be bypassed.
    */
   irqfd(eventfd: EventfdContext, gsi: number, options: IrqfdOptions = {}): Irqfd {
-    this.check();
-    checkObject(options, 'options such as { bypass: "require" }, or none');
+    this.life.checkCall();
+    checkOptions(options, IRQFD, IRQFD_TEXT);
     const { bypass = "prefer", resample } = options;
     checkIrqfd(this.host, eventfd, gsi, bypass);
     if (resample !== undefined) this.checkResample(resample);
-    const { host, mutex: vmMutex, record: vm } = this;
+    const { host, life } = this;
     const assigned = assign(host, {
-      vm,
-      vmMutex,
-      generation: this.generation,
+      life,
       eventfd: eventfd.record,
       gsi,
       policy: bypass,
       kind: 0,
       resample: resample?.record ?? 0,
-      resolve: () => resolve(host, vm, gsi),
+      resolve: () => resolve(host, life.record, gsi),
     });
-    return new Irqfd(host, vmMutex, assigned);
+    return new Irqfd(host, life.mutex, assigned);
   }
 
   /**
@@ -141,12 +139,13 @@ export class Vm implements Disposable {
    * nothing matches, as KVM_IRQFD_FLAG_DEASSIGN; EBADF for a closed eventfd, EINVAL for what is none of this host.
    */
   deassign(eventfd: EventfdContext, gsi: number): boolean {
-    this.check();
+    this.life.checkCall();
     checkIrqfd(this.host, eventfd, gsi, "off");
     const { words } = this.host;
-    return deassign(this.host, this.mutex, () => {
+    return deassign(this.host, this.life.mutex, () => {
+      this.life.check(); // before it is looked for: what the next VM in the record has is none of this one's
       const irqfd = words.load(eventfd.record + E.irqfd) & ~LEAVING; // one on its way out is waited for
-      if (irqfd === 0 || words.get(irqfd + Consumer.vm) !== this.record) return 0;
+      if (irqfd === 0 || words.get(irqfd + Consumer.vm) !== this.life.record) return 0;
       return words.get(irqfd + Consumer.gsi) >>> 0 === gsi ? irqfd : 0;
     });
   }
@@ -156,25 +155,9 @@ export class Vm implements Disposable {
    * again does nothing.
    */
   dispose(): void {
-    if (this.isGone) return;
-    const { host, record } = this;
-    const { words } = host;
-    const running = runningVcpu(host, record);
-    if (running !== 0) {
-      const name = `vCPU ${words.get(running + Vcpu.index)} of VM ${this.id}`;
-      throw new IrqBypassError("EBUSY", `${name} is running: put it before disposing the VM`, {
-        subject: name,
-      });
-    }
-    this.disposed = true;
-    // One of those who dispose it at the same time, through handles of their own.
-    const first = this.mutex.guard(() => {
-      if (words.get(record + V.dying) !== 0 || words.get(record + Rec.generation) !== this.generation)
-        return false;
-      words.set(record + V.dying, host.thread.record);
-      return true;
-    });
-    if (first) disposeVm(host, record);
+    if (!this.life.isLive()) return;
+    this.host.checkCall();
+    disposeClaimed(this.host, this.life.record, () => this.life.isLive());
   }
 
   [Symbol.dispose](): void {
@@ -186,20 +169,20 @@ export class Vm implements Disposable {
    * the level-triggered irqfds of the GSI; an MSI is sent when the level rises. From any thread; takes the VM's mutex.
    */
   setIrqLine(gsi: number, level: boolean): void {
-    this.check();
+    this.life.checkCall();
     if (!Number.isInteger(gsi) || gsi < 0 || gsi >= 2 ** 32) {
       throw new IrqBypassError("EINVAL", `gsi is ${show(gsi)}: it must be a whole number from 0 to 2^32-1`);
     }
-    this.mutex.guard(() => setGsi(this.host, this.record, gsi, Source.user, level));
+    checkFlag(level ?? null, "level");
+    this.life.guard(() => setGsi(this.host, this.life.record, gsi, Source.user, level));
   }
 
   /** The VM's I/O APIC, as its guest programs it. Throws EINVAL for a VM without a local APIC. */
   get ioapic(): IoApic {
-    this.check();
     if (this.isBare) {
       throw new IrqBypassError("EINVAL", `VM ${this.id} was made with apic: false and has no I/O APIC`);
     }
-    return new IoApic(this.host, this.record, () => this.check());
+    return new IoApic(this.life);
   }
 
   private checkResample(resample: EventfdContext): void {
@@ -214,15 +197,13 @@ export class Vm implements Disposable {
 
   /** Made with apic: false. */
   private get isBare(): boolean {
-    return (this.host.words.get(this.record + V.flags) & VmFlag.bare) !== 0;
+    return this.life.look(() => (this.host.words.get(this.life.record + V.flags) & VmFlag.bare) !== 0);
   }
+}
 
-  /** Was it disposed, through this handle or another? */
-  private get isGone(): boolean {
-    return this.disposed || this.host.words.get(this.record + Rec.generation) !== this.generation;
-  }
-
-  private check(): void {
-    if (this.isGone) throw new IrqBypassError("EBADF", `VM ${this.id} was disposed: make another one`);
-  }
+function newVm(host: BypassHost, options: VmOptions): VmLife {
+  checkOptions(options, VM, "options such as { vcpus: 2 }, or none");
+  const { vcpus, apic } = options;
+  checkFlag(apic, "apic");
+  return lifeOf(host, createVm(host, vcpus, apic));
 }

@@ -13,6 +13,11 @@ export const ENDS: readonly Case[] = [
     found: ["value eventfd 9"],
   },
   {
+    what: "a reason of drops that there is not",
+    damage: (s) => s.set(s.at("eventfd", 9) + E.droppedFor, 70),
+    found: ["value eventfd 9"],
+  },
+  {
     what: "a descriptor of a shared eventfd",
     damage: (s) => s.set(s.at("eventfd", 9) + E.fd, 8),
     found: ["value eventfd 9"],
@@ -170,6 +175,11 @@ export const ENDS: readonly Case[] = [
   {
     what: "a pending state that there is not",
     damage: (s) => s.set(s.at("consumer", 3) + Consumer.pending, 7),
+    found: ["lost irqfd 3"],
+  },
+  {
+    what: "a listening state that there is not",
+    damage: (s) => s.set(s.at("consumer", 3) + Consumer.listening, 7),
     found: ["value irqfd 3"],
   },
   {
@@ -252,8 +262,13 @@ export const ENDS: readonly Case[] = [
     found: ["lost irqfd 0"],
   },
   {
-    what: "an injection of no relay",
-    damage: (s) => s.set(s.at("consumer", 0) + Consumer.pending, 2),
+    what: "an injection that its thread is not making",
+    damage: (s) => s.set(s.at("consumer", 0) + Consumer.pending, s.at("thread", 0)),
+    found: ["lost irqfd 0"],
+  },
+  {
+    what: "an injection of a thread that is gone",
+    damage: (s) => s.set(s.at("consumer", 0) + Consumer.pending, s.at("thread", THREAD_7)),
     found: ["lost irqfd 0"],
   },
   {

@@ -49,6 +49,11 @@ export const GROUND: readonly Case[] = [
     found: ["dangling the header", "unreachable routing table 0"],
   },
   {
+    what: "no default routing table",
+    damage: (s) => s.set(Header.defaultRouting, 0),
+    found: ["dangling the header", "unreachable routing table 0"],
+  },
+  {
     what: "a thread that looks for ever",
     damage: (s) => s.set(Header.looking, 1),
     found: ["unfinished the header"],

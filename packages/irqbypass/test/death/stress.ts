@@ -75,7 +75,7 @@ export async function stress({ rounds, deaths, seed, real }: Stress): Promise<Su
       const { findings } = host.audit();
       assert.deepEqual(findings, [], `after round ${round}`);
       const now = liveRecords(host);
-      before ??= now; // the default routing table is made by the first round
+      before ??= now; // with the handles that the survivors have opened
       assert.deepEqual(now, before, `something is left after round ${round}`);
       const open = openEventfds();
       if (round === 0) fds = open;

@@ -123,7 +123,8 @@ export class Values {
     if (name === "timeoutMs")
       return { value: random.of([0, 0, 0.01, -1, -0, Number.NaN, -Infinity, "1", null, 1n, {}, true]) };
     if (name === "nonblocking") return { value: random.of([true, undefined]) };
-    if (name === "platform" || name === "words" || name === "source") return { value: undefined };
+    if (name === "platform" || name === "spawn" || name === "words" || name === "source")
+      return { value: undefined };
     if (name === "fd" || name === "vmFd")
       return {
         value: random.oneIn(2)

@@ -7,7 +7,7 @@ import * as kvm from "irqbypass/kvm";
 import * as linux from "irqbypass/linux";
 import { nodePlatform } from "#src/host/platform-node.js";
 import { createMemory } from "#src/host/wasm.js";
-import { SMALL } from "../support/host.js";
+import { noRelay, SMALL } from "../support/host.js";
 import type { Random } from "./random.js";
 
 /** Values of every entry point, by name. */
@@ -22,7 +22,6 @@ const KEPT = 12;
 const still: Platform = {
   ...nodePlatform()!,
   alive: () => true, // all of them are this one
-  spawn: () => ({ worker: 0, onExit() {}, terminate: async () => {} }),
 };
 
 export class World {
@@ -45,7 +44,7 @@ export class World {
   ) {
     const real = kind === "linux" || kind === "kvm";
     const kinds = real ? [linux.linux(), ...(kind === "kvm" ? [kvm.kvm()] : [])] : [];
-    const options = { kinds, platform: still };
+    const options = { kinds, platform: still, spawn: noRelay };
     this.host = core.Host.create({ ...options, capacity: { ...SMALL, thread: 8 } });
     this.second = core.Host.attach(this.host.handle, options);
     this.foreign = core.Host.create({ ...options, capacity: SMALL });

@@ -4,6 +4,7 @@ import { Eventfd, Host, type Kind, Producer, Vcpu, Vm, type Words } from "irqbyp
 import { Consumer, Header, Vcpu as V } from "#src/host/layout.js";
 import { SharedWords } from "#src/host/words.js";
 import { relayOne } from "#src/vm/relay.js";
+import type { Supervision } from "#src/vm/supervision.js";
 import { vmMutex } from "#src/vm/vm-mutex.js";
 import { smallHost } from "../support/host.js";
 import { inside } from "./proof.js";
@@ -34,7 +35,7 @@ class Watched {
 export const VECTOR = 0x41;
 export const OTHER_VECTOR = 0x42;
 export const GSI = 24;
-const [RUNNING, STOPPING] = [2, 3];
+const RUNNING = 2;
 
 /** A host with a VM of two vCPUs whose GSI 24 goes to the first of them. No relay thread: `relay` runs it here. */
 export class World {
@@ -124,9 +125,7 @@ export class World {
 
   /** Lets go of everything, whatever state it is in. */
   end(): void {
-    inside<() => void>(this.host, "stopTicks")();
-    this.host.words.store(Header.relays, STOPPING);
-    this.host.words.notify(Header.relays);
+    inside<Supervision>(this.host, "supervision").end();
   }
 
   /** What of this thread's the other one waits for: twins wait for less. */
@@ -147,7 +146,12 @@ export class World {
 }
 
 /** The record of a VM, and of a producer. */
-export const recordOf = (object: Vm | Producer): number => (object as unknown as { record: number }).record;
+export function recordOf(object: Vm | Producer): number {
+  const inside = object as unknown as
+    | { readonly record: number }
+    | { readonly life: { readonly record: number } };
+  return "life" in inside ? inside.life.record : inside.record;
+}
 
 export const msi = (gsi: number, vcpu: number, vector = VECTOR) => ({ gsi, msi: { vcpu, vector } });
 

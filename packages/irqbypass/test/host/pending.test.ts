@@ -9,6 +9,9 @@ import { SharedWords } from "#src/host/words.js";
 
 /** Of a consumer's record the set touches `pending` alone, so its first line is enough. */
 const STRIDE = 16;
+/** Records of threads. */
+const ME = 32;
+const OTHER = 64;
 
 function newSet(capacity: number) {
   const state = Header.words;
@@ -33,10 +36,10 @@ describe("the pending irqfds", () => {
           assert.equal(set.any, slots.length > 0);
           const taken: number[] = [];
           set.takeAll((irqfd) => {
-            assert.equal(set.claim(irqfd), true);
-            assert.equal(set.claim(irqfd), false, "claimed twice");
+            assert.equal(set.claim(irqfd, ME), true);
+            assert.equal(set.claim(irqfd, ME), false, "claimed twice");
             taken.push(pool.slot(irqfd));
-            set.settle(irqfd);
+            set.settle(irqfd, ME);
           });
           assert.deepEqual(taken.sort(), [...slots].sort());
           set.takeAll(() => assert.fail("taken twice"));
@@ -52,9 +55,9 @@ describe("the pending irqfds", () => {
     set.raise(irqfd);
     let injections = 0;
     const inject = (taken: number) => {
-      if (!set.claim(taken)) return;
+      if (!set.claim(taken, ME)) return;
       if (++injections === 1) set.raise(taken);
-      set.settle(taken);
+      set.settle(taken, ME);
     };
     set.takeAll(inject);
     set.takeAll(inject);
@@ -66,10 +69,40 @@ describe("the pending irqfds", () => {
   it("are not injected by the relay when deassign has claimed them", () => {
     const { pool, set } = newSet(4);
     set.raise(pool.at(2));
-    assert.equal(set.claim(pool.at(2)), true);
-    set.settle(pool.at(2));
-    set.takeAll((irqfd) => assert.equal(set.claim(irqfd), false));
-    assert.equal(set.claim(pool.at(1)), false, "nothing was due");
+    assert.equal(set.claim(pool.at(2), ME), true);
+    set.settle(pool.at(2), ME);
+    set.takeAll((irqfd) => assert.equal(set.claim(irqfd, ME), false));
+    assert.equal(set.claim(pool.at(1), ME), false, "nothing was due");
+  });
+
+  it("are resumed for the thread that was injecting them, though another was through with them meanwhile", () => {
+    const { words, pool, set } = newSet(4);
+    const irqfd = pool.at(2);
+    set.raise(irqfd);
+    assert.equal(set.claim(irqfd, OTHER), true);
+    set.raise(irqfd);
+    assert.equal(set.claim(irqfd, ME), true);
+    set.settle(irqfd, OTHER);
+    assert.equal(words.load(irqfd + Consumer.pending), ME, "its injection is not through");
+    set.takeAll(() => {});
+    set.resume(irqfd, OTHER);
+    assert.equal(set.any, false);
+    set.resume(irqfd, ME);
+    assert.equal(set.claim(irqfd, OTHER), true);
+  });
+
+  it("are owed without a ring, and forgiven where there was nothing", () => {
+    const { words, pool, set } = newSet(4);
+    const irqfd = pool.at(1);
+    const bell = words.load(Header.doorbell);
+    assert.equal(set.owe(irqfd), true);
+    assert.equal(set.owe(irqfd), false, "something was due before");
+    assert.deepEqual([set.any, words.load(Header.doorbell)], [false, bell]);
+    set.forgive(irqfd);
+    assert.equal(set.claim(irqfd, ME), false);
+    set.owe(irqfd);
+    set.resume(irqfd, OTHER); // the thread that owed it is gone
+    assert.equal(set.any, true);
   });
 
   it("let the relay sleep only while nothing is due", () => {

@@ -24,7 +24,8 @@ describe("a thread of a host", () => {
     const third = Host.attach(host.handle);
     assert.throws(() => Host.attach(host.handle), {
       code: "ENOMEM",
-      message: /all 3 threads of this host are attached: raise capacity\.thread/,
+      message:
+        /capacity\.thread is 3, and all are in use: create the host with size "small", which has 32, or/,
     });
     third.dispose();
     Host.attach(host.handle);

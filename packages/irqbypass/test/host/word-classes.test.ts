@@ -1,6 +1,6 @@
 // The table of classes says what the comments of the layout say, field by field.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import {
   DESCRIPTOR_FIELDS,
@@ -10,7 +10,10 @@ import {
   RECORD_FIELDS,
 } from "#src/host/word-classes.js";
 
-const layout = readFileSync(new URL("../../../src/host/layout.ts", import.meta.url), "utf8");
+const folder = new URL("../../../src/host/layout/", import.meta.url);
+const layout = readdirSync(folder)
+  .map((file) => readFileSync(new URL(file, folder), "utf8"))
+  .join("\n");
 
 interface Commented {
   readonly at: number;
@@ -20,7 +23,7 @@ interface Commented {
 /** The fields of one enum, each with the class that its comment ends in, or that of the field before it. */
 function fieldsOf(name: string): Map<string, Commented> {
   const start = layout.indexOf(`export const enum ${name} {`);
-  assert.ok(start > 0, `layout.ts has no ${name}`);
+  assert.ok(start > 0, `the layout has no ${name}`);
   const body = layout.slice(start, layout.indexOf("\n}", start));
   const whole =
     / ([AHVOC])\. \*\/$/.exec(layout.slice(0, start).trimEnd())?.[1] ??

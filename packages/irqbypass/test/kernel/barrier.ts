@@ -10,8 +10,8 @@ import { KvmMachine } from "#src/kvm/machine.js";
 import { checked } from "#src/linux/checked.js";
 import { EventfdFile } from "#src/linux/eventfd-file.js";
 import type { Ffi } from "#src/linux/ffi.js";
-import { programPins } from "./kernel.js";
 import { redirection } from "./operation.js";
+import { programPins } from "./pins.js";
 import { WindowVcpu, windowMemory } from "./window.js";
 
 const SYS_SCHED_YIELD = 24;
@@ -55,7 +55,7 @@ export class Barrier implements Disposable {
         return;
       }
       if (Date.now() > deadline) throw new Error("the kernel's work queue does not come to our irqfd");
-      this.ffi.syscall(SYS_SCHED_YIELD, 0, 0, 0);
+      this.ffi.syscall(SYS_SCHED_YIELD, 0, 0, 0, 0);
     }
   }
 
@@ -79,5 +79,5 @@ function bindToOneProcessor(ffi: Ffi): BigUint64Array {
 }
 
 function affinity(ffi: Ffi, call: number, set: BigUint64Array): void {
-  checked(ffi.syscall(call, 0, set.byteLength, ffi.addressOf(set)), "sched_setaffinity", "this thread");
+  checked(ffi.syscall(call, 0, set.byteLength, ffi.addressOf(set), 0), "sched_setaffinity", "this thread");
 }

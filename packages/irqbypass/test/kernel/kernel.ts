@@ -3,10 +3,10 @@
  */
 import { closeSync, openSync } from "node:fs";
 import { ERRNO, errorCode, IrqBypassError } from "#src/host/errors.js";
-import { ioctl, KVM_ENABLE_CAP, KVM_GET_IRQCHIP, KVM_IRQFD, KVM_SET_GSI_ROUTING } from "#src/kvm/ioctl.js";
+import { ioctl, KVM_ENABLE_CAP, KVM_IRQFD, KVM_SET_GSI_ROUTING } from "#src/kvm/ioctl.js";
 import type { Kvm } from "#src/kvm/kvm.js";
 import { KvmMachine } from "#src/kvm/machine.js";
-import { encodeEnableCap, IRQCHIP_BYTES, IRQCHIP_IOAPIC } from "#src/kvm/structs.js";
+import { encodeEnableCap } from "#src/kvm/structs.js";
 import { checked } from "#src/linux/checked.js";
 import { eventfdInfo } from "#src/linux/eventfd-file.js";
 import { F_DUPFD_CLOEXEC, type Ffi, O_CLOEXEC, O_NONBLOCK } from "#src/linux/ffi.js";
@@ -14,8 +14,6 @@ import type { Barrier } from "./barrier.js";
 import {
   type NoEventfd,
   type Operation,
-  PINS,
-  redirection,
   SEMAPHORES,
   type State,
   VCPUS,
@@ -23,15 +21,11 @@ import {
   VMS,
   type World,
 } from "./operation.js";
+import { programPins } from "./pins.js";
 import { WindowVcpu, windowMemory } from "./window.js";
 
 const KVM_CAP_X2APIC_API = 129;
 const USE_32BIT_IDS = 1;
-const KVM_SET_IRQCHIP = {
-  name: "KVM_SET_IRQCHIP",
-  request: ((2 << 30) | (IRQCHIP_BYTES << 16) | (0xae << 8) | 0x63) >>> 0,
-};
-const REDIRECTIONS_AT = 8 + 24;
 const DEASSIGN = 1;
 const RESAMPLE = 2;
 const NOT_OPEN = 0x7fff_fff0;
@@ -225,19 +219,6 @@ export class KernelWorld implements World {
     for (const vcpu of vcpus) vcpu[Symbol.dispose]();
     machine[Symbol.dispose]();
   }
-}
-
-/** Programs the redirection entries of a VM's I/O APIC. */
-export function programPins(machine: KvmMachine): void {
-  const chip = new DataView(new ArrayBuffer(IRQCHIP_BYTES));
-  chip.setUint32(0, IRQCHIP_IOAPIC, true);
-  ioctl(machine.ffi, machine.fd, KVM_GET_IRQCHIP, chip, "a VM");
-  for (const pin of Object.keys(PINS).map(Number)) {
-    const [low, high] = redirection(pin);
-    chip.setUint32(REDIRECTIONS_AT + pin * 8, low, true);
-    chip.setUint32(REDIRECTIONS_AT + pin * 8 + 4, high, true);
-  }
-  ioctl(machine.ffi, machine.fd, KVM_SET_IRQCHIP, chip, "a VM");
 }
 
 function outcome(result: number): string {

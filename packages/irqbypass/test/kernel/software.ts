@@ -5,8 +5,6 @@
 import { Eventfd } from "#src/eventfd/eventfd.js";
 import { IrqBypassError } from "#src/host/errors.js";
 import { Descriptor, Vcpu as V } from "#src/host/layout.js";
-import type { Platform } from "#src/host/platform.js";
-import { nodePlatform } from "#src/host/platform-node.js";
 import { closeRelayEpoll } from "#src/linux/epoll.js";
 import { LinuxEventfd } from "#src/linux/eventfd.js";
 import { linux } from "#src/linux/kind.js";
@@ -17,6 +15,7 @@ import { relayOne } from "#src/vm/relay.js";
 import type { GsiRoute, IrqchipPin } from "#src/vm/route.js";
 import { Vcpu } from "#src/vm/vcpu.js";
 import { Vm } from "#src/vm/vm.js";
+import { noRelay } from "../support/host.js";
 import {
   type Operation,
   PINS,
@@ -43,13 +42,6 @@ const CAPACITY = {
 const CHIPS = ["pic-master", "pic-slave", "ioapic"] as const;
 type Token = Eventfd | LinuxEventfd;
 
-/** A platform that starts no relay: this thread is the relay. */
-function withoutThreads(): Platform {
-  const node = nodePlatform();
-  if (node === undefined) throw new Error("these tests run on Node.js");
-  return { ...node, spawn: () => ({ worker: 0, onExit() {}, terminate: async () => {} }) };
-}
-
 export class SoftwareWorld implements World {
   readonly side = "software";
   private readonly host: Host;
@@ -64,7 +56,7 @@ export class SoftwareWorld implements World {
     this.real = eventfds === "linux";
     this.host = Host.create({
       capacity: CAPACITY,
-      platform: withoutThreads(),
+      spawn: noRelay, // this thread is the relay
       kinds: this.real ? [linux()] : [],
     });
     this.relay = this.real ? new LinuxRelay(this.host, loadFfi()) : undefined;

@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { describe, it } from "node:test";
-import { fileURLToPath } from "node:url";
 import { bootGuest, guestPages, guestTables } from "#src/kvm/guest.js";
 import { Kvm } from "#src/kvm/kvm.js";
 import { KvmMachine } from "#src/kvm/machine.js";
 import { msiTo } from "#src/kvm/structs.js";
 import { openDescriptors } from "../linux/descriptors.js";
+import { runChild } from "../support/child.js";
 import { kvmTests } from "./available.js";
 import { eventually } from "./eventually.js";
 
@@ -104,22 +103,20 @@ describe("a process whose vCPUs are all halted is ended by", kvmTests, () => {
   ];
   for (const [ending, expected, says] of endings) {
     it(ending, async (test) => {
-      const child = spawn(process.execPath, [fileURLToPath(new URL("./halted.js", import.meta.url)), ending]);
-      let errors = "";
-      child.stderr.setEncoding("utf8").on("data", (text: string) => {
-        errors += text;
-      });
       let halted = 0;
-      child.stdout.once("data", () => {
-        halted = performance.now();
-        if (ending.startsWith("a SIGINT")) child.kill("SIGINT");
-      });
-      const hang = setTimeout(() => child.kill("SIGKILL"), 15_000);
-      const result = await new Promise((resolve) =>
-        child.once("close", (code, signal) => resolve({ code, signal })),
+      const { code, signal, errors } = await runChild(
+        new URL("./halted.js", import.meta.url),
+        [ending],
+        (_text, child) => {
+          halted = performance.now();
+          if (ending.startsWith("a SIGINT")) child.kill("SIGINT");
+        },
       );
-      clearTimeout(hang);
-      assert.deepEqual(result, { code: expected.code ?? null, signal: expected.signal ?? null }, errors);
+      assert.deepEqual(
+        { code, signal },
+        { code: expected.code ?? null, signal: expected.signal ?? null },
+        errors,
+      );
       assert.match(errors, says);
       test.diagnostic(`ended ${(performance.now() - halted).toFixed(0)} ms later`);
     });

@@ -109,6 +109,21 @@ describe("a KVM guest on a host", kvmTests, () => {
     await t.vm.stop();
   });
 
+  it("counts what is injected to a vCPU that it does not have", () => {
+    using t = setUp();
+    using eventfd = LinuxEventfd.create(t.host);
+    using irqfd = t.vm.irqfd(eventfd, 24);
+    using nic = Producer.create(t.host);
+    nic.register(eventfd);
+    assert.equal(irqfd.path, "injected");
+    nic.signal();
+    assert.equal(t.host.interrupts()[0]?.dropped, undefined);
+    t.vm.setGsiRouting([{ gsi: 24, msi: { address: 0xfee05000, data: 0x41 } }]);
+    nic.signal();
+    nic.signal();
+    assert.deepEqual(t.host.interrupts()[0]?.dropped, { count: 2, reason: "no-vcpu" });
+  });
+
   it("may change routes while a device signals: nothing is lost, nothing takes the old route", async () => {
     using t = setUp();
     const vectors = [0x41, 0x52];
@@ -275,6 +290,20 @@ describe("a KVM guest on a host", kvmTests, () => {
     using _again = other.irqfd(eventfd, 30);
     producer.signal();
     assert.deepEqual(requestedVectors(other.machine.vcpus[0]!.lapic()), [0x61]);
+  });
+
+  it("that finds no room for its injection is ENOMEM, with the capacity and the size that would do", () => {
+    using host = Host.create({ kinds: [linux(), kvm()], capacity: { ...CAPACITY, injection: 1 } });
+    using vm = new KvmVm(host);
+    vm.setGsiRouting([24, 25].map((gsi) => ({ gsi, msi: { vcpu: 0, vector: 0x41 } })));
+    vm.irqfd(LinuxEventfd.create(host), 24);
+    assert.throws(() => vm.irqfd(LinuxEventfd.create(host), 25), {
+      code: "ENOMEM",
+      subject: "injection",
+      message:
+        /capacity\.injection is 1, and all are in use: create the host with size "small", which has 512, or/,
+    });
+    assert.deepEqual(host.audit().findings, []);
   });
 
   it("is deassigned when the last handle of its eventfd is closed", () => {

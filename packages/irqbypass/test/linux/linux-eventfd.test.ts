@@ -9,6 +9,7 @@ import { EventfdFile } from "#src/linux/eventfd-file.js";
 import { linux as linuxKind } from "#src/linux/kind.js";
 import { loadFfi } from "#src/linux/koffi.js";
 import { Host } from "#src/vm/host.js";
+import type { Irqfd } from "#src/vm/irqfd.js";
 import { Vcpu } from "#src/vm/vcpu.js";
 import { Vm } from "#src/vm/vm.js";
 import { linux } from "./available.js";
@@ -111,7 +112,10 @@ describe("a Linux eventfd of a host", linux, () => {
     using _one = LinuxEventfd.create(host);
     const two = LinuxEventfd.create(host);
     const before = openDescriptors();
-    assert.throws(() => LinuxEventfd.create(host), { code: "ENOMEM", message: /larger capacity/ });
+    assert.throws(() => LinuxEventfd.create(host), {
+      code: "ENOMEM",
+      message: /capacity\.eventfd is 2, and all are in use/,
+    });
     assert.deepEqual(openDescriptors(), before);
     two.close();
     using _three = LinuxEventfd.create(host);
@@ -290,6 +294,55 @@ describe("a software VM that listens to a Linux eventfd", linux, () => {
     eventfd.write();
     assert.equal(await t.serve(), 0x41);
     assert.equal(again.gsi, 24);
+  });
+
+  const ends = {
+    "a deassign": ({ vm }, eventfd) => void vm.deassign(eventfd, 24),
+    "the end of the irqfd": (_, __, irqfd) => irqfd.dispose(),
+    "the last close": (_, eventfd) => eventfd.close(),
+  } satisfies Record<string, (t: { vm: Vm }, eventfd: LinuxEventfd, irqfd: Irqfd) => void>;
+  for (const [name, end] of Object.entries(ends)) {
+    it(`makes a write that the relay has not come to an interrupt at ${name}`, () => {
+      using t = setUp();
+      for (let round = 0; round < 50; round++) {
+        using eventfd = LinuxEventfd.create(t.host);
+        const irqfd = t.vm.irqfd(eventfd, 24);
+        eventfd.write(2);
+        end(t, eventfd, irqfd);
+        assert.equal(t.vcpu.acknowledge(), 0x41, `round ${round}`);
+        t.vcpu.eoi();
+        if (!eventfd.closed) assert.equal(eventfd.count, 0n);
+      }
+    });
+  }
+
+  it("takes for signals at a deassign what has not been an interrupt yet, and nothing else", async () => {
+    using t = setUp();
+    const interrupts = () => {
+      let taken = 0;
+      for (; t.vcpu.acknowledge() !== undefined; taken++) t.vcpu.eoi();
+      return taken;
+    };
+    for (const { semaphore, writes, reads, wanted, left } of [
+      { semaphore: false, writes: 0, reads: false, wanted: 0, left: 0n },
+      { semaphore: false, writes: 1, reads: false, wanted: 1, left: 0n },
+      // What the reader took had been an interrupt; as much was written again, and is new.
+      { semaphore: false, writes: 3, reads: true, wanted: 1, left: 0n },
+      { semaphore: true, writes: 0, reads: false, wanted: 0, left: 2n },
+      { semaphore: true, writes: 1, reads: false, wanted: 1, left: 2n },
+    ]) {
+      using eventfd = LinuxEventfd.create(t.host, { count: 3, semaphore });
+      const irqfd = t.vm.irqfd(eventfd, 24);
+      assert.equal(await t.serve(), 0x41, "the count of before");
+      assert.equal(interrupts(), 0);
+      if (reads) assert.equal(eventfd.tryRead(), 3n);
+      // Both before this thread lets the relay come to them.
+      if (writes > 0) eventfd.write(writes);
+      irqfd.dispose();
+      const what = `semaphore ${semaphore}, ${writes} written, ${reads ? "" : "not "}read`;
+      assert.equal(interrupts(), wanted, what);
+      assert.equal(eventfd.count, left, what);
+    }
   });
 
   it("has the eventfd alone, through any dup, until its last handle is closed", () => {

@@ -55,16 +55,19 @@ class Worker {
   }
 }
 
-const listeners: Listener[] = [];
+const listeners = new Set<Listener>();
 const scope = globalThis as Record<string, unknown>;
 Object.assign(scope, {
   crossOriginIsolated: isolated,
   Worker,
   addEventListener: (type: string, listener: Listener) => {
-    if (type === "message") listeners.push(listener);
+    if (type === "message") listeners.add(listener);
   },
+  removeEventListener: (_type: string, listener: Listener) => listeners.delete(listener),
+  close: () => end(),
   postMessage: (message: unknown) => port.postMessage(message),
 });
+const end = process.exit.bind(process); // of a worker: ends the worker alone
 for (const name of ["process", "Buffer", "global", "setImmediate", "clearImmediate"]) delete scope[name];
 if (!isolated) delete scope.SharedArrayBuffer;
 

@@ -1,5 +1,6 @@
 /** Hosts for tests: small ones, and second views of one as another thread would have. */
-import { Host, type HostOptions } from "irqbypass";
+import { Worker } from "node:worker_threads";
+import { Host, type HostOptions, type Spawn } from "irqbypass";
 
 /** Room for a test, a few hundred kilobytes. */
 export const SMALL = {
@@ -17,6 +18,12 @@ export const SMALL = {
 export function smallHost({ capacity, ...options }: HostOptions = {}): Host {
   return Host.create({ ...options, capacity: { ...SMALL, ...capacity } });
 }
+
+/** A host's way to start workers that starts no relay: for tests in which the calling thread is the relay, or nobody. */
+export const noRelay: Spawn = (name) =>
+  name === "irqbypass/kvm-vcpu-worker"
+    ? new Worker(new URL(import.meta.resolve(name)))
+    : { postMessage() {}, once() {} };
 
 /** How many records of each pool live: what must be as before when everything is torn down. */
 export function liveRecords(host: Host): Record<string, number> {

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { Eventfd, type GsiRoute, Host, POLICIES, Producer, Vcpu, Vm } from "irqbypass";
 import { Eventfd as E } from "#src/host/layout.js";
+import { relayOne } from "#src/vm/relay.js";
 import { liveRecords, smallHost } from "../support/host.js";
 import { PATIENCE_MS, until } from "../support/worker.js";
 
@@ -342,7 +343,7 @@ describe("the policy", () => {
       () => {
         host.bypass = false;
       },
-      { code: "EOPNOTSUPP", reason: "switched-off", message: /GSI 24 requires bypass: it stays on/ },
+      { code: "EOPNOTSUPP", reason: "switched-off", message: /GSI 24 of VM 0 requires bypass: it stays on/ },
     );
     assert.equal(host.bypass, true);
     nic.signal();
@@ -465,8 +466,70 @@ describe("host.interrupts()", () => {
           consumer: { vm: 0, gsi: GSI },
           producer: { irq: 3 },
         },
-      ].map((interrupt) => ({ ...interrupt, since: true })),
+      ].map((interrupt) => ({ ...interrupt, dropped: undefined, since: true })),
     );
+  });
+
+  const pin = (number: number): GsiRoute => ({ gsi: GSI, irqchip: { chip: "ioapic", pin: number } });
+  const masked = { vcpu: 0, vector: VECTOR, masked: true };
+  for (const [reason, prepare] of Object.entries({
+    "no-route": () => vm.setGsiRouting([]),
+    "no-vcpu": () => vm.setGsiRouting([{ gsi: GSI, msi: { address: 0xfee07000, data: VECTOR } }]),
+    "delivery-mode": () => vm.setGsiRouting([{ gsi: GSI, msi: { address: 0xfee00000, data: 0x541 } }]),
+    "no-pic": () => vm.setGsiRouting([{ gsi: GSI, irqchip: { chip: "pic-master", pin: 3 } }]),
+    masked() {
+      vm.setGsiRouting([pin(3), { gsi: GSI, irqchip: { chip: "pic-master", pin: 3 } }]);
+      vm.ioapic.redirect(3, masked);
+    },
+  })) {
+    it(`counts what is dropped, and why: ${reason}`, () => {
+      const irqfd = vm.irqfd(eventfd, GSI);
+      const nic = device();
+      prepare();
+      for (let i = 1; i <= 3; i++) {
+        nic.signal();
+        host.pending.takeAll((one) => relayOne(host, one));
+        assert.deepEqual(host.interrupts()[0]?.dropped, { count: i, reason });
+      }
+      assert.equal(eventfd.count, 0n, "it was consumed");
+      vm.setGsiRouting(TO_VCPU);
+      assert.deepEqual(served(), [], "no later route delivers it");
+      nic.signal();
+      assert.deepEqual(served(), [VECTOR]);
+      irqfd.dispose();
+      assert.deepEqual(host.interrupts()[0]?.dropped, { count: 3, reason }, "it is the eventfd's");
+      assert.deepEqual(host.audit().findings, []);
+    });
+  }
+
+  it("counts as dropped what a deassign delivers to nowhere", () => {
+    vm.setGsiRouting([]);
+    const irqfd = vm.irqfd(eventfd, GSI);
+    device();
+    eventfd.write();
+    irqfd.dispose();
+    assert.deepEqual(host.interrupts()[0]?.dropped, { count: 1, reason: "no-route" });
+  });
+
+  it("counts nothing as dropped that a line keeps, or that becomes part of what is pending", () => {
+    vm.setGsiRouting([pin(3), { gsi: 25, irqchip: { chip: "ioapic", pin: 4 } }]);
+    vm.ioapic.redirect(3, { vcpu: 0, vector: VECTOR });
+    vm.ioapic.redirect(4, { ...masked, vector: 0x51, level: true });
+    const level = Eventfd.create(host);
+    vm.irqfd(eventfd, GSI);
+    vm.irqfd(level, 25, { resample: Eventfd.create(host) });
+    for (let i = 0; i < 2; i++) {
+      for (const one of [eventfd, level]) one.write();
+      host.pending.takeAll((one) => relayOne(host, one));
+    }
+    assert.deepEqual(
+      host.interrupts().map(({ dropped }) => dropped),
+      [undefined, undefined],
+    );
+    assert.deepEqual(served(), [VECTOR]);
+    vm.ioapic.redirect(4, { vcpu: 0, vector: 0x51, level: true });
+    host.pending.takeAll((one) => relayOne(host, one));
+    assert.equal(vm.ioapic.lines & (1 << 4), 0, "its device was asked, who raises it again");
   });
 
   it("forgets why a connect failed once one has succeeded", () => {

@@ -86,7 +86,7 @@ describe("a route", () => {
   for (const [name, route, reason, delivered] of [
     ["that is missing", [], "no-route", []],
     ["to a vCPU that the VM lacks", [raw(7)], "no-vcpu", []],
-    ["to a vCPU above 255", [msi({ vcpu: 256, vector: 0x50 })], "no-vcpu", []],
+    ["to a vCPU above 255", [msi({ address: 0xfee00000, addressHigh: 256, data: 0x50 })], "no-vcpu", []],
     ["to two vCPUs by mask", [raw(0b101, { logical: true })], "multicast", ["0:80", "2:80"]],
     ["to all", [raw(0xff)], "multicast", ["0:80", "1:80", "2:80"]],
     ["to all, with lowest priority", [raw(0xff, { mode: 1 })], "multicast", ["0:80"]],
@@ -137,11 +137,21 @@ describe("setGsiRouting", () => {
       [msi({ vcpu: 0, vector: 1 }), { gsi: -1, msi: { vcpu: 0, vector: 1 } }],
       /route 1: gsi is -1/,
     ],
-    ["no target", [{ gsi: 1 }], /route 0: a route has an msi or an irqchip/],
+    ["no target", [{ gsi: 1 }], /route 0: a route has either an msi or an irqchip/],
     ["a vector that is too large", [msi({ vcpu: 0, vector: 256 })], /vector is 256, it must be 0 to 255/],
     ["a vCPU that is none", [msi({ vcpu: -1, vector: 1 })], /vcpu is -1/],
     ["the broadcast id as a vCPU", [msi({ vcpu: 255, vector: 1 })], /vcpu is 255/],
-    ["an address of more than 32 bits", [msi({ address: 2 ** 32, data: 0 })], /unsigned 32-bit numbers/],
+    [
+      "a vCPU that the VM lacks",
+      [msi({ vcpu: 3, vector: 1 })],
+      /route 0: vcpu is 3, and this VM has vCPUs 0 to 2 \(to reach several, give an address\)/,
+    ],
+    [
+      "an address of more than 32 bits",
+      [msi({ address: 2 ** 32, data: 0 })],
+      /route 0: msi.address is 4294967296, it must be a whole number from 0 to 2\^32-1/,
+    ],
+    ["no data", [{ gsi: 1, msi: { address: 0xfee00000 } }], /msi.data is undefined/],
     [
       "a low byte in the high address",
       [msi({ address: 0xfee00000, addressHigh: 1, data: 0 })],

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Consumer } from "../../host/layout.js";
-import { type Capacity, Host, type Interrupt, IrqBypassError } from "../../index.js";
+import { Host, type Interrupt, IrqBypassError } from "../../index.js";
 import { whyNoKvm } from "../../kvm/index.js";
 import { LinuxEventfd } from "../../linux/index.js";
 import { type Compare, interruptName, type OneSided } from "../result.js";
@@ -95,7 +95,12 @@ class ThreadedMachine implements Machine {
     });
     this.failure.catch(() => {});
     const kvm = plan.vms.some((vm) => vm.kind === "kvm");
-    this.#host = Host.create({ capacity: capacityFor(plan), kinds: kindsOf({ kvm }) });
+    // The large size has room for whatever a workload may ask for, but for its threads.
+    this.#host = Host.create({
+      size: "large",
+      capacity: { thread: threadsOf(plan) },
+      kinds: kindsOf({ kvm }),
+    });
     this.#seat = { handle: this.#host.handle, kvm };
   }
 
@@ -201,8 +206,8 @@ function isRelaying(host: Host): boolean {
   return any;
 }
 
-/** The default host has room for every workload but for its threads; beside those, the main thread and the relays. */
-function capacityFor({ vms, devices }: Plan): Partial<Capacity> {
+/** Threads of a run: the vCPUs, the devices, the main thread and the relays. */
+function threadsOf({ vms, devices }: Plan): number {
   const vcpus = vms.reduce((sum, vm) => sum + vm.vcpus, 0);
-  return { thread: vcpus + devices.length + 4 };
+  return vcpus + devices.length + 4;
 }

@@ -1,4 +1,5 @@
 import { Consumer, Eventfd, EventfdFlag, LEAVING } from "../../host/layout.js";
+import { REASONS } from "../../posting/reason.js";
 import type { View } from "./view.js";
 
 /** The eventfds; called after the ends that hold them have been counted. */
@@ -8,6 +9,7 @@ export function auditEventfds(view: View): void {
     const subject = view.name("eventfd", eventfd);
     auditKind(view, eventfd, subject);
     auditLife(view, eventfd, subject);
+    view.within(words.load(eventfd + Eventfd.droppedFor), 0, REASONS.length - 1, subject, "reason of drops");
     const irqfd = words.load(eventfd + Eventfd.irqfd);
     if (irqfd & LEAVING) {
       view.find(

@@ -1,12 +1,11 @@
 import { POLICIES } from "../../bypass/remapping.js";
-import { Consumer, Eventfd, Injection, LEVEL, Vm } from "../../host/layout.js";
+import { Consumer, Eventfd, Injection, LEVEL, Listening, Vm } from "../../host/layout.js";
 import { Mode, modeOf, targetOf, vectorOf } from "../../posting/irte.js";
 import { REASONS } from "../../posting/reason.js";
 import { isReason, tell } from "./producers.js";
 import type { View } from "./view.js";
 
 const OFF = POLICIES.indexOf("off");
-const MOST_PENDING = 2;
 
 /** The irqfds, each by itself. That each is in the list of its VM once is for the audit of the VMs. */
 export function auditIrqfds(view: View): void {
@@ -39,7 +38,7 @@ function auditWords(view: View, irqfd: number, subject: string): void {
   view.within(words.get(irqfd + Consumer.refusal), 0, REASONS.length - 1, subject, "refusal");
   view.within(words.get(irqfd + Consumer.flags), 0, LEVEL, subject, "flags");
   view.within(words.load(irqfd + Consumer.leftover), 0, 1, subject, "leftover");
-  view.within(words.load(irqfd + Consumer.pending), 0, MOST_PENDING, subject, "pending state");
+  view.within(words.load(irqfd + Consumer.listening), 0, Listening.over, subject, "listening state");
   const resample = words.get(irqfd + Consumer.resample);
   if (resample !== 0 && view.names("eventfd", resample, subject, "resample eventfd")) view.hold(resample);
   if ((resample !== 0) !== ((words.get(irqfd + Consumer.flags) & LEVEL) !== 0)) {

@@ -1,8 +1,8 @@
 import { Consumer, Thread, WAITED } from "../../host/layout.js";
 import type { View } from "./view.js";
 
+const IDLE = 0;
 const DUE = 1;
-const INJECTING = 2;
 
 /** The set of pending irqfds: each bit has its summary, and each irqfd with an injection due has its bit. */
 export function auditPending(view: View): void {
@@ -40,12 +40,8 @@ export function auditPending(view: View): void {
         "has an injection due, and is not among the pending irqfds: no relay looks for it",
       );
     }
-    if (state === INJECTING && !isInFlight(view, irqfd)) {
-      view.find("lost", view.name("consumer", irqfd), "is being injected, and by no thread");
-    }
+    if (state === IDLE || state === DUE) continue;
+    if (view.isAttached(state) && (words.load(state + Thread.writing) & ~WAITED) === irqfd) continue;
+    view.find("lost", view.name("consumer", irqfd), "is being injected, and by no thread");
   }
-}
-
-function isInFlight({ words, live }: View, irqfd: number): boolean {
-  return live.thread.some((thread) => (words.load(thread + Thread.writing) & ~WAITED) === irqfd);
 }

@@ -17,8 +17,8 @@ const MSI_HIGH_LOW_BYTE = 0xff;
 /** The routing tables: each belongs to one VM, or is the one that VMs start with; each route is in one place. */
 export function auditRoutes(view: View): void {
   const { words } = view;
-  const initial = words.load(Header.defaultRouting);
-  if (initial !== 0 && view.names("routing", initial, "the header", "default routing table")) {
+  const initial = words.get(Header.defaultRouting);
+  if (view.names("routing", initial, "the header", "default routing table")) {
     view.own("routing", initial, "the host");
     auditUse(view, initial);
   }

@@ -1,0 +1,31 @@
+import { binding } from "./binding.js";
+import { descriptorControl } from "./descriptor-control.js";
+import { doorbell } from "./doorbell.js";
+import { inFlight } from "./in-flight.js";
+import { injectionDue } from "./injection-due.js";
+import { life } from "./life.js";
+import { mutex } from "./mutex.js";
+import { relayState } from "./relay-state.js";
+import { remappingEntry } from "./remapping-entry.js";
+import { routingOwner } from "./routing-owner.js";
+import type { StateTable } from "./table.js";
+import { target } from "./target.js";
+import { threadState } from "./thread-state.js";
+import { wake } from "./wake.js";
+
+/** The tables of all packed words. */
+export const TABLES: readonly StateTable[] = [
+  mutex,
+  remappingEntry,
+  descriptorControl,
+  inFlight,
+  threadState,
+  relayState,
+  life,
+  target,
+  injectionDue,
+  binding,
+  wake,
+  doorbell,
+  routingOwner,
+];

@@ -1,0 +1,28 @@
+import { ThreadState } from "#src/host/layout.js";
+import { type StateTable, WHOLE } from "./table.js";
+
+const BITS = (1 << ThreadState.workerShift) - 1;
+
+/** Whether a thread has a record, and which worker it is. */
+export const threadState: StateTable = {
+  name: "thread state",
+  words: ["thread.state"],
+  keeper: "owner",
+  names: { what: "worker", mask: ~BITS, shift: ThreadState.workerShift },
+  states: {
+    free: { mask: WHOLE, value: ThreadState.free, is: "nobody has the record" },
+    attached: { mask: BITS, value: ThreadState.attached, is: "a thread of this worker has it" },
+    lost: {
+      mask: BITS,
+      value: ThreadState.attached | ThreadState.lost,
+      is: "that thread is gone, and is being repaired",
+    },
+  },
+  // biome-ignore format: a table has one row a line
+  rows: [
+    { from: "free", to: "attached", who: "anyone", names: "self", does: "attaches", shown: "threads/attach" },
+    { from: "attached", to: "free", who: "owner", does: "detaches", shown: "threads/attach" },
+    { from: "attached", to: "lost", who: "repairer", names: "same", does: "says that it is gone", shown: "death-repair/repairer" },
+    { from: "lost", to: "free", who: "repairer", does: "gives its record back", shown: "death-repair/repairer" },
+  ],
+};

@@ -1,0 +1,70 @@
+import type { HostKind, HostMemory } from "../host/memory.js";
+import type { ThreadModule } from "../host/spawn.js";
+
+/** A kind of producer, consumer or eventfd, as far as its eventfds and their ends go. */
+export interface Kind extends HostKind {
+  /** How an irqfd listens: for a kind of consumer its own way, for a kind of eventfd that of software VMs. */
+  readonly listen?: Listen;
+  /** The last handle of the eventfd of `consumer` was closed (EPOLLHUP): deassign it. */
+  readonly hangup?: (memory: HostMemory, consumer: number) => void;
+  /**
+   * An eventfd record of this kind is about to be given back. Called under the host mutex; what it returns is called
+   * after that, and may make system calls.
+   */
+  readonly forget?: (memory: HostMemory, eventfd: number) => () => void;
+  /**
+   * Closes what `forget` returned to be closed, after the thread that was to do it has died: it may or may not have done so,
+   * and the number may be in use for something else by now.
+   */
+  readonly reclaim?: (memory: HostMemory, eventfd: number) => void;
+  /** Closes what a thread has left in {@link Thread.descriptor}. */
+  readonly closeDescriptor?: (memory: HostMemory, fd: number) => void;
+  /** Closes what a VM of this kind has open, whose thread is gone. */
+  readonly closeVm?: (memory: HostMemory, vm: number) => void;
+  /** Signals an eventfd record of this kind as a device does; may make system calls, never refuses for a full counter. */
+  readonly signal?: (memory: HostMemory, eventfd: number) => void;
+  /** The C library of the calling thread, for a kind that makes system calls. */
+  readonly ffi?: () => unknown;
+  /** The thread that relays for this kind. Whoever created the host starts it when it is asked for. */
+  readonly relay?: Relay;
+}
+
+/** A host's memory whose kinds say how their eventfds are signalled, listened to and closed. */
+export interface EventfdHost extends HostMemory {
+  readonly kinds: readonly Kind[];
+}
+
+/**
+ * How an irqfd listens to an eventfd: the eventfd's record is bound to the irqfd before `start`, and until after `stop`, so
+ * these do what else it takes. Both may make system calls. `start` is called under the VM's mutex, `stop` under none.
+ *
+ * A count that is taken out for an irqfd is owed: before it is taken, something says so that outlives the thread (the
+ * irqfd's pending word, or the in-flight word of the writer, by which repair makes it pending). So each signal is an
+ * interrupt, or due, or in the counter, at every moment.
+ */
+export interface Listen {
+  /**
+   * From here on a signal of the eventfd is an interrupt. Returns whether an injection is due at once, because the
+   * counter was above 0. Throws what the system says, with nothing done.
+   */
+  start(memory: HostMemory, irqfd: number, eventfd: number): boolean;
+  /**
+   * The irqfd is about to be taken off the eventfd. Reads the counter out (a semaphore by one unit), which to every writer is
+   * one step with that (eventfd_ctx_remove_wait_queue): what was written before is an interrupt or is made pending, what is
+   * written once nobody listens stays in the counter. Done again, it finishes what a thread has begun that died.
+   */
+  stop(memory: HostMemory, irqfd: number, eventfd: number): void;
+}
+
+/** A relay thread. */
+export interface Relay {
+  /** Its module; it is told a `RelayStart`. */
+  readonly thread: ThreadModule;
+  /** Ends its wait, so that it looks at its state word. */
+  readonly wake: (memory: HostMemory) => void;
+  /**
+   * The relay has started, told in the thread that started it. A relay that sleeps in a system call arranges here that
+   * `stop` is called before the process ends, which would wait for it otherwise; what it returns takes that back.
+   */
+  readonly started?: (stop: () => void) => () => void;
+}

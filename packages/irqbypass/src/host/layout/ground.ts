@@ -1,0 +1,144 @@
+/**
+ * What every host has: the header, the roots and nodes of the xarrays, the threads.
+ */
+export const MAGIC = 0x42515249; // "IRQB" in memory
+export const LAYOUT_VERSION = 3;
+/** Words of one cache line; records that different threads write start on lines of their own. */
+export const LINE = 16;
+
+/** Word 0 and 1 of every record. */
+export const enum Rec {
+  /** Odd while the record lives. H */
+  generation = 0,
+  /** Next free record of the pool. H */
+  link = 1,
+}
+
+/** The header, at word 0. */
+export const enum Header {
+  magic = 0, // C
+  version = 1, // C
+  /** Size of the whole host in words. C */
+  size = 2,
+  /** A random number, so that the handle of another host is told from one of this host. C */
+  id = 3,
+  /** Capacities, one word for each pool in the order of `POOLS`. C */
+  capacities = 4,
+  /** Length, then one UTF-16 unit a word: the names of the kinds, one a line. C */
+  kinds = 128,
+  kindsEnd = 512,
+
+  /** Coarse time in milliseconds, advanced by the creator's timer. A */
+  ticks = 16,
+  /** The host-wide switch: 1 while interrupts may be bypassed (enable_device_posted_irqs). A */
+  bypass = 17,
+  /** Threads attached so far; fences look at no slot above it. A */
+  threads = 18,
+  /** Who looks for what it waits for before it sleeps: lock ids, 0 where there is room for one more. A, 12 words */
+  looking = 20,
+  lookingEnd = 32,
+
+  /** The host mutex: pools, both indexes, every connect and disconnect. A */
+  mutex = 32,
+  /** Roots of the three xarrays. H */
+  producers = 34,
+  consumers = 36,
+  linuxEventfds = 38,
+  /** The two ends whose connection is being changed, 0 at other times: what a thread that dies in a callback leaves. H */
+  changing = 40,
+  changingTo = 41,
+
+  /** Rung by whoever makes an irqfd pending; the relay sleeps on it. Bit 0: it sleeps. A */
+  doorbell = 48,
+  /** Linux: epoll descriptor and control eventfd of the relay, plus one; 0 while there is none. A */
+  epoll = 49,
+  epollControl = 50,
+  /** Changes with every change of a connection while somebody watches. A */
+  changes = 52,
+  /** References of role watcher. A, written under H */
+  watchers = 53,
+  /** The routing table that every VM with an I/O APIC starts with. C */
+  defaultRouting = 54,
+  /** Held by the thread that repairs what a dead one left. A */
+  repair = 56,
+
+  /** Pool states: free list head, first never used record, live records; three words a pool. H */
+  pools = 60,
+  /** State of the relay of each kind: 0 none, 1 wanted, 2 running, 3 to stop. A */
+  relays = 96,
+
+  words = 512,
+}
+
+/** An xarray's root. H */
+export const enum Root {
+  /** The top node, 0 while empty. */
+  node = 0,
+  /** Levels below and including the top node. */
+  levels = 1,
+  words = 2,
+}
+
+/** A thread of the host. */
+export const enum Thread {
+  /** {@link ThreadState}: 0 free. A */
+  state = 2,
+  pid = 3, // C
+  /** Set last, cleared first. A */
+  tid = 4,
+  /** Start time, low and high half. C */
+  startLow = 5,
+  startHigh = 6,
+  /** Bit n: this thread can do what kind n needs (system calls). C */
+  capable = 7,
+  /** How many threads have had this record; in the lock id it tells them apart. A */
+  life = 8,
+  /** Linux: a descriptor that no other record names yet, plus one. C */
+  descriptor = 9,
+  /** {@link Twin}. A */
+  twin = 10,
+  /** The producer this thread is signalling, plus WAITED if someone waits for it to finish. A, own line */
+  signalling = 16,
+  /** The same for the eventfd or irqfd this thread is writing to, draining or relaying. A */
+  writing = 17,
+  words = 32,
+}
+
+/**
+ * {@link Thread.state}; from bit 2 on the platform's own number of the thread. Who takes it from which to which:
+ * `scenarios/states/thread-state.ts`.
+ */
+export const enum ThreadState {
+  free = 0,
+  attached = 1,
+  /** It is known to be gone, and is being repaired. */
+  lost = 2,
+  workerShift = 2,
+}
+
+/** What a thread that has attached more than once tells its records of each other. */
+export const enum Twin {
+  none = 0,
+  /** There is, or was, another one. */
+  met = 1,
+  /** A callback runs through the other one. */
+  inCallback = 2,
+}
+
+/**
+ * Bit 0 of an in-flight word: a fence waits for it to clear. References are multiples of 8. Its states, and who takes it
+ * from which to which: `scenarios/states/in-flight.ts`.
+ */
+export const WAITED = 1;
+
+/** A node of an xarray. H */
+export const enum Node {
+  /** While the node lives, its parent (0 for the top). */
+  parent = 1,
+  /** Its slot in the parent. */
+  offset = 2,
+  /** Slots in use. */
+  count = 3,
+  slots = 4,
+  words = 68,
+}

@@ -1,0 +1,120 @@
+/**
+ * Whom interrupts are for: VMs, their vCPUs, and the routes that lead there.
+ */
+/** A virtual machine. */
+export const enum Vm {
+  /** The VM's mutex: routing, irqfds, lines. It outlives the VM: see `KEPT`. A */
+  mutex = 2,
+  /** {@link VmFlag}. C */
+  flags = 3,
+  vcpus = 4, // C
+  /** The GSI routing table, 0 while nothing is routed. V */
+  routing = 5,
+  /** Head of the list of irqfds. V */
+  irqfds = 6,
+  irqfdCount = 7, // V
+  /** The thread that created it. C */
+  owner = 8,
+  /** KVM: its descriptor, plus one. C */
+  fd = 9,
+  /** Head of the list of level-triggered irqfds; written under the VM's mutex. A */
+  resamplers = 10,
+  /** I/O APIC: lines that are asserted, one bit a pin. V */
+  lines = 11,
+  /** The thread that disposes it, 0 while it lives; written under its mutex, too. It takes no irqfd and runs no vCPU then. C */
+  dying = 12,
+  /** The GSI that is being pulsed, plus one. V */
+  pulse = 13,
+  /** I/O APIC: 24 redirection entries of two words. V */
+  ioapic = 32,
+  /** I/O APIC: who asserts each pin, one bit a source. V, 24 words */
+  sources = 80,
+  /** References of the vCPUs, by APIC id. C */
+  vcpu = 256,
+  words = 512,
+}
+export const enum VmFlag {
+  /** The vCPUs are bare descriptors, without a local APIC. */
+  bare = 1,
+  /** A real KVM guest. */
+  kvm = 2,
+}
+/** APIC ids are 0 to 254: 255 is the broadcast. */
+export const MAX_VCPUS = 255;
+
+/** A virtual CPU: its posted-interrupt descriptor, and its local APIC. */
+export const enum Vcpu {
+  /** Goes up when its VM is disposed, and outlives it: a reference to an earlier vCPU in this record is told by it. A */
+  life = 2,
+  vm = 3, // C
+  /** Its index, which is its APIC id. C */
+  index = 4,
+  /** The thread that runs it, 0 while nobody does. A */
+  runner = 5,
+  /** Bit 0: kicked; bit 1: an NMI is due; the rest counts wake-ups. The parked vCPU sleeps on it. A */
+  wake = 6,
+  /** Task priority. O */
+  tpr = 7,
+  /** The VT-d posted-interrupt descriptor, 64 bytes on a line of its own. A */
+  descriptor = 16,
+  irr = 32, // O, 8 words
+  isr = 40, // O, 8 words
+  /** Level-triggered vectors, whose EOI goes to the I/O APIC. A, 8 words */
+  tmr = 48,
+  words = 64,
+}
+
+/** Words of the posted-interrupt descriptor: the VT-d layout. */
+export const enum Descriptor {
+  /** 256 bits, one for each vector. A */
+  pir = 0,
+  /** ON, SN and NV. A */
+  control = 8,
+  /** Notification destination: the thread that runs the vCPU. A, written only while SN is set */
+  ndst = 9,
+}
+
+/** One GSI route. */
+export const enum Route {
+  /** Next route of the same GSI. V */
+  next = 2,
+  /** {@link RouteType}. V */
+  type = 3,
+  /** MSI: address low. I/O APIC or PIC: chip. V */
+  a = 4,
+  /** MSI: address high. Irqchip: pin. V */
+  b = 5,
+  /** MSI: data. V */
+  c = 6,
+  /** The table that it is in. C */
+  table = 7,
+  words = 8,
+}
+export const enum RouteType {
+  irqchip = 1,
+  msi = 2,
+}
+/** Chips of an irqchip route, and how many pins they have. */
+export const enum Chip {
+  picMaster = 0,
+  picSlave = 1,
+  ioapic = 2,
+}
+export const PIC_PINS = 8;
+export const IOAPIC_PINS = 24;
+/** Routes of the table that VMs with an I/O APIC start with: each of its pins, and those of two PICs. */
+export const DEFAULT_ROUTES = 40;
+
+/** A GSI routing table: for each GSI the first of its routes, and for each pin of the I/O APIC the GSI that leads to it. */
+export const enum Routing {
+  count = 2, // V
+  /** The thread that builds or frees it; {@link IN_USE} while it is a VM's or the host's. A */
+  owner = 3,
+  gsi = 16, // V, 4096 words
+  /** The last GSI of the table that leads to the pin, plus one. */
+  pins = 4112, // V, 24 words
+  words = 4144,
+}
+export const MAX_GSI = 4096;
+/** {@link Routing.owner}, in no thread's hands. Who takes it from which to which: `scenarios/states/routing-owner.ts`. */
+export const IN_USE = 1;

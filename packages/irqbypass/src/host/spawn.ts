@@ -1,0 +1,124 @@
+/**
+ * Threads that the library starts for its own work: the relays, and those that run the vCPUs of KVM.
+ */
+import { show } from "./argument.js";
+import { IrqBypassError } from "./errors.js";
+import type { Platform, ThreadWorker } from "./platform.js";
+import { platformHere } from "./platform-here.js";
+
+/** A module that runs as a thread: what the package exports it as. */
+export type ThreadName =
+  | "irqbypass/relay-worker"
+  | "irqbypass/linux-relay-worker"
+  | "irqbypass/kvm-vcpu-worker";
+
+/**
+ * The caller's own way to start a worker that the library needs: it returns a new `Worker`, Node's or the DOM's, whose module
+ * imports `name` and does nothing else. What the thread is to do it is told by a message. For whatever bundles the program
+ * in a way in which the library does not find its own files, for a pool, or for a policy about workers.
+ *
+ * ```ts
+ * const host = Host.create({ spawn: () => new Worker("/assets/my-relay.js", { type: "module" }) });
+ * // my-relay.js: import "irqbypass/relay-worker";
+ * ```
+ */
+export type Spawn = (name: ThreadName) => ThreadWorker;
+
+/** A module of this library that runs as a thread. */
+export interface ThreadModule {
+  readonly name: ThreadName;
+  /** Starts a worker with it, where the caller has no way of its own to do that. */
+  start(platform: Platform): ThreadWorker;
+}
+
+/** Where a thread is started: a host, for one. */
+export interface Spawner {
+  readonly platform: Platform;
+  readonly spawn?: Spawn | undefined;
+}
+
+/** What a thread gets as its first message: the name says whose it is, as one module may import several of them. */
+interface ThreadStart {
+  readonly irqbypass: ThreadName;
+  readonly data: unknown;
+}
+
+/** A thread that the library has started. */
+export class SpawnedThread {
+  /** Its number, as {@link OsThread.worker}, also when it has ended; 0 where the platform has none. */
+  readonly number: number;
+  private readonly worker: ThreadWorker;
+  private readonly name: ThreadName;
+
+  /** Starts it and tells it `data`, which is structured-cloned. Throws EINVAL where the caller's `spawn` returns no worker. */
+  constructor(module: ThreadModule, data: unknown, { platform, spawn }: Spawner) {
+    this.name = module.name;
+    this.worker = spawn === undefined ? module.start(platform) : spawnedBy(spawn, module.name);
+    const start: ThreadStart = { irqbypass: module.name, data };
+    this.number = this.worker.threadId ?? 0;
+    this.worker.postMessage(start);
+  }
+
+  /** Lets the process end while the thread runs. */
+  unref(): void {
+    this.worker.unref?.();
+  }
+
+  /**
+   * Calls `listener` once when the thread has ended, with the error that ended it if there was one. A page says nothing of a
+   * thread that ended well.
+   */
+  onExit(listener: (error?: Error) => void): void {
+    const { worker, name } = this;
+    let failure: Error | undefined;
+    if (worker.once !== undefined) {
+      worker.once("error", (error) => {
+        failure = error as Error;
+      });
+      worker.once("exit", () => listener(failure));
+      return;
+    }
+    worker.addEventListener?.("error", (event) => {
+      if (failure !== undefined) return;
+      const { message } = event as { readonly message?: string };
+      failure = new Error(message ?? `the module of ${name} could not be loaded`); // a mere event says that
+      listener(failure);
+    });
+  }
+}
+
+/** Looks at a caller's own way to start workers. */
+export function checkSpawn(spawn: unknown): void {
+  if (spawn === undefined || typeof spawn === "function") return;
+  throw new IrqBypassError(
+    "EINVAL",
+    `spawn is ${show(spawn)}: give a function that returns a new Worker, or none`,
+  );
+}
+
+function spawnedBy(spawn: Spawn, name: ThreadName): ThreadWorker {
+  const worker: unknown = spawn(name);
+  const { postMessage, once, addEventListener } = (worker ?? {}) as Partial<ThreadWorker>;
+  if (
+    typeof postMessage !== "function" ||
+    (typeof once !== "function" && typeof addEventListener !== "function")
+  )
+    throw new IrqBypassError("EINVAL", `spawn returned ${show(worker)} for ${name}: return a new Worker`);
+  return worker as ThreadWorker;
+}
+
+/**
+ * In the module of a thread: calls `run` with the data that {@link SpawnedThread} sends, once, and ends the worker after
+ * that. It listens no more when another thread's module in the same worker was meant.
+ */
+export function runThread<Data>(name: ThreadName, run: (data: Data) => void): void {
+  const platform = platformHere();
+  const stop = platform.messages((message) => {
+    const { irqbypass, data } = (message ?? {}) as Partial<ThreadStart>;
+    if (irqbypass === undefined) return; // the caller's own
+    stop();
+    if (irqbypass !== name) return;
+    run(data as Data);
+    platform.leave();
+  });
+}

@@ -1,0 +1,70 @@
+/**
+ * Taking the count out of a Linux eventfd that an irqfd of a software VM listens to. The kernel's own irqfd does that inside
+ * the write. Here it comes after it, by whoever finds the count, and so has to tell a signal from what has been an interrupt
+ * already and is still in the counter: the count at assign, and the units of a semaphore. That is the eventfd's
+ * {@link Eventfd.counter}. A signal is owed before its count is taken out, so that it outlives the thread.
+ */
+import { mayReadOut } from "../eventfd/listen.js";
+import { Consumer, Eventfd, EventfdFlag } from "../host/layout.js";
+import type { HostMemory } from "../host/memory.js";
+import { eventfdInfo } from "./eventfd-file.js";
+import type { Ffi } from "./ffi.js";
+
+/**
+ * An event of the eventfd: makes the irqfd's injection due and takes the count out, of a semaphore one unit. The count at
+ * assign is an interrupt by itself and stays, until the next signal. The calling thread has announced the irqfd.
+ */
+export function takeSignal(memory: HostMemory, ffi: Ffi, irqfd: number, eventfd: number): void {
+  const { words, pending } = memory;
+  const fd = words.get(eventfd + Eventfd.fd) - 1;
+  pending.owe(irqfd);
+  if (words.load(irqfd + Consumer.leftover) !== 0) {
+    words.store64(eventfd + Eventfd.counter, eventfdInfo(fd).count);
+    words.store(irqfd + Consumer.leftover, 0);
+    return;
+  }
+  const left = isSemaphore(memory, eventfd) ? eventfdInfo(fd).count - 1n : 0n;
+  words.store64(eventfd + Eventfd.counter, left > 0n ? left : 0n);
+  take(ffi, fd);
+}
+
+/**
+ * The end of listening: what is in the counter and has not been an interrupt is one now, and the count is read out, of a
+ * semaphore one unit. Nobody else takes counts out for this irqfd any more.
+ */
+export function readOut(memory: HostMemory, ffi: Ffi, irqfd: number, eventfd: number): void {
+  const { words, pending } = memory;
+  if (!mayReadOut(words, irqfd)) return;
+  const fd = words.get(eventfd + Eventfd.fd) - 1;
+  const wasIdle = pending.owe(irqfd);
+  const known = words.load64(eventfd + Eventfd.counter);
+  // Of a semaphore the read says only that there was a unit.
+  const before = isSemaphore(memory, eventfd) ? eventfdInfo(fd).count : undefined;
+  const taken = take(ffi, fd);
+  const count = before ?? taken;
+  const isSignal = count !== 0n && count !== known;
+  if (isSignal && before !== undefined) take(ffi, fd); // the signal's unit, beside that of the end
+  if (wasIdle && !isSignal && words.load(irqfd + Consumer.leftover) === 0) pending.forgive(irqfd);
+}
+
+/** The calling thread is about to read the eventfd for itself: of what has been an interrupt, that much is left no more. */
+export function forgetRead(memory: HostMemory, eventfd: number): void {
+  const { words } = memory;
+  for (;;) {
+    const known = words.load64(eventfd + Eventfd.counter);
+    if (known === 0n) return;
+    const left = isSemaphore(memory, eventfd) ? known - 1n : 0n;
+    if (words.compareExchange64(eventfd + Eventfd.counter, known, left) === known) return;
+    words.relax();
+  }
+}
+
+/** What was taken, 0 where there was nothing: a software VM listens to non-blocking eventfds only. */
+function take(ffi: Ffi, fd: number): bigint {
+  const count = new BigUint64Array(1);
+  return ffi.read(fd, count) < 0 ? 0n : count[0]!;
+}
+
+function isSemaphore({ words }: HostMemory, eventfd: number): boolean {
+  return (words.get(eventfd + Eventfd.flags) & EventfdFlag.semaphore) !== 0;
+}

@@ -1,0 +1,25 @@
+import { Producer, Vm as V, Vcpu } from "../host/layout.js";
+import type { HostMemory } from "../host/memory.js";
+
+/**
+ * What the calling thread has to end before it may leave the host, each by name: its producers, the vCPUs that it runs and,
+ * for whoever created the host, the VMs.
+ */
+export function unfinishedOf(memory: HostMemory, creator: boolean): string[] {
+  const { words, pools, thread } = memory;
+  const left: string[] = [];
+  memory.forEachLive(pools.producer, (producer) => {
+    const mine = words.get(producer + Producer.owner) === thread.record;
+    if (mine && words.get(producer + Producer.eventfd) !== 0)
+      left.push(`producer ${pools.producer.slot(producer)}`);
+  });
+  memory.forEachLive(pools.vcpu, (vcpu) => {
+    if (words.load(vcpu + Vcpu.runner) === thread.record) left.push(`vCPU ${words.get(vcpu + Vcpu.index)}`);
+  });
+  if (creator) {
+    memory.forEachLive(pools.vm, (vm) => {
+      left.push(`VM ${pools.vm.slot(vm)} (${words.get(vm + V.vcpus)} vCPUs)`);
+    });
+  }
+  return left;
+}
