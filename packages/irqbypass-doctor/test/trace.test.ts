@@ -239,7 +239,10 @@ test("a callback or a read that throws leaves nothing", async () => {
   };
   await assert.rejects(follow(tracefs, undefined, { files }), /EIO on the pipe/);
   const noPipe: TraceIo["files"] = { ...tracefs.files, openPipe: () => assert.fail("no pipe") };
-  await assert.rejects(follow(tracefs, undefined, { files: noPipe }), /no pipe/);
+  await assert.rejects(
+    follow(tracefs, undefined, { files: noPipe }),
+    /EIO: --trace could not open .*trace_pipe/,
+  );
   tracefs.dispose();
 });
 
@@ -279,7 +282,28 @@ test("instances of killed doctors are removed, those in use and other people's s
   const io: TraceIo = { files, pid: 321, now: () => performance.now() / 1000, atExit: () => () => {} };
   const facts = await followTrace({ seconds: 0.01 }, io);
   assert.deepEqual(tracefs.instances.sort(), ["irqbypass-doctor-2", "mine"]);
-  assert.match(facts.notes[0]!, /removed .*irqbypass-doctor-1, left by a doctor that was killed/);
+  assert.match(facts.notes[0]!, /removed .*irqbypass-doctor-1, which no doctor had open/);
+  tracefs.dispose();
+});
+
+test("an instance that another doctor removes before it is in use is made again", async () => {
+  const tracefs = new FakeTracefs();
+  let made = 0;
+  let vanishing = 3;
+  const files: TraceIo["files"] = {
+    ...tracefs.files,
+    makeInstance(path) {
+      made += 1;
+      tracefs.files.makeInstance(path);
+      if (made <= vanishing) tracefs.files.removeInstance(path);
+    },
+  };
+  const { facts } = await follow(tracefs, undefined, { files });
+  assert.equal(made, 4);
+  assert.ok(facts.followed.includes("kvm:kvm_pi_irte_update"));
+  vanishing = Infinity;
+  await assert.rejects(follow(tracefs, undefined, { files }), /^DoctorError: EIO: .*trace_pipe \(ENOENT\)/);
+  assert.deepEqual(tracefs.instances, []);
   tracefs.dispose();
 });
 

@@ -2,7 +2,7 @@
 // their EOI, the host's switch.
 
 import { override } from "atomics-explorer";
-import { Eventfd, Producer, Vcpu } from "irqbypass";
+import { Eventfd, Producer, Vcpu, Vm } from "irqbypass";
 import { device, dies, GSI, mortal, noHeal, noHealVm } from "./support/death.mjs";
 import { arrived, expect, openVcpu, producer, VECTOR } from "./support/guest.mjs";
 
@@ -86,13 +86,7 @@ const raisesLine = (made) => {
     { gsi: PIN, irqchip: { chip: "ioapic", pin: PIN } },
     { gsi: GSI, msi: { vcpu: 0, vector: 0x51 } },
   ]);
-  const own = Object.assign(Object.create(Object.getPrototypeOf(vm)), vm, {
-    host: victim,
-    mutex: Object.assign(Object.create(Object.getPrototypeOf(vm.mutex)), vm.mutex, {
-      words: victim.words,
-      thread: victim.thread,
-    }),
-  });
+  const own = Vm.open(victim, vm.handle);
   return {
     victim() {
       own.setIrqLine(PIN, true);
@@ -100,7 +94,7 @@ const raisesLine = (made) => {
     },
     survivor: () => vm.setIrqLine(GSI, true),
     check: (_results, died) =>
-      expect(!died || host.words.get(vm.record + 13) === 0, "a line is still being pulsed"),
+      expect(!died || host.words.get(vm.life.record + 13) === 0, "a line is still being pulsed"),
   };
 };
 
@@ -156,7 +150,7 @@ export const eoi = {
           const isr = vm.vcpu(0).record + 40 + (VECTOR >>> 5);
           victim.words = override(words, {
             compareExchange(word, expected, value) {
-              if (word === vm.record + 2) words.set(isr, 0); // just before the VM's mutex, under which the I/O APIC hears of it
+              if (word === vm.life.record + 2) words.set(isr, 0); // just before the VM's mutex, under which the I/O APIC hears of it
               return words.compareExchange(word, expected, value);
             },
           });

@@ -124,7 +124,7 @@ function closes(world, trusting = false) {
   const other = Eventfd.create(seen.vmm);
   const { words, pools, mutex } = seen.vmm;
   if (trusting) {
-    const hangup = (memory, found) => void deassign(memory, vmMutex(memory, vm.record), () => found);
+    const hangup = (memory, found) => void deassign(memory, vmMutex(memory, vm.life.record), () => found);
     seen.closer.kinds = [{ ...seen.closer.kinds[0], hangup }];
   }
   return {

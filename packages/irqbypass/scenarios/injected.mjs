@@ -2,7 +2,7 @@
 // is none. One KVM_SIGNAL_MSI is a post into the vCPU that the MSI names, by whoever makes it.
 import { Eventfd, Producer } from "irqbypass";
 import { irqfdOps } from "#src/bypass/remapping.js";
-import { Injection, Rec } from "#src/host/layout.js";
+import { Injection } from "#src/host/layout.js";
 import { KvmVm } from "#src/kvm/vm.js";
 import { post } from "#src/posting/fast-path.js";
 import { assign } from "#src/vm/assignment.js";
@@ -34,8 +34,7 @@ function machine(world) {
   const kvm = Object.assign(Object.create(KvmVm.prototype), {
     ...{
       host,
-      mutex: vm.mutex,
-      record: vm.record,
+      life: vm.life,
       kind: KIND,
       machine: none,
       routes: new Map(),
@@ -45,11 +44,17 @@ function machine(world) {
   kvm.setGsiRouting([{ gsi: GSI, msi: msi(0) }]);
   const eventfd = Eventfd.create(host);
   const wanted = {
-    ...{ vm: vm.record, vmMutex: vm.mutex, generation: host.words.get(vm.record + Rec.generation) },
-    ...{ eventfd: eventfd.record, gsi: GSI, policy: "prefer", kind: KIND, resample: 0 },
+    ...{ life: vm.life, eventfd: eventfd.record, gsi: GSI, policy: "prefer", kind: KIND, resample: 0 },
     resolve: () => kvm.resolve(GSI),
   };
-  return { hosts, host, vm, kvm, eventfd, assigns: () => new Irqfd(host, vm.mutex, assign(host, wanted)) };
+  return {
+    hosts,
+    host,
+    vm,
+    kvm,
+    eventfd,
+    assigns: () => new Irqfd(host, vm.life.mutex, assign(host, wanted)),
+  };
 }
 
 /** The VMM does something while a device signals whose interrupt is injected. */

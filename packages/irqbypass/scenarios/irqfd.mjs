@@ -63,7 +63,7 @@ function schedulesUnlocked({ vmm }, vm, keeps) {
   vmm.pending.raise = (irqfd) => {
     state.due = irqfd;
   };
-  vm.mutex = {
+  vm.life.mutex = {
     guard(section) {
       const result = mutex.guard(section);
       if (state.due !== 0) raise(state.due);
@@ -164,7 +164,7 @@ export const order = {
 function takesVmMutexInside(hosts, vm) {
   for (const host of Object.values(hosts)) {
     const { consumer } = host.kinds[0];
-    const mutex = vmMutex(host, vm.record);
+    const mutex = vmMutex(host, vm.life.record);
     host.kinds[0] = {
       ...host.kinds[0],
       consumer: {

@@ -225,9 +225,9 @@ export const deassign = {
 
 function unlinksFirst({ vmm }, { vm, irqfd }) {
   const dispose = irqfd.dispose.bind(irqfd);
-  const mutex = vmMutex(vmm, vm.record);
+  const mutex = vmMutex(vmm, vm.life.record);
   irqfd.dispose = () => {
-    mutex.guard(() => vmm.words.set(vm.record + V.irqfds, 0));
+    mutex.guard(() => vmm.words.set(vm.life.record + V.irqfds, 0));
     dispose();
   };
 }

@@ -292,7 +292,7 @@ function race(world, break_ = () => {}) {
       mutex.guard(() => {
         expect(words.load(eventfd.record + E.irqfd) !== 0 || left === 0, "the irqfd is not bound");
         expect(pools.consumer.live === 1 + left, "a record is left, or one too many is gone");
-        expect(words.get(vm.record + V.irqfdCount) === 1 + left, "the list of irqfds is wrong");
+        expect(words.get(vm.life.record + V.irqfdCount) === 1 + left, "the list of irqfds is wrong");
         expect((manager.consumerAt(eventfd.record) !== 0) === (left === 1), "the index is wrong");
       });
     },
@@ -310,7 +310,7 @@ export const assignrace = {
       bug: { id: "9432a3175770", year: 2018 },
       setup: (world) =>
         race(lawless(world), (others) => {
-          others.mutex = { guard: (section) => section() };
+          others.life.mutex = { guard: (section) => section() };
         }),
     },
   },

@@ -13,6 +13,7 @@ const BUFFER_KB = 1024;
 /** A file of the instance may stay in use for a moment after it was closed. */
 const REMOVE_ATTEMPTS = 20;
 const REMOVE_PAUSE_MS = 10;
+const MAKE_ATTEMPTS = 10;
 
 /** An instance that records. */
 export interface TraceInstance {
@@ -43,12 +44,7 @@ export function startInstance(files: TraceFiles, pid: number): TraceInstance {
   const notes: string[] = [];
   removeStale(files, notes);
   const dir = `instances/${PREFIX}${pid}`;
-  try {
-    files.makeInstance(dir);
-  } catch (error) {
-    throw refusal(files, dir, error);
-  }
-  let pipe: TracePipe | undefined;
+  const pipe = makeInstance(files, dir);
   let removed = false;
   const stop = () => {
     attempt(() => files.write(`${dir}/tracing_on`, "0"));
@@ -57,7 +53,7 @@ export function startInstance(files: TraceFiles, pid: number): TraceInstance {
   const remove = () => {
     if (removed) return;
     removed = true;
-    pipe?.close();
+    pipe.close();
     stop();
     removeInstance(files, dir);
   };
@@ -68,7 +64,6 @@ export function startInstance(files: TraceFiles, pid: number): TraceInstance {
     const formats = new Map<string, MatchedFormat>();
     const followed: string[] = [];
     let generation: string | null = null;
-    pipe = files.openPipe(`${dir}/trace_pipe`);
     for (const wanted of FOLLOWED) {
       const event = presentOf(files, dir, wanted);
       const matched = startEvent(files, dir, event, notes);
@@ -87,6 +82,28 @@ export function startInstance(files: TraceFiles, pid: number): TraceInstance {
   } catch (error) {
     remove();
     throw error;
+  }
+}
+
+/**
+ * Makes an instance and opens its pipe, by which it is known to be in use: until then a doctor that starts beside this one may
+ * take it for one that was left, and remove it.
+ */
+function makeInstance(files: TraceFiles, dir: string): TracePipe {
+  for (let left = MAKE_ATTEMPTS; ; left -= 1) {
+    try {
+      files.makeInstance(dir);
+    } catch (error) {
+      throw refusal(files, dir, error);
+    }
+    try {
+      return files.openPipe(`${dir}/trace_pipe`);
+    } catch (error) {
+      removeInstance(files, dir);
+      const code = codeOf(error);
+      if (code === "ENOENT" && left > 1) continue;
+      throw new DoctorError("EIO", `--trace could not open ${files.root}/${dir}/trace_pipe (${code})`, error);
+    }
   }
 }
 
@@ -137,7 +154,7 @@ function startEvent(
   return matched;
 }
 
-/** Removes what a doctor that was killed has left; one that still runs keeps its pipe open, so it stays. */
+/** Removes what a doctor that was killed has left: one that runs keeps its pipe open, so its instance stays. */
 function removeStale(files: TraceFiles, notes: string[]): void {
   let names: string[] = [];
   attempt(() => {
@@ -146,7 +163,7 @@ function removeStale(files: TraceFiles, notes: string[]): void {
   for (const name of names.filter((one) => one.startsWith(PREFIX))) {
     const path = `instances/${name}`;
     if (attempt(() => files.removeInstance(path)))
-      notes.push(`removed ${files.root}/${path}, left by a doctor that was killed`);
+      notes.push(`removed ${files.root}/${path}, which no doctor had open`);
   }
 }
 

@@ -33,6 +33,7 @@ export class HostDiscipline implements Discipline {
       if (!atomic) return `${name} is guarded, and is used atomically`;
       if (wordClass === "A64") return `${name} is 64 bits wide, and is used as 32`;
       if (access === "read" || pool === "header" || pool === "pending" || pool === "thread") return undefined;
+      if (this.isMutex(word)) return undefined; // a VM's outlives it
       return view[record + Rec.generation]! & 1
         ? undefined
         : `${name} is changed after its record was given back`;

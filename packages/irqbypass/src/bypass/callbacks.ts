@@ -1,7 +1,11 @@
-import { errorCode, IrqBypassError } from "../host/errors.js";
+import { checkOptions, type OptionNames, show } from "../host/argument.js";
+import { ERRNO, errorCode, IrqBypassError } from "../host/errors.js";
 import { Consumer, Producer } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
+import { nearest } from "../host/spelling.js";
+import { REASONS } from "../posting/reason.js";
 import type { AddCallback, Callback, ConsumerOps, Kind, ProducerOps, Refusal } from "./kind.js";
+import { irqfdOps } from "./remapping.js";
 
 /** An error that a callback threw where nothing could be refused any more. */
 export interface CallbackFault {
@@ -46,9 +50,10 @@ export class Callbacks {
     consumer: number,
   ): FailedConnect | undefined {
     if (callback === undefined) return undefined;
+    const name = side === "producer" ? "producer addConsumer" : "consumer addProducer";
     try {
-      const refusal = callback(this.memory, producer, consumer);
-      return refusal === undefined ? undefined : { side, refusal };
+      const refusal = this.call(callback, name, producer, consumer);
+      return refusal === undefined ? undefined : { side, refusal: checkRefusal(name, refusal) };
     } catch (error) {
       const code = error instanceof IrqBypassError ? errorCode(error.errno) : "EIO";
       return { side, refusal: { code }, error };
@@ -59,10 +64,40 @@ export class Callbacks {
   run(callback: Callback | undefined, name: string, producer: number, consumer: number): void {
     if (callback === undefined) return;
     try {
-      callback(this.memory, producer, consumer);
+      this.call(callback, name, producer, consumer);
     } catch (error) {
       this.faults.push({ callback: name, error });
       if (this.faults.length > FAULTS_KEPT) this.faults.shift();
     }
   }
+
+  private call<T>(
+    callback: (memory: HostMemory, producer: number, consumer: number) => T,
+    name: string,
+    producer: number,
+    consumer: number,
+  ): T {
+    const { memory } = this;
+    if (OWN.has(callback)) return callback(memory, producer, consumer); // it calls nothing
+    return memory.thread.runCallback(name, () => callback(memory, producer, consumer));
+  }
+}
+
+/** The library's own: those of an irqfd. */
+const OWN: ReadonlySet<unknown> = new Set(Object.values(irqfdOps));
+const REFUSAL: OptionNames<Refusal> = { code: true, reason: true };
+
+/** What an add callback returned, if it is a refusal. Throws EINVAL for anything else: neither was the connection accepted. */
+function checkRefusal(name: string, refusal: Refusal): Refusal {
+  const returns = `what ${name} returns: nothing to accept the connection, or { code, reason } to refuse it`;
+  checkOptions(refusal, REFUSAL, returns, `${name} returned an object whose `);
+  const { code, reason } = refusal;
+  if (typeof code !== "string" || !Object.hasOwn(ERRNO, code))
+    throw new IrqBypassError("EINVAL", `${name} returned the code ${show(code)}: give one as EIO is`);
+  const known = REASONS.slice(1);
+  if (reason === undefined || known.includes(reason)) return refusal;
+  throw new IrqBypassError(
+    "EINVAL",
+    `${name} returned the reason ${show(reason)}: did you mean ${nearest(show(reason), known)}, or leave it out`,
+  );
 }

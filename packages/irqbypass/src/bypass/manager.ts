@@ -123,13 +123,19 @@ export class Manager {
 
   private addProducer(producer: number, eventfd: number, irq: number): void {
     const { words, thread } = this.memory;
-    if (words.get(producer + Producer.eventfd) !== 0) throw refuse("EINVAL", "producer", producer, ALREADY);
+    if (words.get(producer + Producer.eventfd) !== 0)
+      throw this.refusal("EINVAL", "producer", producer, ALREADY);
     this.checkEventfd(eventfd, "producer", producer);
     const index = this.index(eventfd);
     words.set(producer + Producer.irq, irq);
     words.set(producer + Producer.owner, thread.record);
     if (this.producers.insert(index, producer) !== 0) {
-      throw refuse("EBUSY", "producer", producer, `cannot register: eventfd ${index} has a producer already`);
+      throw this.refusal(
+        "EBUSY",
+        "producer",
+        producer,
+        `cannot register: eventfd ${index} has a producer already`,
+      );
     }
     // A read where a write would change nothing: it is the costliest word here.
     if (words.load(producer + Producer.irte) !== UNCONNECTED)
@@ -141,7 +147,7 @@ export class Manager {
         this.erase(this.producers, index, producer);
         this.refused(producer, consumer, failed);
         end(words);
-        throw failedConnect("producer", producer, failed);
+        throw this.failedConnect("producer", producer, failed);
       }
     }
     if (consumer === 0) words.set(producer + Producer.since, words.load(Header.ticks)); // else `bind` has
@@ -151,11 +157,12 @@ export class Manager {
 
   private addConsumer(consumer: number, eventfd: number): void {
     const { words } = this.memory;
-    if (words.get(consumer + Consumer.eventfd) !== 0) throw refuse("EINVAL", "consumer", consumer, ALREADY);
+    if (words.get(consumer + Consumer.eventfd) !== 0)
+      throw this.refusal("EINVAL", "consumer", consumer, ALREADY);
     this.checkEventfd(eventfd, "consumer", consumer);
     const { addProducer, delProducer } = this.callbacks.consumer(consumer);
     if (addProducer === undefined || delProducer === undefined) {
-      throw refuse(
+      throw this.refusal(
         "EINVAL",
         "consumer",
         consumer,
@@ -164,7 +171,12 @@ export class Manager {
     }
     const index = this.index(eventfd);
     if (this.consumers.insert(index, consumer) !== 0) {
-      throw refuse("EBUSY", "consumer", consumer, `cannot register: eventfd ${index} has a consumer already`);
+      throw this.refusal(
+        "EBUSY",
+        "consumer",
+        consumer,
+        `cannot register: eventfd ${index} has a consumer already`,
+      );
     }
     words.set(consumer + Consumer.refusal, 0);
     const producer = this.producers.load(index);
@@ -174,7 +186,7 @@ export class Manager {
         this.erase(this.consumers, index, consumer);
         this.refused(producer, consumer, failed);
         end(words);
-        throw failedConnect("consumer", consumer, failed);
+        throw this.failedConnect("consumer", consumer, failed);
       }
     }
     if (producer === 0) words.set(consumer + Consumer.since, words.load(Header.ticks)); // else `bind` has
@@ -213,12 +225,17 @@ export class Manager {
     const { words } = this.memory;
     const old = words.get(producer + Producer.eventfd);
     const owner = words.get(producer + Producer.owner);
-    if (old === 0) throw refuse("EINVAL", "producer", producer, "is not registered: register it first");
+    if (old === 0) throw this.refusal("EINVAL", "producer", producer, "is not registered: register it first");
     this.checkEventfd(eventfd, "producer", producer);
     if (eventfd === old) return owner;
     const index = this.index(eventfd);
     if (this.producers.insert(index, producer) !== 0) {
-      throw refuse("EBUSY", "producer", producer, `cannot move: eventfd ${index} has a producer already`);
+      throw this.refusal(
+        "EBUSY",
+        "producer",
+        producer,
+        `cannot move: eventfd ${index} has a producer already`,
+      );
     }
     const before = words.get(producer + Producer.consumer);
     const entry = words.load(producer + Producer.irte);
@@ -233,7 +250,7 @@ export class Manager {
       const again = before === 0 ? undefined : this.connect(producer, before);
       if (again !== undefined) this.refused(producer, before, again);
       end(words);
-      throw failedConnect("producer", producer, failed);
+      throw this.failedConnect("producer", producer, failed);
     }
     this.erase(this.producers, this.index(old), producer);
     words.set(producer + Producer.eventfd, eventfd);
@@ -322,32 +339,38 @@ export class Manager {
 
   private checkEventfd(eventfd: number, side: "producer" | "consumer", object: number): void {
     if (eventfd === 0 || (this.memory.words.get(eventfd + Rec.generation) & 1) === 0) {
-      throw refuse("EINVAL", side, object, "cannot register without an eventfd: pass one that is open");
+      throw this.refusal("EINVAL", side, object, "cannot register without an eventfd: pass one that is open");
     }
+  }
+
+  private refusal(
+    code: "EINVAL" | "EBUSY",
+    side: "producer" | "consumer",
+    object: number,
+    sentence: string,
+  ): IrqBypassError {
+    const subject = this.nameOf(side, object);
+    return new IrqBypassError(code, `${subject} ${sentence}`, { subject, side });
+  }
+
+  private failedConnect(
+    arriving: "producer" | "consumer",
+    object: number,
+    { side, refusal, error }: FailedConnect,
+  ): IrqBypassError {
+    const subject = this.nameOf(arriving, object);
+    const reason = refusal.reason ?? "refused";
+    const why = error instanceof Error ? `${reason}): ${error.message}` : `${reason})`;
+    return new IrqBypassError(
+      refusal.code,
+      `${subject} was not registered: the ${side} refused the connection (${why}`,
+      { subject, side, reason, ...(error === undefined ? {} : { cause: error }) },
+    );
+  }
+
+  private nameOf(side: "producer" | "consumer", object: number): string {
+    return `${side} ${this.memory.pools[side].slot(object)}`;
   }
 }
 
 const ALREADY = "is registered already: unregister it first";
-
-function refuse(
-  code: "EINVAL" | "EBUSY",
-  side: "producer" | "consumer",
-  object: number,
-  sentence: string,
-): IrqBypassError {
-  return new IrqBypassError(code, `${side} ${object} ${sentence}`, { subject: `${side} ${object}`, side });
-}
-
-function failedConnect(
-  arriving: "producer" | "consumer",
-  object: number,
-  failed: FailedConnect,
-): IrqBypassError {
-  const { side, refusal, error } = failed;
-  const reason = refusal.reason ?? "refused";
-  return new IrqBypassError(
-    refusal.code,
-    `${arriving} ${object} was not registered: the ${side} refused the connection (${reason})`,
-    { subject: `${arriving} ${object}`, side, reason, ...(error === undefined ? {} : { cause: error }) },
-  );
-}

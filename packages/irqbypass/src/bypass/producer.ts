@@ -63,7 +63,7 @@ export class Producer implements Disposable {
    * signals through this handle: keep it open.
    */
   register(eventfd: EventfdContext, irq = -1): void {
-    this.check();
+    this.checkCall();
     checkEventfd(this.host, eventfd, "a producer signals");
     checkWord(irq, "irq");
     if (this.eventfd === undefined) this.hold(eventfd.record);
@@ -79,7 +79,7 @@ export class Producer implements Disposable {
   /** Moves to another eventfd in one operation; a refusal is thrown and leaves it where it was. */
   move(eventfd: EventfdContext): void {
     const { host, record } = this;
-    this.check();
+    this.checkCall();
     checkEventfd(host, eventfd, "a producer signals");
     // The new context is held by a reference until the producer itself does.
     const meanwhile = host.mutex.guard(() => addReference(host, eventfd.record, Role.hold));
@@ -96,6 +96,7 @@ export class Producer implements Disposable {
   /** Disconnects and unregisters; nothing happens if it is not registered (irq_bypass_unregister_producer). */
   unregister(): void {
     if (this.eventfd === undefined) return;
+    this.host.checkCall();
     this.host.manager.unregisterProducer(this.record);
     this.eventfd = undefined;
     this.letGo();
@@ -113,23 +114,27 @@ export class Producer implements Disposable {
     if (modeOf(irte) !== Mode.posted) this.signalElsewhere(this.eventfd, irte);
   }
 
+  /** False after it was disposed. */
   get registered(): boolean {
     return this.eventfd !== undefined;
   }
 
-  /** Which way a signal would go now. */
+  /** Which way a signal would go now. Throws EBADF after it was disposed, and EDEADLK in a callback. */
   get path(): Path {
+    this.check();
     return this.host.mutex.guard(() => pathOf(this.host, this.record));
   }
 
-  /** Why it would not be bypassed; undefined while it would. */
+  /** Why it would not be bypassed; undefined while it would. Throws EBADF after it was disposed. */
   get reason(): Reason | undefined {
+    this.check();
     return reasonOfProducer(this.host, this.record);
   }
 
   /** Unregisters, and gives the record back. */
   dispose(): void {
     if (this.disposed) return;
+    this.host.checkCall();
     this.unregister();
     this.disposed = true;
     this.host.mutex.guard(() => this.host.pools.producer.release(this.record));
@@ -176,7 +181,14 @@ export class Producer implements Disposable {
     if (!kind.inject(this.host, injection)) drop(words, eventfd.record, "no-vcpu");
   }
 
+  /** Before a call that takes a mutex. */
+  private checkCall(): void {
+    this.host.checkCall();
+    this.check();
+  }
+
   private check(): void {
+    this.host.checkAttached();
     if (this.disposed) throw new IrqBypassError("EBADF", "this producer was disposed: create another one");
   }
 

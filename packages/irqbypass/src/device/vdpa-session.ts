@@ -53,6 +53,7 @@ export class VdpaSession implements Disposable {
    * one stays then.
    */
   setVringCall(queue: number, eventfd: EventfdContext | null): void {
+    this.host.checkCall();
     this.check();
     const target = Number.isInteger(queue) ? this.queues[queue] : undefined;
     if (target === undefined) {
@@ -79,6 +80,7 @@ export class VdpaSession implements Disposable {
    * closed meanwhile, ENOMEM, and EOPNOTSUPP where an irqfd requires bypass that it cannot have, with nothing changed.
    */
   setStatus(status: number): void {
+    this.host.checkCall();
     this.check();
     if (!Number.isInteger(status) || status < 0 || status > 255) {
       throw new IrqBypassError("EINVAL", `status is ${show(status)}: it is eight bits`);
@@ -113,6 +115,7 @@ export class VdpaSession implements Disposable {
    */
   release(): void {
     if (!this.isOpen) return;
+    this.host.checkCall();
     this.isOpen = false;
     this.unsetAll();
     try {

@@ -24,7 +24,7 @@ const MAX_QUEUES = 65535;
 /**
  * The interrupt half of vhost-vDPA: each virtqueue that has a call eventfd, and an interrupt of its own, is a producer
  * while the driver has set DRIVER_OK. The device signals its queues; the VMM opens it and drives it through the session.
- * Both in the thread that made it.
+ * Both in the thread that made it. After `dispose` it cannot be opened any more; its queues go on, and signal nobody.
  */
 export class VdpaDevice implements Disposable {
   private readonly host: BypassHost;
@@ -63,7 +63,8 @@ export class VdpaDevice implements Disposable {
    * and EBADF when it was disposed.
    */
   open(): VdpaSession {
-    if (this.disposed) throw new IrqBypassError("EBADF", "this device was disposed: make another one");
+    this.host.checkCall();
+    this.check();
     if (this.session?.open === true) {
       throw new IrqBypassError("EBUSY", "this device is open already: release it there first");
     }
@@ -90,11 +91,17 @@ export class VdpaDevice implements Disposable {
   /** Releases the session, if the device is open. Doing it again does nothing. */
   dispose(): void {
     if (this.disposed) return;
+    this.host.checkCall();
     this.disposed = true;
     this.session?.release();
   }
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  private check(): void {
+    this.host.checkAttached();
+    if (this.disposed) throw new IrqBypassError("EBADF", "this device was disposed: make another one");
   }
 }

@@ -48,8 +48,12 @@ const MAX_MSIX = 2048;
  *
  * A device belongs to the thread that made it; that thread signals its vectors and sets its triggers. The eventfds
  * stay the caller's: keep their handles open while a device signals them.
+ *
+ * What the VMM does to a device that was disposed is EBADF. The device's own side (vectors, INTx pin, masks, pending bits,
+ * `reportError`, `requestRelease`) goes on, as that of one whose triggers are all taken away: nothing is signalled.
  */
 export class VfioPciDevice implements Disposable {
+  private readonly host: BypassHost;
   private readonly pin: Intx | undefined;
   private readonly msi: MsiIndex;
   private readonly msix: MsiIndex;
@@ -80,6 +84,7 @@ export class VfioPciDevice implements Disposable {
       "a whole number from 0 on",
       available === Infinity || (Number.isInteger(available) && available >= 0),
     );
+    this.host = host;
     this.pcie = pcie;
     this.dynamic = dynamicMsix;
     this.pin = intx ? new Intx(host) : undefined;
@@ -119,6 +124,7 @@ export class VfioPciDevice implements Disposable {
    * the host mutex, and for nothing else.
    */
   setIrqs(set: IrqSet): number {
+    this.host.checkCall();
     this.check();
     checkIrqSet(set, (index) => this.count(index));
     switch (set.index) {
@@ -193,6 +199,7 @@ export class VfioPciDevice implements Disposable {
   }
 
   set functionMask(on: boolean) {
+    checkFlag(on ?? null, "functionMask");
     this.msix.functionMask = on;
   }
 
@@ -214,6 +221,7 @@ export class VfioPciDevice implements Disposable {
   /** Closes the device: takes away every eventfd of every index. Doing it again does nothing. */
   dispose(): void {
     if (this.disposed) return;
+    this.host.checkCall();
     this.disposed = true;
     this.pin?.disable();
     for (const index of [this.msi, this.msix, this.err, this.req]) index.disable();
@@ -245,6 +253,7 @@ export class VfioPciDevice implements Disposable {
   }
 
   private check(): void {
+    this.host.checkAttached();
     if (this.disposed) throw new IrqBypassError("EBADF", "this device was disposed: make another one");
   }
 }

@@ -56,7 +56,7 @@ export class Eventfd extends EventfdContext {
     });
   }
 
-  /** A handle in this thread to an eventfd made in another. Throws ESTALE when it is gone, EINVAL for the wrong kind. */
+  /** A handle in this thread to an eventfd made in another. Throws ESTALE when it is gone, EXDEV for one of another host, EINVAL for the wrong kind. */
   static open(memory: HostMemory, handle: number): Eventfd {
     checkHost(memory);
     const { words, mutex, pools } = memory;
@@ -106,6 +106,7 @@ export class Eventfd extends EventfdContext {
 
   read(options: Pick<WaitOptions, "timeoutMs"> = {}): bigint {
     const timeoutMs = blockingTimeoutOf(options, "readAsync");
+    this.checkWait();
     const { words, thread } = this.memory;
     const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
     for (let looked = false; ; ) {
@@ -125,6 +126,7 @@ export class Eventfd extends EventfdContext {
   async readAsync(options: WaitOptions = {}): Promise<bigint> {
     const timeoutMs = timeoutOf(options);
     const { signal } = options;
+    this.checkWait();
     const { words, thread } = this.memory;
     const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
     for (;;) {

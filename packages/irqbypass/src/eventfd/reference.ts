@@ -87,11 +87,12 @@ export function releaseUnused(memory: EventfdHost, eventfd: number): (() => void
   if (words.get(eventfd + Eventfd.holds) !== 0 || words.get(eventfd + Eventfd.handles) !== 0)
     return undefined;
   const kind = kinds[words.get(eventfd + Eventfd.flags) >>> EventfdFlag.kindShift];
-  if (kind?.forget === undefined) {
+  const { forget } = kind ?? {};
+  if (forget === undefined) {
     pools.eventfd.release(eventfd);
     return undefined;
   }
-  const close = kind.forget(memory, eventfd);
+  const close = thread.runCallback("forget", () => forget.call(kind, memory, eventfd));
   words.set(eventfd + Eventfd.closing, thread.record);
   return () => {
     try {

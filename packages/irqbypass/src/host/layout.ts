@@ -18,7 +18,10 @@ export * from "./layout/ends.js";
 export * from "./layout/ground.js";
 export * from "./layout/machine.js";
 
-/** The pools, in memory order. Each has its capacity in the header and hands out records of one size. */
+/**
+ * The pools, in memory order. Each has its capacity in the header and hands out records of one size, zeroed but for the first
+ * two words and those of {@link KEPT}.
+ */
 export const POOLS = [
   { name: "thread", words: Thread.words },
   { name: "eventfd", words: Eventfd.words },
@@ -37,3 +40,9 @@ export const POOLS = [
 export const NODES = Header.pools + 10 * 3;
 
 export type PoolName = (typeof POOLS)[number]["name"];
+
+/**
+ * How many words behind the first two a record keeps when it is given back: whoever waits for a VM's mutex while the VM goes
+ * gets it afterwards and finds out under it, and whoever is about to kick a vCPU finds out by its life.
+ */
+export const KEPT: Readonly<Partial<Record<PoolName, number>>> = { vm: 1, vcpu: 1 };

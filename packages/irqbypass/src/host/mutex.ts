@@ -21,6 +21,8 @@ export interface MutexThread {
   spin(look: () => boolean): boolean;
   /** Sleeps while the word holds `expected`. */
   park(word: number, expected: number, timeoutMs: number): "ok" | "not-equal" | "timed-out";
+  /** The callback of a kind that it is in. */
+  readonly callback?: string | undefined;
   /** Is it proven that this thread has ended? Asked when a mutex has been waited for in vain. */
   isGone(lockId: number): boolean;
 }
@@ -104,15 +106,7 @@ export class Mutex {
 
   private lockSlowly(mine: number): void {
     const { words, word, thread } = this;
-    if (words.load(word) >> 1 === thread.lockId) {
-      throw new IrqBypassError(
-        "EDEADLK",
-        `${this.name} is held by this very thread: call this after the callback`,
-        {
-          subject: this.name,
-        },
-      );
-    }
+    if (this.held() || thread.callback !== undefined) throw deadlock(this.name, thread.callback);
     if (thread.spin(() => words.load(word) === 0 && words.compareExchange(word, 0, mine) === 0)) return;
     if (!thread.mayBlock) {
       throw new IrqBypassError("EAGAIN", `${this.name} is busy and this thread may not block: try again`, {
@@ -160,6 +154,16 @@ export class Mutex {
     if (unlock(this.words, this.word) !== this.thread.lockId)
       broken(`${this.name} was unlocked by thread ${this.thread.lockId}, not its owner`);
   }
+}
+
+/** The refusal of a call that would wait for the very thread that makes it. */
+export function deadlock(held: string, callback?: string): IrqBypassError {
+  const where = callback === undefined ? "" : `, which runs the callback ${callback}`;
+  return new IrqBypassError(
+    "EDEADLK",
+    `${held} is held by this very thread${where}: call this after the callback`,
+    { subject: held },
+  );
 }
 
 /** Takes the mutex of this word if it is free, and returns whether it did. `mine` is the lock id, shifted past the waiters bit. */

@@ -3,6 +3,9 @@
  */
 import type { Platform, WatchableWorker } from "./platform.js";
 
+/** A page has no number for its threads: by this one knows itself when it meets itself, and proves nothing of another. */
+const REALM = 1 + Math.floor(Math.random() * (2 ** 31 - 1));
+
 /** The platform of a page or a worker that has no Node.js. */
 export function webPlatform(): Platform {
   // The few members that are used: the DOM's own types would claim names that Node lacks.
@@ -17,7 +20,7 @@ export function webPlatform(): Platform {
     name: "web",
     mayBlock: !window,
     cores: scope.navigator?.hardwareConcurrency ?? 1,
-    self: () => ({ pid: 0, tid: 0, startTime: 0, worker: 0 }),
+    self: () => ({ pid: REALM, tid: 0, startTime: 0, worker: 0 }),
     alive: () => undefined,
     messages(listener) {
       const heard: MessageListener = ({ data }) => listener(data);

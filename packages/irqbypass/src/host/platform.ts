@@ -4,6 +4,7 @@
 
 /** Who a thread is to the operating system; zeros where the platform has no such names. */
 export interface OsThread {
+  /** The process; where there is none, a number that the thread has drawn for itself. */
   readonly pid: number;
   readonly tid: number;
   /** Start time in clock ticks since boot, so that a reused tid is told from the old one. */
@@ -43,6 +44,8 @@ export interface Platform {
   readonly mayBlock: boolean;
   /** Processor cores: a wait spins only where another core can make progress meanwhile. */
   readonly cores: number;
+  /** Milliseconds on a monotonic clock; `performance.now` where absent. */
+  readonly clock?: () => number;
   /** The calling thread. */
   self(): OsThread;
   /** Is that thread alive? undefined where the platform has no proof either way. */

@@ -1,7 +1,7 @@
 import { noRoom } from "./capacity.js";
 import { broken } from "./errors.js";
 import { leave } from "./in-flight.js";
-import { Header, Thread, ThreadState, WAITED } from "./layout.js";
+import { Header, Thread, ThreadState, Twin, WAITED } from "./layout.js";
 import type { MutexThread } from "./mutex.js";
 import type { OsThread, Platform } from "./platform.js";
 import type { Pool } from "./pool.js";
@@ -31,6 +31,8 @@ export class ThisThread implements MutexThread {
   readonly writing: number;
   /** Has it been detached? Then its record may be another thread's. */
   left = false;
+  private running: string | undefined;
+  private readonly os: OsThread;
 
   /**
    * `repair` is called before a fence goes on that waits for a thread that is gone. Without it this thread repairs
@@ -43,7 +45,8 @@ export class ThisThread implements MutexThread {
     private readonly repair?: (gone: number) => void,
   ) {
     this.mayBlock = platform.mayBlock;
-    const { pid, tid, startTime, worker } = platform.self();
+    this.os = platform.self();
+    const { pid, tid, startTime, worker } = this.os;
     this.record = this.claim(worker);
     this.lockId = this.lockIdOf(this.record);
     this.signalling = this.record + Thread.signalling;
@@ -52,6 +55,25 @@ export class ThisThread implements MutexThread {
     words.set(this.record + Thread.startLow, startTime | 0);
     words.set(this.record + Thread.startHigh, Math.floor(startTime / 2 ** 32));
     words.store(this.record + Thread.tid, tid); // last: who finds it finds the others, and may ask whether the thread lives
+    this.meetTwins();
+  }
+
+  /** The other records of this thread, which has attached before, learn of this one, and it of them. */
+  private meetTwins(): void {
+    if (this.tellTwins(Twin.met)) this.words.store(this.record + Thread.twin, Twin.met);
+  }
+
+  /** Returns whether there are any. */
+  private tellTwins(what: Twin): boolean {
+    const { words, pool, record } = this;
+    let told = false;
+    for (let slot = words.load(Header.threads) - 1; slot >= 0; slot--) {
+      const other = pool.at(slot);
+      if (other === record || !this.isMine(other)) continue;
+      words.store(other + Thread.twin, what);
+      told = true;
+    }
+    return told;
   }
 
   /**
@@ -75,6 +97,38 @@ export class ThisThread implements MutexThread {
     throw noRoom("thread", pool.capacity);
   }
 
+  /** Runs a callback of a kind, which may call nothing that takes a mutex, through this view of the host or another. */
+  runCallback<T>(name: string, callback: () => T): T {
+    const { words, record } = this;
+    const hasTwin = words.load(record + Thread.twin) !== Twin.none;
+    this.running = name;
+    if (hasTwin) this.tellTwins(Twin.inCallback);
+    try {
+      return callback();
+    } finally {
+      if (hasTwin) this.tellTwins(Twin.met);
+      this.running = undefined;
+    }
+  }
+
+  /** The callback of a kind that the calling thread is in, undefined outside of them. */
+  get callback(): string | undefined {
+    if (this.running !== undefined) return this.running;
+    const twin = this.words.load(this.record + Thread.twin);
+    return twin === Twin.inCallback ? "of another Host object of this thread" : undefined;
+  }
+
+  /** Is this a record of the calling thread, the one of this view or another? False where threads have no names. */
+  isMine(record: number): boolean {
+    const { words, os } = this;
+    if (record === this.record) return true;
+    // First, because it is set last and cleared first: the rest of another thread's record may be about to change.
+    if (words.load(record + Thread.tid) !== os.tid) return false;
+    const { pid, tid, startTime, worker } = this.osThread(record);
+    const isSame = pid === os.pid && tid === os.tid && startTime === os.startTime && worker === os.worker;
+    return isSame && pid !== 0;
+  }
+
   /** Gives the record back. The caller has torn down what the thread owned. */
   detach(): void {
     const { words } = this;
@@ -88,6 +142,7 @@ export class ThisThread implements MutexThread {
   free(record: number): void {
     const { words } = this;
     words.store(record + Thread.tid, 0); // first, for the same reason
+    words.store(record + Thread.twin, 0);
     for (const word of [Thread.pid, Thread.startLow, Thread.startHigh, Thread.capable, Thread.descriptor])
       words.set(record + word, 0);
     // Before the state: whoever has the record next has another lock id.

@@ -6,9 +6,8 @@ import { announceChange } from "../bypass/changes.js";
 import { refresh, requires } from "../bypass/remapping.js";
 import { checkOptions, type OptionNames } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Injection, Rec, RouteType, Vm as V, VmFlag } from "../host/layout.js";
+import { Consumer, Injection, RouteType, Vm as V, VmFlag } from "../host/layout.js";
 import { checkHost } from "../host/memory.js";
-import type { Mutex } from "../host/mutex.js";
 import type { WasmMemory } from "../host/wasm.js";
 import { LinuxEventfd } from "../linux/eventfd.js";
 import { injected, relayed } from "../posting/irte.js";
@@ -18,8 +17,8 @@ import { Irqfd } from "../vm/irqfd.js";
 import { irqfdsOf, requiredError } from "../vm/reroute.js";
 import { checkRoutes, defaultRoutes, type GsiRoute, type RouteWords } from "../vm/route.js";
 import { IRQFD, IRQFD_TEXT, type IrqfdOptions } from "../vm/vm.js";
-import { vmMutex } from "../vm/vm-mutex.js";
-import { disposeVm } from "../vm/vm-record.js";
+import { lifeOf, type VmLife } from "../vm/vm-mutex.js";
+import { disposeClaimed } from "../vm/vm-record.js";
 import { bootGuest, type GuestTables, guestPages, guestTables } from "./guest.js";
 import { kvmKindOf } from "./kind.js";
 import { Kvm, type KvmOptions } from "./kvm.js";
@@ -42,8 +41,7 @@ export class KvmVm implements Disposable {
   /** The VM as KVM offers it. Use it to look, and leave its irqfds and routing to this object. */
   readonly machine: KvmMachine;
   private readonly host: BypassHost;
-  private readonly record: number;
-  private readonly mutex: Mutex;
+  private readonly life: VmLife;
   private readonly kind: number;
   /** GSI routes by GSI; KVM's in-kernel irqchip comes with the default ones. */
   private routes = byGsi(defaultRoutes());
@@ -60,34 +58,34 @@ export class KvmVm implements Disposable {
     const pages = guestPages(vcpus);
     this.host = host;
     this.kind = kvmKindOf(host);
-    this.record = host.mutex.guard(() => {
+    this.life = host.mutex.guard(() => {
       const record = host.pools.vm.allocate();
       host.words.set(record + V.flags, VmFlag.kvm);
       host.words.set(record + V.owner, host.thread.record); // last: without an owner it is half made
-      return record;
+      return lifeOf(host, record);
     });
-    this.mutex = vmMutex(host, this.record);
     try {
       using kvm = Kvm.open(how);
       this.machine = new KvmMachine(kvm, { pages, spawn: host.spawn });
     } catch (error) {
-      host.mutex.guard(() => host.pools.vm.release(this.record));
+      // Under both, as any VM goes.
+      this.life.guard(() => host.mutex.guard(() => host.pools.vm.release(this.life.record)));
       throw error;
     }
     const { words } = host;
-    words.set(this.record + V.fd, this.machine.fd + 1);
+    words.set(this.life.record + V.fd, this.machine.fd + 1);
     try {
       bootGuest(this.machine, vcpus);
-      for (const { index, fd } of this.machine.vcpus) words.set(this.record + V.vcpu + index, fd + 1);
+      for (const { index, fd } of this.machine.vcpus) words.set(this.life.record + V.vcpu + index, fd + 1);
     } catch (error) {
       this.dispose();
       throw error;
     }
   }
 
-  /** A small number that no other VM of this host has while this one lives. */
+  /** A small number that no other VM of this host has while this one lives. It stays the same when this one is disposed. */
   get id(): number {
-    return this.host.pools.vm.slot(this.record);
+    return this.life.id;
   }
 
   /** The guest's memory; {@link guestTables} finds the counts in it, in any thread. */
@@ -117,18 +115,19 @@ export class KvmVm implements Disposable {
    * could not be bypassed any more; the old table stays then.
    */
   setGsiRouting(routes: readonly GsiRoute[]): void {
+    this.host.checkCall();
     this.check();
     const checkedRoutes = checkRoutes(routes, this.machine.vcpus.length);
     // Under the VM's mutex to the end, so that no hang-up gives back a record that this goes on to change. What the grace
     // period in it waits for never takes this mutex: KVM's irqfds have no relay thread.
-    if (this.mutex.guard(() => this.replaceRoutes(checkedRoutes))) announceChange(this.host.words);
+    if (this.life.guard(() => this.replaceRoutes(checkedRoutes))) announceChange(this.host.words);
   }
 
   /** Returns whether any irqfd's route changed. Under the VM's mutex. */
   private replaceRoutes(routes: readonly RouteWords[]): boolean {
     const { host } = this;
     const next = byGsi(routes);
-    const changed = [...irqfdsOf(host, this.record)].filter(
+    const changed = [...irqfdsOf(host, this.life.record)].filter(
       (irqfd) => !same(this.routes.get(this.gsiOf(irqfd)), next.get(this.gsiOf(irqfd))),
     );
     // Through the eventfd while the two tables change: KVM itself takes either route, and never half of one.
@@ -144,7 +143,7 @@ export class KvmVm implements Disposable {
         continue;
       }
       restore();
-      throw requiredError(host, this.record, this.gsiOf(irqfd), reason ?? "no-route");
+      throw requiredError(host, this.life.record, this.gsiOf(irqfd), reason ?? "no-route");
     }
     if (parked.length > 0) host.thread.quiesce(); // nobody injects by an old route any more
     try {
@@ -163,7 +162,8 @@ export class KvmVm implements Disposable {
 
   /** As `Vm.irqfd`, for Linux eventfds; the same KVM_IRQFD throws what KVM says. */
   irqfd(eventfd: LinuxEventfd, gsi: number, options: IrqfdOptions = {}): Irqfd {
-    const { host, mutex, record: vm, kind } = this;
+    const { host, life, kind } = this;
+    host.checkCall();
     this.check();
     checkOptions(options, IRQFD, IRQFD_TEXT);
     const { bypass = "prefer", resample } = options;
@@ -176,9 +176,7 @@ export class KvmVm implements Disposable {
       );
     }
     const assigned = assign(host, {
-      vm,
-      vmMutex: mutex,
-      generation: host.words.get(vm + Rec.generation), // it goes with this object alone, which is not disposed
+      life,
       eventfd: eventfd.record,
       gsi,
       policy: bypass,
@@ -186,7 +184,7 @@ export class KvmVm implements Disposable {
       resample: resample?.record ?? 0,
       resolve: () => this.resolve(gsi),
     });
-    return new Irqfd(host, mutex, assigned);
+    return new Irqfd(host, life.mutex, assigned);
   }
 
   /**
@@ -195,8 +193,14 @@ export class KvmVm implements Disposable {
    */
   dispose(): void {
     if (this.disposed) return;
+    this.host.checkCall();
     this.disposed = true;
-    disposeVm(this.host, this.record, () => this.machine[Symbol.dispose]());
+    disposeClaimed(
+      this.host,
+      this.life.record,
+      () => this.life.isLive(),
+      () => this.machine[Symbol.dispose](),
+    );
   }
 
   [Symbol.dispose](): void {

@@ -3,7 +3,7 @@ import { addReference } from "../eventfd/reference.js";
 import { blockingTimeoutOf, show, timeoutOf, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
-import type { HostMemory } from "../host/memory.js";
+import { checkHost, type HostMemory } from "../host/memory.js";
 import { checked } from "./checked.js";
 import { EPOLL_CTL_ADD, EPOLL_EVENT_BYTES, epollEvent } from "./epoll.js";
 import { type EventfdFileOptions, eventfdInfo, newEventfd } from "./eventfd-file.js";
@@ -23,16 +23,20 @@ const EAGAIN = -11;
  * at 0: a KVM guest and a shared eventfd take that as an interrupt, this does not.
  */
 export class LinuxEventfd extends EventfdContext {
+  /** The kernel's eventfd-id. */
+  readonly kernelId: number;
   private readonly ffi: Ffi;
   private readonly value = new BigUint64Array(1);
 
   private constructor(memory: HostMemory, record: number, reference: number, ffi: Ffi) {
     super(memory, record, reference);
+    this.kernelId = memory.words.get(record + E.kernelId);
     this.ffi = ffi;
   }
 
   /** Makes a new eventfd(2), non-blocking by default. Throws EINVAL, EMFILE, ENOMEM, ENOSYS where there is no FFI. */
   static create(memory: HostMemory, options: EventfdFileOptions = {}): LinuxEventfd {
+    checkHost(memory);
     const ffi = linuxKindOf(memory).kind.ffi();
     return LinuxEventfd.take(memory, ffi, newEventfd(ffi, options));
   }
@@ -42,6 +46,7 @@ export class LinuxEventfd extends EventfdContext {
    * EBADF for a closed descriptor, EINVAL for one that is no eventfd, ENOSYS and ENOSPC where the kernel has no id for it.
    */
   static adopt(memory: HostMemory, fd: number): LinuxEventfd {
+    checkHost(memory);
     const ffi = linuxKindOf(memory).kind.ffi();
     if (!Number.isInteger(fd) || fd < 0)
       throw new IrqBypassError("EBADF", `${show(fd)} is not a file descriptor`);
@@ -91,8 +96,9 @@ export class LinuxEventfd extends EventfdContext {
     return new LinuxEventfd(memory, record, reference, ffi);
   }
 
-  /** A handle in this thread to a Linux eventfd of the host. Throws ESTALE when it is gone, EINVAL for the wrong kind. */
+  /** A handle in this thread to a Linux eventfd of the host. Throws ESTALE when it is gone, EXDEV for one of another host, EINVAL for the wrong kind. */
   static open(memory: HostMemory, handle: number): LinuxEventfd {
+    checkHost(memory);
     const ffi = linuxKindOf(memory).kind.ffi();
     const { words, mutex, pools } = memory;
     return mutex.guard(() => {
@@ -115,11 +121,6 @@ export class LinuxEventfd extends EventfdContext {
     return fdOf(this.memory, this.record);
   }
 
-  /** The kernel's eventfd-id. */
-  get kernelId(): number {
-    return this.memory.words.get(this.record + E.kernelId);
-  }
-
   /** As {@link EventfdContext.write}; one write(2). Blocks where the eventfd was made blocking and has no room. */
   write(value: number | bigint = 1): void {
     this.value[0] = value === 1 ? 1n : checkWrite(value);
@@ -132,6 +133,7 @@ export class LinuxEventfd extends EventfdContext {
 
   /** As {@link EventfdContext.tryRead}. Throws EINVAL on an eventfd made without EFD_NONBLOCK. */
   tryRead(): bigint | undefined {
+    this.check();
     if (this.memory.words.get(this.record + E.flags) & EventfdFlag.blocking) {
       throw new IrqBypassError("EINVAL", `eventfd ${this.id} blocks: make it with EFD_NONBLOCK`);
     }
@@ -146,6 +148,7 @@ export class LinuxEventfd extends EventfdContext {
   /** As {@link EventfdContext.read}; sleeps in epoll_wait, a twentieth of a second at a time. */
   read(options: Pick<WaitOptions, "timeoutMs"> = {}): bigint {
     const timeoutMs = blockingTimeoutOf(options, "readAsync");
+    this.checkWait();
     const { words } = this.memory;
     const deadline = words.clock() + timeoutMs;
     const epoll = checked(this.ffi.epollCreate(O_CLOEXEC), "epoll_create1", `eventfd ${this.id}`);
@@ -171,6 +174,7 @@ export class LinuxEventfd extends EventfdContext {
   async readAsync(options: WaitOptions = {}): Promise<bigint> {
     const timeoutMs = timeoutOf(options);
     const { signal } = options;
+    this.checkWait();
     signal?.throwIfAborted();
     const first = this.tryRead();
     if (first !== undefined) return first;

@@ -12,20 +12,17 @@ import { listenOf, listensNow } from "../eventfd/listen.js";
 import { dropContext, holdContext } from "../eventfd/reference.js";
 import { show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Eventfd, LEAVING, LEVEL, Rec, Thread, Vm } from "../host/layout.js";
+import { Consumer, Eventfd, LEAVING, LEVEL, Thread, Vm } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
 import { Mode, modeOf, targetOf } from "../posting/irte.js";
 import { reasonCode } from "../posting/reason.js";
 import { relayOne } from "./relay.js";
 import { addResampler, removeResampler } from "./resample.js";
-import { vmMutex } from "./vm-mutex.js";
+import { type VmLife, vmMutex } from "./vm-mutex.js";
 
 /** What an irqfd is assigned with. */
 export interface Assignment {
-  readonly vm: number;
-  readonly vmMutex: Mutex;
-  /** The generation of the VM's record, by which it is told from a later VM in it. */
-  readonly generation: number;
+  readonly life: VmLife;
   readonly eventfd: number;
   readonly gsi: number;
   readonly policy: Policy;
@@ -61,7 +58,8 @@ export interface Assigned {
  */
 export function assign(host: BypassHost, wanted: Assignment): Assigned {
   const { words, mutex, pools, thread } = host;
-  const { vm, vmMutex: guard, eventfd, gsi, policy } = wanted;
+  const { life, eventfd, gsi, policy } = wanted;
+  const { record: vm, mutex: guard } = life;
   const assigned = mutex.guard(() => {
     const record = pools.consumer.allocate();
     holdContext(host, eventfd);
@@ -101,17 +99,9 @@ export function assign(host: BypassHost, wanted: Assignment): Assigned {
  */
 function begin(host: BypassHost, wanted: Assignment, irqfd: number, progress: { listening: boolean }): void {
   const { words, pools } = host;
-  const { vm, eventfd } = wanted;
-  // Under the host mutex, under which a VM goes: its record may be another's by now.
-  const isGone = host.mutex.guard(
-    () => words.get(vm + Vm.dying) !== 0 || words.get(vm + Rec.generation) !== wanted.generation,
-  );
-  if (isGone) {
-    throw new IrqBypassError(
-      "ESTALE",
-      `VM ${pools.vm.slot(vm)} is being disposed: assign the irqfd to another one`,
-    );
-  }
+  const { life, eventfd } = wanted;
+  const vm = life.record;
+  host.mutex.guard(() => life.check());
   words.store(irqfd + Consumer.target, wanted.resolve());
   // Before the binding: a relay that hears of the eventfd through the binding finds its way back by the source.
   words.store(irqfd + Consumer.source, eventfd);
@@ -128,7 +118,8 @@ function begin(host: BypassHost, wanted: Assignment, irqfd: number, progress: { 
   link(host, vm, irqfd);
   // First of the two: a refusal must not read the counter out, as the end of listening does.
   if (wanted.policy !== "off") registerConsumer(host, irqfd, wanted);
-  const due = listenOf(host, irqfd, eventfd).start(host, irqfd, eventfd);
+  const listen = listenOf(host, irqfd, eventfd);
+  const due = host.thread.runCallback("listen start", () => listen.start(host, irqfd, eventfd));
   progress.listening = true;
   if (due) host.pending.raise(irqfd);
   listensNow(words, irqfd); // after that: what is in the counter has been dealt with

@@ -3,12 +3,14 @@ import { announceChange } from "../bypass/changes.js";
 import type { Kind } from "../bypass/kind.js";
 import { Manager } from "../bypass/manager.js";
 import { refreshAll, requires } from "../bypass/remapping.js";
-import { show } from "../host/argument.js";
+import { checkFlag, show } from "../host/argument.js";
+import { type Capacity, checkCapacity } from "../host/capacity.js";
 import { IrqBypassError } from "../host/errors.js";
 import { publishHeader } from "../host/header.js";
 import { Consumer, Header } from "../host/layout.js";
-import { type HostHandle, HostMemory, type MemoryOptions, memoryFor, type Repair } from "../host/memory.js";
+import { HostMemory, type MemoryOptions, type Repair } from "../host/memory.js";
 import type { WatchableWorker } from "../host/platform.js";
+import { type HostHandle, reserve } from "../host/reserve.js";
 import { audit } from "./audit/audit.js";
 import type { Audit } from "./audit/finding.js";
 import {
@@ -37,11 +39,17 @@ export class Host extends HostMemory implements BypassHost, Disposable {
   private supervision: Supervision | undefined;
   private disposed = false;
 
-  private constructor(handle: HostHandle, options: MemoryOptions, kinds: readonly Kind[], create: boolean) {
-    super(handle, options, kinds, create);
+  /** Of a new host where a capacity is given. */
+  private constructor(
+    handle: HostHandle,
+    options: MemoryOptions,
+    kinds: readonly Kind[],
+    capacity: Capacity | undefined,
+  ) {
+    super(handle, options, kinds, capacity);
     this.kinds = kinds;
     this.manager = new Manager(this, kinds);
-    if (!create) return;
+    if (capacity === undefined) return;
     buildDefaultTable(this);
     publishHeader(this.words);
     this.supervision = new Supervision(this);
@@ -53,7 +61,8 @@ export class Host extends HostMemory implements BypassHost, Disposable {
    */
   static create(options: HostOptions = {}): Host {
     checkHostOptions(options);
-    return new Host(memoryFor(options), options, [irqfdKind, ...(options.kinds ?? [])], true);
+    const capacity = checkCapacity(options.capacity, options.size);
+    return new Host(reserve(options, capacity), options, [irqfdKind, ...(options.kinds ?? [])], capacity);
   }
 
   /**
@@ -62,34 +71,40 @@ export class Host extends HostMemory implements BypassHost, Disposable {
    */
   static attach(handle: HostHandle, options: AttachOptions = {}): Host {
     checkAttachOptions(handle, options);
-    return new Host(handle, options, [irqfdKind, ...(options.kinds ?? [])], false);
+    return new Host(handle, options, [irqfdKind, ...(options.kinds ?? [])], undefined);
   }
 
-  /** The host-wide switch: while it is off, nothing is bypassed (enable_device_posted_irqs). */
+  /**
+   * The host-wide switch: while it is off, nothing is bypassed (enable_device_posted_irqs). Throws EBADF when this thread has
+   * left the host, as everything here but `handle`.
+   */
   get bypass(): boolean {
+    this.checkAttached();
     return this.words.load(Header.bypass) === 1;
   }
 
   /**
-   * Turns bypass on or off for every interrupt of the host. Throws EOPNOTSUPP where a connected irqfd requires bypass;
-   * then it is on again, after a moment in which others may have been relayed. Blocks for signals that are under way; O(interrupts), the host mutex is held for one at a time.
+   * Turns bypass on or off for every interrupt of the host. Throws EOPNOTSUPP where a connected irqfd requires bypass, with
+   * nothing changed; where one connects in that very moment, others may have been relayed for as long as it took to see it.
+   * Blocks for signals that are under way; O(interrupts), the host mutex is held for one at a time. EDEADLK in a callback.
    */
   set bypass(on: boolean) {
-    this.checkAttached();
+    this.checkCall();
+    checkFlag(on ?? null, "bypass");
     const { words } = this;
-    // Off first, then looked at: a connect from here on sees the switch, so none can slip in behind the check.
+    if (!on) this.refuseIfRequired();
     words.store(Header.bypass, on ? 1 : 0);
-    const required = on ? undefined : this.firstRequired();
-    if (required !== undefined) words.store(Header.bypass, 1);
-    refreshAll(this);
-    // Whatever is under way, and not only what changed: another thread may just be disconnecting what a signal still uses.
-    this.thread.quiesce();
-    announceChange(words);
-    if (required !== undefined) {
-      throw new IrqBypassError("EOPNOTSUPP", `GSI ${required} requires bypass: it stays on`, {
-        subject: `GSI ${required}`,
-        reason: "switched-off",
-      });
+    try {
+      // Off first, then looked at again: a connect from here on sees the switch, so none can slip in behind the check.
+      if (!on) this.refuseIfRequired();
+    } catch (error) {
+      words.store(Header.bypass, 1);
+      throw error;
+    } finally {
+      refreshAll(this);
+      // Whatever is under way, and not only what changed: another thread may just be disconnecting what a signal still uses.
+      this.thread.quiesce();
+      announceChange(words);
     }
   }
 
@@ -103,6 +118,7 @@ export class Host extends HostMemory implements BypassHost, Disposable {
 
   /** The number of the calling thread in this host, for `threadLost` in another. */
   get threadId(): number {
+    this.checkAttached();
     return this.pools.thread.slot(this.thread.record);
   }
 
@@ -114,6 +130,7 @@ export class Host extends HostMemory implements BypassHost, Disposable {
    * for a worker that says nothing of its end, as in a web page: call {@link threadLost} there.
    */
   watch(worker: WatchableWorker): () => void {
+    this.checkAttached();
     if (!this.platform.isWorker(worker)) {
       throw new IrqBypassError(
         "EINVAL",
@@ -148,6 +165,7 @@ export class Host extends HostMemory implements BypassHost, Disposable {
    */
   threadLost(id: number): boolean {
     const { pools, thread } = this;
+    this.checkCall();
     if (!Number.isInteger(id) || id < 0 || id >= pools.thread.capacity || id === this.threadId) {
       throw new IrqBypassError("EINVAL", `${show(id)} is not the threadId of another thread of this host`);
     }
@@ -191,6 +209,7 @@ export class Host extends HostMemory implements BypassHost, Disposable {
    */
   dispose(): void {
     if (this.disposed) return;
+    this.checkCall();
     this.refuseIfBusy();
     this.disposed = true;
     closeReferences(this, this.thread.record);
@@ -202,16 +221,21 @@ export class Host extends HostMemory implements BypassHost, Disposable {
     this.dispose();
   }
 
-  /** GSI of a connected irqfd that requires bypass, if there is one. */
-  private firstRequired(): number | undefined {
+  private refuseIfRequired(): void {
     const { words, pools } = this;
-    let gsi: number | undefined;
     this.forEachLive(pools.consumer, (consumer) => {
-      if (requires(this, consumer) && words.get(consumer + Consumer.producer) !== 0) {
-        gsi ??= words.get(consumer + Consumer.gsi) >>> 0;
-      }
+      if (!requires(this, consumer) || words.get(consumer + Consumer.producer) === 0) return;
+      const vm = pools.vm.slot(words.get(consumer + Consumer.vm));
+      const name = `GSI ${words.get(consumer + Consumer.gsi) >>> 0} of VM ${vm}`;
+      throw new IrqBypassError(
+        "EOPNOTSUPP",
+        `${name} requires bypass: it stays on until that irqfd is disposed`,
+        {
+          subject: name,
+          reason: "switched-off",
+        },
+      );
     });
-    return gsi;
   }
 
   private refuseIfBusy(): void {

@@ -1,10 +1,9 @@
 import { checkFlag, checkOptions, checkWord, type OptionNames, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { IOAPIC_PINS } from "../host/layout.js";
-import type { HostMemory } from "../host/memory.js";
 import { linesOf, readRegister } from "./ioapic.js";
 import { writeIoapic } from "./resample.js";
-import { vmMutex } from "./vm-mutex.js";
+import type { VmLife } from "./vm-mutex.js";
 
 /** Where a pin's interrupt goes. */
 export interface Redirection {
@@ -23,24 +22,20 @@ const MASKED = 1 << 16;
 
 /** A VM's I/O APIC, as its guest programs it (82093AA). From any thread; each call takes the VM's mutex. */
 export class IoApic {
-  /** @internal `Vm.ioapic` makes it; `check` throws EBADF once the VM is gone. */
-  constructor(
-    private readonly memory: HostMemory,
-    private readonly vm: number,
-    private readonly check: () => void,
-  ) {}
+  /** @internal `Vm.ioapic` makes it. */
+  constructor(private readonly life: VmLife) {}
 
   /** Reads a register by its number, as the guest does through its window. */
   read(register: number): number {
     this.checkRegister(register);
-    return vmMutex(this.memory, this.vm).guard(() => readRegister(this.memory, this.vm, register));
+    return this.life.guard(() => readRegister(this.life.memory, this.life.record, register));
   }
 
   /** Writes a register: a redirection entry's low word at 0x10 + 2 * pin, its high word behind it. */
   write(register: number, value: number): void {
     this.checkRegister(register);
     checkWord(value, "value");
-    writeIoapic(this.memory, this.vm, register, value);
+    writeIoapic(this.life, register, value);
   }
 
   /** Programs a pin: the two writes that a guest makes, the high word first. Throws EINVAL for a pin that is not there. */
@@ -60,12 +55,12 @@ export class IoApic {
 
   /** The lines that are asserted now, one bit a pin. */
   get lines(): number {
-    this.check();
-    return vmMutex(this.memory, this.vm).guard(() => linesOf(this.memory, this.vm));
+    this.life.memory.checkCall();
+    return this.life.guard(() => linesOf(this.life.memory, this.life.record));
   }
 
   private checkRegister(register: unknown): void {
-    this.check();
+    this.life.memory.checkCall();
     if (Number.isInteger(register) && (register as number) >= 0 && (register as number) < 256) return;
     throw new IrqBypassError("EINVAL", `register is ${show(register)}: an I/O APIC has registers 0 to 255`);
   }

@@ -77,6 +77,7 @@ export class Irqfd implements Disposable {
    * bypass is torn down, and the eventfd is read out and free for another irqfd. Doing it again does nothing.
    */
   dispose(): void {
+    this.host.checkCall();
     deassign(this.host, this.vmMutex, () => (this.isLive() ? this.record : 0));
   }
 

@@ -34,7 +34,7 @@ import { requestAgain } from "./lapic.js";
 import { liveNow } from "./repair.js";
 import { freeLostTable } from "./routing.js";
 import { vmMutex } from "./vm-mutex.js";
-import { disposeVm, runningVcpu } from "./vm-record.js";
+import { claimVm, disposeVm } from "./vm-record.js";
 
 /**
  * Repairs and tears down after the thread of a record, which is proven to be gone. Blocks while another thread does so.
@@ -133,12 +133,15 @@ function endIrqfd(host: BypassHost, irqfd: number, gone: number): void {
 
 /** A VM goes with the thread that made it, or goes on being disposed; not while another thread runs one of its vCPUs. */
 function endVm(host: BypassHost, vm: number, gone: number): void {
-  const { words, mutex, thread, kinds } = host;
-  const guard = vmMutex(host, vm);
-  const dying = guard.guard(() => words.get(vm + Vm.dying) === gone);
-  if (!dying && words.get(vm + Vm.owner) !== gone) return;
-  if (!dying && runningVcpu(host, vm) !== 0) {
-    mutex.guard(() => words.set(vm + Vm.owner, thread.record)); // somebody has to be
+  const { words, mutex, pools, thread, kinds } = host;
+  const isLeft = () => words.get(vm + Vm.dying) === gone || words.get(vm + Vm.owner) === gone;
+  try {
+    if (claimVm(host, vm, isLeft, gone) !== "mine") return;
+  } catch (error) {
+    if (!(error instanceof IrqBypassError) || error.code !== "EBUSY") throw error;
+    mutex.guard(() => {
+      if (pools.vm.lives(vm) && isLeft()) words.set(vm + Vm.owner, thread.record); // somebody has to be
+    });
     return;
   }
   const isKvms = (words.get(vm + Vm.flags) & VmFlag.kvm) !== 0;

@@ -62,18 +62,23 @@ export function recoverMutexes(host: BypassHost, gone: number): void {
   const { mutex, pools, thread } = host;
   const dead = thread.lockIdOf(gone);
   mutex.recover(dead);
-  for (const vm of liveNow(host, pools.vm)) vmMutex(host, vm).recover(dead);
+  // Free records too: it may have held the mutex of one whose VM it had just given back.
+  for (let slot = 0; slot < mutex.guard(() => pools.vm.used); slot++)
+    vmMutex(host, pools.vm.at(slot)).recover(dead);
 }
 
 /** Notifies whomever the thread may have owed a notification, and makes due what it had claimed. One too many does no harm. */
 export function notifyForIt(host: BypassHost, gone: number): void {
-  const { words, pools, pending } = host;
-  const writing = words.load(gone + Thread.writing) & ~WAITED;
-  for (const vcpu of liveNow(host, pools.vcpu)) renotify(words, vcpu);
-  // Its write may have taken the count out of an eventfd, and not made the irqfd pending yet.
-  const irqfd = pools.eventfd.has(writing) ? words.load(writing + Eventfd.irqfd) & ~LEAVING : 0;
-  if (irqfd !== 0) pending.raise(irqfd);
-  // Under the host mutex, so that nobody gives the record back meanwhile.
+  const { words, pools, pending, mutex } = host;
+  // Under the host mutex, here and below, so that nobody gives the record back that is written to.
+  host.forEachLive(pools.vcpu, (vcpu) => renotify(words, vcpu));
+  mutex.guard(() => {
+    // While its in-flight word names an eventfd, the irqfd there is not given back.
+    const writing = words.load(gone + Thread.writing) & ~WAITED;
+    // Its write may have taken the count out of an eventfd, and not made the irqfd pending yet.
+    const irqfd = pools.eventfd.has(writing) ? words.load(writing + Eventfd.irqfd) & ~LEAVING : 0;
+    if (irqfd !== 0) pending.raise(irqfd);
+  });
   host.forEachLive(pools.consumer, (consumer) => pending.resume(consumer, gone));
   for (const eventfd of liveNow(host, pools.eventfd)) words.notify(eventfd + Eventfd.sequence);
   for (const vm of liveNow(host, pools.vm)) words.notify(vm + Vm.mutex);

@@ -7,24 +7,20 @@ import { announceChange } from "../bypass/changes.js";
 import { refresh, requires } from "../bypass/remapping.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Consumer, Header, IN_USE, Routing, Vm } from "../host/layout.js";
-import type { Mutex } from "../host/mutex.js";
 import { reasonOf } from "../posting/irte.js";
 import type { RouteWords } from "./route.js";
 import { buildTable, freeTable, resolve } from "./routing.js";
+import type { VmLife } from "./vm-mutex.js";
 
-/** Replaces the whole table; see {@link Vm.setGsiRouting} for what it throws. The old table stays then. */
-export function replaceRoutes(
-  host: BypassHost,
-  vm: number,
-  vmMutex: Mutex,
-  routes: readonly RouteWords[],
-): void {
+/** Replaces the whole table; see {@link Vm.setGsiRouting} for what it throws, and EBADF where the VM has gone. The old table stays then. */
+export function replaceRoutes(host: BypassHost, life: VmLife, routes: readonly RouteWords[]): void {
   const { words } = host;
+  const vm = life.record;
   const table = buildTable(host, routes);
   let old = 0;
   let changed = false;
   try {
-    vmMutex.guard(() => {
+    life.guard(() => {
       old = words.get(vm + Vm.routing);
       install(host, vm, table, old);
       try {

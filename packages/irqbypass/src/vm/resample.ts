@@ -8,7 +8,7 @@ import { Consumer, Reference, Role, Vm } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { endOfPin, pinsOf, Source, serviceAfterUnmask, writeRegister } from "./ioapic.js";
 import { gsiOfPin, setGsi } from "./routing.js";
-import { vmMutex } from "./vm-mutex.js";
+import { type VmLife, vmMutex } from "./vm-mutex.js";
 
 /** Adds a level-triggered irqfd to those that are asked. Under the VM's mutex. */
 export function addResampler({ words }: HostMemory, vm: number, irqfd: number): void {
@@ -57,9 +57,10 @@ export function acknowledge(memory: HostMemory, vm: number, vector: number, leve
  * Writes an I/O APIC register. Unmasking a level-triggered pin that is asserted asks its resample irqfds first: the guest
  * may have acknowledged the device while the pin was masked, and then the line is up no more (fef8f2b90edb).
  */
-export function writeIoapic(memory: HostMemory, vm: number, register: number, value: number): void {
+export function writeIoapic(life: VmLife, register: number, value: number): void {
+  const { memory, record: vm } = life;
   const asked: number[] = [];
-  vmMutex(memory, vm).guard(() => {
+  life.guard(() => {
     const pin = writeRegister(memory, vm, register, value);
     if (pin === undefined) return;
     for (const irqfd of resamplersOf(memory, vm, pin)) ask(memory, irqfd, asked);

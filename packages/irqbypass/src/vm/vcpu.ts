@@ -1,6 +1,6 @@
 import { blockingTimeoutOf, show, timeoutOf, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Descriptor, Rec, Vcpu as V, Vm, VmFlag } from "../host/layout.js";
+import { Descriptor, Vcpu as V, Vm, VmFlag } from "../host/layout.js";
 import { checkHost, type HostMemory } from "../host/memory.js";
 import * as descriptor from "../posting/descriptor.js";
 import { harvest, pending } from "../posting/fast-path.js";
@@ -17,52 +17,68 @@ export type Wake = "interrupt" | "nmi" | "kicked" | "timeout";
 export class VcpuRef {
   readonly record: number;
   /** By which it is told from another vCPU in the same record. */
-  private readonly generation: number;
+  private readonly life: number;
 
-  /** @internal VMs hand them out. */
+  /** @internal VMs hand them out, under the host mutex. */
   constructor(
     readonly memory: HostMemory,
     record: number,
   ) {
     this.record = record;
-    this.generation = memory.words.get(record + Rec.generation);
+    this.life = memory.words.load(record + V.life);
   }
 
-  /** What the thread that runs it passes to `Vcpu.open`. */
+  /** What the thread that runs it passes to `Vcpu.open`. Throws EBADF when its VM is gone, as all of these. */
   get handle(): number {
-    this.checkLives();
-    return this.memory.mutex.guard(() => this.memory.pools.vcpu.handle(this.record));
+    return this.look(() => this.memory.pools.vcpu.handle(this.record));
   }
 
   /** Its index in the VM, which is its APIC id. */
   get index(): number {
-    return this.memory.words.get(this.record + V.index);
+    return this.look(() => this.memory.words.get(this.record + V.index));
   }
 
-  /** Ends its wait, the present one or the next, with "kicked". Waits for nobody. */
+  /** Ends its wait, the present one or the next, with "kicked". Waits for nobody. Throws EBADF when its VM is gone. */
   kick(): void {
-    this.checkLives();
-    descriptor.kick(this.memory.words, this.record, descriptor.KICKED);
+    this.memory.checkAttached();
+    const { words, thread } = this.memory;
+    // Announced first: whoever disposes the VM ends this life, and waits then for those who may have found it.
+    words.store(thread.writing, this.record);
+    const isThere = this.isLive();
+    if (isThere) descriptor.kick(words, this.record, descriptor.KICKED);
+    thread.leave(thread.writing);
+    if (!isThere) throw goneVcpu();
   }
 
-  /** Its descriptor as a poster sees it. */
+  /** Its descriptor as a poster sees it. Throws EBADF when its VM is gone. */
   inspect(): { on: boolean; sn: boolean; nv: number; ndst: number } {
-    return descriptor.inspect(this.memory.words, this.record);
+    return this.look(() => descriptor.inspect(this.memory.words, this.record));
   }
 
   /**
    * Where compiled code finds ON: byte address in the host's memory of the 32-bit control word, whose bit 0 is ON.
-   * One load tells whether anything is posted.
+   * One load tells whether anything is posted. It is this vCPU's for as long as its VM lives.
    */
   get onAddress(): number {
+    this.look(() => {});
     return this.memory.handle.byteOffset + (this.record + V.descriptor + Descriptor.control) * 4;
   }
 
-  /** Throws EBADF when its VM is gone. */
-  private checkLives(): void {
-    if (this.memory.words.get(this.record + Rec.generation) === this.generation) return;
-    throw new IrqBypassError("EBADF", "the VM of this vCPU was disposed: ask another VM for one");
+  private isLive(): boolean {
+    return this.memory.words.load(this.record + V.life) === this.life;
   }
+
+  /** Looks under the host mutex, under which VMs go. Throws EBADF when its VM is gone. */
+  private look<T>(section: () => T): T {
+    return this.memory.look(() => {
+      if (!this.isLive()) throw goneVcpu();
+      return section();
+    });
+  }
+}
+
+function goneVcpu(): IrqBypassError {
+  return new IrqBypassError("EBADF", "the VM of this vCPU was disposed: ask another VM for one");
 }
 
 /**
@@ -79,21 +95,27 @@ export class Vcpu extends VcpuRef implements Disposable {
   }
 
   /**
-   * Takes the vCPU onto the calling thread. Throws EBUSY while another thread runs it, ESTALE when its VM is gone.
+   * Takes the vCPU onto the calling thread. Throws EBUSY while it is open, in this thread or another; ESTALE when its VM is
+   * gone, EXDEV for a vCPU of another host.
    */
   static open(memory: HostMemory, handle: number): Vcpu {
     checkHost(memory);
     const { words, mutex, pools, thread } = memory;
     return mutex.guard(() => {
       const record = pools.vcpu.open(handle);
-      if (words.compareExchange(record + V.runner, 0, thread.record) !== 0) {
+      // Under the host mutex: whoever disposes the VM says so there, when nobody runs any of its vCPUs.
+      if (words.get(words.get(record + V.vm) + Vm.dying) !== 0)
         throw new IrqBypassError(
-          "EBUSY",
-          `vCPU ${words.get(record + V.index)} runs on another thread: put it there first`,
-          {
-            subject: `vCPU ${words.get(record + V.index)}`,
-          },
+          "ESTALE",
+          `the VM of vCPU ${handle} is being disposed: open one of another VM`,
         );
+      const runner = words.compareExchange(record + V.runner, 0, thread.record);
+      if (runner !== 0) {
+        const name = `vCPU ${words.get(record + V.index)} of VM ${pools.vm.slot(words.get(record + V.vm))}`;
+        const where = thread.isMine(runner)
+          ? "is open in this very thread: use the Vcpu that has it, or put it there first"
+          : "runs on another thread: put it there first";
+        throw new IrqBypassError("EBUSY", `${name} ${where}`, { subject: name });
       }
       const vcpu = new Vcpu(memory, record);
       // What a thread was taking when it died; a local APIC keeps what it has requested, a bare vCPU nothing.
@@ -103,8 +125,9 @@ export class Vcpu extends VcpuRef implements Disposable {
     });
   }
 
-  /** Is anything posted that has not been taken? One load, for the loop of a running vCPU. */
+  /** Is anything posted that has not been taken? One load, for the loop of a running vCPU. Throws EBADF when it was put. */
   pending(): boolean {
+    this.checkRunning();
     return pending(this.memory, this.record);
   }
 
@@ -114,6 +137,7 @@ export class Vcpu extends VcpuRef implements Disposable {
    */
   wait(options: Pick<WaitOptions, "timeoutMs"> = {}): Wake {
     const timeoutMs = blockingTimeoutOf(options, "waitAsync");
+    this.memory.checkCall();
     const { words, thread } = this.memory;
     const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
     for (let looked = false; ; ) {
@@ -140,6 +164,7 @@ export class Vcpu extends VcpuRef implements Disposable {
   /** `wait` without blocking the thread; rejects with the reason of `signal` when that is aborted. */
   async waitAsync(options: WaitOptions = {}): Promise<Wake> {
     const timeoutMs = timeoutOf(options);
+    this.memory.checkCall();
     const { signal } = options;
     const { words, thread } = this.memory;
     const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
@@ -176,6 +201,7 @@ export class Vcpu extends VcpuRef implements Disposable {
    * signals the resample eventfds of its GSI: that takes the VM's mutex.
    */
   eoi(): void {
+    this.memory.checkCall();
     this.checkApic("eoi");
     const { words } = this.memory;
     const vector = inService(words, this.record);
@@ -187,6 +213,7 @@ export class Vcpu extends VcpuRef implements Disposable {
 
   /** Task priority, 0 to 255: interrupts of its class and below are held back. */
   get tpr(): number {
+    this.checkRunning();
     return this.memory.words.get(this.record + V.tpr);
   }
 

@@ -13,6 +13,9 @@ import { removeTable } from "./reroute.js";
 import { freeTable } from "./routing.js";
 import { vmMutex } from "./vm-mutex.js";
 
+/** How long a thread sleeps before it looks again whether another has disposed a VM. */
+const NAP_MS = 2;
+
 /** A new VM, with or without local APICs. Throws EINVAL, and ENOMEM with nothing left behind. */
 export function createVm(host: BypassHost, vcpus = 1, apic = true): number {
   if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > MAX_VCPUS) {
@@ -48,20 +51,76 @@ function addVcpu({ words, pools }: BypassHost, vm: number, index: number, count:
   words.set(vm + V.vcpus, index + 1); // last: the vCPUs that a VM does not count are nobody's
 }
 
-/** A vCPU of the VM that some thread runs, or 0. */
+/** A vCPU of the VM that some thread runs, or 0. Nobody starts to run one while the host mutex is held. */
 export function runningVcpu(host: BypassHost, vm: number): number {
-  for (const vcpu of vcpusOf(host, vm)) if (host.words.load(vcpu + Vcpu.runner) !== 0) return vcpu;
+  for (const vcpu of vcpusOf(host, vm)) {
+    if (host.words.load(vcpu + Vcpu.runner) !== 0) return vcpu;
+  }
   return 0;
 }
 
+/** What came of the wish to dispose a VM: it is the caller's, or it is another thread's, or there is none. */
+export type Claim = "mine" | "gone" | { readonly disposer: number };
+
 /**
- * Deassigns every irqfd of a VM and gives it back. Nobody runs its vCPUs. Whoever comes after a death may do it again. What
- * the VM has open, `close` closes: after the fences of deassign, so nobody injects through it any more.
+ * The VM in this record is the calling thread's to dispose from here on, where it `isMeant`: it takes no irqfd any more, and
+ * nobody can run its vCPUs. The disposer that `instead` names has died. Throws EBUSY while a thread runs one of its vCPUs, with
+ * nothing changed.
+ */
+export function claimVm(host: BypassHost, vm: number, isMeant: () => boolean, instead = 0): Claim {
+  const { words, mutex, thread, pools } = host;
+  const claim = (): Claim => {
+    if (!pools.vm.lives(vm) || !isMeant()) return "gone";
+    const disposer = words.get(vm + V.dying);
+    if (disposer !== 0 && disposer !== instead && disposer !== thread.record) return { disposer };
+    const running = runningVcpu(host, vm);
+    if (running !== 0) throw stillRunning(host, vm, running);
+    words.set(vm + V.dying, thread.record); // first: whoever comes after this thread's death ends the other lives
+    for (const vcpu of vcpusOf(host, vm)) words.add(vcpu + Vcpu.life, 1);
+    return "mine";
+  };
+  // Both: what takes irqfds and routes holds the one, and whoever is about to run a vCPU the other.
+  return vmMutex(host, vm).guard(() => mutex.guard(claim));
+}
+
+function stillRunning({ words, pools }: BypassHost, vm: number, vcpu: number): IrqBypassError {
+  const name = `vCPU ${words.get(vcpu + Vcpu.index)} of VM ${pools.vm.slot(vm)}`;
+  return new IrqBypassError("EBUSY", `${name} is running: put it before disposing the VM`, { subject: name });
+}
+
+/**
+ * Disposes the VM in this record where it `isMeant` and is there, and waits for another thread that is at it: when this has
+ * returned, it is gone. `close` as for {@link disposeVm}. Throws EBUSY while a thread runs one of its vCPUs.
+ */
+export function disposeClaimed(
+  host: BypassHost,
+  vm: number,
+  isMeant: () => boolean,
+  close?: () => void,
+): void {
+  const { words, thread, repair } = host;
+  for (let dead = 0; ; ) {
+    const claim = claimVm(host, vm, isMeant, dead);
+    if (claim === "mine") disposeVm(host, vm, close);
+    if (typeof claim === "string") return;
+    // Nothing tells when the other is through: it lives, or is repaired after.
+    if (thread.isDead(claim.disposer)) {
+      dead = claim.disposer;
+      repair.thread(dead);
+    } else if (!thread.spin(() => !isMeant())) {
+      // On a word of this very thread, which nobody else wakes it by.
+      if (thread.mayBlock) thread.park(thread.writing, words.load(thread.writing), NAP_MS);
+      else words.relax();
+    }
+  }
+}
+
+/**
+ * Deassigns every irqfd of a VM that the calling thread has claimed, and gives it back. Whoever comes after a death may do it
+ * again. What the VM has open, `close` closes: after the fences of deassign, so nobody injects through it any more.
  */
 export function disposeVm(host: BypassHost, vm: number, close: () => void = () => {}): void {
-  const { words, thread } = host;
   const mutex = vmMutex(host, vm);
-  mutex.guard(() => words.set(vm + V.dying, thread.record));
   const failure = deassignAll(host, mutex, vm);
   close();
   const table = mutex.guard(() => removeTable(host, vm));
@@ -72,12 +131,15 @@ export function disposeVm(host: BypassHost, vm: number, close: () => void = () =
 
 /** Gives back a VM without irqfds and tables. */
 function freeVm(host: BypassHost, vm: number): void {
-  const { words, mutex, pools } = host;
+  const { words, mutex, pools, thread } = host;
+  // Whoever kicks one of its vCPUs, and has found it alive before its life ended, is through after this.
+  thread.quiesce();
   for (let index = words.get(vm + V.vcpus) - 1; index >= 0; index--) {
     mutex.guard(() => {
       words.set(vm + V.vcpus, index); // first: as above
       pools.vcpu.release(words.get(vm + V.vcpu + index));
     });
   }
-  mutex.guard(() => pools.vm.release(vm));
+  // Under its mutex too: who holds that sees the whole VM or none of it.
+  vmMutex(host, vm).guard(() => mutex.guard(() => pools.vm.release(vm)));
 }

@@ -3,9 +3,8 @@ import type { Policy } from "../bypass/remapping.js";
 import type { EventfdContext } from "../eventfd/context.js";
 import { checkFlag, checkOptions, type OptionNames, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Eventfd as E, LEAVING, Rec, RouteType, Vm as V, Vcpu, VmFlag } from "../host/layout.js";
+import { Consumer, Eventfd as E, LEAVING, RouteType, Vm as V, VmFlag } from "../host/layout.js";
 import { checkHost } from "../host/memory.js";
-import type { Mutex } from "../host/mutex.js";
 import { assign, checkIrqfd, deassign } from "./assignment.js";
 import { Source } from "./ioapic.js";
 import { IoApic } from "./ioapic-registers.js";
@@ -15,8 +14,8 @@ import { replaceRoutes } from "./reroute.js";
 import { checkRoutes, type GsiRoute } from "./route.js";
 import { resolve, setGsi } from "./routing.js";
 import { VcpuRef } from "./vcpu.js";
-import { vmMutex } from "./vm-mutex.js";
-import { createVm, disposeVm, runningVcpu } from "./vm-record.js";
+import { lifeOf, VmLife } from "./vm-mutex.js";
+import { createVm, disposeClaimed } from "./vm-record.js";
 
 /** Options of a new VM. */
 export interface VmOptions {
@@ -41,62 +40,60 @@ const VM: OptionNames<VmOptions> = { vcpus: true, apic: true };
 export const IRQFD: OptionNames<IrqfdOptions> = { bypass: true, resample: true };
 export const IRQFD_TEXT = 'options such as { bypass: "require" }, or none';
 
-/** The record of a VM that is open, for `Vm.open` alone. */
-class Opened {
-  constructor(readonly record: number) {}
-}
-
 /** A software virtual machine: vCPUs, GSI routing and irqfds. Its vCPUs are run by the VMM's threads. */
 export class Vm implements Disposable {
   private readonly host: BypassHost;
-  private readonly record: number;
-  /** By which it is told from another VM in the same record. */
-  private readonly generation: number;
-  private readonly mutex: Mutex;
+  private readonly life: VmLife;
+  /** Through this object. */
   private disposed = false;
 
   /** A new VM. Throws EINVAL for bad options, ENOMEM when the host is full. */
   constructor(host: BypassHost, options?: VmOptions);
   /** @internal For `Vm.open`. */
-  constructor(host: BypassHost, opened: Opened);
-  constructor(host: BypassHost, from: VmOptions | Opened = {}) {
+  constructor(host: BypassHost, opened: VmLife);
+  constructor(host: BypassHost, from: VmOptions | VmLife = {}) {
     checkHost(host);
     this.host = host;
-    this.record = from instanceof Opened ? from.record : newVm(host, from);
-    this.generation = host.words.get(this.record + Rec.generation);
-    this.mutex = vmMutex(host, this.record);
-    if (!(from instanceof Opened)) askForRelay(host, 0);
+    this.life = from instanceof VmLife ? from : newVm(host, from);
+    if (!(from instanceof VmLife)) askForRelay(host, 0);
   }
 
-  /** A handle in this thread to a VM made in another. Throws ESTALE when it is gone. */
+  /** A handle in this thread to a VM made in another. Throws ESTALE when it is gone, EXDEV for one of another host. */
   static open(host: BypassHost, handle: number): Vm {
     checkHost(host);
-    return new Vm(host, new Opened(host.mutex.guard(() => host.pools.vm.open(handle))));
+    return new Vm(
+      host,
+      host.mutex.guard(() => lifeOf(host, host.pools.vm.open(handle))),
+    );
   }
 
   /** What another thread passes to `Vm.open`. */
   get handle(): number {
-    this.check();
-    return this.host.mutex.guard(() => this.host.pools.vm.handle(this.record));
+    this.host.checkCall();
+    return this.life.look(() => this.host.pools.vm.handle(this.life.record));
   }
 
-  /** A small number that no other VM of this host has while this one lives, for tables and messages. */
+  /**
+   * A small number that no other VM of this host has while this one lives, for tables and messages. It stays the same when
+   * this one is disposed; another VM may have it then.
+   */
   get id(): number {
-    return this.host.pools.vm.slot(this.record);
+    return this.life.id;
   }
 
   get vcpus(): number {
-    this.check();
-    return this.host.words.get(this.record + V.vcpus);
+    return this.life.look(() => this.host.words.get(this.life.record + V.vcpus));
   }
 
   /** One of its vCPUs. Throws EINVAL for an index that it does not have. */
   vcpu(index: number): VcpuRef {
-    const count = this.vcpus;
-    if (!Number.isInteger(index) || index < 0 || index >= count) {
-      throw new IrqBypassError("EINVAL", `VM ${this.id} has vCPUs 0 to ${count - 1}, not ${show(index)}`);
-    }
-    return new VcpuRef(this.host, this.host.words.get(this.record + V.vcpu + index));
+    const { host, life } = this;
+    return life.look(() => {
+      const count = host.words.get(life.record + V.vcpus);
+      if (!Number.isInteger(index) || index < 0 || index >= count)
+        throw new IrqBypassError("EINVAL", `VM ${this.id} has vCPUs 0 to ${count - 1}, not ${show(index)}`);
+      return new VcpuRef(host, host.words.get(life.record + V.vcpu + index));
+    });
   }
 
   /**
@@ -105,7 +102,7 @@ export class Vm implements Disposable {
    * bypassed any more; the old table stays then. Blocks for this VM's mutex, and for signals that are under way.
    */
   setGsiRouting(routes: readonly GsiRoute[]): void {
-    this.check();
+    this.host.checkCall();
     const checked = checkRoutes(routes, this.vcpus);
     const pin = this.isBare ? checked.find(({ type }) => type === RouteType.irqchip) : undefined;
     if (pin !== undefined) {
@@ -114,7 +111,7 @@ export class Vm implements Disposable {
         `GSI ${pin.gsi} leads to an interrupt controller, and VM ${this.id} was made with apic: false: use an msi`,
       );
     }
-    replaceRoutes(this.host, this.record, this.mutex, checked);
+    replaceRoutes(this.host, this.life, checked);
   }
 
   /**
@@ -124,24 +121,22 @@ export class Vm implements Disposable {
    * reason where `bypass` is "require" and a waiting producer cannot be bypassed.
    */
   irqfd(eventfd: EventfdContext, gsi: number, options: IrqfdOptions = {}): Irqfd {
-    this.check();
+    this.host.checkCall();
     checkOptions(options, IRQFD, IRQFD_TEXT);
     const { bypass = "prefer", resample } = options;
     checkIrqfd(this.host, eventfd, gsi, bypass);
     if (resample !== undefined) this.checkResample(resample);
-    const { host, mutex: vmMutex, record: vm } = this;
+    const { host, life } = this;
     const assigned = assign(host, {
-      vm,
-      vmMutex,
-      generation: this.generation,
+      life,
       eventfd: eventfd.record,
       gsi,
       policy: bypass,
       kind: 0,
       resample: resample?.record ?? 0,
-      resolve: () => resolve(host, vm, gsi),
+      resolve: () => resolve(host, life.record, gsi),
     });
-    return new Irqfd(host, vmMutex, assigned);
+    return new Irqfd(host, life.mutex, assigned);
   }
 
   /**
@@ -149,12 +144,13 @@ export class Vm implements Disposable {
    * nothing matches, as KVM_IRQFD_FLAG_DEASSIGN; EBADF for a closed eventfd, EINVAL for what is none of this host.
    */
   deassign(eventfd: EventfdContext, gsi: number): boolean {
-    this.check();
+    this.host.checkCall();
     checkIrqfd(this.host, eventfd, gsi, "off");
     const { words } = this.host;
-    return deassign(this.host, this.mutex, () => {
+    return deassign(this.host, this.life.mutex, () => {
+      this.life.check(); // before it is looked for: what the next VM in the record has is none of this one's
       const irqfd = words.load(eventfd.record + E.irqfd) & ~LEAVING; // one on its way out is waited for
-      if (irqfd === 0 || words.get(irqfd + Consumer.vm) !== this.record) return 0;
+      if (irqfd === 0 || words.get(irqfd + Consumer.vm) !== this.life.record) return 0;
       return words.get(irqfd + Consumer.gsi) >>> 0 === gsi ? irqfd : 0;
     });
   }
@@ -164,25 +160,10 @@ export class Vm implements Disposable {
    * again does nothing.
    */
   dispose(): void {
-    if (this.isGone) return;
-    const { host, record } = this;
-    const { words } = host;
-    const running = runningVcpu(host, record);
-    if (running !== 0) {
-      const name = `vCPU ${words.get(running + Vcpu.index)} of VM ${this.id}`;
-      throw new IrqBypassError("EBUSY", `${name} is running: put it before disposing the VM`, {
-        subject: name,
-      });
-    }
+    if (this.disposed) return;
+    this.host.checkCall();
+    disposeClaimed(this.host, this.life.record, () => this.life.isLive());
     this.disposed = true;
-    // One of those who dispose it at the same time, through handles of their own.
-    const first = this.mutex.guard(() => {
-      if (words.get(record + V.dying) !== 0 || words.get(record + Rec.generation) !== this.generation)
-        return false;
-      words.set(record + V.dying, host.thread.record);
-      return true;
-    });
-    if (first) disposeVm(host, record);
   }
 
   [Symbol.dispose](): void {
@@ -194,21 +175,20 @@ export class Vm implements Disposable {
    * the level-triggered irqfds of the GSI; an MSI is sent when the level rises. From any thread; takes the VM's mutex.
    */
   setIrqLine(gsi: number, level: boolean): void {
-    this.check();
+    this.host.checkCall();
     if (!Number.isInteger(gsi) || gsi < 0 || gsi >= 2 ** 32) {
       throw new IrqBypassError("EINVAL", `gsi is ${show(gsi)}: it must be a whole number from 0 to 2^32-1`);
     }
     checkFlag(level ?? null, "level");
-    this.mutex.guard(() => setGsi(this.host, this.record, gsi, Source.user, level));
+    this.life.guard(() => setGsi(this.host, this.life.record, gsi, Source.user, level));
   }
 
   /** The VM's I/O APIC, as its guest programs it. Throws EINVAL for a VM without a local APIC. */
   get ioapic(): IoApic {
-    this.check();
     if (this.isBare) {
       throw new IrqBypassError("EINVAL", `VM ${this.id} was made with apic: false and has no I/O APIC`);
     }
-    return new IoApic(this.host, this.record, () => this.check());
+    return new IoApic(this.life);
   }
 
   private checkResample(resample: EventfdContext): void {
@@ -223,22 +203,13 @@ export class Vm implements Disposable {
 
   /** Made with apic: false. */
   private get isBare(): boolean {
-    return (this.host.words.get(this.record + V.flags) & VmFlag.bare) !== 0;
-  }
-
-  /** Was it disposed, through this handle or another? */
-  private get isGone(): boolean {
-    return this.disposed || this.host.words.get(this.record + Rec.generation) !== this.generation;
-  }
-
-  private check(): void {
-    if (this.isGone) throw new IrqBypassError("EBADF", `VM ${this.id} was disposed: make another one`);
+    return this.life.look(() => (this.host.words.get(this.life.record + V.flags) & VmFlag.bare) !== 0);
   }
 }
 
-function newVm(host: BypassHost, options: VmOptions): number {
+function newVm(host: BypassHost, options: VmOptions): VmLife {
   checkOptions(options, VM, "options such as { vcpus: 2 }, or none");
   const { vcpus, apic } = options;
   checkFlag(apic, "apic");
-  return createVm(host, vcpus, apic);
+  return lifeOf(host, createVm(host, vcpus, apic));
 }

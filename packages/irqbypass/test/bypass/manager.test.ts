@@ -427,7 +427,9 @@ describe("a callback that calls the manager", () => {
       ({ code, side, cause }: IrqBypassError) =>
         code === "EDEADLK" &&
         side === "consumer" &&
-        /held by this very thread: call this after the callback/.test((cause as Error).message),
+        /held by this very thread, which runs the callback consumer addProducer: call this after the/.test(
+          (cause as Error).message,
+        ),
     );
     assert.deepEqual(ends.stateOfConsumer(consumer), { eventfd, partner: 0 });
   });

@@ -7,7 +7,6 @@ import {
   Eventfd as E,
   Header,
   Producer as P,
-  Rec,
   Route,
   Routing,
   Thread,
@@ -19,7 +18,7 @@ import { writeRegister } from "#src/vm/ioapic.js";
 import { relayRuns } from "#src/vm/relay.js";
 import { checkRoutes } from "#src/vm/route.js";
 import { resolve } from "#src/vm/routing.js";
-import { vmMutex } from "#src/vm/vm-mutex.js";
+import { lifeOf, vmMutex } from "#src/vm/vm-mutex.js";
 import { liveRecords, smallHost } from "../support/host.js";
 import { type Proof, playFalse, prove } from "./proof.js";
 import { atEveryMoment, GSI, msi, OTHER_VECTOR, recordOf, VECTOR, World } from "./world.js";
@@ -43,11 +42,9 @@ const irqfdRecord = ({ host, eventfd }: World) => host.words.load(eventfd.record
 /** Assigns with a way of its own to say what a GSI comes to. */
 export function assignWith(world: World, gsi: number, resolveGsi: () => number): void {
   const { host, vm, eventfd } = world;
-  const record = recordOf(vm);
   assign(host, {
-    ...{ vm: record, vmMutex: vmMutex(host, record), eventfd: eventfd.record, gsi },
+    ...{ life: lifeOf(host, recordOf(vm)), eventfd: eventfd.record, gsi },
     ...{ policy: "prefer", kind: 0, resample: 0, resolve: resolveGsi },
-    generation: host.words.get(record + Rec.generation),
   });
 }
 export type Resolve = (world: World, gsi: number) => number;
@@ -500,7 +497,8 @@ export const irqfdProofs: readonly Proof[] = [
     {
       "deassigns without waiting for the assign": (world) => {
         world.waitsFor.delete("VM mutex");
-        Object.assign(world.vmThere, { mutex: { guard: <T>(section: () => T) => section() } });
+        const { life } = world.vmThere as unknown as { readonly life: object };
+        Object.assign(life, { mutex: { guard: <T>(section: () => T) => section() } });
       },
     },
     (play) => {

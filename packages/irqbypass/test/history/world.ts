@@ -146,7 +146,12 @@ export class World {
 }
 
 /** The record of a VM, and of a producer. */
-export const recordOf = (object: Vm | Producer): number => (object as unknown as { record: number }).record;
+export function recordOf(object: Vm | Producer): number {
+  const inside = object as unknown as
+    | { readonly record: number }
+    | { readonly life: { readonly record: number } };
+  return "life" in inside ? inside.life.record : inside.record;
+}
 
 export const msi = (gsi: number, vcpu: number, vector = VECTOR) => ({ gsi, msi: { vcpu, vector } });
 

@@ -2,7 +2,7 @@
  * What every host has: the header, the roots and nodes of the xarrays, the threads.
  */
 export const MAGIC = 0x42515249; // "IRQB" in memory
-export const LAYOUT_VERSION = 2;
+export const LAYOUT_VERSION = 3;
 /** Words of one cache line; records that different threads write start on lines of their own. */
 export const LINE = 16;
 
@@ -95,6 +95,8 @@ export const enum Thread {
   life = 8,
   /** Linux: a descriptor that no other record names yet, plus one. C */
   descriptor = 9,
+  /** {@link Twin}. A */
+  twin = 10,
   /** The producer this thread is signalling, plus WAITED if someone waits for it to finish. A, own line */
   signalling = 16,
   /** The same for the eventfd or irqfd this thread is writing to, draining or relaying. A */
@@ -112,6 +114,15 @@ export const enum ThreadState {
   /** It is known to be gone, and is being repaired. */
   lost = 2,
   workerShift = 2,
+}
+
+/** What a thread that has attached more than once tells its records of each other. */
+export const enum Twin {
+  none = 0,
+  /** There is, or was, another one. */
+  met = 1,
+  /** A callback runs through the other one. */
+  inCallback = 2,
 }
 
 /**

@@ -3,7 +3,7 @@
  */
 /** A virtual machine. */
 export const enum Vm {
-  /** The VM's mutex: routing, irqfds, lines. A */
+  /** The VM's mutex: routing, irqfds, lines. It outlives the VM: see `KEPT`. A */
   mutex = 2,
   /** {@link VmFlag}. C */
   flags = 3,
@@ -21,7 +21,7 @@ export const enum Vm {
   resamplers = 10,
   /** I/O APIC: lines that are asserted, one bit a pin. V */
   lines = 11,
-  /** The thread that disposes it, 0 while it lives: it takes no irqfd any more. V */
+  /** The thread that disposes it, 0 while it lives; written under its mutex, too. It takes no irqfd and runs no vCPU then. C */
   dying = 12,
   /** The GSI that is being pulsed, plus one. V */
   pulse = 13,
@@ -44,15 +44,17 @@ export const MAX_VCPUS = 255;
 
 /** A virtual CPU: its posted-interrupt descriptor, and its local APIC. */
 export const enum Vcpu {
-  vm = 2, // C
+  /** Goes up when its VM is disposed, and outlives it: a reference to an earlier vCPU in this record is told by it. A */
+  life = 2,
+  vm = 3, // C
   /** Its index, which is its APIC id. C */
-  index = 3,
+  index = 4,
   /** The thread that runs it, 0 while nobody does. A */
-  runner = 4,
+  runner = 5,
   /** Bit 0: kicked; bit 1: an NMI is due; the rest counts wake-ups. The parked vCPU sleeps on it. A */
-  wake = 5,
+  wake = 6,
   /** Task priority. O */
-  tpr = 6,
+  tpr = 7,
   /** The VT-d posted-interrupt descriptor, 64 bytes on a line of its own. A */
   descriptor = 16,
   irr = 32, // O, 8 words

@@ -1,4 +1,4 @@
-import { Header, POOLS, type PoolName, Rec, Vcpu } from "../../host/layout.js";
+import { Header, KEPT, POOLS, type PoolName, Rec, Vcpu } from "../../host/layout.js";
 import { DESCRIPTOR_FIELDS, type Fields, HEADER_FIELDS, RECORD_FIELDS } from "../../host/word-classes.js";
 import type { Words } from "../../host/words.js";
 
@@ -26,10 +26,10 @@ function spread(fields: Fields, size: number): Class[] {
   return classes;
 }
 
-/** The first word of a record, beyond the two that the pool keeps, that is not 0; undefined if all are. */
+/** The first word of a record that was given back that is not 0 and should be; undefined if all are. */
 export function firstUsed(words: Words, pool: PoolName, record: number): number | undefined {
   const classes = CLASSES.get(pool)!;
-  for (let at = Rec.link + 1; at < classes.length; at++) {
+  for (let at = Rec.link + 1 + (KEPT[pool] ?? 0); at < classes.length; at++) {
     if (read(words, record + at, classes[at]!) !== 0) return at;
   }
   return undefined;

@@ -12,7 +12,8 @@ export function auditVcpus(view: View): void {
   for (const vcpu of view.live.vcpu) {
     const subject = view.name("vcpu", vcpu);
     const runner = words.load(vcpu + Vcpu.runner);
-    if (runner !== 0 && !view.isAttached(runner)) {
+    const runs = runner !== 0;
+    if (runs && !view.isAttached(runner)) {
       view.find("orphan", subject, `${view.name("thread", runner)}, which runs it, is gone`);
     }
     const descriptor = vcpu + Vcpu.descriptor;
@@ -25,13 +26,14 @@ export function auditVcpus(view: View): void {
         `its control word is 0x${(control >>> 0).toString(16)}, which no descriptor has`,
       );
     }
-    if ((runner === 0) !== ((control & SN) !== 0)) {
-      const who =
-        runner === 0 ? "nobody runs it, and SN is clear" : "it is run, and SN is set: nobody would notify it";
+    if (runs === ((control & SN) !== 0)) {
+      const who = runs
+        ? "it is run, and SN is set: nobody would notify it"
+        : "nobody runs it, and SN is clear";
       view.find("value", subject, who);
     }
     const destination = words.load(descriptor + Descriptor.ndst);
-    if (runner !== 0 && view.isAttached(runner) && destination !== host.thread.lockIdOf(runner)) {
+    if (runs && view.isAttached(runner) && destination !== host.thread.lockIdOf(runner)) {
       view.find(
         "value",
         subject,

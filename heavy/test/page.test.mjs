@@ -1,0 +1,94 @@
+// The unbundled package in a page: threads of a real browser, and the harness itself.
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { Browser } from "../browser.mjs";
+import { browserTests } from "../workspace.mjs";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const ROUNDS = 200;
+
+describe("in a page", await browserTests(), () => {
+  let browser;
+  before(async () => {
+    browser = await Browser.start();
+  });
+  after(() => browser?.close());
+
+  /** Runs a module of the checkout in a page; nothing may be left uncaught. */
+  async function run(module, argument) {
+    const page = await browser.open(ROOT);
+    try {
+      const result = await page.run(module, argument);
+      await until("every worker has ended", () => page.workers === 0);
+      assert.deepEqual(page.errors, []);
+      assert.deepEqual(page.console, []);
+      return result;
+    } finally {
+      await page.close();
+    }
+  }
+
+  const carried = {
+    platform: "web",
+    seen: Array(ROUNDS).fill("interrupt 65"),
+    asked: [],
+    findings: [],
+  };
+
+  it("an interrupt is posted from one worker into the vCPU of another", async () => {
+    const result = await run("heavy/pages/guest.mjs", { rounds: ROUNDS });
+    assert.deepEqual(result, { ...carried, path: "posted", reason: undefined });
+  });
+
+  it("the relay carries it, in a worker that ends with the host", async () => {
+    const result = await run("heavy/pages/guest.mjs", { rounds: ROUNDS, bypass: false });
+    assert.deepEqual(result, { ...carried, path: "relayed", reason: "switched-off" });
+  });
+
+  it("the relay runs in a worker that the page starts", async () => {
+    const result = await run("heavy/pages/guest.mjs", { rounds: ROUNDS, bypass: false, own: true });
+    const asked = ["irqbypass/relay-worker"];
+    assert.deepEqual(result, { ...carried, path: "relayed", reason: "switched-off", asked });
+  });
+
+  it("without the headers, the refusal names them", async () => {
+    const page = await browser.open(ROOT, { isolated: false });
+    await assert.rejects(page.run("heavy/pages/guest.mjs", { rounds: 1 }), /EOPNOTSUPP.*Cross-Origin-Opener/);
+    await page.close();
+  });
+});
+
+describe("the harness", await browserTests(), () => {
+  let browser;
+  before(async () => {
+    browser = await Browser.start();
+  });
+  after(() => browser?.close());
+
+  it("returns a module's result, and what the page and its workers say", async () => {
+    const page = await browser.open(ROOT);
+    const result = await page.run("heavy/pages/harness.mjs");
+    assert.deepEqual(result, { isolated: true, big: 2n ** 64n, list: [1, undefined, { deep: null }] });
+    assert.deepEqual(page.console.slice(0, 2), ["log: from the page", "warning: from a worker"]);
+    await until("the worker's error is there", () => page.errors.length > 0);
+    assert.match(page.errors.join(), /nobody caught it/);
+    await page.close();
+  });
+
+  it("rejects with what the module throws, and with the console", async () => {
+    const page = await browser.open(ROOT);
+    const failure = /RangeError: the module failed.*from the page.*from a worker/s;
+    await assert.rejects(page.run("heavy/pages/harness.mjs", { fail: true }), failure);
+    await assert.rejects(page.run("heavy/pages/missing.mjs"), /Failed to fetch dynamically imported module/);
+    await page.close();
+  });
+});
+
+async function until(what, settled) {
+  const deadline = Date.now() + 30_000; // against a hang
+  while (!settled()) {
+    assert.ok(Date.now() < deadline, `not within 30 s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}

@@ -1,0 +1,44 @@
+// Which test files there are.
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+/** Where each package's tests are run, and where they lie there. */
+const PLACES = [
+  ["packages/atomics-explorer", "build/test"],
+  ["packages/irqbypass-doctor", "build/test"],
+  ["packages/irqbypass", "build/test"],
+  ["bench", "build/test"],
+  ["scripts", "test"],
+  ["heavy", "test"],
+];
+
+const sourceOf = (file) => file.replace(/\.js$/, ".ts");
+
+/**
+ * The test files whose path contains one of `words`, or all of them, those that take minutes only with `long`. Each has the
+ * `package` that it belongs to, its `name`, which is the path of its source, its `path`, and whether it is to run `alone` on the
+ * machine.
+ */
+export function findTests(words, long) {
+  return PLACES.flatMap(([house, tests]) => {
+    const folder = join(ROOT, house);
+    if (!existsSync(join(folder, tests))) return [];
+    return readdirSync(join(folder, tests), { recursive: true })
+      .filter((file) => /\.test\.m?js$/.test(file) || (long && file.endsWith(".long.js")))
+      .filter((file) => existsSync(join(folder, "test", sourceOf(file)))) // what was built of a source that is gone
+      .sort()
+      .map((file) => ({
+        package: house,
+        folder,
+        name: `${house}/test/${sourceOf(file)}`,
+        path: join(folder, tests, file),
+        alone: file.includes(".alone."),
+      }))
+      .filter(
+        ({ name, path }) =>
+          words.length === 0 || words.some((word) => name.includes(word) || path.includes(word)),
+      );
+  });
+}
