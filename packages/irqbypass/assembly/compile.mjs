@@ -178,8 +178,7 @@ function write(file, first, bytes) {
   if (bytes.length > MAX_BYTES)
     throw new Error(`${file} would have ${bytes.length} bytes of WebAssembly: a page takes ${MAX_BYTES}`);
   mkdirSync(dirname(join(root, file)), { recursive: true });
-  const base64 = Buffer.from(bytes).toString("base64");
-  writeFileSync(join(root, file), `${first}\nexport const MODULE = "${base64}";\n`);
+  writeFileSync(join(root, file), `${first}\nexport const MODULE = "${JSON.stringify([...bytes])}";\n`);
   console.error(`${file}: ${bytes.length} bytes of WebAssembly`);
 }
 

@@ -1,5 +1,5 @@
 import { type Compiled, decode } from "#src/host/compiled.js";
-import { instantiate } from "#src/host/wasm.js";
+import { compile, instantiate } from "#src/host/wasm.js";
 import type { Words } from "#src/host/words.js";
 import { MODULE } from "./module.js";
 
@@ -29,5 +29,5 @@ export function compiledOver(words: () => Words, base = 0, bytes = rewrittenModu
     get: (at: number, offset = 0) => words().get(word(at, offset)),
     set: (at: number, value: number, offset = 0) => words().set(word(at, offset), value),
   };
-  return instantiate(bytes, { words: seam }) as unknown as Compiled;
+  return instantiate(compile(bytes), { words: seam }) as unknown as Compiled;
 }

@@ -1,5 +1,5 @@
 import type { World } from "atomics-explorer";
-import { ANY, type Keeper, type Naming, type Row, type StateTable } from "../states/table.js";
+import { ANY, type Keeper, type Naming, type Row, type State, type StateTable } from "../states/table.js";
 import { TABLES } from "../states/tables.js";
 
 /** What the tables ask about a memory and the threads that use it. Threads count from 0, as the explorer has them. */
@@ -50,32 +50,40 @@ export function keepTables(world: World, scene: Scene): void {
 
 /** Tables, over one scene. */
 class Transitions {
-  /** By word, once it was looked at; null where it is no packed word. */
-  private readonly found: (StateTable | null)[] = [];
+  private readonly tables: readonly Held[];
+  /** By word, once it was looked at; undefined where it is no packed word. */
+  private readonly found = new Map<number, Held | undefined>();
 
   constructor(
-    private readonly tables: readonly StateTable[],
+    tables: readonly StateTable[],
     private readonly scene: Scene,
     private readonly ledger: Ledger | undefined,
-  ) {}
+  ) {
+    this.tables = tables.map((table) => new Held(table));
+  }
 
   objection(thread: number, word: number, before: number, after: number): string | undefined {
-    this.found[word] ??= this.find(word);
-    const table = this.found[word];
-    if (table === null) return undefined;
-    const [from, to] = [stateOf(table, before), stateOf(table, after)];
-    const rows = table.rows.filter(
-      (row) =>
-        row.to === to &&
-        (row.from === from || (row.from === ANY && this.scene.hasEnded(word))) &&
-        this.names(row, table, before, after, thread) &&
-        this.is(row, table, thread, word, before),
-    );
+    if (!this.found.has(word)) this.found.set(word, this.find(word));
+    const held = this.found.get(word);
+    if (held === undefined) return undefined;
+    const { table } = held;
+    const [from, to] = [held.stateOf(before), held.stateOf(after)];
+    const rows = held
+      .rowsOf(from, to)
+      .filter(
+        (row) =>
+          (row.from !== ANY || this.scene.hasEnded(word)) &&
+          this.names(row, table, before, after, thread) &&
+          this.is(row, table, thread, word, before),
+      );
     if (rows.length !== 1) {
-      const change = `${this.scene.nameOf(word)} goes from ${from ?? hex(before)} to ${to ?? hex(after)}`;
+      const [old, now] = [held.names[from] ?? hex(before), held.names[to] ?? hex(after)];
       const who = KEEPERS.filter((one) => this.scene.keeper(one, table, word, before) === thread);
       const allow = rows.length === 0 ? ["no row", "allows"] : [`${rows.length} rows`, "allow"];
-      return `${change} by ${who.join(" and ") || "another thread"}: ${allow[0]} of the table of the ${table.name} ${allow[1]} it`;
+      return (
+        `${this.scene.nameOf(word)} goes from ${old} to ${now} by ${who.join(" and ") || "another thread"}: ` +
+        `${allow[0]} of the table of the ${table.name} ${allow[1]} it`
+      );
     }
     this.ledger?.note(rows[0]!);
     return undefined;
@@ -96,16 +104,37 @@ class Transitions {
     return names === "next" ? now === old + 1 : this.scene.named(what, now) === thread;
   }
 
-  private find(word: number): StateTable | null {
+  private find(word: number): Held | undefined {
     const field = this.scene.fieldOf(word);
     const anywhere = field.startsWith("thread.") ? undefined : `*${field.slice(field.indexOf("."))}`;
-    return this.tables.find(({ words }) => words.some((one) => one === field || one === anywhere)) ?? null;
+    return this.tables.find(({ table }) => table.words.some((one) => one === field || one === anywhere));
   }
 }
 
-/** The state that a table has for a value. */
-function stateOf({ states }: StateTable, value: number): string | undefined {
-  return Object.entries(states).find(([, state]) => (value & state.mask) === state.value)?.[0];
+/** A table made ready: it is asked about every change of every scenario. States are numbered in their order, -1 is none. */
+class Held {
+  readonly names: readonly string[];
+  private readonly states: readonly State[];
+  /** By the state before and the state after. */
+  private readonly rows: readonly (readonly Row[])[];
+
+  constructor(readonly table: StateTable) {
+    this.names = Object.keys(table.states);
+    this.states = Object.values(table.states);
+    this.rows = this.names.flatMap((from) =>
+      this.names.map((to) =>
+        table.rows.filter((row) => (row.from === from || row.from === ANY) && row.to === to),
+      ),
+    );
+  }
+
+  stateOf(value: number): number {
+    return this.states.findIndex((state) => (value & state.mask) === state.value);
+  }
+
+  rowsOf(from: number, to: number): readonly Row[] {
+    return from < 0 || to < 0 ? [] : this.rows[from * this.states.length + to]!;
+  }
 }
 
 const KEEPERS: readonly Keeper[] = ["holder", "runner", "owner"];

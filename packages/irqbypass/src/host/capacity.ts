@@ -22,33 +22,56 @@ export type Size = "small" | "medium" | "large";
 
 /** What can be given, in the order of the table in `docs/capacity.md`. */
 export const CAPACITIES: readonly PoolName[] = POOLS.map(({ name }) => name);
-export const SIZES: readonly Size[] = ["small", "medium", "large"];
+/** What is left out follows from the others. */
+type Room = Omit<Capacity, "reference" | "node">;
 
-/** Small, medium, large. What is left out follows from the others. */
-const ROOM: Readonly<Record<Exclude<PoolName, "reference" | "node">, readonly [number, number, number]>> = {
-  thread: [32, 64, 128],
-  eventfd: [512, 8192, 65536],
-  producer: [512, 8192, 65536],
-  consumer: [512, 8192, 65536],
-  vm: [16, 64, 2048],
-  vcpu: [64, 512, 8192],
-  route: [2048, 16384, 65536],
-  routing: [24, 96, 2304],
-  injection: [512, 8192, 65536],
+const ROOM: Readonly<Record<Size, Room>> = {
+  small: {
+    thread: 32,
+    eventfd: 512,
+    producer: 512,
+    consumer: 512,
+    vm: 16,
+    vcpu: 64,
+    route: 2048,
+    routing: 24,
+    injection: 512,
+  },
+  medium: {
+    thread: 64,
+    eventfd: 8192,
+    producer: 8192,
+    consumer: 8192,
+    vm: 64,
+    vcpu: 512,
+    route: 16384,
+    routing: 96,
+    injection: 8192,
+  },
+  large: {
+    thread: 128,
+    eventfd: 65536,
+    producer: 65536,
+    consumer: 65536,
+    vm: 2048,
+    vcpu: 8192,
+    route: 65536,
+    routing: 2304,
+    injection: 65536,
+  },
 };
+export const SIZES = Object.keys(ROOM) as readonly Size[];
 
 /** A handle has room for so many records: generation * 2^21 + record number, a safe integer. */
 export const CAPACITY_LIMIT = 2 ** 21 - 1;
 
 /** What each of a host's pools has room for, the host's own records not counted. */
 export function capacityOf(size: Size): Capacity {
-  const column = SIZES.indexOf(size);
-  const room = Object.entries(ROOM).map(([name, row]) => [name, row[column]]);
-  return complete(Object.fromEntries(room) as Omit<Capacity, "reference" | "node">);
+  return complete(ROOM[size]);
 }
 
 /** Two references for each eventfd; and the nodes that indexes of such sizes need, with slack for numbers that are not dense. */
-function complete(room: Omit<Capacity, "reference" | "node">): Capacity {
+function complete(room: Room): Capacity {
   const { eventfd, producer, consumer } = room;
   return {
     ...room,

@@ -1,7 +1,7 @@
 import { show } from "./argument.js";
 import { IrqBypassError } from "./errors.js";
 import { MODULE } from "./module.js";
-import { instantiate, type WasmMemory } from "./wasm.js";
+import { compile, instantiate, type WasmMemory, type WasmModule } from "./wasm.js";
 
 /** What the fast path of a host runs as. */
 export type FastPath = "wasm" | "typescript";
@@ -32,10 +32,13 @@ export interface Compiled {
   unregisterConsumer(base: number, mine: number, plain: number, consumer: number, thread: number): number;
 }
 
-/** Base64 as bytes. */
-export function decode(base64: string): Uint8Array {
-  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+/** A module as bytes. By two calls without a loop, which would be compiled while it runs, for once in a process. */
+export function decode(module: string): Uint8Array {
+  return new Uint8Array(JSON.parse(module) as number[]);
 }
+
+/** The fast path's module, once a host of this thread has wanted it: it is the same for all of them, and never changes. */
+let fastPathModule: WasmModule | undefined;
 
 /**
  * The compiled fast path over `memory`, or undefined where the TypeScript one is to run: it was asked for, somebody wants
@@ -56,7 +59,8 @@ export function compiledFor(
     );
   if (wanted === "typescript" || watched) return undefined;
   try {
-    return instantiate(decode(MODULE), { env: { memory } }) as unknown as Compiled;
+    fastPathModule ??= compile(decode(MODULE));
+    return instantiate(fastPathModule, { env: { memory } }) as Compiled;
   } catch (cause) {
     if (wanted === undefined) return undefined;
     throw new IrqBypassError(

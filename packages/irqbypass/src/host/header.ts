@@ -54,7 +54,12 @@ export function joinNames(kinds: readonly string[]): string {
     throw new IrqBypassError("E2BIG", `a host has at most ${MAX_KINDS} kinds, its own included`);
   }
   for (const name of kinds) {
-    if (typeof name === "string" && /^[^\n]+$/.test(name) && kinds.indexOf(name) === kinds.lastIndexOf(name))
+    if (
+      typeof name === "string" &&
+      name !== "" &&
+      !name.includes("\n") &&
+      kinds.indexOf(name) === kinds.lastIndexOf(name)
+    )
       continue;
     throw new IrqBypassError(
       "EINVAL",

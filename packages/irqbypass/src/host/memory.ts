@@ -1,25 +1,18 @@
 import { show } from "./argument.js";
-import { type Capacity, checkCapacity, SIZES, type Size } from "./capacity.js";
+import { type Capacity, checkCapacity, type Size } from "./capacity.js";
 import { type Compiled, compiledFor, type FastPath } from "./compiled.js";
 import { IrqBypassError } from "./errors.js";
 import { checkHeader, checkKinds, hostWords, joinNames, lines, readSize, writeHeader } from "./header.js";
-import { Header, KEPT, LINE, POOLS, type PoolName } from "./layout.js";
+import { Header, KEPT, POOLS, type PoolName } from "./layout.js";
 import { deadlock, Mutex } from "./mutex.js";
 import { PendingIrqfds } from "./pending.js";
 import type { Platform } from "./platform.js";
 import { platformHere } from "./platform-here.js";
 import { POOL_STATE_WORDS, Pool } from "./pool.js";
+import { type HostHandle, type PlaceOptions, sharedBuffer } from "./reserve.js";
 import type { Spawn, Spawner } from "./spawn.js";
 import { ThisThread } from "./thread.js";
-import { createMemory, isMemory, type WasmMemory } from "./wasm.js";
 import { SharedWords, type Words } from "./words.js";
-
-/** A host's memory as another thread gets it: structured-cloneable, the memory itself is shared. */
-export interface HostHandle {
-  readonly memory: WasmMemory;
-  /** Where the host starts in the memory, in bytes. */
-  readonly byteOffset: number;
-}
 
 /**
  * A kind of producer, consumer or eventfd, as the ground needs to know it. Records name their kind by number, and its
@@ -32,15 +25,7 @@ export interface HostKind {
   readonly capable?: () => boolean;
 }
 
-export interface MemoryOptions {
-  /** The caller's own shared memory, where its compiled code lives too; otherwise a new one. */
-  readonly memory?: WasmMemory;
-  /** Where in the caller's memory the host starts: a multiple of 64 bytes. */
-  readonly byteOffset?: number;
-  /** How much the host has room for, by its use. Default: "small", a first program; it takes less than 1 MiB. */
-  readonly size?: Size;
-  /** Single capacities in the place of those of the size. Where one is too small, ENOMEM names it. */
-  readonly capacity?: Partial<Capacity>;
+export interface MemoryOptions extends PlaceOptions {
   readonly platform?: Platform;
   /** How this thread starts the workers that the library needs. If absent, the library does it: see {@link Spawn}. */
   readonly spawn?: Spawn;
@@ -69,7 +54,6 @@ export interface Repair {
 }
 
 const BYTES = 4;
-const PAGE = 65536;
 
 /**
  * One thread's view of a host's memory: the words, the pools and the host mutex. Everything that the floors
@@ -99,19 +83,19 @@ export abstract class HostMemory implements Spawner {
     handle: HostHandle,
     options: MemoryOptions,
     kinds: readonly HostKind[],
-    create: boolean,
+    capacity: Capacity | undefined,
   ) {
     this.handle = handle;
     this.base = handle.byteOffset;
-    this.platform = options.platform ?? platformHere();
+    const platform = options.platform ?? platformHere();
+    this.platform = platform;
     this.spawn = options.spawn;
     const buffer = sharedBuffer(handle.memory);
-    const access = options.words ?? ((...view) => new SharedWords(...view));
+    const access = options.words ?? ((...view) => new SharedWords(...view, platform.clock?.bind(platform)));
     const names = kinds.map((kind) => kind.name);
     this.kinds = kinds;
     this.compiled = compiledFor(handle.memory, options.fastPath, options.words !== undefined);
-    if (create) {
-      const capacity = checkCapacity(options.capacity, options.size);
+    if (capacity !== undefined) {
       const words = access(buffer, handle.byteOffset, hostWords(capacity));
       writeHeader(words, capacity, joinNames(names));
       this.words = words;
@@ -196,61 +180,6 @@ export function checkHost(memory: unknown): void {
     );
   }
   memory.checkCall();
-}
-
-/** A memory for a new host: the caller's, checked, or one of our own. */
-export function memoryFor(options: MemoryOptions): HostHandle {
-  const { capacity, size } = options;
-  const bytes = HostMemory.bytes(capacity, size);
-  const byteOffset = options.byteOffset ?? 0;
-  if (!Number.isSafeInteger(byteOffset) || byteOffset < 0 || byteOffset % (LINE * BYTES) !== 0) {
-    throw new IrqBypassError("EINVAL", `byteOffset is ${show(byteOffset)}: it must be a multiple of 64`);
-  }
-  if (options.memory !== undefined) {
-    const room = sharedBuffer(options.memory).byteLength - byteOffset;
-    if (room < bytes) {
-      const less = SIZES.filter((one) => HostMemory.bytes(capacity, one) <= room).at(-1);
-      throw new IrqBypassError(
-        "ENOMEM",
-        `the memory has ${Math.max(room, 0)} bytes from byteOffset ${byteOffset} on, this host takes ${bytes}: ` +
-          `pass a larger memory or ${less === undefined ? "a smaller capacity" : `size "${less}"`}`,
-      );
-    }
-    return { memory: options.memory, byteOffset };
-  }
-  refuseUnshared();
-  const pages = Math.ceil((bytes + byteOffset) / PAGE);
-  try {
-    return { memory: createMemory(pages), byteOffset };
-  } catch (cause) {
-    throw new IrqBypassError(
-      "ENOMEM",
-      `cannot get ${pages * PAGE} bytes of shared memory: ask for a smaller size or capacity`,
-      {
-        cause,
-      },
-    );
-  }
-}
-
-function refuseUnshared(): void {
-  const isolated = (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated;
-  if (typeof SharedArrayBuffer === "undefined" || isolated === false) {
-    throw new IrqBypassError(
-      "EOPNOTSUPP",
-      "this page has no shared memory: serve it with the headers Cross-Origin-Opener-Policy: same-origin and " +
-        "Cross-Origin-Embedder-Policy: require-corp",
-    );
-  }
-}
-
-function sharedBuffer(memory: unknown): SharedArrayBuffer {
-  const buffer = isMemory(memory) ? memory.buffer : undefined;
-  if (typeof SharedArrayBuffer === "undefined" || !(buffer instanceof SharedArrayBuffer)) {
-    refuseUnshared();
-    throw new IrqBypassError("EINVAL", "a host lives in a WebAssembly.Memory made with shared: true");
-  }
-  return buffer;
 }
 
 function makePools(words: Words): Readonly<Record<PoolName, Pool>> {

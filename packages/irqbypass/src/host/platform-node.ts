@@ -1,6 +1,6 @@
 /**
  * The adapter to Node.js. It asks the process for its built-in modules instead of importing them, so that the
- * core loads where there are none.
+ * core loads where there are none; and late, as a process that starts no thread and waits for none needs few of them.
  */
 import type { Platform, WatchableWorker } from "./platform.js";
 
@@ -8,9 +8,10 @@ import type { Platform, WatchableWorker } from "./platform.js";
 export function nodePlatform(): Platform | undefined {
   const process = globalThis.process;
   if (typeof process?.getBuiltinModule !== "function") return undefined;
-  const { Worker, parentPort, threadId: worker } = process.getBuiltinModule("node:worker_threads");
   const { readFileSync, readlinkSync } = process.getBuiltinModule("node:fs");
-  const { availableParallelism } = process.getBuiltinModule("node:os");
+  // A third of what a process's first host costs, where the process has not loaded it yet.
+  const threads = () => process.getBuiltinModule("node:worker_threads");
+  let cores: number | undefined;
 
   /** Field 22 of a thread's stat file; the name in field 2 may contain blanks, so count from its last ")". */
   function startTime(pid: number, tid: number): number {
@@ -21,14 +22,24 @@ export function nodePlatform(): Platform | undefined {
   return {
     name: "node",
     mayBlock: true,
-    cores: availableParallelism(),
+    get cores() {
+      cores ??= process.getBuiltinModule("node:os").availableParallelism();
+      return cores;
+    },
+    clock() {
+      // The global `performance` is loaded by the first look at it: a tenth of a process's first host.
+      const [seconds, nanoseconds] = process.hrtime();
+      return seconds * 1e3 + nanoseconds / 1e6;
+    },
     self() {
       try {
-        const [pid, , tid] = readlinkSync("/proc/thread-self").split("/");
-        return { pid: Number(pid), tid: Number(tid), startTime: startTime(Number(pid), Number(tid)), worker };
+        const [pid, , tid] = readlinkSync("/proc/thread-self").split("/").map(Number) as [number, 0, number];
+        // The process's first thread is no worker: without asking, it is not said to be one.
+        const worker = pid === tid ? 0 : threads().threadId;
+        return { pid, tid, startTime: startTime(pid, tid), worker };
       } catch {
         // No /proc: then only an exit event proves anything about a thread, which is what zeros say.
-        return { pid: process.pid, tid: 0, startTime: 0, worker };
+        return { pid: process.pid, tid: 0, startTime: 0, worker: threads().threadId };
       }
     },
     alive(thread) {
@@ -39,21 +50,29 @@ export function nodePlatform(): Platform | undefined {
         return (error as NodeJS.ErrnoException).code === "ENOENT" ? false : undefined;
       }
     },
-    spawn: (file, base) => new Worker(new URL(file, base)),
+    spawn: (file, base) => new (threads().Worker)(new URL(file, base)),
     messages(listener) {
+      const { parentPort } = threads();
       parentPort?.on("message", listener);
       return () => parentPort?.off("message", listener);
     },
     leave() {}, // a worker ends when nobody listens to its messages any more
-    isWorker: (value): value is WatchableWorker => value instanceof Worker,
+    isWorker: (value): value is WatchableWorker => value instanceof threads().Worker,
     hold() {
       const timer = setInterval(() => {}, 0x7fffffff);
       return () => clearInterval(timer);
     },
     every(ms, tick) {
-      const timer = setInterval(tick, ms);
-      timer.unref();
-      return () => clearInterval(timer);
+      // When this thread has come to the end of what it is doing, before which nothing ticks: timers are slow to load.
+      let timer: NodeJS.Timeout | undefined;
+      let stopped = false;
+      void Promise.resolve().then(() => {
+        if (!stopped) timer = setInterval(tick, ms).unref();
+      });
+      return () => {
+        stopped = true;
+        clearInterval(timer);
+      };
     },
   };
 }

@@ -44,6 +44,8 @@ export interface Platform {
   readonly mayBlock: boolean;
   /** Processor cores: a wait spins only where another core can make progress meanwhile. */
   readonly cores: number;
+  /** Milliseconds on a monotonic clock; `performance.now` where absent. */
+  readonly clock?: () => number;
   /** The calling thread. */
   self(): OsThread;
   /** Is that thread alive? undefined where the platform has no proof either way. */

@@ -10,10 +10,15 @@ interface MemoryConstructor {
   new (descriptor: { initial: number; maximum: number; shared: true }): WasmMemory;
 }
 
+/** A compiled module: it never changes. */
+export interface WasmModule {
+  readonly [Symbol.toStringTag]: "WebAssembly.Module";
+}
+
 interface Types {
   readonly Memory: MemoryConstructor;
-  readonly Module: new (bytes: Uint8Array) => object;
-  readonly Instance: new (module: object, imports: Imports) => { readonly exports: object };
+  readonly Module: new (bytes: Uint8Array) => WasmModule;
+  readonly Instance: new (module: WasmModule, imports: Imports) => { readonly exports: object };
 }
 
 /** What a module imports, by module and name. */
@@ -31,9 +36,14 @@ export function isMemory(value: unknown): value is WasmMemory {
 }
 
 /**
- * The exports of a new instance of a module. Compiled at once, which a page's main thread may do up to 4 KiB. Throws what the
- * platform throws, such as a CompileError where its security policy forbids to compile.
+ * A module, compiled at once, which a page's main thread may do up to 4 KiB. Throws what the platform throws, such as a
+ * CompileError where its security policy forbids to compile.
  */
-export function instantiate(bytes: Uint8Array, imports: Imports): object {
-  return new Instance(new Module(bytes), imports).exports;
+export function compile(bytes: Uint8Array): WasmModule {
+  return new Module(bytes);
+}
+
+/** The exports of a new instance of a module. */
+export function instantiate(module: WasmModule, imports: Imports): object {
+  return new Instance(module, imports).exports;
 }

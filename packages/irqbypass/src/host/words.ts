@@ -51,7 +51,12 @@ export class SharedWords implements Words {
   private readonly pairs: BigInt64Array<SharedArrayBuffer>;
 
   /** `byteOffset` is a multiple of 64, `length` counts words. */
-  constructor(buffer: SharedArrayBuffer, byteOffset: number, length: number) {
+  constructor(
+    buffer: SharedArrayBuffer,
+    byteOffset: number,
+    length: number,
+    readonly clock: () => number = () => performance.now(),
+  ) {
     this.words = new Int32Array(buffer, byteOffset, length);
     this.pairs = new BigInt64Array(buffer, byteOffset, length >> 1);
   }
@@ -102,9 +107,6 @@ export class SharedWords implements Words {
     return Atomics.notify(this.words, word, count);
   }
   relax(): void {}
-  clock(): number {
-    return performance.now();
-  }
 
   get(word: number): number {
     return this.words[word]!;

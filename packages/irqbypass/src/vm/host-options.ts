@@ -1,7 +1,8 @@
 import { checkKindParts, type Kind } from "../bypass/kind.js";
 import { checkFlag, checkObject, checkOptions, type OptionNames, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
-import type { HostHandle, MemoryOptions } from "../host/memory.js";
+import type { MemoryOptions } from "../host/memory.js";
+import type { HostHandle } from "../host/reserve.js";
 import { checkSpawn } from "../host/spawn.js";
 
 /** Options of a new host. */

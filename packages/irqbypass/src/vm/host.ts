@@ -4,11 +4,13 @@ import type { Kind } from "../bypass/kind.js";
 import { Manager } from "../bypass/manager.js";
 import { refreshAll, requires } from "../bypass/remapping.js";
 import { checkFlag, show } from "../host/argument.js";
+import { type Capacity, checkCapacity } from "../host/capacity.js";
 import { IrqBypassError } from "../host/errors.js";
 import { publishHeader } from "../host/header.js";
 import { Consumer, Header } from "../host/layout.js";
-import { type HostHandle, HostMemory, type MemoryOptions, memoryFor, type Repair } from "../host/memory.js";
+import { HostMemory, type MemoryOptions, type Repair } from "../host/memory.js";
 import type { WatchableWorker } from "../host/platform.js";
+import { type HostHandle, reserve } from "../host/reserve.js";
 import { audit } from "./audit/audit.js";
 import type { Audit } from "./audit/finding.js";
 import {
@@ -37,11 +39,17 @@ export class Host extends HostMemory implements BypassHost, Disposable {
   private supervision: Supervision | undefined;
   private disposed = false;
 
-  private constructor(handle: HostHandle, options: MemoryOptions, kinds: readonly Kind[], create: boolean) {
-    super(handle, options, kinds, create);
+  /** Of a new host where a capacity is given. */
+  private constructor(
+    handle: HostHandle,
+    options: MemoryOptions,
+    kinds: readonly Kind[],
+    capacity: Capacity | undefined,
+  ) {
+    super(handle, options, kinds, capacity);
     this.kinds = kinds;
     this.manager = new Manager(this, kinds);
-    if (!create) return;
+    if (capacity === undefined) return;
     buildDefaultTable(this);
     publishHeader(this.words);
     this.supervision = new Supervision(this);
@@ -53,7 +61,8 @@ export class Host extends HostMemory implements BypassHost, Disposable {
    */
   static create(options: HostOptions = {}): Host {
     checkHostOptions(options);
-    return new Host(memoryFor(options), options, [irqfdKind, ...(options.kinds ?? [])], true);
+    const capacity = checkCapacity(options.capacity, options.size);
+    return new Host(reserve(options, capacity), options, [irqfdKind, ...(options.kinds ?? [])], capacity);
   }
 
   /**
@@ -62,7 +71,7 @@ export class Host extends HostMemory implements BypassHost, Disposable {
    */
   static attach(handle: HostHandle, options: AttachOptions = {}): Host {
     checkAttachOptions(handle, options);
-    return new Host(handle, options, [irqfdKind, ...(options.kinds ?? [])], false);
+    return new Host(handle, options, [irqfdKind, ...(options.kinds ?? [])], undefined);
   }
 
   /** The host-wide switch: while it is off, nothing is bypassed (enable_device_posted_irqs). */

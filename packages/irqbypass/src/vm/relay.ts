@@ -3,7 +3,8 @@
  * injects them; connected irqfds too, since anybody else may still write to their eventfd.
  */
 import { Consumer, Header, LEVEL, Vcpu } from "../host/layout.js";
-import type { HostHandle, HostMemory } from "../host/memory.js";
+import type { HostMemory } from "../host/memory.js";
+import type { HostHandle } from "../host/reserve.js";
 import { drop } from "../posting/dropped.js";
 import { post } from "../posting/fast-path.js";
 import { Mode, modeOf, targetOf, vectorOf } from "../posting/irte.js";

@@ -33,27 +33,36 @@ export function buildTable(memory: HostMemory, routes: readonly RouteWords[]): n
     return made;
   });
   try {
-    for (const [index, { gsi, type, a, b, c }] of routes.entries()) {
-      const route = mutex.guard(() => {
-        const made = pools.route.allocate(routes.length - index);
-        words.set(made + Route.table, table);
-        return made;
-      });
-      const head = table + Routing.gsi + gsi;
-      words.set(route + Route.type, type);
-      words.set(route + Route.a, a);
-      words.set(route + Route.b, b);
-      words.set(route + Route.c, c);
-      words.set(route + Route.next, words.get(head));
-      words.set(head, route);
-      if (type === RouteType.irqchip && a === Chip.ioapic) words.set(table + Routing.pins + b, gsi + 1);
-      words.set(table + Routing.count, words.get(table + Routing.count) + 1);
+    for (const [index, route] of routes.entries()) {
+      const record = mutex.guard(() => takeRoute(memory, table, routes.length - index));
+      addRoute(memory, table, record, route);
     }
     return table;
   } catch (error) {
     freeTable(memory, table);
     throw error;
   }
+}
+
+/** A record for one of `needed` routes of a table. Under the host mutex. */
+function takeRoute({ words, pools }: HostMemory, table: number, needed: number): number {
+  const record = pools.route.allocate(needed);
+  words.set(record + Route.table, table);
+  return record;
+}
+
+/** Writes a route into its record, and that into its table, before the other routes of its GSI. */
+function addRoute({ words }: HostMemory, table: number, record: number, route: RouteWords): void {
+  const { gsi, type, a, b, c } = route;
+  const head = table + Routing.gsi + gsi;
+  words.set(record + Route.type, type);
+  words.set(record + Route.a, a);
+  words.set(record + Route.b, b);
+  words.set(record + Route.c, c);
+  words.set(record + Route.next, words.get(head));
+  words.set(head, record);
+  if (type === RouteType.irqchip && a === Chip.ioapic) words.set(table + Routing.pins + b, gsi + 1);
+  words.set(table + Routing.count, words.get(table + Routing.count) + 1);
 }
 
 /** Gives a table back that nobody can reach any more. Holds the host mutex for one record at a time. */
@@ -185,10 +194,15 @@ export function endPulse(memory: HostMemory, vm: number): void {
  * host, before anybody else can see it: threads that make the first VMs at once would each build one.
  */
 export function buildDefaultTable(memory: HostMemory): void {
-  const { words, mutex } = memory;
-  const table = buildTable(memory, defaultRoutes());
-  words.store(table + Routing.owner, IN_USE);
-  mutex.guard(() => words.set(Header.defaultRouting, table));
+  const { words, mutex, pools } = memory;
+  // Under one lock, which nobody else wants yet.
+  mutex.guard(() => {
+    const table = pools.routing.allocate();
+    const routes = defaultRoutes();
+    for (const route of routes) addRoute(memory, table, takeRoute(memory, table, routes.length), route);
+    words.store(table + Routing.owner, IN_USE);
+    words.set(Header.defaultRouting, table);
+  });
 }
 
 function msiOf({ words }: HostMemory, route: number): Message {

@@ -5,7 +5,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { Eventfd } from "#src/eventfd/eventfd.js";
 import { errorCode, IrqBypassError } from "#src/host/errors.js";
-import type { HostHandle } from "#src/host/memory.js";
+import type { HostHandle } from "#src/host/reserve.js";
 import { KVM_IRQFD } from "#src/kvm/ioctl.js";
 import { loadFfi } from "#src/linux/koffi.js";
 import { Host } from "#src/vm/host.js";

@@ -5,7 +5,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import type { Kind } from "#src/bypass/kind.js";
 import { Producer } from "#src/bypass/producer.js";
-import type { HostHandle } from "#src/host/memory.js";
+import type { HostHandle } from "#src/host/reserve.js";
 import type { WasmMemory } from "#src/host/wasm.js";
 import { guestTables } from "#src/kvm/guest.js";
 import { kvm } from "#src/kvm/kind.js";

@@ -1,6 +1,6 @@
 /** Another thread of the host: opens an eventfd by its handle, adopts it by its descriptor, and writes through both. */
 import { parentPort, workerData } from "node:worker_threads";
-import type { HostHandle } from "#src/host/memory.js";
+import type { HostHandle } from "#src/host/reserve.js";
 import { LinuxEventfd } from "#src/linux/eventfd.js";
 import { linux } from "#src/linux/kind.js";
 import { Host } from "#src/vm/host.js";
