@@ -38,9 +38,9 @@ export function readOut(memory: HostMemory, ffi: Ffi, irqfd: number, eventfd: nu
   const fd = words.get(eventfd + Eventfd.fd) - 1;
   const wasIdle = pending.owe(irqfd);
   const known = words.load64(eventfd + Eventfd.counter);
-  // Of a semaphore the read says only that there was a unit.
+  // Of a semaphore the read says only that there was a unit. Where there was none, one that comes meanwhile stays.
   const before = isSemaphore(memory, eventfd) ? eventfdInfo(fd).count : undefined;
-  const taken = take(ffi, fd);
+  const taken = before === 0n ? 0n : take(ffi, fd);
   const count = before ?? taken;
   const isSignal = count !== 0n && count !== known;
   if (isSignal && before !== undefined) take(ffi, fd); // the signal's unit, beside that of the end

@@ -1,0 +1,170 @@
+/**
+ * Losses to be planted, one for each place where a signal is taken out of where it is on its way to the guest. The ledger must
+ * find each of them. They are put into the objects of a test's own thread: the shipped code has no switch for them.
+ */
+import { DeviceVector, type Host } from "irqbypass";
+import { Virqfd } from "#src/device/virqfd.js";
+import { Eventfd as E, LEAVING, Thread } from "#src/host/layout.js";
+import { PendingIrqfds } from "#src/host/pending.js";
+import { fdOf } from "#src/linux/kind.js";
+import { loadFfi } from "#src/linux/koffi.js";
+import { leaveForIt, recoverMutexes } from "#src/vm/repair.js";
+import { KVM_LINES, type LineKind } from "./board.js";
+
+/** Whose thread a loss is planted in; `main` is the one that created the host, and repairs. */
+export type Role = "main" | "device" | "vmm" | "vcpu" | "relay" | "linux-relay";
+
+interface Plant {
+  readonly sentence: string;
+  readonly apply: Partial<Readonly<Record<Role, (host: Host) => void>>>;
+  /** The lines that show it; shared ones, where it is not said. */
+  readonly lines?: readonly LineKind[];
+  /** Threads have to die for it: one in so many rounds, and the device by itself. */
+  readonly deathsEvery?: number;
+}
+
+/** True every so many calls. */
+function every(count: number): () => boolean {
+  let calls = 0;
+  return () => ++calls % count === 0;
+}
+
+/** Claims an injection that is due, now and then, and does not make it. */
+function losesClaims(): void {
+  const { claim } = PendingIrqfds.prototype;
+  const now = every(20);
+  PendingIrqfds.prototype.claim = function (irqfd, thread) {
+    const claimed = claim.call(this, irqfd, thread);
+    if (!claimed || !now()) return claimed;
+    this.settle(irqfd, thread);
+    return false;
+  };
+}
+
+const PAUSE = 4000;
+
+export const PLANTS = {
+  writer: {
+    sentence: "a writer takes its count out, and does not make the irqfd pending",
+    apply: {
+      device(host) {
+        const raise = host.pending.raise.bind(host.pending);
+        const now = every(20);
+        host.pending.raise = (irqfd) => {
+          if (!now()) raise(irqfd);
+        };
+      },
+    },
+  },
+  "deassign of a shared eventfd": {
+    sentence: "a deassign takes the irqfd off first, and throws away what is in the counter after it",
+    apply: {
+      vmm(host) {
+        const { words, thread } = host;
+        const kinds = [...host.kinds];
+        kinds[0] = {
+          ...kinds[0]!,
+          listen: {
+            start(memory, _irqfd, eventfd) {
+              memory.thread.fenceAll(Thread.writing, eventfd);
+              return words.load64(eventfd + E.counter) !== 0n;
+            },
+            stop(_memory, irqfd, eventfd) {
+              words.compareExchange(eventfd + E.irqfd, irqfd, irqfd | LEAVING);
+              thread.fenceAll(Thread.writing, eventfd);
+              for (let left = PAUSE; left > 0; left--) words.load(eventfd + E.irqfd);
+              words.store64(eventfd + E.counter, 0n);
+            },
+          },
+        };
+        Object.assign(host, { kinds });
+      },
+    },
+  },
+  "deassign of a Linux eventfd": {
+    sentence: "a deassign reads a Linux eventfd out, and throws away what was in it",
+    lines: KVM_LINES,
+    apply: {
+      vmm(host) {
+        const kinds = [...host.kinds];
+        const { listen } = kinds[1]!;
+        const ffi = loadFfi();
+        kinds[1] = {
+          ...kinds[1]!,
+          listen: {
+            start: listen!.start,
+            stop(memory, irqfd, eventfd) {
+              ffi.read(fdOf(memory, eventfd), new BigUint64Array(1));
+              listen!.stop(memory, irqfd, eventfd);
+            },
+          },
+        };
+        Object.assign(host, { kinds });
+      },
+    },
+  },
+  "deassign of what is pending": {
+    sentence: "a deassign throws away an injection that nobody has begun",
+    apply: { vmm: losesClaims },
+  },
+  relay: {
+    sentence: "the relay claims an injection, and does not make it",
+    apply: { relay: losesClaims },
+  },
+  "Linux relay": {
+    sentence: "the relay takes the count of a Linux eventfd out, and does not make the injection",
+    lines: KVM_LINES,
+    apply: { "linux-relay": losesClaims },
+  },
+  vector: {
+    sentence: "a vector that is unmasked clears its pending bit, and does not fire",
+    apply: {
+      device() {
+        const { rearm } = DeviceVector.prototype;
+        DeviceVector.prototype.rearm = function () {
+          Object.assign(this, { pendingBit: false });
+          rearm.call(this);
+        };
+      },
+    },
+  },
+  listener: {
+    sentence: "a device reads its unmask eventfd, and does not unmask",
+    apply: {
+      device() {
+        const now = every(20);
+        const { poll } = Virqfd.prototype;
+        Virqfd.prototype.poll = function () {
+          const { eventfd } = this as unknown as { eventfd: { tryRead(): bigint | undefined } };
+          if (now()) eventfd.tryRead();
+          else poll.call(this);
+        };
+      },
+    },
+  },
+  repair: {
+    sentence:
+      "a thread dies with a count that it has taken out, and the repair does not make the irqfd pending",
+    lines: ["write", "semaphore", "producer"],
+    deathsEvery: 1000,
+    apply: {
+      main(host) {
+        host.repair.thread = (gone) => {
+          recoverMutexes(host, gone);
+          leaveForIt(host, gone);
+        };
+      },
+    },
+  },
+} as const satisfies Record<string, Plant>;
+
+export type PlantName = keyof typeof PLANTS;
+
+/** Plants a loss in the calling thread, if it is to be there. A relay has no host yet. */
+export function plant(name: PlantName | undefined, role: "relay" | "linux-relay"): void;
+export function plant(name: PlantName | undefined, role: Role, host: Host): void;
+export function plant(name: PlantName | undefined, role: Role, host?: Host): void {
+  if (name === undefined) return;
+  const { apply }: Plant = PLANTS[name];
+  apply[role]?.(host!);
+}
