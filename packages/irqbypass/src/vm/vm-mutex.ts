@@ -60,12 +60,7 @@ export class VmLife {
     });
   }
 
-  /** Before a call that takes a mutex, under which {@link check} is to follow: throws EDEADLK in a callback. */
-  checkCall(): void {
-    this.memory.checkCall();
-  }
-
-  /** Throws EBADF where it has gone, or is about to. Under one of the mutexes: whoever ends it may be writing these words. */
+  /** Throws EBADF where it has gone, or is about to. For a caller that holds one of the mutexes. */
   check(): void {
     const { words } = this.memory;
     if (!this.isLive() || words.get(this.record + Vm.dying) !== 0)
