@@ -21,6 +21,7 @@ import { readHost } from "#src/facts/host.js";
 import type { Report } from "#src/judge/report.js";
 import { Capture } from "#src/source/capture.js";
 import { liveSampling } from "#src/source/live.js";
+import { NewTree } from "#src/source/new-tree.js";
 import { openSaved } from "#src/source/saved.js";
 import type { Source } from "#src/source/source.js";
 import { runDoctor } from "./run.js";
@@ -152,12 +153,14 @@ describe("what may not be read", () => {
   };
 
   it("is in the capture as what it is, but for threads of the kernel", async () => {
-    await withTree("empty-host", loadHost("empty-host"), async (tree) => {
-      const dir = join(tree, "case");
+    await withTree("empty-host", loadHost("empty-host"), async (host) => {
+      const dir = join(host, "case");
       const capture = new Capture(liveSampling(closed, 0.01));
       const live = readHost(capture.first);
       await capture.second();
-      capture.save(dir, { masked: true, at: new Date().toISOString() });
+      const tree = new NewTree(dir);
+      capture.save(tree, { masked: true, at: new Date().toISOString() });
+      tree.close();
       assert.equal(live.processes.hidden, 1);
       assert.equal(readHost(openSaved(dir).sampling.first).processes.hidden, 1);
       assert.equal(readFileSync(join(dir, "unreadable"), "utf8"), "EACCES 1/proc/700/fd\n");

@@ -130,10 +130,14 @@ function deviceReport(one: Case, chain: Chain, assignment: Assignment): DeviceRe
     table: tableOf(one.host, device),
   };
   const vectors = device.vectors.map((vector) => judgeVector(device, vector, setting));
-  const bare: Verdict = able === "yes" ? "able, not seen" : able === "no" ? "cannot be" : "unknown";
+  const counted = one.host.interrupts.state === "read";
+  const bare: Verdict =
+    able === "no" ? "cannot be" : able === "yes" && counted ? "able, not seen" : "unknown";
   const notes: string[] = [];
   if (unseen) notes.push(because.says);
-  else if (vectors.length === 0) {
+  else if (vectors.length === 0 && !counted) {
+    notes.push("/proc/interrupts could not be read: which interrupts it has is not known");
+  } else if (vectors.length === 0) {
     notes.push(
       device.idleIrqs > 0
         ? `${device.idleIrqs} interrupts are set up and none is requested: the guest's driver has not enabled them`

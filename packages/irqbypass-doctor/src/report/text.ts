@@ -3,8 +3,9 @@
  */
 
 import type { DeviceReport, Evidence, LinkState, Report, Verdict, VmReport } from "../judge/report.js";
+import { visible } from "../source/visible.js";
 import { groupVectors } from "./groups.js";
-import { type Paint, painted, printable, wrap } from "./wrap.js";
+import { type Paint, painted, wrap } from "./wrap.js";
 
 export interface TextOptions {
   /** Columns to fill; 60 at least, 100 at most. */
@@ -81,8 +82,9 @@ class Page {
     cells: readonly (readonly [text: string, width: number, paint: Paint])[],
     rest: string,
   ): void {
-    const used = cells.reduce((sum, [text, width]) => sum + Math.max(text.length + 1, width), indent);
-    const head = cells
+    const shown = cells.map(([text, width, paint]) => [visible(text), width, paint] as const);
+    const used = shown.reduce((sum, [text, width]) => sum + Math.max(text.length + 1, width), indent);
+    const head = shown
       .map(
         ([text, width, paint]) =>
           `${painted(text, paint, this.#colour)}${" ".repeat(Math.max(width - text.length, 1))}`,
@@ -109,7 +111,7 @@ class Page {
 
   /** A command, as it is: it must be fit to be copied, so it is not wrapped. */
   command(indent: number, text: string): void {
-    this.#lines.push(`${" ".repeat(indent)}${painted(printable(text), "bold", this.#colour)}`);
+    this.#lines.push(`${" ".repeat(indent)}${painted(visible(text), "bold", this.#colour)}`);
   }
 
   text(): string {

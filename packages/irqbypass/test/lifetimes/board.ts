@@ -1,0 +1,122 @@
+/** What the threads of the stress share beside the host: handles to each other's objects, who ends what, and what came of it. */
+
+/** Objects that a thread publishes, so that others use and end them. */
+export const PLACES = 6;
+/** Kinds of calls that can meet an end, and what they meet. */
+export const CALLS = [
+  "vm use",
+  "vm open",
+  "vm dispose",
+  "vcpu open",
+  "vcpu use",
+  "irqfd",
+  "eventfd",
+  "audit",
+] as const;
+export type Call = (typeof CALLS)[number];
+export const ENDS = ["vm dispose", "eventfd close", "repair"] as const;
+export type End = (typeof ENDS)[number];
+
+const COUNTS = CALLS.length * ENDS.length;
+const enum At {
+  /** 1: the threads are to come to an end. */
+  stop = 0,
+  calls = 1,
+  interrupts = 2,
+  /** How many are in each kind of end now. */
+  ending = 3,
+  overlaps = 8,
+}
+
+export class Board {
+  readonly buffer: SharedArrayBuffer;
+  private readonly words: Int32Array;
+  private readonly handles: Float64Array;
+
+  constructor(buffer?: SharedArrayBuffer) {
+    const words = At.overlaps + COUNTS;
+    this.buffer = buffer ?? new SharedArrayBuffer(Math.ceil(words / 2) * 8 + 4 * PLACES * 8);
+    this.words = new Int32Array(this.buffer, 0, words);
+    this.handles = new Float64Array(this.buffer, Math.ceil(words / 2) * 8, 4 * PLACES);
+  }
+
+  get stopped(): boolean {
+    return Atomics.load(this.words, At.stop) !== 0;
+  }
+  stop(): void {
+    Atomics.store(this.words, At.stop, 1);
+  }
+
+  /** A VM and its first vCPU; they belong together where the VM's handle is the same before and after. */
+  publishVm(place: number, vm: number, vcpu: number): void {
+    this.handles[2 * place] = 0;
+    this.handles[2 * place + 1] = vcpu;
+    this.handles[2 * place] = vm;
+  }
+  vmAt(place: number): { readonly vm: number; readonly vcpu: number } | undefined {
+    const vm = this.handles[2 * place]!;
+    const vcpu = this.handles[2 * place + 1]!;
+    return vm !== 0 && vm === this.handles[2 * place]! ? { vm, vcpu } : undefined;
+  }
+  publishEventfd(place: number, eventfd: number): void {
+    this.handles[2 * PLACES + place] = eventfd;
+  }
+  eventfdAt(place: number): number {
+    return this.handles[2 * PLACES + place]!;
+  }
+
+  /** Runs a call, and counts the ends that were under way when it began or ended. */
+  during<T>(call: Call, run: () => T): T {
+    this.meet(call);
+    try {
+      return run();
+    } finally {
+      this.meet(call);
+      Atomics.add(this.words, At.calls, 1);
+    }
+  }
+
+  begin(end: End): void {
+    Atomics.add(this.words, At.ending + ENDS.indexOf(end), 1);
+  }
+  finish(end: End): void {
+    Atomics.sub(this.words, At.ending + ENDS.indexOf(end), 1);
+  }
+  /** A thread died in the middle of such an end, or not: nobody is in one any more. */
+  reset(): void {
+    for (let end = 0; end < ENDS.length; end++) Atomics.store(this.words, At.ending + end, 0);
+  }
+
+  interrupted(): void {
+    Atomics.add(this.words, At.interrupts, 1);
+  }
+
+  get calls(): number {
+    return Atomics.load(this.words, At.calls);
+  }
+  get interrupts(): number {
+    return Atomics.load(this.words, At.interrupts);
+  }
+  overlaps(): Readonly<Record<string, number>> {
+    return Object.fromEntries(
+      CALLS.flatMap((call, i) =>
+        ENDS.map((end, j) => [
+          `${call} x ${end}`,
+          Atomics.load(this.words, At.overlaps + i * ENDS.length + j),
+        ]),
+      ),
+    );
+  }
+
+  private meet(call: Call): void {
+    for (let end = 0; end < ENDS.length; end++) {
+      const own = ENDS[end] === call ? 1 : 0;
+      if (Atomics.load(this.words, At.ending + end) <= own) continue;
+      Atomics.add(this.words, At.overlaps + CALLS.indexOf(call) * ENDS.length + end, 1);
+    }
+  }
+}
+
+/** The only vector that a VM's routes name: by its handle, so that whoever sees another knows that it is a stranger's. */
+export const vectorOf = (vm: number): number =>
+  0x20 + ((Math.floor(vm / 2 ** 21) * 31 + (vm % 2 ** 21)) % 200);

@@ -1,0 +1,89 @@
+/** Threads that use and end each other's objects at random, some of them ended meanwhile, and what is left then. */
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Host, IrqBypassError, Vm } from "irqbypass";
+import { random } from "../death/random.js";
+import { TestThread } from "../support/worker.js";
+import { Board, PLACES } from "./board.js";
+import type { LifetimesWork } from "./worker.js";
+
+export interface Outcome {
+  readonly calls: number;
+  readonly interrupts: number;
+  readonly deaths: number;
+  readonly audits: number;
+  /** How often a call met an end that was under way, by pair. */
+  readonly overlaps: Readonly<Record<string, number>>;
+}
+
+/** What a thread that has ended left to the others. */
+function disposeLeft(host: Host, handle: number): void {
+  try {
+    Vm.open(host, handle).dispose();
+  } catch (error) {
+    if (!(error instanceof IrqBypassError) || error.code !== "ESTALE") throw error;
+  }
+}
+
+/** Few places for many, so that records change hands all the time. */
+const CAPACITY = {
+  thread: 16,
+  vm: 4,
+  vcpu: 4,
+  eventfd: 8,
+  producer: 16,
+  consumer: 8,
+  reference: 256,
+  routing: 8,
+};
+
+/** Runs `threads` threads for so many seconds. Throws for a stranger's vector, a raw error, and memory that is not sound. */
+export async function lifetimes(threads: number, seconds: number, seed: number): Promise<Outcome> {
+  const host = Host.create({ capacity: CAPACITY });
+  const board = new Board();
+  const pick = random(seed);
+  const start = () => {
+    const work: LifetimesWork = { host: host.handle, board: board.buffer, seed: 1 + pick(2 ** 30) };
+    return new TestThread(new URL("./worker.js", import.meta.url), work);
+  };
+  const running = Array.from({ length: threads }, start);
+  let deaths = 0;
+  let audits = 0;
+  let fault: unknown;
+  const watched = (thread: TestThread) => {
+    thread.done.catch((error: unknown) => {
+      fault ??= error;
+    });
+  };
+  running.forEach(watched);
+  const end = Date.now() + seconds * 1000;
+  try {
+    while (Date.now() < end && fault === undefined) {
+      await sleep(5 + pick(40));
+      // What others are in the middle of may be reported, but nothing is thrown.
+      board.during("audit", () => host.audit());
+      audits += 1;
+      if (pick(4) > 0) continue;
+      const at = pick(threads);
+      const victim = running[at]!;
+      board.begin("repair");
+      await host.terminate(victim.worker);
+      board.finish("repair");
+      deaths += 1;
+      running[at] = start();
+      watched(running[at]);
+    }
+  } finally {
+    board.stop();
+    await Promise.allSettled(running.map(({ done }) => done));
+  }
+  if (fault !== undefined) throw fault;
+  assert.deepEqual(host.audit().findings, []);
+  for (let place = 0; place < PLACES; place++) {
+    const left = board.vmAt(place);
+    if (left !== undefined) disposeLeft(host, left.vm);
+  }
+  host.dispose();
+  const { calls, interrupts } = board;
+  return { calls, interrupts, deaths, audits, overlaps: board.overlaps() };
+}
