@@ -1,6 +1,7 @@
 import { type Cast, Explorer, type Subject, type World } from "atomics-explorer";
 import { LEAVING, ThreadState } from "#src/host/layout.js";
 import { RelayState } from "#src/vm/relay.js";
+import { HostDiscipline } from "./discipline.js";
 
 /** What a word of the memory goes from and to, by its place in the layout: `pool.field`. */
 type Matters = (before: number, after: number) => boolean;
@@ -54,7 +55,7 @@ export async function doings({ name, settings, setup }: Subject): Promise<Doings
     const { discipline } = world;
     const transition = discipline?.transition?.bind(discipline);
     if (discipline === undefined || transition === undefined) return cast;
-    hosted = true;
+    hosted = discipline instanceof HostDiscipline;
     discipline.transition = (thread, word, before, after) => {
       const field = fieldOf(discipline.name(word));
       if (ENDS_AND_CHANGES[field]?.(before, after)) ends.add(field);
