@@ -1,7 +1,7 @@
 // Runs the tests on several versions of Node, as often as is asked for, and says at the end which failed how often.
 //   --on 22,24,26  versions, each as npm's package "node" has it; the running one is taken as it is
 //   --times N      how often on each; if absent, once
-// Everything else goes to scripts/test.mjs. Repeated without words, it is the tests of threads: storms, deaths, races. What a
+// Everything else goes to scripts/test.mjs. Repeated without words, it is those of threads. What a
 // run printed stays in build/matrix/.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -11,7 +11,6 @@ import { parseArgs } from "node:util";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const LOGS = join(ROOT, "build/matrix");
-const OF_THREADS = ["storm", "death/", "thread", "race", "mutex", "spawn", "terminate"];
 const MOST_OUTPUT = 2 ** 28;
 
 const { values: options, positionals: words } = parseArgs({
@@ -30,7 +29,7 @@ if (!Number.isInteger(times) || times < 1) {
   process.exit(2);
 }
 const passedOn = [
-  ...(words.length === 0 && times > 1 ? OF_THREADS : words),
+  ...(words.length === 0 && times > 1 ? ["@threads"] : words),
   ...(options.long ? ["--long"] : []),
   ...["jobs", "skips"].flatMap((name) => (options[name] === undefined ? [] : [`--${name}`, options[name]])),
 ];

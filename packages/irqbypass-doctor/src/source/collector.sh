@@ -1,6 +1,6 @@
 #!/bin/sh
-# Collects what `irqbypass-doctor --from FILE` needs, on a host without Node. Reads files under /proc and /sys, twice;
-# changes nothing and writes only the archive, and until that is whole a directory of its own beside it.
+# Collects what `irqbypass-doctor --from FILE` needs, on a host without Node. Reads files under /proc, /sys and /etc, the
+# counters twice; changes nothing and writes only the archive, and until that is whole a directory of its own beside it.
 # Needs a POSIX shell with awk, cat, date, grep, head, id, ln, ls, mktemp, od, readlink, sed, sort, tar, tr and wc.
 #
 # It runs as root on hosts with other users, so: no path is made of a name that another may have chosen (paths are fixed
@@ -65,7 +65,7 @@ case $base in
   '' | -* | .*) fail "--output must name a file such as case-1.tar" ;;
 esac
 
-file=${output##*/}
+archive=${output##*/}
 beside=.
 case $output in */*) beside=${output%/*}/ ;; esac
 CDPATH='' cd -P -- "$beside" || fail "$beside cannot be entered: name another place with --output"
@@ -223,30 +223,62 @@ copy_link() {
 # The words of the kernel's command line that bear on interrupts; the others are masked.
 kernel_words='^(intremap|intel_iommu|amd_iommu|amd_iommu_intr|iommu|iommu\.[[:alnum:]_]+|nox2apic|noapic|nolapic|x2apic_phys|kvm[-_.a-z]*\.[[:alnum:]_]+|vfio[-_.a-z]*\.[[:alnum:]_]+|isolcpus|nohz_full)(=|$)'
 
+# What is kept of a word that shows the boot loader, and which parts of a VMM's words are kept.
+boot_words='^(BOOT_IMAGE=|initrd=\\|ostree=)'
+vmm_parts='^(--?(machine|M|accel|enable-kvm|global|device|irqchip|split-irqchip)|(accel=)?(kvm|tcg|xen)(:(kvm|tcg|xen))*|kernel[-_]irqchip=[[:alnum:]_]+|(driver=)?vfio-pci[-[:alnum:]_]*(\.x-no-kvm-msix?(=[[:alnum:]_]+)?)?|(property=)?x-no-kvm-msix?(=[[:alnum:]_]+)?|value=(on|off|yes|no|true|false|y|n)|(host=|sysfsdev=[/]sys[/]bus[/]pci[/]devices[/])([0-9a-f]+:)?[0-9a-f][0-9a-f]?:[0-9a-f][0-9a-f]?\.[0-7]|(--irqchip=)?(kernel|split|userspace)|"(driver|host|x-no-kvm-msix?)":("(vfio-pci[-[:alnum:]_]*|on|off|([0-9a-f]+:)?[0-9a-f][0-9a-f]?:[0-9a-f][0-9a-f]?\.[0-7])"|true|false))$'
+
 kernel_command_line() {
   if [ "$masked" = no ]; then
     save 1 proc/cmdline
   elif plain proc/cmdline && copy proc/cmdline ./raw "$most_own"; then
     under 1 proc/cmdline
     # By the environment, because awk takes the backslashes out of a -v value.
-    tr -s '[:space:]' '\n' <./raw | words=$kernel_words awk '
-      $0 != "" { line = line (line == "" ? "" : " ") ($0 ~ ENVIRON["words"] ? $0 : "masked") }
+    tr -s '[:space:]' '\n' <./raw | words=$kernel_words boot=$boot_words awk '
+      $0 == "" { next }
+      $0 !~ ENVIRON["words"] { $0 = (match($0, ENVIRON["boot"]) ? substr($0, 1, RLENGTH) : "") "masked" }
+      { line = line (line == "" ? "" : " ") $0 }
       END { print line }' >"$tree/1/proc/cmdline"
   else
     refused 1/proc/cmdline
   fi
 }
 
+# libvirt_log PID: what libvirt logged of a guest whose command line shows no options. Only raw, for its name is there.
+libvirt_log() {
+  [ "$(tr '\0' '\n' <"$tree/1/proc/$1/cmdline" 2>/dev/null | grep -c '[^[:space:]]')" -le 1 ] || return 0
+  for file in "$root"/run/libvirt/qemu/*.pid; do
+    guest=${file##*/}
+    # The name of a guest, which its owner chose: only a plain one, and no link.
+    case $guest in -* | .* | *[!A-Za-z0-9_.-]*) continue ;; esac
+    [ -r "$file" ] && [ ! -h "$file" ] && plain "run/libvirt/qemu/$guest" || continue
+    [ ! -h "$root/var/log/libvirt/qemu/${guest%.pid}.log" ] || continue
+    [ "$(head -c 32 "$file" | tr -d '[:space:]')" = "$1" ] || continue
+    save 1 "run/libvirt/qemu/$guest" "var/log/libvirt/qemu/${guest%.pid}.log"
+  done
+}
+
 # program PID: the command line and the name of a process.
 program() {
   if [ "$masked" = no ]; then
     save 1 "proc/$1/cmdline" "proc/$1/comm"
+    libvirt_log "$1"
     return 0
   fi
   if plain "proc/$1/cmdline" && copy "proc/$1/cmdline" ./raw "$most_own"; then
-    first=$(tr '\0' '\n' <./raw | sed -n 1p)
     under 1 "proc/$1/cmdline"
-    printf '%s\000masked\000' "${first##*/}" >"$tree/1/proc/$1/cmdline"
+    tr '\0' '\n' <./raw | parts=$vmm_parts awk '
+      NR == 1 { sub(/.*\//, ""); print; next }
+      {
+        json = ($0 ~ /^[{].*[}]$/)
+        count = split(json ? substr($0, 2, length($0) - 2) : $0, part, ",")
+        line = ""
+        for (i = 1; i <= count; i++) {
+          if (part[i] !~ ENVIRON["parts"] && (json || part[i] != ""))
+            part[i] = json ? "\"masked\":0" : (index(part[i], "/libvirt/") ? "/libvirt/masked" : "masked")
+          line = line (i == 1 ? "" : ",") part[i]
+        }
+        print json ? "{" line "}" : line
+      }' | tr '\n' '\0' >"$tree/1/proc/$1/cmdline"
   else
     refused "1/proc/$1/cmdline"
   fi
@@ -379,10 +411,39 @@ devices() {
   done <"./addresses"
 }
 
+# lines_of PATH PATTERN: keeps a file of /etc; masked, only the lines that match, with those that go on joined.
+lines_of() {
+  if [ "$masked" = no ]; then
+    save 1 "$1"
+  elif [ -r "$root/$1" ] && plain "$1"; then
+    under 1 "$1"
+    pattern=$2 awk '
+      /\\$/ { held = held substr($0, 1, length($0) - 1) " "; next }
+      { $0 = held $0; held = "" }
+      $0 ~ ENVIRON["pattern"] { print }
+      END { if (held ~ ENVIRON["pattern"]) print held }' "$root/$1" >"$tree/1/$1"
+  fi
+}
+
+# boot: how the host is booted and KVM's modules loaded, for advice that fits it.
+boot() {
+  lines_of etc/os-release '^ID(_LIKE)?='
+  names 1 etc/kernel >/dev/null
+  for file in "$root"/etc/modprobe.d/*.conf; do
+    case ${file##*/} in *[!A-Za-z0-9_.-]*) continue ;; esac
+    [ -r "$file" ] && plain "etc/modprobe.d/${file##*/}" && grep -q kvm "$file" || continue
+    lines_of "etc/modprobe.d/${file##*/}" '^[ \t]*options[ \t]+kvm'
+  done
+}
+
 uptime_now() {
   awk '{ print $1 }' "$root/proc/uptime" 2>/dev/null || echo 0
 }
 
+cat >&2 <<'EOF'
+collector: what each source needs; what needs more than there is stays out:
+@RIGHTS@
+EOF
 [ "$(id -u)" = 0 ] || printf 'collector: not root: other users'"'"' processes and /sys/kernel/debug stay out\n' >&2
 
 began=$(uptime_now)
@@ -399,7 +460,8 @@ kernel_command_line
 for module in kvm kvm_intel kvm_amd kvm_pvm; do
   [ -d "$root/sys/module/$module" ] || continue
   mkdir -p "$tree/1/sys/module/$module"
-  for parameter in vector_hashing enable_apicv avic enable_ipiv enable_device_posted_irqs; do
+  save 1 "sys/module/$module/initstate"
+  for parameter in vector_hashing enable_apicv avic enable_ipiv enable_device_posted_irqs npt nested; do
     save 1 "sys/module/$module/parameters/$parameter"
   done
 done
@@ -412,6 +474,7 @@ names 1 sys/kernel/debug >/dev/null
 save 1 sys/kernel/debug/iommu/intel/ir_translation_struct sys/kernel/debug/iommu/amd/irqtbl
 devices
 other_buses
+boot
 
 printf 'collector: the second sample follows in %s s\n' "$interval" >&2
 sleep "$interval"
@@ -442,7 +505,7 @@ done <"./eventfds"
 tar -cf ./archive.tar "./$base" || fail "the archive could not be written"
 count=$(tar -tf ./archive.tar | grep -c -v '/$')
 # Made whole beside its place and then given its name, which must be free: no link there is followed, no file replaced.
-if ! ln -n ./archive.tar "../$file" 2>/dev/null; then
+if ! ln -n ./archive.tar "../$archive" 2>/dev/null; then
   keep=yes
   fail "$output could not be given its name: something is there by now, or the file system has no links; the archive is $PWD/archive.tar"
 fi

@@ -114,17 +114,20 @@ export class Producer implements Disposable {
     if (modeOf(irte) !== Mode.posted) this.signalElsewhere(this.eventfd, irte);
   }
 
+  /** False after it was disposed. */
   get registered(): boolean {
     return this.eventfd !== undefined;
   }
 
-  /** Which way a signal would go now. */
+  /** Which way a signal would go now. Throws EBADF after it was disposed, and EDEADLK in a callback. */
   get path(): Path {
+    this.check();
     return this.host.mutex.guard(() => pathOf(this.host, this.record));
   }
 
-  /** Why it would not be bypassed; undefined while it would. */
+  /** Why it would not be bypassed; undefined while it would. Throws EBADF after it was disposed. */
   get reason(): Reason | undefined {
+    this.check();
     return reasonOfProducer(this.host, this.record);
   }
 
@@ -185,6 +188,7 @@ export class Producer implements Disposable {
   }
 
   private check(): void {
+    this.host.checkAttached();
     if (this.disposed) throw new IrqBypassError("EBADF", "this producer was disposed: create another one");
   }
 

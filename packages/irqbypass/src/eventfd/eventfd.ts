@@ -56,7 +56,7 @@ export class Eventfd extends EventfdContext {
     });
   }
 
-  /** A handle in this thread to an eventfd made in another. Throws ESTALE when it is gone, EINVAL for the wrong kind. */
+  /** A handle in this thread to an eventfd made in another. Throws ESTALE when it is gone, EXDEV for one of another host, EINVAL for the wrong kind. */
   static open(memory: HostMemory, handle: number): Eventfd {
     checkHost(memory);
     const { words, mutex, pools } = memory;

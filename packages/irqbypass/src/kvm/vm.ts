@@ -83,7 +83,7 @@ export class KvmVm implements Disposable {
     }
   }
 
-  /** A small number that no other VM of this host has while this one lives. */
+  /** A small number that no other VM of this host has while this one lives. It stays the same when this one is disposed. */
   get id(): number {
     return this.life.id;
   }
