@@ -2,7 +2,15 @@
  * The report as text for a terminal.
  */
 
-import type { DeviceReport, Evidence, LinkState, Report, Verdict, VmReport } from "../judge/report.js";
+import type {
+  ChainLink,
+  DeviceReport,
+  Evidence,
+  LinkState,
+  Report,
+  Verdict,
+  VmReport,
+} from "../judge/report.js";
 import { visible } from "../source/visible.js";
 import { groupVectors } from "./groups.js";
 import { type Paint, painted, wrap } from "./wrap.js";
@@ -134,17 +142,19 @@ function header(page: Page, { measured, verdict }: Report): void {
 
 function chain(page: Page, report: Report): void {
   page.heading("The chain, from the CPU to KVM");
-  for (const link of report.chain) {
-    page.row(
-      2,
-      [
-        [link.state, 9, LINK_PAINT[link.state]],
-        [link.name, 22, "plain"],
-      ],
-      link.says,
-    );
-    page.sources(13, link.says, link.evidence);
-  }
+  for (const link of report.chain) linkRow(page, link);
+}
+
+function linkRow(page: Page, link: ChainLink): void {
+  page.row(
+    2,
+    [
+      [link.state, 9, LINK_PAINT[link.state]],
+      [link.name, 22, "plain"],
+    ],
+    link.says,
+  );
+  page.sources(13, link.says, link.evidence);
 }
 
 const MAX_EVIDENCE = 4;
@@ -158,6 +168,7 @@ function virtualMachine(page: Page, vm: VmReport): void {
   ];
   page.heading(`${name} (${vm.program}, process ${vm.pid}): ${parts.join(", ")}`);
   for (const one of vm.devices) device(page, one);
+  if (vm.devices.length > 0) linkRow(page, vm.vmm);
   if (vm.devices.length === 0)
     page.put(2, "No assigned device: its interrupts all come from software, there is nothing to bypass.");
   if (vm.eventfds.length > 0) {

@@ -3,7 +3,7 @@
  * files that the doctor read and only those; processes that hold no VM are left out.
  */
 import { parseDescriptor } from "./descriptor.js";
-import { maskLink, maskText } from "./mask.js";
+import { isLeftOut, maskLink, maskText } from "./mask.js";
 import { encodeName, printLinks } from "./names.js";
 import type { NewTree } from "./new-tree.js";
 import { TREE_FORMAT } from "./saved.js";
@@ -103,6 +103,7 @@ class Recorder implements Source {
   save(tree: NewTree, sample: string, masked: boolean, aside: Aside): number {
     const vms = this.#vms();
     const wanted = (path: string) => {
+      if (masked && isLeftOut(path)) return false;
       const pid = /^proc\/(\d+)\//.exec(path)?.[1];
       return pid === undefined || vms.has(pid);
     };
@@ -129,6 +130,7 @@ class Recorder implements Source {
       }
     }
     for (const [path, code] of this.#failures) {
+      if (masked && isLeftOut(path)) continue;
       const pid = /^proc\/(\d+)\//.exec(path)?.[1];
       // A thread of the kernel hides nothing; a process that may hold a VM is there again by its number.
       if (pid !== undefined && this.#files.get(`proc/${pid}/cmdline`) === "") continue;
