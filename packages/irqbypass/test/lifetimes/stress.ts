@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Host, IrqBypassError, Vm } from "irqbypass";
 import { random } from "../death/random.js";
-import { TestThread } from "../support/worker.js";
+import { PATIENCE_MS, TestThread } from "../support/worker.js";
 import { Board, PLACES } from "./board.js";
 import type { LifetimesWork } from "./worker.js";
 
@@ -58,7 +58,10 @@ export async function lifetimes(threads: number, seconds: number, seed: number):
   running.forEach(watched);
   const end = Date.now() + seconds * 1000;
   try {
-    while (Date.now() < end && fault === undefined) {
+    // On a busy machine longer, until there has been some of each: a bound against hangs ends it.
+    const isThin = () => deaths === 0 || board.interrupts === 0;
+    const goesOn = () => Date.now() < end || (isThin() && Date.now() < end + PATIENCE_MS);
+    while (fault === undefined && goesOn()) {
       await sleep(5 + pick(40));
       // What others are in the middle of may be reported, but nothing is thrown.
       board.during("audit", () => host.audit());
