@@ -22,6 +22,6 @@ export const routingOwner: StateTable = {
     { from: "in use", to: "owned", who: "anyone", names: "self", does: "a VM does not go by it any more: it is to be freed", shown: "signal/reroute" },
     { from: "owned", to: "none", who: "owner", does: "is given back", shown: "signal/reroute" },
     { from: "owned", to: "in use", who: "repairer", does: "a VM goes by it already", unused: LONG },
-    { from: ANY, to: "none", who: "holder", does: "is given back for a dead thread", unused: LONG },
+    { from: ANY, to: "none", who: "repairer", does: "is given back for a dead thread", unused: LONG },
   ],
 };
