@@ -1,5 +1,5 @@
 // Runs the tests of every package, each file in a process and in its package's folder: all of them, or those whose path
-// contains one of the arguments, such as `host/mutex` or `irqbypass-doctor`.
+// contains one of the arguments, such as `host/mutex` or `irqbypass-doctor`; `@threads` and `@packages` are arguments too.
 //   --long        also those named *.long.ts, which take minutes
 //   --verbose     what each file printed and noted
 //   --jobs N      how many files run at a time; if absent, one less than there are cores

@@ -14,14 +14,47 @@ const PLACES = [
   ["heavy", "test"],
 ];
 
+/** Words for tests of a kind: what runs on real threads or ends them, and what looks at a package as others get it. */
+const GROUPS = {
+  "@threads": [
+    ...[
+      "storm",
+      "death/",
+      "thread",
+      "terminate",
+      "/race.",
+      "/mutex.",
+      "/spawn.",
+      "/first-vm.",
+      "/platform-node.",
+      "/vcpu.",
+      "/callbacks.",
+    ],
+    ...[
+      "eventfd/",
+      "/linux-eventfd.",
+      "/ffi.",
+      "test/kvm/",
+      "/selftests.",
+      "cli/run.",
+      "cli/machine.",
+      "/browser.",
+      "/page.",
+    ],
+  ],
+  "@packages": ["test/package/", "heavy/"],
+};
+
 const sourceOf = (file) => file.replace(/\.js$/, ".ts");
 
 /**
- * The test files whose path contains one of `words`, or all of them, those that take minutes only with `long`. Each has the
+ * The test files whose path contains one of `words`, or all of them, those that take minutes only with `long`; "@threads" and
+ * "@packages" are words too. Each has the
  * `package` that it belongs to, its `name`, which is the path of its source, its `path`, and whether it is to run `alone` on the
  * machine.
  */
 export function findTests(words, long) {
+  const parts = words.flatMap((word) => GROUPS[word] ?? [word]);
   return PLACES.flatMap(([house, tests]) => {
     const folder = join(ROOT, house);
     if (!existsSync(join(folder, tests))) return [];
@@ -38,7 +71,7 @@ export function findTests(words, long) {
       }))
       .filter(
         ({ name, path }) =>
-          words.length === 0 || words.some((word) => name.includes(word) || path.includes(word)),
+          parts.length === 0 || parts.some((part) => name.includes(part) || path.includes(part)),
       );
   });
 }

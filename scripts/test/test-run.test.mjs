@@ -1,7 +1,7 @@
 // The runner of tests: nothing that goes wrong in a file may look like a pass, and no skip goes unseen.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -157,6 +157,7 @@ describe("the list of skips", () => {
 });
 
 describe("npm test", () => {
+  const ROOT = fileURLToPath(new URL("../..", import.meta.url));
   const TEST = fileURLToPath(new URL("../test.mjs", import.meta.url));
   const folder = mkdtempSync(join(tmpdir(), "test-run-"));
   after(() => rmSync(folder, { recursive: true }));
@@ -175,6 +176,15 @@ describe("npm test", () => {
   });
 
   it("refuses words that no file has", () => assert.equal(run("no/such/file").status, 2));
+
+  it("knows as @threads whatever starts a thread", () => {
+    const threads = new Set(findTests(["@threads"], false).map(({ name }) => name));
+    for (const { package: house, name } of findTests([], false)) {
+      if (house === "scripts") continue; // these speak of threads
+      const text = readFileSync(join(ROOT, name), "utf8");
+      if (/new TestThread\(|new Worker\(|Browser\.start\(/.test(text)) assert.ok(threads.has(name), name);
+    }
+  });
 
   it("runs nothing of which the source is gone, and long tests when asked to", () => {
     const names = findTests([], false).map(({ name }) => name);

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import type { EndSignal } from "#src/cli/io.js";
 import type { Report } from "#src/judge/report.js";
 import { runDoctor } from "./run.js";
 import { loadHost, withTree } from "./tree.js";
@@ -152,7 +153,7 @@ describe("a running host", () => {
 describe("Ctrl-C", () => {
   it("ends the wait with 130 and prints no report", async () => {
     await onMounted("empty-host", async (root) => {
-      let stop: (() => void) | undefined;
+      let stop: ((signal: EndSignal) => void) | undefined;
       let listening = true;
       const run = runDoctor(["--root", root, "--interval", "600"], {
         onInterrupt: (given) => {
@@ -162,16 +163,16 @@ describe("Ctrl-C", () => {
           };
         },
       });
-      setTimeout(() => stop?.(), 50);
+      setTimeout(() => stop?.("SIGINT"), 50);
       const { code, stdout, stderr } = await run;
       assert.deepEqual([code, stdout, listening], [130, "", false]);
       assert.match(stderr, /EINTR/);
     });
   });
 
-  it("ends --watch with the code of the last report", async () => {
+  it("ends --watch with 130 and leaves the last report", async () => {
     await onMounted("intel-nopost", async (root) => {
-      let stop: (() => void) | undefined;
+      let stop: ((signal: EndSignal) => void) | undefined;
       let reports = 0;
       const lines: string[] = [];
       const { code } = await runDoctor(["--root", root, "--interval", "0.1", "--watch", "--json"], {
@@ -182,10 +183,10 @@ describe("Ctrl-C", () => {
         stdout: (text) => {
           lines.push(text);
           reports += 1;
-          if (reports === 3) stop?.();
+          if (reports === 3) stop?.("SIGINT");
         },
       });
-      assert.equal(code, 1);
+      assert.equal(code, 130);
       assert.equal(lines.length, 3);
       for (const line of lines) {
         assert.equal(line.indexOf("\n"), line.length - 1, "one report a line");

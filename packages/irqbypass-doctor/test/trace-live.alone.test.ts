@@ -108,20 +108,23 @@ test("the real tracing file system", { skip }, async (t) => {
     }
   });
 
-  await t.test("Ctrl-C, a request to end and a lost terminal leave nothing, and say so by 130", async () => {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-      const child = run(`
+  await t.test(
+    "Ctrl-C, a request to end and a lost terminal leave nothing, and say so by their codes",
+    async () => {
+      for (const [signal, expected] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const)) {
+        const child = run(`
         const { doctorCommand } = await import(${JSON.stringify(import.meta.resolve("#src/cli/command.js"))});
         await doctorCommand().parseAsync(["--trace", "60"], { from: "user" });`);
-      const ended = result(child);
-      await once(child.stderr!, "data");
-      child.kill(signal);
-      const { code, err } = await ended;
-      assert.equal(code, 130, err);
-      assert.match(err, /interrupted before the trace was over/);
-      assert.deepEqual(await left(), []);
-    }
-  });
+        const ended = result(child);
+        await once(child.stderr!, "data");
+        child.kill(signal as NodeJS.Signals);
+        const { code, err } = await ended;
+        assert.equal(code, expected, err);
+        assert.match(err, /interrupted before the trace was over/);
+        assert.deepEqual(await left(), []);
+      }
+    },
+  );
 
   await t.test("a VM that is started while the trace runs is in the report", async () => {
     const { out, err, code } = await result(

@@ -3,33 +3,31 @@
  */
 import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
-import { readHost, readLater } from "../facts/host.js";
-import { diagnose } from "../judge/diagnose.js";
+import { inspect } from "../judge/inspect.js";
 import type { Report } from "../judge/report.js";
 import { isPciAddress } from "../parse/action.js";
 import { prometheusText } from "../report/prometheus.js";
 import { textReport } from "../report/text.js";
-import { Capture, makeCaptureDir } from "../source/capture.js";
+import { Capture } from "../source/capture.js";
 import { collectorScript } from "../source/collector.js";
-import { selectingDevid } from "../source/devid.js";
 import { DoctorError } from "../source/error.js";
-import { LiveSource, liveSampling } from "../source/live.js";
-import { openSaved, type SavedTree } from "../source/saved.js";
-import type { Sampling } from "../source/source.js";
-import { type DoctorIo, type DoctorOptions, processIo } from "./io.js";
+import { NewTree } from "../source/new-tree.js";
+import { rightsText } from "../source/rights.js";
+import { type DoctorIo, type DoctorOptions, END_SIGNALS, type EndSignal, processIo } from "./io.js";
+import { refuseNonsense, refuseTwice } from "./options.js";
+import { Output } from "./output.js";
 import { storm } from "./storm.js";
-import { type Tracing, trace } from "./trace.js";
 
 export type { DoctorIo, DoctorOptions } from "./io.js";
 
-/** Ended by Ctrl-C: 128 + SIGINT, as shells have it. */
-const INTERRUPTED = 130;
-const CANNOT_TELL = 2;
+/** Exit code of a report that could not tell, and of options that make no sense. */
+export const CANNOT_TELL = 2;
 const DEFAULT_COLUMNS = 100;
 
 /** The command. */
 export function doctorCommand(io: DoctorIo = processIo()): Command {
-  return (
+  const output = new Output(io);
+  return refuseTwice(
     new Command("irqbypass-doctor")
       .description(
         "say which interrupts of assigned devices bypass this host, and what keeps the others from it",
@@ -41,7 +39,7 @@ export function doctorCommand(io: DoctorIo = processIo()): Command {
       .option("--watch", "go on, and refresh the report after every interval, until Ctrl-C")
       .option("--json", "print the report as JSON; with --watch one report a line")
       .option("--root <dir>", "read a host that is mounted here, such as /host in a container")
-      .option("--from <dir>", "read a capture instead of this host")
+      .option("--from <capture>", "read a capture, a directory or a tar archive, instead of this host")
       .option("--capture <dir>", "save the files that were read into this new directory")
       .option("--raw", "with --capture: do not mask command lines, names and paths of files")
       .option("--guest-received", "you saw the guest's own counts of these interrupts grow in the window")
@@ -58,21 +56,28 @@ export function doctorCommand(io: DoctorIo = processIo()): Command {
       .addHelpText("after", HELP)
       // A wrong option must not look like "one interrupt cannot be posted", which is 1.
       .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : CANNOT_TELL))
-      .action(async (options: DoctorOptions) => {
-        io.exit(await guarded(options, io));
+      .configureOutput({
+        writeOut: (text) => output.lines(text),
+        writeErr: (text) => output.complain(text),
       })
+      .action(async (options: DoctorOptions, command: Command) => {
+        io.exit(await guarded(command, options, io, output));
+      }),
   );
 }
 
 const HELP = `
 It reads and changes nothing, but for --write-devid, --trace and --storm, which say what they do.
 
+What each source needs. As root all of it is there; without, the rest is read, and
+the report says what is missing:
+${rightsText(true)}
 Exit codes:
   0  every interrupt of an assigned device is posted, or able to be
   1  one cannot be, or was delivered by the host
   2  it could not tell; the report says which right, mount or option is missing.
      Also for options that make no sense
-  130  ended by Ctrl-C
+  130, 143, 129  ended by Ctrl-C, by SIGTERM, or because the terminal is gone
 
 Examples:
   sudo irqbypass-doctor
@@ -82,198 +87,114 @@ Examples:
 `;
 
 /** Turns refusals into a line and an exit code; defects pass. */
-async function guarded(options: DoctorOptions, io: DoctorIo): Promise<number> {
+async function guarded(
+  command: Command,
+  options: DoctorOptions,
+  io: DoctorIo,
+  output: Output,
+): Promise<number> {
   const abort = new AbortController();
-  const unlisten = io.onInterrupt(() => abort.abort());
+  let ended: EndSignal | undefined;
+  const unlisten = io.onInterrupt((signal) => {
+    ended ??= signal;
+    abort.abort();
+  });
   try {
-    refuseNonsense(options);
-    if (options.collector === true) {
-      io.stdout(collectorScript());
-      return 0;
-    }
-    if (options.storm !== undefined) return await storm(options, io, abort.signal);
-    return options.watch === true
-      ? await watch(options, io, abort.signal)
-      : await once(options, io, abort.signal, (report) => print(report, options, io));
+    refuseNonsense(command);
+    const code = await run(options, io, output, abort.signal);
+    return ended === undefined ? code : 128 + END_SIGNALS[ended];
   } catch (error) {
     if (!(error instanceof DoctorError)) throw error;
-    io.stderr(`irqbypass-doctor: ${error.message}\n`);
-    return error.code === "EINTR" ? INTERRUPTED : CANNOT_TELL;
+    // A report stands there already, and that it is not followed by another was asked for.
+    if (error.code !== "EINTR" || options.watch !== true) output.say(error.message);
+    return ended === undefined ? CANNOT_TELL : 128 + END_SIGNALS[ended];
   } finally {
     unlisten();
   }
 }
 
-/** Refuses options that contradict each other before anything is read. */
-function refuseNonsense(options: DoctorOptions): void {
-  const refuse = (message: string): never => {
-    throw new DoctorError("EINVAL", message);
-  };
-  if (options.from !== undefined) {
-    const live = [
-      ["--root", options.root],
-      ["--capture", options.capture],
-      ["--watch", options.watch],
-      ["--trace", options.trace],
-      ["--write-devid", options.writeDevid],
-    ].find(([, value]) => value !== undefined);
-    if (live !== undefined)
-      refuse(`--from reads a capture, and ${live[0]} needs a running host: leave one of them out`);
-  }
-  if (options.storm !== undefined) {
-    const other = (["pid", "device", "watch", "root", "from", "capture", "trace"] as const).find(
-      (name) => options[name] !== undefined,
-    );
-    if (other !== undefined)
-      refuse(`--storm measures this host's kernel and reports nothing else: leave --${other} out`);
-  } else if (options.force === true) refuse("--force is about --storm: give both");
-  if (options.raw === true && options.capture === undefined) refuse("--raw is about --capture: give both");
-  if (options.watch === true && options.capture !== undefined) {
-    refuse("--capture saves two samples, and --watch takes more: leave one of them out");
-  }
-  if (options.json === true && options.prometheus === true) refuse("give --json or --prometheus, not both");
-  if (options.watch === true && options.prometheus === true) {
-    refuse("--prometheus writes the metrics of one sample, and --watch takes more: leave one of them out");
-  }
-}
-
-/** One report, with a trace beside it if that was asked for. */
-async function once(
+async function run(
   options: DoctorOptions,
   io: DoctorIo,
+  output: Output,
   signal: AbortSignal,
-  show: (report: Report) => void,
 ): Promise<number> {
-  if (options.capture !== undefined) makeCaptureDir(options.capture);
-  if (options.trace === undefined) return await sample(options, io, signal, show);
-  const tracing = trace(options.trace, options, io, signal);
-  try {
-    await tracing.window;
-    return await sample(options, io, signal, show, tracing);
-  } finally {
-    await tracing.close();
+  if (options.collector === true) {
+    output.lines(collectorScript());
+    return 0;
   }
-}
-
-/** Two samples, findings, output. */
-async function sample(
-  options: DoctorOptions,
-  io: DoctorIo,
-  signal: AbortSignal,
-  show: (report: Report) => void,
-  tracing?: Tracing,
-): Promise<number> {
-  const { sampling: plain, saved } = open(options);
-  const capture = options.capture === undefined ? undefined : new Capture(plain);
-  const sampling = capture ?? plain;
-
-  const host = readHost(sampling.first);
-  const progress = io.progress
-    ? (left: number) => io.stderr(`\rsecond sample in ${left.toFixed(1)} s `)
-    : undefined;
-  const window = await sampling
-    .second(progress === undefined ? { signal } : { signal, progress })
-    .finally(() => {
-      if (io.progress) io.stderr("\r\u001b[K");
-    });
-  const later = readLater(window.source, host);
-  const traced = tracing === undefined ? saved?.trace : await tracing.facts;
-  const at = saved?.about.at ?? new Date().toISOString();
-
-  const report = diagnose({
-    host,
-    later,
-    seconds: window.seconds,
-    at,
-    ...(traced === undefined ? {} : { trace: traced }),
-    guestReceived: options.guestReceived === true,
-    ...(options.pid === undefined ? {} : { pid: options.pid }),
-    ...(options.device === undefined ? {} : { device: options.device }),
-  });
-  if (capture !== undefined && options.capture !== undefined) {
-    const masked = options.raw !== true;
-    const count = capture.save(options.capture, { masked, at, trace: traced });
-    io.stderr(
-      `irqbypass-doctor: saved ${count} files in ${options.capture}, ${masked ? "masked" : "not masked"}\n`,
-    );
-  }
-  refuseNothing(
-    options,
-    report,
-    host.devices.map((device) => device.address),
-  );
-  show(report);
+  if (options.storm !== undefined) return await storm(options, io, output, signal);
+  if (options.watch === true) return await watch(options, io, output, signal);
+  const report = await once(options, output, signal);
+  print(report, options, io, output);
   return report.verdict.exit;
 }
 
-/** What --pid and --device name has to be there. */
-function refuseNothing(options: DoctorOptions, report: Report, devices: readonly string[]): void {
-  if (options.device !== undefined && !devices.includes(options.device)) {
-    const there = devices.length === 0 ? "no device is" : `these are: ${devices.join(", ")}`;
-    throw new DoctorError(
-      "ENOENT",
-      `${options.device} is not assigned to a VM (not on a VFIO or vDPA driver); ${there}`,
+/** One report, with a trace beside it and a capture of it if those were asked for. */
+async function once(options: DoctorOptions, output: Output, signal: AbortSignal): Promise<Report> {
+  let capture: Capture | undefined;
+  let tree: NewTree | undefined;
+  try {
+    const { report, trace } = await inspect(
+      { ...options, interval: options.from === undefined ? options.interval : undefined, signal },
+      {
+        through: (sampling) => {
+          if (options.capture === undefined) return sampling;
+          capture = new Capture(sampling);
+          return capture;
+        },
+        looked: () => {
+          if (options.capture !== undefined) tree = new NewTree(options.capture);
+        },
+        waiting: (left) => output.progress(`second sample in ${left.toFixed(1)} s`),
+        waited: () => output.progressed(),
+        tracing: (left) => output.progress(`tracing for ${left.toFixed(1)} s more`),
+        traceStarted: () =>
+          output.say(`tracing for ${options.trace} s, start the VM now${lateCheck(options)}`),
+        wrote: (what) => output.say(`--write-devid ${what}`),
+      },
     );
-  }
-  if (options.pid !== undefined && report.vms.length === 0) {
-    const may = report.missing.some(({ path }) => path === "/proc/*/fd")
-      ? ", or may not be looked into without root"
-      : "";
-    throw new DoctorError(
-      "ENOENT",
-      `process ${options.pid} holds no VM${options.device === undefined ? "" : " with that device"}${may}`,
-    );
-  }
-}
-
-/** The host that the options name, ready to be sampled. */
-function open(options: DoctorOptions): { sampling: Sampling; saved: SavedTree | undefined } {
-  if (options.from !== undefined) {
-    const saved = openSaved(options.from);
-    return { sampling: saved.sampling, saved };
-  }
-  const root = options.root ?? "/";
-  const live = new LiveSource(root);
-  if (live.read("proc/sys/kernel/osrelease").state !== "read") {
-    throw new DoctorError(
-      "ENOENT",
-      `${root} has no proc/sys/kernel/osrelease: it must be the root of a Linux host with /proc`,
-    );
-  }
-  const source = options.writeDevid === true ? selectingDevid(live, root) : live;
-  return { sampling: liveSampling(source, options.interval), saved: undefined };
-}
-
-/** Reports until interrupted; the exit code is that of the last one. */
-async function watch(options: DoctorOptions, io: DoctorIo, signal: AbortSignal): Promise<number> {
-  let code = 2;
-  let shown = false;
-  const quiet: DoctorIo = { ...io, progress: false };
-  while (!signal.aborted) {
-    try {
-      code = await once(options, shown ? quiet : io, signal, (report) => {
-        const clear = io.columns !== undefined && options.json !== true ? "\u001b[H\u001b[2J" : "";
-        if (clear !== "") io.stdout(clear);
-        print(report, options, io);
-      });
-      shown = true;
-    } catch (error) {
-      if (!(error instanceof DoctorError && error.code === "EINTR")) throw error;
+    if (capture !== undefined && tree !== undefined) {
+      const masked = options.raw !== true;
+      const count = capture.save(tree, { masked, at: report.measured.at, trace });
+      output.say(`saved ${count} files in ${options.capture}, ${masked ? "masked" : "not masked"}`);
     }
+    return report;
+  } finally {
+    tree?.close();
   }
-  return shown ? code : INTERRUPTED;
 }
 
-function print(report: Report, options: DoctorOptions, io: DoctorIo): void {
-  if (options.json === true) {
-    io.stdout(`${JSON.stringify(report, undefined, options.watch === true ? undefined : 2)}\n`);
-    return;
+/** A VM may start while the trace runs. */
+function lateCheck({ pid, device }: DoctorOptions): string {
+  const named = [...(pid === undefined ? [] : ["--pid"]), ...(device === undefined ? [] : ["--device"])];
+  return named.length === 0 ? "" : `; what ${named.join(" and ")} names is looked for at its end`;
+}
+
+/** Reports until interrupted. */
+async function watch(
+  options: DoctorOptions,
+  io: DoctorIo,
+  output: Output,
+  signal: AbortSignal,
+): Promise<number> {
+  let code = CANNOT_TELL;
+  // Progress is drawn until the first report stands there, and would only flicker under it afterwards.
+  let drawn = output;
+  while (!signal.aborted) {
+    const report = await once(options, drawn, signal);
+    if (options.json !== true) output.clear();
+    print(report, options, io, output);
+    drawn = new Output({ ...io, progress: false });
+    code = report.verdict.exit;
   }
-  if (options.prometheus === true) {
-    io.stdout(prometheusText(report));
-    return;
-  }
-  io.stdout(textReport(report, { width: io.columns ?? DEFAULT_COLUMNS, colour: io.colour }));
+  return code;
+}
+
+function print(report: Report, options: DoctorOptions, io: DoctorIo, output: Output): void {
+  if (options.json === true) output.json(report, options.watch === true);
+  else if (options.prometheus === true) output.lines(prometheusText(report));
+  else output.report(textReport(report, { width: io.columns ?? DEFAULT_COLUMNS, colour: io.colour }));
 }
 
 function wholeNumber(text: string): number {

@@ -2,6 +2,10 @@
  * What the doctor's command needs of its surroundings, and its options.
  */
 
+/** The signals that end the command, with the numbers that they add to 128 in the exit code. */
+export const END_SIGNALS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
+export type EndSignal = keyof typeof END_SIGNALS;
+
 /** What the command needs of its surroundings; the default is the process's own. */
 export interface DoctorIo {
   readonly stdout: (text: string) => void;
@@ -12,7 +16,7 @@ export interface DoctorIo {
   /** True if stderr is a terminal, so that progress may be drawn and erased. */
   readonly progress: boolean;
   /** Calls `stop` on Ctrl-C or a request to end; gives the function that stops listening. */
-  readonly onInterrupt: (stop: () => void) => () => void;
+  readonly onInterrupt: (stop: (signal: EndSignal) => void) => () => void;
   /** Called once, last, with the exit code. */
   readonly exit: (code: number) => void;
 }
@@ -48,7 +52,7 @@ export function processIo(): DoctorIo {
       process.stdout.isTTY === true && (process.env.NO_COLOR ?? "") === "" && process.env.TERM !== "dumb",
     progress: process.stderr.isTTY === true,
     onInterrupt: (stop) => {
-      const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+      const signals = Object.keys(END_SIGNALS) as EndSignal[];
       for (const signal of signals) process.on(signal, stop);
       return () => {
         for (const signal of signals) process.off(signal, stop);

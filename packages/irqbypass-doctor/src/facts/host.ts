@@ -11,6 +11,7 @@ import { readPerCpu } from "../parse/irq.js";
 import { type KernelRelease, parseKernelRelease } from "../parse/kernel-release.js";
 import { type Module, readModules } from "../parse/modules.js";
 import { type Reading, readAs, type Source } from "../source/source.js";
+import { type Boot, readBoot } from "./boot.js";
 import { type Device, readDevices } from "./devices.js";
 import { type Processes, readEventfd, readProcesses } from "./processes.js";
 
@@ -31,6 +32,7 @@ export interface Host {
   readonly cpu: Reading<CpuInfo>;
   readonly cmdline: Reading<CommandLine>;
   readonly modules: readonly Module[];
+  readonly boot: Boot;
   /** Listing of /sys/class/iommu. */
   readonly units: Reading<readonly Unit[]>;
   readonly groups: Reading<Groups>;
@@ -71,6 +73,7 @@ export function readHost(source: Source): Host {
     cpu: readAs(source, "proc/cpuinfo", parseCpuInfo),
     cmdline: readAs(source, "proc/cmdline", parseCommandLine),
     modules: readModules(source),
+    boot: readBoot(source),
     units: readUnits(source),
     groups: readGroups(source, devices),
     interrupts,

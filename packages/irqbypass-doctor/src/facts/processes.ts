@@ -3,6 +3,7 @@
  */
 
 import { type EventfdInfo, parseEventfd, parseEventpoll, parseVfioDevice } from "../parse/fdinfo.js";
+import { parseLibvirtLog, parseVmm, type VmmSettings } from "../parse/vmm.js";
 import { baseName, type Descriptor, guestName, parseDescriptor } from "../source/descriptor.js";
 import { known, type Reading, readAs, type Source } from "../source/source.js";
 
@@ -32,6 +33,10 @@ export interface VmProcess {
   readonly held: readonly HeldDevice[];
   /** Ids of its threads. */
   readonly threads: readonly number[];
+  /** What its command line says of interrupts. */
+  readonly settings: VmmSettings;
+  /** Where that was read: "/proc/4242/cmdline", or libvirt's log of the guest. */
+  readonly commandLine: string;
 }
 
 export interface Processes {
@@ -66,7 +71,8 @@ function isKernelThread(source: Source, pid: number): boolean {
 
 function readProcess(source: Source, pid: number, names: readonly string[]): VmProcess | undefined {
   const fds = new Map<number, Descriptor>();
-  for (const name of names) {
+  // In the order of their numbers, whatever that of the listing: a report depends on the host alone.
+  for (const name of [...names].sort((a, b) => Number(a) - Number(b))) {
     const target = /^\d{1,9}$/.test(name) ? known(source.link(`proc/${pid}/fd/${name}`)) : undefined;
     if (target !== undefined) fds.set(Number(name), parseDescriptor(target));
   }
@@ -86,7 +92,7 @@ function readProcess(source: Source, pid: number, names: readonly string[]): VmP
   }
   const vcpus = new Set<number>();
   for (const descriptor of fds.values()) if (descriptor.kind === "vcpu") vcpus.add(descriptor.number);
-  const argv = (known(source.read(`proc/${pid}/cmdline`)) ?? "").split("\0").filter((word) => word !== "");
+  const { argv, path } = readCommandLine(source, pid);
   const comm = (known(source.read(`proc/${pid}/comm`)) ?? "").trim();
   return {
     pid,
@@ -101,7 +107,27 @@ function readProcess(source: Source, pid: number, names: readonly string[]): VmP
     })),
     held,
     threads: (known(source.list(`proc/${pid}/task`)) ?? []).map(Number),
+    settings: parseVmm(argv),
+    commandLine: `/${path}`,
   };
+}
+
+/** A process's command line; where only its program is to be had, libvirt's log of the guest may have the rest. */
+function readCommandLine(
+  source: Source,
+  pid: number,
+): { readonly argv: readonly string[]; readonly path: string } {
+  const path = `proc/${pid}/cmdline`;
+  const argv = (known(source.read(path)) ?? "").split("\0").filter((word) => word.trim() !== "");
+  if (argv.length > 1) return { argv, path };
+  for (const file of known(source.list("run/libvirt/qemu")) ?? []) {
+    if (!file.endsWith(".pid")) continue;
+    if (Number(known(source.read(`run/libvirt/qemu/${file}`))?.trim()) !== pid) continue;
+    const log = `var/log/libvirt/qemu/${file.slice(0, -".pid".length)}.log`;
+    const logged = parseLibvirtLog(known(source.read(log)) ?? "");
+    if (logged !== undefined) return { argv: logged, path: log };
+  }
+  return { argv, path };
 }
 
 /** What fdinfo shows of one eventfd. */

@@ -27,7 +27,7 @@ export function intelOrAmdChain(host: Host, trace: TraceFacts | undefined): Chai
     remapping(host),
     capability(host),
     commandLineLink(host, module),
-    moduleParameters(module),
+    moduleParameters(host, module),
     apic(host, module),
   ];
   const conclusion = conclude(host, module === undefined ? undefined : own, statics);
@@ -135,10 +135,11 @@ export function apicParameter(module: Module): string {
   return module.name === "kvm_intel" ? "enable_apicv" : "avic";
 }
 
-function moduleParameters(module: Module | undefined): ChainLink {
+function moduleParameters(host: Host, module: Module | undefined): ChainLink {
   const name = "module parameters";
   if (module === undefined) return link(name, "unknown", "no KVM module of this CPU's vendor is loaded");
   const all = [...module.parameters.keys()]
+    .filter((parameter) => parameter !== "npt" && parameter !== "nested")
     .map((parameter) => shown(module, parameter))
     .filter((one) => one !== undefined);
   const evidence = { source: `/sys/module/${module.name}/parameters`, says: all.join(" ") };
@@ -146,7 +147,9 @@ function moduleParameters(module: Module | undefined): ChainLink {
   const apic = module.parameters.get(parameter) ?? ABSENT;
   if (apic.state !== "read") return link(name, "unknown", `/${apic.path} ${whyNot(apic)}`);
   if (apic.value) return link(name, "holds", `${module.name}: ${all.join(" ")}`, evidence);
-  return link(name, "broken", `${module.name}: ${parameter}=N`, evidence);
+  const given = host.boot.options.find((one) => one.module === module.name && one.parameter === parameter);
+  const root = given && { source: given.file, says: `${parameter}=${given.value}` };
+  return link(name, "broken", `${module.name}: ${parameter}=N`, evidence, root);
 }
 
 /** Whether the CPU shows virtual APICs that can be posted to; undefined where it does not say. */

@@ -46,6 +46,9 @@ export function forbiddingWord(host: Host, module: Module | undefined): Forbiddi
   return moduleWords(host, module).find(({ inForce }) => inForce);
 }
 
+/** Parameters without which nothing is posted. */
+const SWITCHES = new Set(["enable_apicv", "avic", "enable_device_posted_irqs"]);
+
 /** Words that switch a parameter of KVM's module off. A parameter that reads N may have its root there. */
 function moduleWords(
   host: Host,
@@ -54,7 +57,7 @@ function moduleWords(
   const line = known(host.cmdline);
   if (line === undefined || module === undefined) return [];
   return [...module.parameters].flatMap(([parameter, reading]) => {
-    if (parameter === "enable_ipiv") return [];
+    if (!SWITCHES.has(parameter)) return [];
     const given = moduleSwitch(line, module.name, parameter, releaseOf(host));
     if (given?.on !== false) return [];
     return [

@@ -6,7 +6,7 @@ import type { Host, Later } from "../facts/host.js";
 import type { HeldEventfd, VmProcess } from "../facts/processes.js";
 import { known, type Reading } from "../source/source.js";
 import type { TraceFacts } from "../source/trace-facts.js";
-import { advise } from "./advice.js";
+import { advise } from "./advice/advice.js";
 import { type Assignment, assign } from "./assignment.js";
 import { examineChain } from "./chain.js";
 import { ABSENT, vendorModule, vendorOf } from "./chain-x86.js";
@@ -21,6 +21,7 @@ import { strangeOf } from "./strange.js";
 import { summarise, verdictOf } from "./summary.js";
 import { tableOf } from "./tables.js";
 import { judgeVector } from "./vectors.js";
+import { takenByVmm, vmmLink } from "./vmm.js";
 
 /** What the findings are made from. */
 export interface Case {
@@ -106,6 +107,7 @@ function vmReport(one: Case, chain: Chain, vm: VmProcess, assignments: readonly 
     pid: vm.pid,
     name: vm.name,
     program: vm.program,
+    vmm: vmmLink(vm),
     vcpus: vm.vcpus,
     eventfds,
     devices,
@@ -126,14 +128,19 @@ function deviceReport(one: Case, chain: Chain, assignment: Assignment): DeviceRe
     ruled: chain.ruled,
     able,
     because,
+    taken: (label: string) => (holder === undefined ? undefined : takenByVmm(holder, device.pci, label)),
     updatesPost: vendorOf(one.host) === "intel" || inhibits?.clear === true,
     table: tableOf(one.host, device),
   };
   const vectors = device.vectors.map((vector) => judgeVector(device, vector, setting));
-  const bare: Verdict = able === "yes" ? "able, not seen" : able === "no" ? "cannot be" : "unknown";
+  const counted = one.host.interrupts.state === "read";
+  const bare: Verdict =
+    able === "no" ? "cannot be" : able === "yes" && counted ? "able, not seen" : "unknown";
   const notes: string[] = [];
   if (unseen) notes.push(because.says);
-  else if (vectors.length === 0) {
+  else if (vectors.length === 0 && !counted) {
+    notes.push("/proc/interrupts could not be read: which interrupts it has is not known");
+  } else if (vectors.length === 0) {
     notes.push(
       device.idleIrqs > 0
         ? `${device.idleIrqs} interrupts are set up and none is requested: the guest's driver has not enabled them`
@@ -142,8 +149,10 @@ function deviceReport(one: Case, chain: Chain, assignment: Assignment): DeviceRe
     );
   }
   if (holder !== undefined && holder.vmFds === 0) {
+    const why = vmmLink(holder);
     notes.push(
       `process ${holder.pid} (${holder.program}) holds it and is no VM: there is no vCPU to post to`,
+      ...(why.state === "broken" ? [`VMM: ${why.says}`] : []),
     );
   }
   return {
@@ -172,6 +181,10 @@ function abilityOf(
   }
   const decided = chainSays(chain);
   if (decided.able === "no" || !chain.ruled) return decided;
+  if (holder?.settings.irqchip?.value === "userspace") {
+    const { evidence, says } = vmmLink(holder);
+    return { able: "no", because: { source: evidence[0]!.source, says } };
+  }
   if (unseen) {
     const says = "the process holds it, and no device or interrupt that belongs to it was recognised";
     return { able: "unknown", because: { source: tie.source, says } };

@@ -101,7 +101,7 @@ export function inhibitLink(host: Host, trace: TraceFacts | undefined): ChainLin
   if (trace === undefined)
     return link(name, "unknown", "no file shows them; --trace does, while a VM starts");
   const event = INHIBIT_EVENTS.find((one) => trace.followed.includes(one));
-  if (event === undefined) return link(name, "unknown", `${INHIBIT_EVENTS[0]} could not be followed`);
+  if (event === undefined) return link(name, "unknown", `${INHIBIT_EVENTS[0]} was not followed`);
   const span = `in ${trace.seconds.toFixed(1)} s`;
   const found = host.processes.found
     .filter(({ vmFds, held }) => vmFds > 0 && held.length > 0)

@@ -25,7 +25,7 @@ export function missingOf(
   for (const reading of basics(host)) {
     if (reading.state !== "unreadable" && !(reading.state === "absent" && reading === host.interrupts))
       continue;
-    const why = reading.state === "absent" ? "is not there" : `may not be read (${reading.code})`;
+    const why = reading.state === "absent" ? "is not there" : unreadable(reading.code);
     missing.push({
       path: `/${reading.path}`,
       why,
@@ -46,6 +46,13 @@ export function missingOf(
     }
   }
   return missing;
+}
+
+/** What kept a file from being read. */
+function unreadable(code: string): string {
+  return code === "EFBIG" || code === "E2BIG"
+    ? `is larger than any host's (${code}), and was not read`
+    : `may not be read (${code})`;
 }
 
 function basics(host: Host): readonly Reading<unknown>[] {

@@ -34,11 +34,15 @@ export type LinkName =
   | "module parameters"
   | "APICv/AVIC"
   | "inhibit reasons"
-  | "KVM's own conclusion";
+  | "KVM's own conclusion"
+  | "VMM";
 
 export type LinkState = "holds" | "broken" | "unknown";
 
-/** One link of the chain that must hold from end to end before any interrupt of this host can be posted. */
+/**
+ * One link of the chain that must hold from end to end before any interrupt of this host can be posted; the one that is
+ * the VMM is a VM's own.
+ */
 export interface ChainLink {
   readonly name: LinkName;
   readonly state: LinkState;
@@ -103,6 +107,8 @@ export interface VmReport {
   readonly name: string | null;
   /** The VMM's program: "qemu-system-x86_64". */
   readonly program: string;
+  /** Whether the VMM leaves interrupts to KVM, by its command line. */
+  readonly vmm: ChainLink;
   readonly vcpus: number;
   readonly eventfds: readonly EventfdReport[];
   readonly devices: readonly DeviceReport[];

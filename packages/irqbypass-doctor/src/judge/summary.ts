@@ -37,11 +37,19 @@ export function summarise(
     ...vms.flatMap((vm) => vm.devices),
     ...unclaimed.filter(({ holder }) => holder !== "other"),
   ];
-  const cause =
-    chain.broken === undefined ? "" : ` The broken link is ${chain.broken.name}: ${chain.broken.says}.`;
+  const cause = causeOf(vms, chain);
   if (devices.length === 0) return withoutDevices(vms.length, unclaimed.length, chain, cause, hidden);
   const exit = exitOf(devices.map(({ verdict }) => verdict));
   return { says: `${sentence(devices)}${cause}`, exit };
+}
+
+/** The root of the trouble: of the host, or else of a VM that has a device. */
+function causeOf(vms: readonly VmReport[], chain: Chain): string {
+  if (chain.broken !== undefined) return ` The broken link is ${chain.broken.name}: ${chain.broken.says}.`;
+  const vm = vms.find(({ vmm, devices }) => vmm.state === "broken" && devices.length > 0);
+  if (vm === undefined) return "";
+  const who = vm.name === null ? `process ${vm.pid}` : `VM ${vm.name}`;
+  return ` The broken link of ${who} is ${vm.vmm.name}: ${vm.vmm.says}.`;
 }
 
 /** What became of the interrupts, and apart from them of the devices that have none. Each part is counted from one list. */

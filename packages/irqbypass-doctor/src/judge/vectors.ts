@@ -8,7 +8,7 @@ import { type Growth, grewBetween } from "../parse/interrupts.js";
 import { grewPerCpu } from "../parse/irq.js";
 import { producerOf } from "../rules/producers.js";
 import { known } from "../source/source.js";
-import type { PostingChange, TraceFacts } from "../source/trace-facts.js";
+import type { HandlerRuns, PostingChange, TraceFacts } from "../source/trace-facts.js";
 import type { Ability } from "./link.js";
 import { releaseOf, seen, whyNot } from "./link.js";
 import { pairingOf } from "./pairing.js";
@@ -28,6 +28,8 @@ export interface Setting {
   readonly able: Ability;
   /** Why nothing of this device or VM can be posted, or why that is not known; the evidence of `able`. */
   readonly because: Evidence;
+  /** Why the VMM keeps an interrupt of that label from KVM; undefined if it does not. */
+  readonly taken: (label: string) => Evidence | undefined;
   /** An update that KVM traced as posting did so: always on Intel, on AMD only with AVIC seen to be on in this VM. */
   readonly updatesPost: boolean;
   readonly table: DeviceTable | undefined;
@@ -83,6 +85,11 @@ function growthOf(vector: Vector, { host, later, seconds }: Setting): Seen {
   return { count: count === 0 && !anew ? 0 : null, anew, evidence: { source, says } };
 }
 
+/** Handler runs of this very interrupt: when a trace was recorded its number may have been another's. */
+function isOf({ irq, name }: HandlerRuns, vector: Vector): boolean {
+  return irq === vector.irq && vector.line.actions.includes(name.trim());
+}
+
 interface Decision {
   readonly verdict: Verdict;
   readonly evidence: readonly Evidence[];
@@ -97,7 +104,7 @@ function decide(device: Device, vector: Vector, setting: Setting, growth: Seen):
   if (!setting.ruled)
     return { verdict: "unknown", evidence: [setting.because, growth.evidence, ...tableSays] };
 
-  const runs = vector.sharedWith === "" ? trace?.handled.find(({ irq }) => irq === vector.irq) : undefined;
+  const runs = vector.sharedWith === "" ? trace?.handled.find((runs) => isOf(runs, vector)) : undefined;
   const change = trace?.posting.find(({ hostIrq }) => hostIrq === vector.irq);
   const changeSays = change === undefined ? [] : [changed(change, setting)];
   const pairing = pairingOf(vector, trace);
@@ -187,7 +194,7 @@ function doubtOf(vector: Vector, { host, able, because }: Setting): Evidence | u
 function barrierOf(
   device: Device,
   vector: Vector,
-  { host, able, because }: Setting,
+  { host, able, because, taken }: Setting,
 ): { readonly evidence: Evidence; readonly byDesign?: boolean } | undefined {
   const source = "/proc/interrupts";
   const { family, kind } = vector.action;
@@ -201,6 +208,8 @@ function barrierOf(
     return { evidence: { source: `/sys/kernel/iommu_groups/${device.group}/name`, says } };
   }
   if (able === "no") return { evidence: because };
+  const vmm = taken(vector.action.label);
+  if (vmm !== undefined) return { evidence: vmm };
   const chip = chipOf(vector);
   if (known(host.cpu)?.arch === "x86" && /^PCI-MSI/.test(chip)) {
     return { evidence: { source, says: `its chip is ${chip}, without IR-: this interrupt is not remapped` } };

@@ -8,7 +8,7 @@ import { type Reading, readAs, type Source } from "../source/source.js";
 const PARAMETERS = {
   kvm: ["vector_hashing"],
   kvm_intel: ["enable_apicv", "enable_ipiv", "enable_device_posted_irqs"],
-  kvm_amd: ["avic", "enable_ipiv", "enable_device_posted_irqs"],
+  kvm_amd: ["avic", "enable_ipiv", "enable_device_posted_irqs", "npt", "nested"],
   kvm_pvm: [],
 } as const;
 export type ModuleName = keyof typeof PARAMETERS;
@@ -17,6 +17,8 @@ export type ModuleName = keyof typeof PARAMETERS;
 export interface Module {
   readonly name: ModuleName;
   readonly parameters: ReadonlyMap<string, Reading<boolean>>;
+  /** It was loaded, and can be loaded anew; false for one that is built in, or where that does not show. */
+  readonly loadable: boolean;
 }
 
 /** Reads the KVM modules that are there. */
@@ -29,7 +31,7 @@ export function readModules(source: Source): readonly Module[] {
     for (const parameter of wanted) {
       parameters.set(parameter, readAs(source, `${dir}/parameters/${parameter}`, parseSwitch));
     }
-    modules.push({ name, parameters });
+    modules.push({ name, parameters, loadable: source.read(`${dir}/initstate`).state === "read" });
   }
   return modules;
 }

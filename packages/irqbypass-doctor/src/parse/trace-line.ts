@@ -1,5 +1,6 @@
 /**
- * Lines of a `trace_pipe`: the part before the event's own text, which all events share. Pure.
+ * Lines of a trace: the part before the event's own text, which all events share, as the kernel prints it (trace_pipe, the
+ * file `trace`), and as trace-cmd report and perf script do. Pure.
  */
 
 /** One event as the kernel printed it. */
@@ -21,15 +22,21 @@ export interface TraceGap {
 
 // "           qemu-4711    [003] d.h1.  1234.567890: irq_handler_entry: irq=42 name=vfio-msix[0](0000:3b:00.0)". The
 // name of the task may hold blanks and dashes, the flags after the CPU and the thread group before it are optional.
-const LINE =
-  /^ *(?:.{1,16}?)-(\d{1,10}) +(?:\((?: *\d+|-+)\) +)?\[(\d{1,6})\] +(?:[^\s:]{4,8} +)?(\d{1,15}(?:\.\d{1,9})?): ([a-z_]\w*): ?(.*)$/i;
-const GAP = /^CPU:\d+ \[LOST (?:(\d{1,15}) )?EVENTS?\]$/;
+// trace-cmd report prints the same without flags, and the texts in a column of their own.
+const FTRACE =
+  /^ *(?:.{1,16}?)-(\d{1,10}) +(?:\((?: *\d+|-+)\) +)?\[(\d{1,6})\] +(?:[^\s:]{4,8} +)?(\d{1,15}(?:\.\d{1,9})?): +([a-z_]\w*): *(.*)$/i;
+// perf script: " CPU 0/KVM  4711/4712  [003]  1234.567890:  kvm:kvm_pi_irte_update: PI is ...", a period before the event
+// where that was asked for. The event has its system.
+const PERF =
+  /^ *(?:\S.{0,15}?) +(?:\d{1,10}\/)?(\d{1,10}) +\[(\d{1,6})\] +(\d{1,15}\.\d{1,9}): +(?:\d{1,15} +)?[a-z_]\w*:([a-z_]\w*): *(.*)$/i;
+// "CPU:3 [LOST 5 EVENTS]" of the kernel, "CPU:3 [5 EVENTS DROPPED]" of trace-cmd.
+const GAP = /^CPU:\d+ \[(?:LOST )?(?:(\d{1,15}) )?EVENTS?(?: DROPPED)?\]$/;
 
 /** Parses one line; null for one that is neither an event nor a gap, such as a heading or the rest of a name. */
 export function parseTraceLine(line: string): TraceLine | TraceGap | null {
   const gap = GAP.exec(line);
   if (gap !== null) return { lost: Number(gap[1] ?? 0) };
-  const match = LINE.exec(line);
+  const match = FTRACE.exec(line) ?? PERF.exec(line);
   if (match === null) return null;
   return {
     tid: Number(match[1]),

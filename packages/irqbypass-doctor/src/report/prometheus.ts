@@ -4,6 +4,7 @@
  * ever was stays in the data base. Pure.
  */
 import { type DeviceReport, type Report, VERDICTS } from "../judge/report.js";
+import { visible } from "../source/visible.js";
 
 /** One sample: its labels in their order, and its value. */
 interface Sample {
@@ -103,7 +104,13 @@ function metricText({ name, help, samples }: Metric): string {
   return `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${lines.join("")}`;
 }
 
-/** A label value as the exposition format wants it: backslash, quote and newline escaped. */
+/**
+ * A label value as the exposition format wants it: backslash, quote and newline escaped. It knows no other escape, so
+ * other control characters are written out: ESC is a backslash, which is doubled, and x1b.
+ */
 export function escapeLabel(text: string): string {
-  return text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
+  return text
+    .split("\n")
+    .map((line) => visible(line).replaceAll("\\", "\\\\").replaceAll('"', '\\"'))
+    .join("\\n");
 }

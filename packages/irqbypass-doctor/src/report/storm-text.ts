@@ -3,6 +3,7 @@
  * what one VM's own list costs. Pure.
  */
 
+import { visible } from "../source/visible.js";
 import { figure, type Growth, type StormVerdict } from "../storm/judge.js";
 import type { Spread, StormStep } from "../storm/steps.js";
 import type { StormReport } from "../storm/storm.js";
@@ -135,7 +136,7 @@ function whole(value: number): string {
 export function wrap(text: string, columns: number, indent: string): string[] {
   const lines: string[] = [];
   let line = indent;
-  for (const word of text.split(" ")) {
+  for (const word of visible(text).split(" ")) {
     if (line.length + 1 + word.length > columns && line !== indent) {
       lines.push(line);
       line = indent;

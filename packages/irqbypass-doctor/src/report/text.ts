@@ -2,9 +2,18 @@
  * The report as text for a terminal.
  */
 
-import type { DeviceReport, Evidence, LinkState, Report, Verdict, VmReport } from "../judge/report.js";
+import type {
+  ChainLink,
+  DeviceReport,
+  Evidence,
+  LinkState,
+  Report,
+  Verdict,
+  VmReport,
+} from "../judge/report.js";
+import { visible } from "../source/visible.js";
 import { groupVectors } from "./groups.js";
-import { type Paint, painted, printable, wrap } from "./wrap.js";
+import { type Paint, painted, wrap } from "./wrap.js";
 
 export interface TextOptions {
   /** Columns to fill; 60 at least, 100 at most. */
@@ -81,8 +90,9 @@ class Page {
     cells: readonly (readonly [text: string, width: number, paint: Paint])[],
     rest: string,
   ): void {
-    const used = cells.reduce((sum, [text, width]) => sum + Math.max(text.length + 1, width), indent);
-    const head = cells
+    const shown = cells.map(([text, width, paint]) => [visible(text), width, paint] as const);
+    const used = shown.reduce((sum, [text, width]) => sum + Math.max(text.length + 1, width), indent);
+    const head = shown
       .map(
         ([text, width, paint]) =>
           `${painted(text, paint, this.#colour)}${" ".repeat(Math.max(width - text.length, 1))}`,
@@ -109,7 +119,7 @@ class Page {
 
   /** A command, as it is: it must be fit to be copied, so it is not wrapped. */
   command(indent: number, text: string): void {
-    this.#lines.push(`${" ".repeat(indent)}${painted(printable(text), "bold", this.#colour)}`);
+    this.#lines.push(`${" ".repeat(indent)}${painted(visible(text), "bold", this.#colour)}`);
   }
 
   text(): string {
@@ -132,17 +142,19 @@ function header(page: Page, { measured, verdict }: Report): void {
 
 function chain(page: Page, report: Report): void {
   page.heading("The chain, from the CPU to KVM");
-  for (const link of report.chain) {
-    page.row(
-      2,
-      [
-        [link.state, 9, LINK_PAINT[link.state]],
-        [link.name, 22, "plain"],
-      ],
-      link.says,
-    );
-    page.sources(13, link.says, link.evidence);
-  }
+  for (const link of report.chain) linkRow(page, link);
+}
+
+function linkRow(page: Page, link: ChainLink): void {
+  page.row(
+    2,
+    [
+      [link.state, 9, LINK_PAINT[link.state]],
+      [link.name, 22, "plain"],
+    ],
+    link.says,
+  );
+  page.sources(13, link.says, link.evidence);
 }
 
 const MAX_EVIDENCE = 4;
@@ -156,6 +168,7 @@ function virtualMachine(page: Page, vm: VmReport): void {
   ];
   page.heading(`${name} (${vm.program}, process ${vm.pid}): ${parts.join(", ")}`);
   for (const one of vm.devices) device(page, one);
+  if (vm.devices.length > 0) linkRow(page, vm.vmm);
   if (vm.devices.length === 0)
     page.put(2, "No assigned device: its interrupts all come from software, there is nothing to bypass.");
   if (vm.eventfds.length > 0) {

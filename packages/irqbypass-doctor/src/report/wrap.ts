@@ -1,6 +1,7 @@
 /**
- * Lines of text for a terminal: wrapped, painted, and free of control characters.
+ * Lines of text for a terminal: wrapped, painted, and free of others' control characters.
  */
+import { visible, visibleLines } from "../source/visible.js";
 
 /** How text is painted; the plain one paints nothing. */
 export type Paint = "plain" | "bold" | "dim" | "good" | "bad" | "doubt" | "heading";
@@ -19,10 +20,14 @@ export function painted(text: string, paint: Paint, colour: boolean): string {
   return !colour || paint === "plain" || text === "" ? text : `\u001b[${CODES[paint]}m${text}\u001b[0m`;
 }
 
-/** Names come from other programs: no control character of theirs may reach the terminal. */
-export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones to keep out
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]+/g, " ");
+const PAINT = new RegExp(`(\u001b\\[(?:0|${Object.values(CODES).join("|")})m)`);
+
+/** A whole text on its way to a terminal: of all control characters only newlines and our own paint are left. */
+export function forTerminal(text: string): string {
+  return text
+    .split(PAINT)
+    .map((part, i) => (i % 2 === 1 ? part : visibleLines(part)))
+    .join("");
 }
 
 /**
@@ -33,7 +38,7 @@ export function wrap(text: string, width: number): string[] {
   const room = Math.max(width, 16);
   const lines: string[] = [];
   let line = "";
-  for (let word of printable(text).split(" ")) {
+  for (let word of visible(text).split(" ")) {
     if (line !== "" && line.length + 1 + word.length > room) {
       lines.push(line);
       line = "";

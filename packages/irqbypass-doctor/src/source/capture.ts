@@ -2,30 +2,13 @@
  * The capture: wraps a {@link Sampling}, keeps what passes through it, and writes it as a saved tree. It saves the
  * files that the doctor read and only those; processes that hold no VM are left out.
  */
-import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
 import { parseDescriptor } from "./descriptor.js";
-import { DoctorError } from "./error.js";
-import { maskLink, maskText } from "./mask.js";
+import { isLeftOut, maskLink, maskText } from "./mask.js";
+import { encodeName, printLinks } from "./names.js";
+import type { NewTree } from "./new-tree.js";
 import { TREE_FORMAT } from "./saved.js";
 import type { Reading, Sample, Sampling, Source } from "./source.js";
 import type { TraceFacts } from "./trace-facts.js";
-
-/** Makes the directory for a capture. Early, so that a wrong name is refused before the wait and not after it.
- * @throws DoctorError EEXIST if something lies in it already, EACCES if it cannot be made.
- */
-export function makeCaptureDir(dir: string): void {
-  let entries: readonly string[];
-  try {
-    mkdirSync(dir, { recursive: true });
-    entries = readdirSync(dir);
-  } catch (error) {
-    throw new DoctorError("EACCES", `${dir} cannot be made: name a directory that you may write to`, error);
-  }
-  if (entries.length > 0) {
-    throw new DoctorError("EEXIST", `${dir} holds something already: name a new directory for the capture`);
-  }
-}
 
 export interface SaveOptions {
   readonly masked: boolean;
@@ -54,25 +37,33 @@ export class Capture implements Sampling {
   }
 
   /**
-   * Writes the tree into an empty directory and gives the number of files and links in it. Blocks.
-   * `masked` hides command lines, names and paths that could tell whose host it is; see mask.ts.
+   * Writes the tree and gives the number of files and links in it. Blocks. `about` comes last: a tree without it is
+   * none. `masked` hides command lines, names and paths that could tell whose host it is; see mask.ts.
+   * @throws DoctorError EIO, EACCES and the like where it cannot be written.
    */
-  save(dir: string, options: SaveOptions): number {
-    const unreadable: string[] = [];
-    let count = this.first.save(dir, "1", options.masked, unreadable);
-    count += this.#second?.save(dir, "2", options.masked, unreadable) ?? 0;
+  save(tree: NewTree, options: SaveOptions): number {
+    const aside: Aside = { links: [], unreadable: [] };
+    let count = this.first.save(tree, "1", options.masked, aside);
+    count += this.#second?.save(tree, "2", options.masked, aside) ?? 0;
+    tree.put("links", printLinks(aside.links));
+    tree.put("unreadable", aside.unreadable.map((line) => `${line}\n`).join(""));
+    if (options.trace !== undefined)
+      tree.put("trace.json", `${JSON.stringify(options.trace, undefined, 2)}\n`);
     const about = [
       `format: ${TREE_FORMAT}`,
       `at: ${options.at}`,
       `seconds: ${this.#seconds.toFixed(3)}`,
       `masked: ${options.masked ? "yes" : "no"}`,
     ];
-    put(join(dir, "about"), `${about.join("\n")}\n`);
-    if (options.trace !== undefined)
-      put(join(dir, "trace.json"), `${JSON.stringify(options.trace, undefined, 2)}\n`);
-    put(join(dir, "unreadable"), unreadable.map((line) => `${line}\n`).join(""));
+    tree.put("about", `${about.join("\n")}\n`);
     return count;
   }
+}
+
+/** What a capture has in files of their own. */
+interface Aside {
+  readonly links: [path: string, target: string][];
+  readonly unreadable: string[];
 }
 
 const HELD = new Set(["vm", "vfio-device", "vfio-group", "vhost-vdpa"]);
@@ -109,43 +100,42 @@ class Recorder implements Source {
     return reading;
   }
 
-  save(dir: string, sample: string, masked: boolean, unreadable: string[]): number {
+  save(tree: NewTree, sample: string, masked: boolean, aside: Aside): number {
     const vms = this.#vms();
     const wanted = (path: string) => {
+      if (masked && isLeftOut(path)) return false;
       const pid = /^proc\/(\d+)\//.exec(path)?.[1];
       return pid === undefined || vms.has(pid);
     };
-    const root = join(dir, sample);
-    mkdirSync(root, { recursive: true });
+    tree.directory(sample);
     let count = 0;
     for (const [path, text] of this.#files) {
       if (!wanted(path)) continue;
-      put(join(root, path), masked ? maskText(path, text) : text);
+      tree.put(`${sample}/${path}`, masked ? maskText(path, text) : text);
       count += 1;
     }
     for (const [path, target] of this.#links) {
       if (!wanted(path)) continue;
-      const full = join(root, path);
-      mkdirSync(dirname(full), { recursive: true });
-      symlinkSync(masked ? maskLink(path, target) : target, full);
+      aside.links.push([`${sample}/${path}`, masked ? maskLink(path, target) : target]);
       count += 1;
     }
     // What was only seen in a listing is there again as an empty directory: it has a name and nothing to read.
     for (const [path, names] of this.#lists) {
       if (path === "proc" || !wanted(`${path}/`)) continue;
-      mkdirSync(join(root, path), { recursive: true });
+      tree.directory(`${sample}/${path}`);
       for (const name of names) {
         const entry = `${path}/${name}`;
         const saved = this.#files.has(entry) || this.#links.has(entry) || this.#failures.has(entry);
-        if (!saved) mkdirSync(join(root, entry), { recursive: true });
+        if (!saved) tree.directory(`${sample}/${entry}`);
       }
     }
     for (const [path, code] of this.#failures) {
+      if (masked && isLeftOut(path)) continue;
       const pid = /^proc\/(\d+)\//.exec(path)?.[1];
       // A thread of the kernel hides nothing; a process that may hold a VM is there again by its number.
       if (pid !== undefined && this.#files.get(`proc/${pid}/cmdline`) === "") continue;
-      if (pid !== undefined) mkdirSync(join(root, "proc", pid), { recursive: true });
-      unreadable.push(`${code} ${sample}/${path}`);
+      if (pid !== undefined) tree.directory(`${sample}/proc/${pid}`);
+      aside.unreadable.push(`${code} ${encodeName(`${sample}/${path}`)}`);
     }
     return count;
   }
@@ -159,9 +149,4 @@ class Recorder implements Source {
     }
     return pids;
   }
-}
-
-function put(path: string, text: string): void {
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, text, { flag: "wx" });
 }

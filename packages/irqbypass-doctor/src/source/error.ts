@@ -3,10 +3,15 @@
  * error but a {@link Reading} of the state "absent", "unreadable" or "strange".
  */
 
+import { visible } from "./visible.js";
+
 /** errno codes that the doctor refuses with. */
 export type DoctorErrorCode =
   | "EINVAL"
   | "ENOENT"
+  | "E2BIG"
+  | "EFBIG"
+  | "ELOOP"
   | "EACCES"
   | "EBUSY"
   | "EEXIST"
@@ -15,12 +20,15 @@ export type DoctorErrorCode =
   | "ENOSYS"
   | "EPERM";
 
-/** A refusal: `code` as a Linux caller would see it, and a sentence that names the object and says what to do. */
+/**
+ * A refusal: `code` as a Linux caller would see it, and a sentence that names the object and says what to do. The
+ * sentence may be printed anywhere: what it quotes of others' names is made visible.
+ */
 export class DoctorError extends Error {
   readonly code: DoctorErrorCode;
 
   constructor(code: DoctorErrorCode, message: string, cause?: unknown) {
-    super(`${code}: ${message}`, cause === undefined ? undefined : { cause });
+    super(visible(`${code}: ${message}`), cause === undefined ? undefined : { cause });
     this.name = "DoctorError";
     this.code = code;
   }

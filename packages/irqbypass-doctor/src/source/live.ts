@@ -1,45 +1,53 @@
 /**
  * A running host: this one, or one whose file systems are mounted under a root directory.
  */
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { lstatSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { DoctorError } from "./error.js";
-import type { Reading, Sample, Sampling, Source, WindowOptions } from "./source.js";
+import {
+  attempt,
+  type Reading,
+  type Sample,
+  type Sampling,
+  type Source,
+  type WindowOptions,
+} from "./source.js";
+import { SAVED, Tree } from "./tree.js";
 
-/** Error codes that mean "not there", also for the files of an object that went away while it was read. */
-const ABSENT = new Set(["ENOENT", "ENOTDIR", "ESRCH", "ENODEV"]);
+/** Magic number of procfs in statfs(2). */
+const PROC = 0x9fa0;
 
 /** Reads below `root`; "/" is this host. Blocks while the kernel makes each file's text. */
 export class LiveSource implements Source {
   readonly name: string;
-  readonly #root: string;
+  /** What is written, is written through it too. */
+  readonly tree: Tree;
 
   constructor(root = "/") {
-    this.#root = root;
+    this.tree = new Tree(root, "inside", runs(root) ? undefined : SAVED);
     this.name = root === "/" ? "this host" : `the host mounted at ${root}`;
   }
 
   list(path: string): Reading<readonly string[]> {
-    return attempt(path, () => readdirSync(join(this.#root, path)));
+    return attempt(path, () => this.tree.list(path));
   }
 
   read(path: string): Reading<string> {
-    return attempt(path, () => readFileSync(join(this.#root, path), "utf8"));
+    return attempt(path, () => this.tree.read(path));
   }
 
   link(path: string): Reading<string> {
-    return attempt(path, () => readlinkSync(join(this.#root, path)));
+    return attempt(path, () => this.tree.link(path));
   }
 }
 
-/** Turns what a file system call throws into a reading. */
-export function attempt<T>(path: string, call: () => T): Reading<T> {
+/** A host that runs has the kernel's own /proc; a copy of its files has not. */
+function runs(root: string): boolean {
+  const proc = join(root, "proc");
   try {
-    return { state: "read", path, value: call() };
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : undefined;
-    if (code === undefined) throw error;
-    return ABSENT.has(code) ? { state: "absent", path } : { state: "unreadable", path, code };
+    return lstatSync(proc).isDirectory() && statfsSync(proc).type === PROC;
+  } catch {
+    return false;
   }
 }
 

@@ -2,7 +2,7 @@
  * The one small reader of files: everything that the doctor knows of a host comes through a {@link Source}. Paths
  * are relative to the root of the host and have no leading slash: "proc/interrupts". All calls block, shortly.
  */
-import { FormatError } from "./error.js";
+import { DoctorError, FormatError } from "./error.js";
 
 /** What came of reading one path. What cannot be read is a value, because it is a finding of its own. */
 export type Reading<T> =
@@ -11,11 +11,35 @@ export type Reading<T> =
   | { readonly state: "absent"; readonly path: string }
   /** There is one and we may not read it, or the read failed: `code` is EACCES, EPERM, EIO and the like. */
   | { readonly state: "unreadable"; readonly path: string; readonly code: string }
-  /** It was read and is not of a known format: shown raw (cut to {@link RAW_LIMIT} characters), never guessed at. */
+  /** It is not of a known format, or no regular file: shown raw (cut to {@link RAW_LIMIT} characters), never guessed at. */
   | { readonly state: "strange"; readonly path: string; readonly problem: string; readonly raw: string };
 
 /** The most of a strange text that a reading keeps, in characters. */
 export const RAW_LIMIT = 400;
+
+/** Error codes that mean "not there", also for the files of an object that went away while it was read. */
+const ABSENT = new Set(["ENOENT", "ENOTDIR", "ESRCH", "ENODEV"]);
+
+/** Turns what a file system call throws into a reading; a refusal passes. */
+export function attempt<T>(path: string, call: () => T): Reading<T> {
+  try {
+    return { state: "read", path, value: call() };
+  } catch (error) {
+    if (error instanceof FormatError) return { state: "strange", path, problem: error.message, raw: "" };
+    const code = error instanceof Error && "code" in error ? String(error.code) : undefined;
+    if (code === undefined || error instanceof DoctorError) throw error;
+    return ABSENT.has(code) ? { state: "absent", path } : { state: "unreadable", path, code };
+  }
+}
+
+/** Files of a host as they are kept somewhere. All calls block, shortly, and throw errors with an errno code. */
+export interface Files {
+  list(path: string): string[];
+  read(path: string): string;
+  link(path: string): string;
+  /** Gives back what it holds open. Idempotent. */
+  close(): void;
+}
 
 /** Read-only view of one host at one time: the running one, a mounted one, or one sample of a saved tree. */
 export interface Source {

@@ -98,44 +98,72 @@ function has(fields: readonly string[], wanted: readonly string[]): boolean {
   return wanted.every((field) => fields.includes(field));
 }
 
-/** The four generations of kvm_pi_irte_update, told apart by their fields and by how their text begins. */
-function matchPosting({ fields, text }: EventFormat): MatchedFormat | null {
-  if (!has(fields, ["vcpu_id", "gsi", "gvec", "set"])) return null;
-  const irq = fields.includes("host_irq");
-  const address = fields.includes("pi_desc_addr");
-  const vtd = text.startsWith("VT-d PI is %s for ");
-  const plain = text.startsWith("PI is %s for ");
-  if (vtd && !irq && address)
-    return posting("Linux 4.4 on, without the host interrupt", /^VT-d PI is/, / for this irq/, ADDRESS);
-  if (vtd && irq && address) return posting("Linux 4.x to 6.10, VT-d PI", /^VT-d PI is/, HOST_IRQ, ADDRESS);
-  if (plain && irq && address)
-    return posting("Linux 6.11 to 6.16, with an address", /^PI is/, HOST_IRQ, ADDRESS);
-  if (plain && irq) return posting("Linux 6.17 on, every change", /^PI is/, HOST_IRQ, /$/);
-  return null;
+interface Generation {
+  readonly name: string;
+  readonly fits: (fields: readonly string[], text: string) => boolean;
+  /** The whole of its text. */
+  readonly pattern: RegExp;
 }
 
 const HOST_IRQ = / for irq (?<irq>\d{1,10})/;
 const ADDRESS = /, pi_desc_addr: 0x[0-9a-f]{1,16}$/;
 const TARGET = /, vcpu (?<vcpu>-?\d{1,10}), gsi: 0x(?<gsi>[0-9a-f]{1,8}), gvec: 0x(?<gvec>[0-9a-f]{1,8})/;
+const STATE = / (?<state>enabled and being updated|disabled)/;
 
-function posting(generation: string, start: RegExp, irq: RegExp, end: RegExp): MatchedFormat {
-  const state = / (?<state>enabled and being updated|disabled)/;
-  const whole = new RegExp([start, state, irq, TARGET, end].map((part) => part.source).join(""));
+function whole(start: RegExp, irq: RegExp, end: RegExp): RegExp {
+  return new RegExp([start, STATE, irq, TARGET, end].map(({ source }) => source).join(""));
+}
+
+const vtd = (text: string) => text.startsWith("VT-d PI is %s for ");
+const plain = (text: string) => text.startsWith("PI is %s for ");
+
+/** The four generations of kvm_pi_irte_update, told apart by their fields and by how their text begins and ends. */
+const GENERATIONS: readonly Generation[] = [
+  {
+    name: "Linux 4.4 on, without the host interrupt",
+    fits: (fields, text) => vtd(text) && !fields.includes("host_irq") && fields.includes("pi_desc_addr"),
+    pattern: whole(/^VT-d PI is/, / for this irq/, ADDRESS),
+  },
+  {
+    name: "Linux 4.x to 6.10, VT-d PI",
+    fits: (fields, text) => vtd(text) && fields.includes("host_irq") && fields.includes("pi_desc_addr"),
+    pattern: whole(/^VT-d PI is/, HOST_IRQ, ADDRESS),
+  },
+  {
+    name: "Linux 6.11 to 6.16, with an address",
+    fits: (fields, text) => plain(text) && fields.includes("host_irq") && fields.includes("pi_desc_addr"),
+    pattern: whole(/^PI is/, HOST_IRQ, ADDRESS),
+  },
+  {
+    name: "Linux 6.17 on, every change",
+    fits: (fields, text) => plain(text) && fields.includes("host_irq"),
+    pattern: whole(/^PI is/, HOST_IRQ, /$/),
+  },
+];
+
+function matchPosting({ fields, text }: EventFormat): MatchedFormat | null {
+  if (!has(fields, ["vcpu_id", "gsi", "gvec", "set"])) return null;
+  const generation = GENERATIONS.find(({ fits }) => fits(fields, text));
+  if (generation === undefined) return null;
+  return { generation: generation.name, read: (line) => readPosting(generation.pattern, line) };
+}
+
+function readPosting(pattern: RegExp, text: string): TraceFinding | null {
+  const groups = pattern.exec(text)?.groups;
+  if (groups === undefined) return null;
   return {
-    generation,
-    read(text) {
-      const groups = whole.exec(text)?.groups;
-      if (groups === undefined) return null;
-      return {
-        kind: "posting",
-        hostIrq: groups.irq === undefined ? null : Number(groups.irq),
-        set: groups.state !== "disabled",
-        vcpu: Number(groups.vcpu),
-        gsi: Number.parseInt(groups.gsi!, 16),
-        guestVector: Number.parseInt(groups.gvec!, 16),
-      };
-    },
+    kind: "posting",
+    hostIrq: groups.irq === undefined ? null : Number(groups.irq),
+    set: groups.state !== "disabled",
+    vcpu: Number(groups.vcpu),
+    gsi: Number.parseInt(groups.gsi!, 16),
+    guestVector: Number.parseInt(groups.gvec!, 16),
   };
+}
+
+/** The generation of a text of kvm_pi_irte_update; undefined for one that nobody knows. */
+export function generationOf(text: string): string | undefined {
+  return GENERATIONS.find(({ pattern }) => pattern.test(text))?.name;
 }
 
 function readHandler(text: string): TraceFinding | null {
@@ -155,20 +183,20 @@ function matchInhibit({ fields, text, args }: EventFormat): MatchedFormat | null
     return null;
   // Later kernels print the names of the reasons that are set, in the order of their bits; the format lists them all.
   const names = [...args.matchAll(/APICV_INHIBIT_REASON_(\w+)/g)].map((match) => match[1]!);
+  return { read: (line) => readInhibit(line, names) };
+}
+
+function readInhibit(text: string, names: readonly string[]): TraceFinding | null {
+  const match = /^(set|cleared) reason=(\d{1,10}), inhibits=0x([0-9a-f]{1,13})(?: ([\w|]+))?$/.exec(text);
+  if (match === null) return null;
+  const reason = Number(match[2]);
   return {
-    read(line) {
-      const match = /^(set|cleared) reason=(\d{1,10}), inhibits=0x([0-9a-f]{1,13})(?: ([\w|]+))?$/.exec(line);
-      if (match === null) return null;
-      const reason = Number(match[2]);
-      return {
-        kind: "inhibit",
-        set: match[1] === "set",
-        reason,
-        name: names[reason] ?? `reason ${reason}`,
-        inhibits: Number.parseInt(match[3]!, 16),
-        names: match[4] === undefined ? null : match[4].split("|"),
-      };
-    },
+    kind: "inhibit",
+    set: match[1] === "set",
+    reason,
+    name: names[reason] ?? `reason ${reason}`,
+    inhibits: Number.parseInt(match[3]!, 16),
+    names: match[4] === undefined ? null : match[4].split("|"),
   };
 }
 
@@ -177,20 +205,64 @@ function matchInhibit({ fields, text, args }: EventFormat): MatchedFormat | null
  * is the first) or from some to none ("activate").
  */
 function matchUpdateRequest({ fields, text }: EventFormat): MatchedFormat | null {
-  if (!has(fields, ["activate", "bit"]) || text !== "%s bit=%lu") return null;
-  return {
-    read(line) {
-      const match = /^(activate|deactivate) bit=(\d{1,3})$/.exec(line);
-      if (match === null) return null;
-      const reason = Number(match[2]);
-      return {
-        kind: "inhibit",
-        set: match[1] === "deactivate",
-        reason,
-        name: EARLY_NAMES[reason] ?? `reason ${reason}`,
-        inhibits: null,
-        names: null,
-      };
-    },
-  };
+  return has(fields, ["activate", "bit"]) && text === "%s bit=%lu" ? { read: readUpdateRequest } : null;
+}
+
+function readUpdateRequest(text: string): TraceFinding | null {
+  const match = /^(activate|deactivate) bit=(\d{1,3})$/.exec(text);
+  return match === null ? null : earlyInhibit(match[1] === "deactivate", Number(match[2]));
+}
+
+function earlyInhibit(set: boolean, reason: number): TraceFinding {
+  const name = EARLY_NAMES[reason] ?? `reason ${reason}`;
+  return { kind: "inhibit", set, reason, name, inhibits: null, names: null };
+}
+
+/**
+ * Readers by event for a trace whose formats are not at hand, because others recorded it. Every generation that is known
+ * is tried. trace-cmd and perf print bare fields where they cannot work out an event's format, as that of the inhibits
+ * with its names: these are read too.
+ */
+export function readersOfRecorded(): ReadonlyMap<string, MatchedFormat> {
+  const readers: readonly (readonly [event: string, read: TextReader])[] = [
+    ["kvm_pi_irte_update", (text) => first(GENERATIONS, ({ pattern }) => readPosting(pattern, text))],
+    ["kvm_apicv_inhibit_changed", (text) => readInhibit(text, []) ?? bareInhibit(text)],
+    ["kvm_apicv_update_request", (text) => readUpdateRequest(text) ?? bareUpdateRequest(text)],
+    ["irq_handler_entry", readHandler],
+    ["kvm_msi_set_irq", readMsi],
+    ["kvm_avic_ga_log", () => ({ kind: "ga log" })],
+  ];
+  return new Map(readers.map(([event, read]) => [event, { read }]));
+}
+
+function first<T, R>(all: readonly T[], call: (one: T) => R | null): R | null {
+  for (const one of all) {
+    const result = call(one);
+    if (result !== null) return result;
+  }
+  return null;
+}
+
+/** "[FAILED TO PARSE] reason=9 set=1 inhibits=0x200", in any order; null if it is not that. */
+function bareFields(text: string, wanted: readonly string[]): readonly number[] | null {
+  const fields = new Map<string, string>();
+  for (const word of text.replace("[FAILED TO PARSE]", "").trim().split(/\s+/)) {
+    const match = /^(\w{1,32})=(0x[0-9a-f]{1,13}|\d{1,15})$/i.exec(word);
+    if (match === null) return null;
+    fields.set(match[1]!, match[2]!);
+  }
+  const values = wanted.map((name) => fields.get(name));
+  return values.every((value) => value !== undefined) ? values.map(Number) : null;
+}
+
+function bareInhibit(text: string): TraceFinding | null {
+  const values = bareFields(text, ["reason", "set", "inhibits"]);
+  if (values === null) return null;
+  const [reason, set, inhibits] = values as [number, number, number];
+  return { kind: "inhibit", set: set !== 0, reason, name: `reason ${reason}`, inhibits, names: null };
+}
+
+function bareUpdateRequest(text: string): TraceFinding | null {
+  const values = bareFields(text, ["activate", "bit"]);
+  return values === null ? null : earlyInhibit(values[0] === 0, values[1]!);
 }

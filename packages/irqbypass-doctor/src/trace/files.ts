@@ -49,8 +49,8 @@ export function traceFiles(root: string): TraceFiles {
     list: (path) => readdirSync(join(root, path)),
     read: (path) => readFileSync(join(root, path), "utf8"),
     write(path, text) {
-      // Never created: on a tree without this control file the write has to fail.
-      const fd = openSync(join(root, path), constants.O_WRONLY | constants.O_TRUNC);
+      // Never created: on a tree without this control file the write has to fail. Nor is a link followed.
+      const fd = openSync(join(root, path), constants.O_WRONLY | constants.O_TRUNC | constants.O_NOFOLLOW);
       try {
         writeSync(fd, text);
       } finally {
@@ -64,7 +64,7 @@ export function traceFiles(root: string): TraceFiles {
 }
 
 function openPipe(path: string): TracePipe {
-  let fd: number | null = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  let fd: number | null = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
   const buffer = Buffer.alloc(CHUNK);
   const decoder = new StringDecoder("utf8");
   return {

@@ -87,7 +87,7 @@ export class TraceJoin {
         sinceChange,
       })),
       injections: this.#injections,
-      inhibits: [...this.#inhibits],
+      inhibits: [...this.#inhibits].sort((a, b) => a.at - b.at),
       registrations: [],
       gaLog: this.#gaLog,
       // A gap whose size the kernel does not tell is one event at least.
@@ -103,6 +103,8 @@ export class TraceJoin {
         const { hostIrq, set, vcpu, gsi, guestVector } = finding;
         // Without a host interrupt the GSI is the next best key; GSIs of several VMs then fall together.
         const key = hostIrq === null ? `gsi ${gsi}` : `irq ${hostIrq}`;
+        // Lines that were put together from several files may be out of order.
+        if ((this.#posting.get(key)?.at ?? 0) > at) return;
         this.#posting.delete(key);
         this.#posting.set(key, { hostIrq, set, vcpu, gsi, guestVector, at });
         const handled = hostIrq === null ? undefined : this.#handled.get(hostIrq);

@@ -7,6 +7,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { LineCutter } from "../parse/trace-line.js";
 import { DoctorError } from "../source/error.js";
+import { LiveSource } from "../source/live.js";
+import { attempt } from "../source/source.js";
 import type { TraceFacts } from "../source/trace-facts.js";
 import { type TraceFiles, traceFiles } from "./files.js";
 import { startInstance } from "./instance.js";
@@ -94,18 +96,27 @@ export async function followTrace(options: TraceOptions, io: TraceIo): Promise<T
 
 /**
  * The tracing directory of the host whose files are under `root` ("/" for this one).
- * @throws DoctorError ENOENT if none is mounted there.
+ * @throws DoctorError ENOENT if none is mounted there; EPERM if others may change what is below `root`.
  */
 export function findTraceFiles(root: string): TraceFiles {
-  const places = ["sys/kernel/tracing", "sys/kernel/debug/tracing"].map((place) => join(root, place));
-  const found = places.find((place) => existsSync(join(place, "events")));
-  if (found !== undefined) return traceFiles(found);
+  const { tree } = new LiveSource(root);
+  try {
+    for (const place of PLACES) {
+      const found = attempt(place, () => tree.writable(place));
+      if (found.state === "read" && existsSync(join(found.value, "events"))) return traceFiles(found.value);
+    }
+  } finally {
+    tree.close();
+  }
+  const first = join(root, PLACES[0]);
   throw new DoctorError(
     "ENOENT",
-    `--trace finds no tracing file system at ${places[0]} (or may not look into it); as root, mount it with: ` +
-      `mount -t tracefs tracefs ${places[0]}`,
+    `--trace finds no tracing file system at ${first} (or may not look into it); as root, mount it with: ` +
+      `mount -t tracefs tracefs ${first}`,
   );
 }
+
+const PLACES = ["sys/kernel/tracing", "sys/kernel/debug/tracing"] as const;
 
 /** The trace's surroundings in this process. */
 export function processTraceIo(root: string): TraceIo {

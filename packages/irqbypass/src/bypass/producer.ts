@@ -1,9 +1,9 @@
 import type { EventfdContext } from "../eventfd/context.js";
 import { checkEventfd } from "../eventfd/context.js";
-import { addReference, dropContext, dropReference, holdContext } from "../eventfd/reference.js";
+import { dropContext, holdContext } from "../eventfd/reference.js";
 import { checkWord, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Injection, Producer as P, Role } from "../host/layout.js";
+import { Injection, Producer as P } from "../host/layout.js";
 import { checkHost } from "../host/memory.js";
 import { nearest } from "../host/spelling.js";
 import { drop } from "../posting/dropped.js";
@@ -32,7 +32,8 @@ export function producerKind({ kinds }: BypassHost, kind: string | undefined): n
  */
 export class Producer implements Disposable {
   private readonly host: BypassHost;
-  private readonly record: number;
+  /** @internal */
+  readonly record: number;
   /** The eventfd it is registered under. */
   private eventfd: EventfdContext | undefined;
   private disposed = false;
@@ -81,16 +82,16 @@ export class Producer implements Disposable {
     const { host, record } = this;
     this.checkCall();
     checkEventfd(host, eventfd, "a producer signals");
-    // The new context is held by a reference until the producer itself does.
-    const meanwhile = host.mutex.guard(() => addReference(host, eventfd.record, Role.hold));
-    try {
-      host.manager.moveProducer(record, eventfd.record);
-      this.eventfd = eventfd;
-      this.letGo();
-      this.hold(eventfd.record);
-    } finally {
-      dropReference(host, meanwhile);
-    }
+    const { words } = host;
+    let close: (() => void) | undefined;
+    host.manager.moveProducer(record, eventfd.record, () => {
+      const old = words.get(record + P.holds);
+      holdContext(host, eventfd.record);
+      words.set(record + P.holds, eventfd.record);
+      close = dropContext(host, old);
+    });
+    this.eventfd = eventfd;
+    close?.();
   }
 
   /** Disconnects and unregisters; nothing happens if it is not registered (irq_bypass_unregister_producer). */
@@ -114,17 +115,20 @@ export class Producer implements Disposable {
     if (modeOf(irte) !== Mode.posted) this.signalElsewhere(this.eventfd, irte);
   }
 
+  /** False after it was disposed. */
   get registered(): boolean {
     return this.eventfd !== undefined;
   }
 
-  /** Which way a signal would go now. */
+  /** Which way a signal would go now. Throws EBADF after it was disposed, and EDEADLK in a callback. */
   get path(): Path {
+    this.check();
     return this.host.mutex.guard(() => pathOf(this.host, this.record));
   }
 
-  /** Why it would not be bypassed; undefined while it would. */
+  /** Why it would not be bypassed; undefined while it would. Throws EBADF after it was disposed. */
   get reason(): Reason | undefined {
+    this.check();
     return reasonOfProducer(this.host, this.record);
   }
 
@@ -139,6 +143,16 @@ export class Producer implements Disposable {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  /** @internal Takes it back with its register, as if it had never been made: for a call of which it was a part, and that is refused. */
+  undo(): void {
+    const { host, record } = this;
+    host.manager.unregisterProducer(record, true);
+    if (this.eventfd !== undefined) this.letGo();
+    this.eventfd = undefined;
+    this.disposed = true;
+    host.mutex.guard(() => host.pools.producer.undo(record));
   }
 
   private hold(eventfd: number): void {
@@ -175,7 +189,7 @@ export class Producer implements Disposable {
     const kind = this.host.kinds[words.get(injection + Injection.kind)];
     if (kind?.inject === undefined)
       throw new IrqBypassError("EOPNOTSUPP", "this thread cannot inject into a KVM guest");
-    if (!kind.inject(this.host, injection)) drop(words, eventfd.record, "no-vcpu");
+    if (kind.inject(this.host, injection) === false) drop(words, eventfd.record, "no-vcpu");
   }
 
   /** Before a call that takes a mutex. */
@@ -185,6 +199,7 @@ export class Producer implements Disposable {
   }
 
   private check(): void {
+    this.host.checkAttached();
     if (this.disposed) throw new IrqBypassError("EBADF", "this producer was disposed: create another one");
   }
 

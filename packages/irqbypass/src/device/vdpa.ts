@@ -24,7 +24,7 @@ const MAX_QUEUES = 65535;
 /**
  * The interrupt half of vhost-vDPA: each virtqueue that has a call eventfd, and an interrupt of its own, is a producer
  * while the driver has set DRIVER_OK. The device signals its queues; the VMM opens it and drives it through the session.
- * Both in the thread that made it.
+ * Both in the thread that made it. After `dispose` it cannot be opened any more; its queues go on, and signal nobody.
  */
 export class VdpaDevice implements Disposable {
   private readonly host: BypassHost;
@@ -64,7 +64,7 @@ export class VdpaDevice implements Disposable {
    */
   open(): VdpaSession {
     this.host.checkCall();
-    if (this.disposed) throw new IrqBypassError("EBADF", "this device was disposed: make another one");
+    this.check();
     if (this.session?.open === true) {
       throw new IrqBypassError("EBUSY", "this device is open already: release it there first");
     }
@@ -98,5 +98,10 @@ export class VdpaDevice implements Disposable {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  private check(): void {
+    this.host.checkAttached();
+    if (this.disposed) throw new IrqBypassError("EBADF", "this device was disposed: make another one");
   }
 }

@@ -48,6 +48,9 @@ const MAX_MSIX = 2048;
  *
  * A device belongs to the thread that made it; that thread signals its vectors and sets its triggers. The eventfds
  * stay the caller's: keep their handles open while a device signals them.
+ *
+ * What the VMM does to a device that was disposed is EBADF. The device's own side (vectors, INTx pin, masks, pending bits,
+ * `reportError`, `requestRelease`) goes on, as that of one whose triggers are all taken away: nothing is signalled.
  */
 export class VfioPciDevice implements Disposable {
   private readonly host: BypassHost;
@@ -196,6 +199,7 @@ export class VfioPciDevice implements Disposable {
   }
 
   set functionMask(on: boolean) {
+    checkFlag(on ?? null, "functionMask");
     this.msix.functionMask = on;
   }
 
@@ -249,6 +253,7 @@ export class VfioPciDevice implements Disposable {
   }
 
   private check(): void {
+    this.host.checkAttached();
     if (this.disposed) throw new IrqBypassError("EBADF", "this device was disposed: make another one");
   }
 }

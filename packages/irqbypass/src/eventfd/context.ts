@@ -12,6 +12,8 @@ import { closeHandle } from "./reference.js";
 export abstract class EventfdContext implements Disposable {
   /** The context's record in the host. */
   readonly record: number;
+  /** Was it created with EFD_SEMAPHORE: does a read take one unit only? */
+  readonly semaphore: boolean;
   private open = true;
 
   /** `reference` is the handle that the caller has added for this object. */
@@ -21,6 +23,7 @@ export abstract class EventfdContext implements Disposable {
     private readonly reference: number,
   ) {
     this.record = record;
+    this.semaphore = (memory.words.get(record + E.flags) & EventfdFlag.semaphore) !== 0;
   }
 
   /** What another thread passes to `open` to get a handle of its own: a safe integer. Throws EBADF when closed. */
@@ -29,14 +32,12 @@ export abstract class EventfdContext implements Disposable {
     return this.memory.pools.eventfd.handle(this.record);
   }
 
-  /** A small number that no other eventfd of this host has while this one lives, for tables and messages. */
+  /**
+   * A small number that no other eventfd of this host has while this one lives, for tables and messages. It stays the same
+   * when this is closed; another eventfd may have it then.
+   */
   get id(): number {
     return this.memory.pools.eventfd.slot(this.record);
-  }
-
-  /** Was it created with EFD_SEMAPHORE: does a read take one unit only? */
-  get semaphore(): boolean {
-    return (this.memory.words.get(this.record + E.flags) & EventfdFlag.semaphore) !== 0;
   }
 
   get closed(): boolean {
@@ -104,7 +105,7 @@ export abstract class EventfdContext implements Disposable {
   protected closing(): void {}
 }
 
-/** Throws EINVAL for what is no eventfd of this very Host object, EBADF for one that was closed; `who` says who wants it. */
+/** Throws EINVAL for what is no eventfd, EXDEV for one of another host, EBADF for one that was closed; `who` says who wants it. */
 export function checkEventfd(
   memory: HostMemory,
   eventfd: unknown,
@@ -116,10 +117,11 @@ export function checkEventfd(
       `${who} an eventfd, not ${show(eventfd)}: make one with Eventfd.create`,
     );
   }
-  if (eventfd.memory !== memory) {
+  if (!memory.isSameHost(eventfd.memory)) {
     throw new IrqBypassError(
-      "EINVAL",
-      `${who} an eventfd of its own Host object, this is one of another host, or opened with another Host object`,
+      "EXDEV",
+      `${who} an eventfd of its own host, and this is one of another host: make it with the same host`,
+      { subject: `eventfd ${eventfd.id}` },
     );
   }
   eventfd.handle; // EBADF

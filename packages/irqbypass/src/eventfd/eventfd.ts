@@ -43,20 +43,16 @@ export class Eventfd extends EventfdContext {
     }
     const { words, mutex, pools, thread } = memory;
     return mutex.guard(() => {
+      pools.reference.checkRoom();
       const record = pools.eventfd.allocate();
       words.set(record + E.flags, semaphore ? EventfdFlag.semaphore : 0);
       words.store64(record + E.counter, BigInt(initial));
       words.set(record + E.owner, thread.record);
-      try {
-        return new Eventfd(memory, record, addReference(memory, record, Role.handle));
-      } catch (error) {
-        pools.eventfd.release(record);
-        throw error;
-      }
+      return new Eventfd(memory, record, addReference(memory, record, Role.handle));
     });
   }
 
-  /** A handle in this thread to an eventfd made in another. Throws ESTALE when it is gone, EINVAL for the wrong kind. */
+  /** A handle in this thread to an eventfd made in another. Throws ESTALE when it is gone, EXDEV for one of another host, EINVAL for the wrong kind. */
   static open(memory: HostMemory, handle: number): Eventfd {
     checkHost(memory);
     const { words, mutex, pools } = memory;

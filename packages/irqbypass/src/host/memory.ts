@@ -93,6 +93,7 @@ export abstract class HostMemory implements Spawner {
     const buffer = sharedBuffer(handle.memory);
     const access = options.words ?? ((...view) => new SharedWords(...view, platform.clock?.bind(platform)));
     const names = kinds.map((kind) => kind.name);
+    const capable = kinds.map((kind) => kind.capable?.() === true); // first: it may throw
     this.kinds = kinds;
     this.compiled = compiledFor(handle.memory, options.fastPath, options.words !== undefined);
     if (capacity !== undefined) {
@@ -117,9 +118,14 @@ export abstract class HostMemory implements Spawner {
     this.mutex = new Mutex(this.words, Header.mutex, this.thread, "the host mutex", (dead) =>
       this.repair.host(this.thread.recordOf(dead)),
     );
-    kinds.forEach((kind, index) => {
-      if (kind.capable?.() === true) this.thread.grant(index);
+    capable.forEach((is, kind) => {
+      if (is) this.thread.grant(kind);
     });
+  }
+
+  /** @internal Is this a view of the same host? */
+  isSameHost(other: HostMemory): boolean {
+    return other === this || other.words.get(Header.id) === this.words.get(Header.id);
   }
 
   /** What signals and harvests run as in this thread: "typescript" where WebAssembly may not be compiled, or `words` were given. */
@@ -185,10 +191,19 @@ export function checkHost(memory: unknown): void {
 function makePools(words: Words): Readonly<Record<PoolName, Pool>> {
   let base: number = Header.words;
   const pools: Partial<Record<PoolName, Pool>> = {};
+  const all: Pool[] = [];
+  // Spread over all bits: ids that are close by each other are those of hosts that were made one after the other.
+  const salt = Math.imul(words.get(Header.id), 0x9e3779b1);
   POOLS.forEach(({ name, words: stride }, index) => {
     const capacity = words.get(Header.capacities + index);
     const state = Header.pools + index * POOL_STATE_WORDS;
-    pools[name] = new Pool(words, name, state, base, stride, capacity, index << 27, KEPT[name]);
+    const pool = new Pool(words, name, state, base, stride, capacity, index << 27, {
+      kept: KEPT[name],
+      salt,
+      all,
+    });
+    pools[name] = pool;
+    all.push(pool);
     base += lines(capacity * stride);
   });
   return pools as Record<PoolName, Pool>;

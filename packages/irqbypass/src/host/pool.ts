@@ -13,17 +13,36 @@ const enum State {
 }
 export const POOL_STATE_WORDS = State.words;
 
-/** A handle is generation * 2^21 + record number, a safe integer. */
+/** A handle is (generation + the host's salt) * 2^21 + record number, a safe integer. */
 const SLOT_LIMIT = CAPACITY_LIMIT + 1;
+
+/** What only some pools have. */
+export interface PoolOptions {
+  /** Words behind the first two that a record keeps when it is given back. */
+  readonly kept?: number | undefined;
+  /** What the handles of this host have beside their generation. */
+  readonly salt?: number;
+  /** The pools of the host. */
+  readonly all?: readonly Pool[];
+}
+
+/** How a sentence names one of those that have handles. */
+const NAMES: Partial<Record<PoolName, string>> = { eventfd: "an eventfd", vm: "a VM", vcpu: "a vCPU" };
 
 /**
  * Records of one size in shared memory, handed out and taken back in constant time. Every call is made while
  * holding the host mutex.
  *
  * A record's generation is odd while it lives and grows with every change of hands, so a handle of an earlier
- * life is refused (`scenarios/states/life.ts` has its states). Pools start their generations far apart, so a handle of another kind is refused as well.
+ * life is refused (`scenarios/states/life.ts` has its states). Pools start their generations far apart, so a handle of another
+ * kind is refused as well. And each host adds a random number of its own, so that a handle of another host comes to a
+ * generation that no record of this one has had: to one that lives here in one of 2^32.
  */
 export class Pool {
+  private readonly kept: number;
+  private readonly salt: number;
+  private readonly all: readonly Pool[];
+
   constructor(
     private readonly words: Words,
     readonly name: PoolName,
@@ -33,9 +52,12 @@ export class Pool {
     readonly stride: number,
     readonly capacity: number,
     private readonly firstGeneration: number,
-    /** Words behind the first two that a record keeps when it is given back. */
-    private readonly kept = 0,
-  ) {}
+    { kept = 0, salt = 0, all = [] }: PoolOptions = {},
+  ) {
+    this.kept = kept;
+    this.salt = salt;
+    this.all = all;
+  }
 
   /**
    * Takes a record, zeroed but for its generation and what is kept. Throws ENOMEM when none is left, with what makes room for the `needed` that
@@ -51,6 +73,35 @@ export class Pool {
     words.set(record + Rec.generation, this.firstGeneration);
     enliven(words, state, record);
     return record;
+  }
+
+  /** Throws ENOMEM where there are not so many records left: asked before the first of several is taken. */
+  checkRoom(needed = 1): void {
+    const free = this.capacity - this.live;
+    if (free < needed) throw noRoom(this.name, this.capacity - ownRecords(this.name), needed - free, free);
+  }
+
+  /**
+   * Takes an {@link allocate} back of whose record nobody has heard, for a call that is refused after all: nothing tells that
+   * there has been one. Of several, the last one first.
+   */
+  undo(record: number): void {
+    const { words, state, firstGeneration } = this;
+    if (!this.lives(record)) broken(`${this.name} record ${record} was released twice`);
+    const before = (words.get(record + Rec.generation) - 1) | 0;
+    const fresh = words.get(state + State.fresh) - 1;
+    if (before === firstGeneration && this.slot(record) === fresh) {
+      // Never used: first of all, so that a thread that dies in the next step leaves a record that is not there.
+      words.set(record + Rec.generation, 0);
+      this.zero(record);
+      words.set(record + Rec.link, 0);
+      words.set(state + State.fresh, fresh);
+      words.set(state + State.live, words.get(state + State.live) - 1);
+      return;
+    }
+    words.set(record + Rec.generation, before);
+    this.zero(record);
+    push(words, state, record);
   }
 
   /** Gives a record back; its words are zeroed, and every handle to it is stale from now on. */
@@ -132,37 +183,58 @@ export class Pool {
 
   /** The handle of a live record: a safe integer that any thread of this host can open. */
   handle(record: number): number {
-    return (this.words.get(record + Rec.generation) >>> 0) * SLOT_LIMIT + this.slot(record);
+    const tag = (this.words.get(record + Rec.generation) + this.salt) >>> 0;
+    return tag * SLOT_LIMIT + this.slot(record);
   }
 
   /**
-   * The record of a handle. Throws EINVAL for what is no handle, ESTALE for a handle of an earlier life of the
-   * record or of another kind.
+   * The record of a handle. Throws EINVAL for what is no handle, ESTALE for one of an earlier life of the record or of another
+   * kind, and EXDEV for one that no record of this host has ever had.
    */
   open(handle: unknown): number {
+    const subject = NAMES[this.name] ?? `a ${this.name}`;
     if (typeof handle !== "number" || !Number.isSafeInteger(handle) || handle < 0) {
-      throw new IrqBypassError("EINVAL", `${show(handle)} is not the handle of a ${this.name}`, {
-        subject: this.name,
-      });
-    }
-    const slot = handle % SLOT_LIMIT;
-    const generation = Math.floor(handle / SLOT_LIMIT);
-    const record = this.at(slot);
-    const fresh = this.words.get(this.state + State.fresh);
-    if (
-      slot >= fresh ||
-      this.words.get(record + Rec.generation) >>> 0 !== generation ||
-      (generation & 1) === 0
-    ) {
       throw new IrqBypassError(
-        "ESTALE",
-        `${this.name} ${handle} is gone, or is not a ${this.name} of this host`,
+        "EINVAL",
+        `${show(handle)} is not the handle of ${subject}: pass what its handle says`,
         {
           subject: this.name,
         },
       );
     }
-    return record;
+    const slot = handle % SLOT_LIMIT;
+    const generation = (Math.floor(handle / SLOT_LIMIT) - this.salt) >>> 0;
+    if (this.had(slot, generation)) {
+      const record = this.at(slot);
+      if (this.lives(record) && this.words.get(record + Rec.generation) >>> 0 === generation) return record;
+      throw new IrqBypassError("ESTALE", `${this.name} ${slot}, of which ${handle} is the handle, is gone`, {
+        subject: this.name,
+      });
+    }
+    const other = this.all.find((pool) => pool.had(slot, generation));
+    if (other !== undefined) {
+      throw new IrqBypassError(
+        "ESTALE",
+        `${handle} is not the handle of ${subject}, but of a ${other.name}`,
+        {
+          subject: this.name,
+        },
+      );
+    }
+    throw new IrqBypassError(
+      "EXDEV",
+      `${handle} is the handle of ${subject} of another host, or of nothing`,
+      {
+        subject: this.name,
+      },
+    );
+  }
+
+  /** Has the record of this number ever had this generation? */
+  private had(slot: number, generation: number): boolean {
+    if (slot >= this.used) return false;
+    const now = this.words.get(this.at(slot) + Rec.generation);
+    return (generation - this.firstGeneration) >>> 0 <= (now - this.firstGeneration) >>> 0;
   }
 }
 

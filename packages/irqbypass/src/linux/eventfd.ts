@@ -23,11 +23,14 @@ const EAGAIN = -11;
  * at 0: a KVM guest and a shared eventfd take that as an interrupt, this does not.
  */
 export class LinuxEventfd extends EventfdContext {
+  /** The kernel's eventfd-id. */
+  readonly kernelId: number;
   private readonly ffi: Ffi;
   private readonly value = new BigUint64Array(1);
 
   private constructor(memory: HostMemory, record: number, reference: number, ffi: Ffi) {
     super(memory, record, reference);
+    this.kernelId = memory.words.get(record + E.kernelId);
     this.ffi = ffi;
   }
 
@@ -65,7 +68,9 @@ export class LinuxEventfd extends EventfdContext {
       mutex.guard(() => {
         record = byKernelId(memory).load(id);
         known = record !== 0;
+        pools.reference.checkRoom();
         if (!known) {
+          byKernelId(memory).checkRoom(id);
           record = pools.eventfd.allocate();
           const modes = (semaphore ? EventfdFlag.semaphore : 0) | (nonblocking ? 0 : EventfdFlag.blocking);
           const flags = EventfdFlag.linux | modes;
@@ -74,14 +79,8 @@ export class LinuxEventfd extends EventfdContext {
           words.set(record + E.fd, own + 1);
           words.set(record + E.owner, thread.record);
         }
-        try {
-          reference = addReference(memory, record, Role.handle);
-          if (!known) byKernelId(memory).insert(id, record);
-        } catch (error) {
-          if (reference !== 0) pools.reference.release(reference);
-          if (!known) pools.eventfd.release(record);
-          throw error;
-        }
+        reference = addReference(memory, record, Role.handle);
+        if (!known) byKernelId(memory).insert(id, record);
       });
     } catch (error) {
       thread.descriptor = -1;
@@ -93,7 +92,7 @@ export class LinuxEventfd extends EventfdContext {
     return new LinuxEventfd(memory, record, reference, ffi);
   }
 
-  /** A handle in this thread to a Linux eventfd of the host. Throws ESTALE when it is gone, EINVAL for the wrong kind. */
+  /** A handle in this thread to a Linux eventfd of the host. Throws ESTALE when it is gone, EXDEV for one of another host, EINVAL for the wrong kind. */
   static open(memory: HostMemory, handle: number): LinuxEventfd {
     checkHost(memory);
     const ffi = linuxKindOf(memory).kind.ffi();
@@ -118,11 +117,6 @@ export class LinuxEventfd extends EventfdContext {
     return fdOf(this.memory, this.record);
   }
 
-  /** The kernel's eventfd-id. */
-  get kernelId(): number {
-    return this.memory.words.get(this.record + E.kernelId);
-  }
-
   /** As {@link EventfdContext.write}; one write(2). Blocks where the eventfd was made blocking and has no room. */
   write(value: number | bigint = 1): void {
     this.value[0] = value === 1 ? 1n : checkWrite(value);
@@ -135,6 +129,7 @@ export class LinuxEventfd extends EventfdContext {
 
   /** As {@link EventfdContext.tryRead}. Throws EINVAL on an eventfd made without EFD_NONBLOCK. */
   tryRead(): bigint | undefined {
+    this.check();
     if (this.memory.words.get(this.record + E.flags) & EventfdFlag.blocking) {
       throw new IrqBypassError("EINVAL", `eventfd ${this.id} blocks: make it with EFD_NONBLOCK`);
     }

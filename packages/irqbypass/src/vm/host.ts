@@ -74,8 +74,12 @@ export class Host extends HostMemory implements BypassHost, Disposable {
     return new Host(handle, options, [irqfdKind, ...(options.kinds ?? [])], undefined);
   }
 
-  /** The host-wide switch: while it is off, nothing is bypassed (enable_device_posted_irqs). */
+  /**
+   * The host-wide switch: while it is off, nothing is bypassed (enable_device_posted_irqs). Throws EBADF when this thread has
+   * left the host, as everything here but `handle`.
+   */
   get bypass(): boolean {
+    this.checkAttached();
     return this.words.load(Header.bypass) === 1;
   }
 
@@ -114,6 +118,7 @@ export class Host extends HostMemory implements BypassHost, Disposable {
 
   /** The number of the calling thread in this host, for `threadLost` in another. */
   get threadId(): number {
+    this.checkAttached();
     return this.pools.thread.slot(this.thread.record);
   }
 
@@ -125,6 +130,7 @@ export class Host extends HostMemory implements BypassHost, Disposable {
    * for a worker that says nothing of its end, as in a web page: call {@link threadLost} there.
    */
   watch(worker: WatchableWorker): () => void {
+    this.checkAttached();
     if (!this.platform.isWorker(worker)) {
       throw new IrqBypassError(
         "EINVAL",

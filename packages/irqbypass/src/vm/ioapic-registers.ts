@@ -55,12 +55,12 @@ export class IoApic {
 
   /** The lines that are asserted now, one bit a pin. */
   get lines(): number {
-    this.life.checkCall();
+    this.life.memory.checkCall();
     return this.life.guard(() => linesOf(this.life.memory, this.life.record));
   }
 
   private checkRegister(register: unknown): void {
-    this.life.checkCall();
+    this.life.memory.checkCall();
     if (Number.isInteger(register) && (register as number) >= 0 && (register as number) < 256) return;
     throw new IrqBypassError("EINVAL", `register is ${show(register)}: an I/O APIC has registers 0 to 255`);
   }

@@ -6,8 +6,8 @@ import { loseAll } from "./lost-thread.js";
 import { type RelayStart, RelayState } from "./relay.js";
 
 const TICK_MS = 100;
-/** How often whoever created the host looks whether a thread has died that nobody watches. */
-const PROBE_MS = 1000;
+/** In so many ticks whoever created the host looks once whether a thread has died that nobody watches. */
+const PROBE_TICKS = 10;
 
 /**
  * What the thread that created a host does for it until it leaves: the coarse clock, a look for threads that died, and the
@@ -15,15 +15,18 @@ const PROBE_MS = 1000;
  */
 export class Supervision {
   private readonly relays = new Map<number, SpawnedThread>();
-  private readonly stopClock: () => void;
-  private readonly stopProbes: () => void;
+  private readonly stopTicks: () => void;
   private over = false;
 
   constructor(private readonly host: BypassHost) {
     const { words, platform, kinds } = host;
     const started = words.clock();
-    this.stopClock = platform.every(TICK_MS, () => words.store(Header.ticks, (words.clock() - started) | 0));
-    this.stopProbes = platform.every(PROBE_MS, () => loseAll(host));
+    let ticks = 0;
+    this.stopTicks = platform.every(TICK_MS, () => {
+      words.store(Header.ticks, (words.clock() - started) | 0);
+      ticks += 1;
+      if (ticks % PROBE_TICKS === 0) loseAll(host);
+    });
     kinds.forEach(({ relay }, kind) => {
       if (relay !== undefined) void this.startWhenAsked(kind, relay);
     });
@@ -32,8 +35,7 @@ export class Supervision {
   /** Stops all of it; the relays end as soon as they see it. */
   end(): void {
     this.over = true;
-    this.stopClock();
-    this.stopProbes();
+    this.stopTicks();
     this.host.kinds.forEach((_, kind) => {
       this.stopRelay(kind);
     });

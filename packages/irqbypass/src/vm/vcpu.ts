@@ -28,18 +28,19 @@ export class VcpuRef {
     this.life = memory.words.load(record + V.life);
   }
 
-  /** What the thread that runs it passes to `Vcpu.open`. */
+  /** What the thread that runs it passes to `Vcpu.open`. Throws EBADF when its VM is gone, as all of these. */
   get handle(): number {
     return this.look(() => this.memory.pools.vcpu.handle(this.record));
   }
 
-  /** Its index in the VM, which is its APIC id. Throws EBADF when that is gone. */
+  /** Its index in the VM, which is its APIC id. */
   get index(): number {
     return this.look(() => this.memory.words.get(this.record + V.index));
   }
 
   /** Ends its wait, the present one or the next, with "kicked". Waits for nobody. Throws EBADF when its VM is gone. */
   kick(): void {
+    this.memory.checkAttached();
     const { words, thread } = this.memory;
     // Announced first: whoever disposes the VM ends this life, and waits then for those who may have found it.
     words.store(thread.writing, this.record);
@@ -56,9 +57,10 @@ export class VcpuRef {
 
   /**
    * Where compiled code finds ON: byte address in the host's memory of the 32-bit control word, whose bit 0 is ON.
-   * One load tells whether anything is posted.
+   * One load tells whether anything is posted. It is this vCPU's for as long as its VM lives.
    */
   get onAddress(): number {
+    this.look(() => {});
     return this.memory.handle.byteOffset + (this.record + V.descriptor + Descriptor.control) * 4;
   }
 
@@ -93,7 +95,8 @@ export class Vcpu extends VcpuRef implements Disposable {
   }
 
   /**
-   * Takes the vCPU onto the calling thread. Throws EBUSY while another thread runs it, ESTALE when its VM is gone.
+   * Takes the vCPU onto the calling thread. Throws EBUSY while it is open, in this thread or another; ESTALE when its VM is
+   * gone, EXDEV for a vCPU of another host.
    */
   static open(memory: HostMemory, handle: number): Vcpu {
     checkHost(memory);
@@ -106,14 +109,13 @@ export class Vcpu extends VcpuRef implements Disposable {
           "ESTALE",
           `the VM of vCPU ${handle} is being disposed: open one of another VM`,
         );
-      if (words.compareExchange(record + V.runner, 0, thread.record) !== 0) {
-        throw new IrqBypassError(
-          "EBUSY",
-          `vCPU ${words.get(record + V.index)} runs on another thread: put it there first`,
-          {
-            subject: `vCPU ${words.get(record + V.index)}`,
-          },
-        );
+      const runner = words.compareExchange(record + V.runner, 0, thread.record);
+      if (runner !== 0) {
+        const name = `vCPU ${words.get(record + V.index)} of VM ${pools.vm.slot(words.get(record + V.vm))}`;
+        const where = thread.isMine(runner)
+          ? "is open in this very thread: use the Vcpu that has it, or put it there first"
+          : "runs on another thread: put it there first";
+        throw new IrqBypassError("EBUSY", `${name} ${where}`, { subject: name });
       }
       const vcpu = new Vcpu(memory, record);
       // What a thread was taking when it died; a local APIC keeps what it has requested, a bare vCPU nothing.
@@ -123,8 +125,9 @@ export class Vcpu extends VcpuRef implements Disposable {
     });
   }
 
-  /** Is anything posted that has not been taken? One load, for the loop of a running vCPU. */
+  /** Is anything posted that has not been taken? One load, for the loop of a running vCPU. Throws EBADF when it was put. */
   pending(): boolean {
+    this.checkRunning();
     return pending(this.memory, this.record);
   }
 
@@ -210,6 +213,7 @@ export class Vcpu extends VcpuRef implements Disposable {
 
   /** Task priority, 0 to 255: interrupts of its class and below are held back. */
   get tpr(): number {
+    this.checkRunning();
     return this.memory.words.get(this.record + V.tpr);
   }
 

@@ -60,13 +60,7 @@ export class VmLife {
     });
   }
 
-  /** Before a call that takes a mutex: EDEADLK in a callback, EBADF where the VM has gone. */
-  checkCall(): void {
-    this.memory.checkCall();
-    this.check();
-  }
-
-  /** Throws EBADF where it has gone, or is about to. For a caller that holds neither mutex that is a first look, and no promise. */
+  /** Throws EBADF where it has gone, or is about to. For a caller that holds one of the mutexes. */
   check(): void {
     const { words } = this.memory;
     if (!this.isLive() || words.get(this.record + Vm.dying) !== 0)

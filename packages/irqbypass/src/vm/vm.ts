@@ -44,6 +44,8 @@ export const IRQFD_TEXT = 'options such as { bypass: "require" }, or none';
 export class Vm implements Disposable {
   private readonly host: BypassHost;
   private readonly life: VmLife;
+  /** Through this object. */
+  private disposed = false;
 
   /** A new VM. Throws EINVAL for bad options, ENOMEM when the host is full. */
   constructor(host: BypassHost, options?: VmOptions);
@@ -56,7 +58,7 @@ export class Vm implements Disposable {
     if (!(from instanceof VmLife)) askForRelay(host, 0);
   }
 
-  /** A handle in this thread to a VM made in another. Throws ESTALE when it is gone. */
+  /** A handle in this thread to a VM made in another. Throws ESTALE when it is gone, EXDEV for one of another host. */
   static open(host: BypassHost, handle: number): Vm {
     checkHost(host);
     return new Vm(
@@ -67,11 +69,14 @@ export class Vm implements Disposable {
 
   /** What another thread passes to `Vm.open`. */
   get handle(): number {
-    this.life.checkCall();
+    this.host.checkCall();
     return this.life.look(() => this.host.pools.vm.handle(this.life.record));
   }
 
-  /** A small number that no other VM of this host has while this one lives, for tables and messages. */
+  /**
+   * A small number that no other VM of this host has while this one lives, for tables and messages. It stays the same when
+   * this one is disposed; another VM may have it then.
+   */
   get id(): number {
     return this.life.id;
   }
@@ -97,7 +102,7 @@ export class Vm implements Disposable {
    * bypassed any more; the old table stays then. Blocks for this VM's mutex, and for signals that are under way.
    */
   setGsiRouting(routes: readonly GsiRoute[]): void {
-    this.life.checkCall();
+    this.host.checkCall();
     const checked = checkRoutes(routes, this.vcpus);
     const pin = this.isBare ? checked.find(({ type }) => type === RouteType.irqchip) : undefined;
     if (pin !== undefined) {
@@ -116,7 +121,7 @@ export class Vm implements Disposable {
    * reason where `bypass` is "require" and a waiting producer cannot be bypassed.
    */
   irqfd(eventfd: EventfdContext, gsi: number, options: IrqfdOptions = {}): Irqfd {
-    this.life.checkCall();
+    this.host.checkCall();
     checkOptions(options, IRQFD, IRQFD_TEXT);
     const { bypass = "prefer", resample } = options;
     checkIrqfd(this.host, eventfd, gsi, bypass);
@@ -139,7 +144,7 @@ export class Vm implements Disposable {
    * nothing matches, as KVM_IRQFD_FLAG_DEASSIGN; EBADF for a closed eventfd, EINVAL for what is none of this host.
    */
   deassign(eventfd: EventfdContext, gsi: number): boolean {
-    this.life.checkCall();
+    this.host.checkCall();
     checkIrqfd(this.host, eventfd, gsi, "off");
     const { words } = this.host;
     return deassign(this.host, this.life.mutex, () => {
@@ -155,9 +160,10 @@ export class Vm implements Disposable {
    * again does nothing.
    */
   dispose(): void {
-    if (!this.life.isLive()) return;
+    if (this.disposed) return;
     this.host.checkCall();
     disposeClaimed(this.host, this.life.record, () => this.life.isLive());
+    this.disposed = true;
   }
 
   [Symbol.dispose](): void {
@@ -169,7 +175,7 @@ export class Vm implements Disposable {
    * the level-triggered irqfds of the GSI; an MSI is sent when the level rises. From any thread; takes the VM's mutex.
    */
   setIrqLine(gsi: number, level: boolean): void {
-    this.life.checkCall();
+    this.host.checkCall();
     if (!Number.isInteger(gsi) || gsi < 0 || gsi >= 2 ** 32) {
       throw new IrqBypassError("EINVAL", `gsi is ${show(gsi)}: it must be a whole number from 0 to 2^32-1`);
     }

@@ -9,12 +9,15 @@ import { liveRecords, smallHost } from "../support/host.js";
 
 const STRIDE = 8;
 
-function newPool(capacity: number, firstGeneration = 0): { pool: Pool; words: SharedWords } {
+/** So close that a generation of the one may be one of the other: of random ones that is one pair in many millions. */
+const close = (one: number, other: number) => Math.abs((one - other) | 0) < 1000;
+
+function newPool(capacity: number, firstGeneration = 0, salt = 0): { pool: Pool; words: SharedWords } {
   const base = 2 * STRIDE;
   const length = base + capacity * STRIDE;
   const words = new SharedWords(new SharedArrayBuffer(length * 4), 0, length);
   assert.ok(POOL_STATE_WORDS <= base);
-  return { pool: new Pool(words, "eventfd", 0, base, STRIDE, capacity, firstGeneration), words };
+  return { pool: new Pool(words, "eventfd", 0, base, STRIDE, capacity, firstGeneration, { salt }), words };
 }
 
 describe("a pool", () => {
@@ -50,14 +53,14 @@ describe("a pool", () => {
     assert.equal(pool.allocate(), first);
     assert.throws(() => pool.open(stale), { code: "ESTALE" });
     assert.equal(pool.open(pool.handle(first)), first);
-    assert.throws(() => pool.open(stale + 1), { code: "ESTALE" });
+    assert.throws(() => pool.open(stale + 1), { code: "EXDEV", errno: -18 });
     assert.equal(pool.lives(first), true);
   });
 
   it("refuses what is no handle with EINVAL", () => {
     const { pool } = newPool(1);
     for (const wrong of ["1", undefined, null, -1, 0.5, Number.NaN, 2 ** 53, {}, 1n]) {
-      assert.throws(() => pool.open(wrong), { code: "EINVAL", message: /not the handle of a eventfd/ });
+      assert.throws(() => pool.open(wrong), { code: "EINVAL", message: /not the handle of an eventfd/ });
     }
   });
 
@@ -70,8 +73,27 @@ describe("a pool", () => {
     assert.equal(pool.open(last), record);
     pool.release(record);
     assert.equal(pool.allocate(), record);
-    assert.throws(() => pool.open(last), { code: "ESTALE" });
+    assert.throws(() => pool.open(last), { code: "EXDEV" }); // 2^31 lives ago is as good as never
     assert.equal(pool.open(pool.handle(record)), record);
+  });
+
+  it("takes no handle of another host, whatever lives there", () => {
+    const salts = [0, 1, 2 ** 31, 0x9e3779b1, -5];
+    const pools = salts.map((salt) => newPool(4, 5 << 27, salt).pool);
+    for (let lives = 0; lives < 50; lives++) {
+      const records = pools.map((pool) => pool.allocate());
+      const handles = pools.map((pool, i) => pool.handle(records[i]!));
+      for (const [i, pool] of pools.entries()) {
+        for (const [j, handle] of handles.entries()) {
+          assert.ok(Number.isSafeInteger(handle));
+          if (i === j) assert.equal(pool.open(handle), records[i]);
+          else if (!close(salts[i]!, salts[j]!)) assert.throws(() => pool.open(handle), { code: "EXDEV" });
+        }
+      }
+      pools.forEach((pool, i) => {
+        pool.release(records[i]!);
+      });
+    }
   });
 
   it("says so when a record is released twice", () => {

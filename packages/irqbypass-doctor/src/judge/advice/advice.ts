@@ -3,13 +3,18 @@
  * command, and about what the vectors show beside it.
  */
 
-import type { Host } from "../facts/host.js";
-import { known } from "../source/source.js";
-import type { TraceFacts } from "../source/trace-facts.js";
-import { vendorModule } from "./chain-x86.js";
-import { forbiddingWord } from "./command-line.js";
-import type { Chain } from "./link.js";
-import type { Advice, ChainLink, DeviceReport, VmReport } from "./report.js";
+import type { Host } from "../../facts/host.js";
+import { known } from "../../source/source.js";
+import type { TraceFacts } from "../../source/trace-facts.js";
+import { vendorModule, vendorOf } from "../chain-x86.js";
+import { forbiddingWord } from "../command-line.js";
+import type { Chain } from "../link.js";
+import type { Advice, ChainLink, DeviceReport, VmReport } from "../report.js";
+import { vmmLink } from "../vmm.js";
+import { aboutParameter } from "./avic.js";
+import { aboutInhibits } from "./inhibits.js";
+import { addWords, removeWords } from "./persist.js";
+import { aboutVmm } from "./vmm.js";
 
 /** The advice, most important first; empty where nothing is wrong. */
 export function advise(
@@ -20,7 +25,12 @@ export function advise(
   trace: TraceFacts | undefined,
 ): Advice[] {
   const advice: Advice[] = [];
-  if (chain.broken !== undefined) advice.push(aboutLink(host, chain.broken));
+  if (chain.broken !== undefined) advice.push(aboutLink(host, chain.broken, trace));
+  for (const process of host.processes.found) {
+    const link = vmmLink(process);
+    if (link.state === "broken" && chain.ruled && process.held.length > 0)
+      advice.push(aboutVmm(process, link));
+  }
   const devices = [...vms.flatMap((vm) => vm.devices), ...unclaimed];
   const vectors = devices.flatMap((device) => device.vectors.map((vector) => ({ device, vector })));
   const pins = vectors.filter(({ vector }) => vector.label === "intx");
@@ -67,10 +77,7 @@ function aboutDelivered(vms: readonly VmReport[], trace: TraceFacts | undefined)
       {
         about: "irqfd",
         says: `The host can post, and VM ${polled.name ?? polled.pid} reads as many eventfds in user space as it had interrupts delivered. An interrupt is posted only if its eventfd is an irqfd: let the VMM hand it to KVM.`,
-        commands: [
-          "qemu: -machine kernel-irqchip=on",
-          "qemu: no x-no-kvm-msix=on, no x-no-kvm-msi=on on the vfio-pci device",
-        ],
+        commands: [],
       },
     ];
   }
@@ -92,7 +99,7 @@ function aboutDelivered(vms: readonly VmReport[], trace: TraceFacts | undefined)
   ];
 }
 
-function aboutLink(host: Host, link: ChainLink): Advice {
+function aboutLink(host: Host, link: ChainLink, trace: TraceFacts | undefined): Advice {
   const module = vendorModule(host);
   switch (link.name) {
     case "CPU virtualisation":
@@ -109,9 +116,8 @@ function aboutLink(host: Host, link: ChainLink): Advice {
       return {
         about: link.name,
         says: "Switch the IOMMU on in the firmware (VT-d, AMD-Vi) and in the kernel.",
-        commands: [
-          known(host.cpu)?.vendor === "amd" ? "firmware: IOMMU, SVM" : "kernel command line: intel_iommu=on",
-        ],
+        // AMD's driver needs no word, and Intel's does unless the kernel was built otherwise.
+        commands: vendorOf(host) === "amd" ? ["firmware: IOMMU, SVM"] : addWords(host, "intel_iommu=on"),
       };
     case "interrupt remapping":
       return {
@@ -128,22 +134,17 @@ function aboutLink(host: Host, link: ChainLink): Advice {
     case "GICv4":
       return {
         about: link.name,
-        says: "The interrupt controller cannot inject by itself. No setting helps.",
-        commands: [],
+        says: "Forwarding needs a GICv4 and an ITS in the VM. If the hardware has it, see that the VMM gives the VM an ITS.",
+        commands: ["dmesg | grep GICv4"],
       };
     case "kernel command line":
       return aboutCommandLine(host, link);
-    case "module parameters": {
-      const on = module?.name === "kvm_amd" ? "kvm_amd.avic=1" : "kvm_intel.enable_apicv=1";
-      return {
-        about: link.name,
-        says: "KVM was loaded without virtual APICs. Load it with them, while no VM runs; if the parameter falls back, the CPU lacks it.",
-        commands: [
-          `modprobe -r ${module?.name ?? "kvm_intel"}; modprobe ${module?.name ?? "kvm_intel"} ${on.slice(on.indexOf(".") + 1)}`,
-          `kernel command line: ${on}`,
-        ],
-      };
-    }
+    case "module parameters":
+      return module === undefined
+        ? { about: link.name, says: link.says, commands: [] }
+        : aboutParameter(host, link, module);
+    case "VMM":
+      return { about: link.name, says: link.says, commands: [] };
     case "APICv/AVIC":
       return {
         about: link.name,
@@ -151,7 +152,7 @@ function aboutLink(host: Host, link: ChainLink): Advice {
         commands: [],
       };
     case "inhibit reasons":
-      return aboutInhibits(link);
+      return aboutInhibits(host, link, trace);
     case "KVM's own conclusion":
       return {
         about: link.name,
@@ -180,37 +181,12 @@ function aboutCommandLine(host: Host, link: ChainLink): Advice {
     return {
       about: link.name,
       says: "KVM leaves GICv4 alone unless it is asked. Boot with the word, on hardware that has GICv4.",
-      commands: ["kernel command line: kvm-arm.vgic_v4_enable=1"],
+      commands: addWords(host, "kvm-arm.vgic_v4_enable=1"),
     };
   }
   return {
     about: link.name,
     says: `Take ${forbidding.word} off the kernel command line and boot again: it ${forbidding.does}.`,
-    commands: [
-      `grubby --update-kernel=ALL --remove-args=${forbidding.word}`,
-      "or edit GRUB_CMDLINE_LINUX in /etc/default/grub, then update-grub",
-    ],
-  };
-}
-
-function aboutInhibits(link: ChainLink): Advice {
-  const says: string[] = [];
-  const commands: string[] = [];
-  if (/PIT_REINJ/.test(link.says)) {
-    says.push(
-      "The VM reinjects ticks of an emulated PIT, which needs to see every end of interrupt: let the VMM discard lost ticks or leave the PIT out.",
-    );
-    commands.push("qemu: -global kvm-pit.lost_tick_policy=discard");
-  }
-  if (/APIC_ID_MODIFIED/.test(link.says)) {
-    says.push(
-      "The guest has changed the id of a local APIC: see to it that its firmware or kernel leaves these alone.",
-    );
-  }
-  if (says.length === 0) says.push("Remove the cause in the VM's configuration.");
-  return {
-    about: link.name,
-    says: `While a reason is in force, AVIC is off in that VM and nothing is posted. ${says.join(" ")}`,
-    commands,
+    commands: removeWords(host, forbidding.word),
   };
 }

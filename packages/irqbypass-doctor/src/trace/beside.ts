@@ -1,11 +1,9 @@
 /**
- * `irqbypass-doctor --trace`: follows the tracepoints beside the two samples. The samples are taken in the trace's
- * last seconds, so that a VM that is started while it runs is in the report.
+ * A trace beside the two samples. They are taken in its last seconds, so that a VM that is started while it runs is in
+ * the report.
  */
-
 import type { TraceFacts } from "../source/trace-facts.js";
-import { followTrace, processTraceIo } from "../trace/trace.js";
-import type { DoctorIo, DoctorOptions } from "./io.js";
+import { followTrace, processTraceIo } from "./trace.js";
 
 /** A trace that runs. */
 export interface Tracing {
@@ -17,24 +15,39 @@ export interface Tracing {
   close(): Promise<void>;
 }
 
+export interface BesideOptions {
+  /** The host's root directory. */
+  readonly root: string;
+  readonly seconds: number;
+  /** Between the two samples, at the trace's end. */
+  readonly interval: number;
+  readonly signal: AbortSignal;
+  /** Called some times a second, with the seconds that are left, until the window opens. */
+  readonly progress: (secondsLeft: number) => void;
+  /** Called when events are recorded. */
+  readonly started: () => void;
+}
+
 /**
- * Starts to follow for `seconds`.
+ * Starts to follow.
  * @throws DoctorError where there is no tracing file system; other refusals come by the promises.
  */
-export function trace(seconds: number, options: DoctorOptions, io: DoctorIo, signal: AbortSignal): Tracing {
-  const surroundings = processTraceIo(options.root ?? "/");
+export function traceBeside(options: BesideOptions): Tracing {
+  const surroundings = processTraceIo(options.root);
   const end = new AbortController();
-  const both = AbortSignal.any([signal, end.signal]);
+  const both = AbortSignal.any([options.signal, end.signal]);
   let openWindow: () => void = () => {};
   const opened = new Promise<void>((resolve) => {
     openWindow = resolve;
   });
   const progress = (left: number) => {
     if (left <= options.interval) openWindow();
-    else if (io.progress) io.stderr(`\rtracing for ${left.toFixed(1)} s more `);
+    else options.progress(left);
   };
-  const started = () => io.stderr(`irqbypass-doctor: tracing for ${seconds} s, start the VM now\n`);
-  const facts = followTrace({ seconds, signal: both, progress, started }, surroundings);
+  const facts = followTrace(
+    { seconds: options.seconds, signal: both, progress, started: options.started },
+    surroundings,
+  );
   const window = Promise.race([opened, facts.then(() => {})]);
   // Whoever waits for them gets the error; until then it is not lost, and no defect.
   for (const promise of [facts, window]) promise.catch(() => {});
