@@ -23,7 +23,7 @@ for (const name of wanted.length > 0 ? wanted : PACKAGES) {
   for (const [file, text] of await rollDeclarations(stripInternal(one), one.entries))
     writeFileSync(join(dist, file), text);
   const manifest = publishedManifest(one);
-  for (const file of [...manifest.files.slice(1), "README.md", "LICENSE"]) {
+  for (const file of [...one.manifest.files, "README.md", "LICENSE"]) {
     const from = join(one.folder, file);
     if (!existsSync(from)) throw new Error(`${name}: package.json names ${file}, which is not there`);
     cpSync(from, join(staging, file), { recursive: true });

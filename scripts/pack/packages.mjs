@@ -31,7 +31,8 @@ export function readPackage(name) {
   for (const file of readdirSync(join(folder, "src"), { recursive: true })) {
     if (!file.endsWith("-worker.ts")) continue;
     const worker = basename(file, ".ts");
-    if (worker in workers) throw new Error(`${name}: ${workers[worker]} and ${file} would both be ${worker}.js: rename one`);
+    if (worker in workers)
+      throw new Error(`${name}: ${workers[worker]} and ${file} would both be ${worker}.js: rename one`);
     workers[worker] = file.slice(0, -".ts".length);
   }
   return { name, folder, manifest, entries, commands, workers };
@@ -42,9 +43,12 @@ const moduleOf = (target) => {
   return target.slice(BUILT.length).replace(/\.js$/, "");
 };
 
-/** The package.json that is published: its modules in dist/, without what is for this repository. */
-export function publishedManifest({ manifest, entries, commands }) {
-  const { devDependencies: _, imports: __, scripts: ___, exports, bin, ...kept } = manifest;
+/**
+ * The package.json that is published: its modules in dist/, without what is for this repository. That one is private, so that
+ * nobody publishes what was built for tests.
+ */
+export function publishedManifest({ manifest, entries }) {
+  const { private: _, devDependencies: __, imports: ___, exports, bin, ...kept } = manifest;
   const published = (name) => ({ types: `./dist/${name}.d.ts`, default: `./dist/${name}.js` });
   return {
     ...kept,
@@ -55,6 +59,6 @@ export function publishedManifest({ manifest, entries, commands }) {
       ),
       "./package.json": "./package.json",
     },
-    files: ["dist", ...manifest.files.filter((file) => !file.startsWith("!") && !/^(build|src)\b/.test(file))],
+    files: ["dist", ...manifest.files],
   };
 }

@@ -220,6 +220,6 @@ function seconds(text: string): number {
 }
 
 function version(): string {
-  const file = readFileSync(new URL("../../../package.json", import.meta.url), "utf8");
+  const file = readFileSync(new URL(import.meta.resolve("irqbypass-doctor/package.json")), "utf8");
   return (JSON.parse(file) as { version: string }).version;
 }
