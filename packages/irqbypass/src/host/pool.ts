@@ -77,8 +77,8 @@ export class Pool {
 
   /** Throws ENOMEM where there are not so many records left: asked before the first of several is taken. */
   checkRoom(needed = 1): void {
-    if (this.capacity - this.live < needed)
-      throw noRoom(this.name, this.capacity - ownRecords(this.name), needed);
+    const free = this.capacity - this.live;
+    if (free < needed) throw noRoom(this.name, this.capacity - ownRecords(this.name), needed - free, free);
   }
 
   /**

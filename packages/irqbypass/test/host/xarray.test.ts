@@ -168,7 +168,7 @@ describe("test_xarray", () => {
     assert.equal(array.erase(0), 0);
     assert.throws(() => array.insert(64, 8), {
       code: "ENOMEM",
-      message: /capacity\.node is 1, and 2 more are needed/,
+      message: /capacity\.node is 1, and one more is needed/,
     });
   });
 
