@@ -1,4 +1,4 @@
-import { checkWrite, EventfdContext } from "../eventfd/context.js";
+import { checkWrite, EventfdContext, type EventfdReader } from "../eventfd/context.js";
 import { addReference } from "../eventfd/reference.js";
 import { blockingTimeoutOf, show, timeoutOf, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
@@ -161,6 +161,7 @@ export class LinuxEventfd extends EventfdContext {
         if (taken !== undefined) return taken;
         const left = deadline - words.clock();
         if (left <= 0) throw this.timedOut(timeoutMs);
+        this.memory.thread.checkMayBlock(`a read of eventfd ${this.id}, which is at 0,`, "readAsync");
         this.ffi.epollWait(epoll, events, 1, Math.ceil(Math.min(left, SLICE_MS)));
       }
     } finally {
@@ -175,8 +176,36 @@ export class LinuxEventfd extends EventfdContext {
     signal?.throwIfAborted();
     const first = this.tryRead();
     if (first !== undefined) return first;
-    // A descriptor of its own: the event loop takes each number once.
-    const own = checked(this.ffi.fcntl(this.fd, F_DUPFD_CLOEXEC, 0), "fcntl", `eventfd ${this.id}`);
+    const own = this.ownDescriptor();
+    try {
+      return await this.untilRead(own, timeoutMs, signal);
+    } finally {
+      this.ffi.close(own);
+    }
+  }
+
+  /** @internal */
+  reader(): EventfdReader {
+    this.checkWait();
+    const { ffi } = this;
+    let own = this.ownDescriptor();
+    return {
+      next: (signal) => this.untilRead(own, Infinity, signal),
+      close() {
+        if (own >= 0) ffi.close(own);
+        own = -1;
+      },
+    };
+  }
+
+  /** The event loop takes each number once. */
+  private ownDescriptor(): number {
+    return checked(this.ffi.fcntl(this.fd, F_DUPFD_CLOEXEC, 0), "fcntl", `eventfd ${this.id}`);
+  }
+
+  /** Reads as soon as there is something, which `own` tells. */
+  private async untilRead(own: number, timeoutMs: number, signal: AbortSignal | undefined): Promise<bigint> {
+    signal?.throwIfAborted();
     const { promise, resolve, reject } = withResolvers<bigint>();
     const stop = this.ffi.watch(own, () => {
       try {
@@ -196,7 +225,6 @@ export class LinuxEventfd extends EventfdContext {
       clearTimeout(timer);
       signal?.removeEventListener("abort", abort);
       stop();
-      this.ffi.close(own);
     }
   }
 
