@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { rollup } from "rollup";
 import { dts } from "rollup-plugin-dts";
 import ts from "typescript";
+import { unexportedTypes } from "./unexported.mjs";
 
 /** `Disposable` is of a library that a project with plain `lib` does not name. */
 const LIBRARY = '/// <reference lib="esnext.disposable" />';
@@ -48,7 +49,7 @@ function isOnlyConstructor(node) {
   );
 }
 
-/** The rolled-up declarations of `inputs`, by file name. Throws where a signature mentions a type that none of them exports. */
+/** The rolled-up declarations of `inputs`, by file name. */
 export async function rollDeclarations(types, inputs) {
   const input = Object.fromEntries(
     Object.entries(inputs).map(([name, module]) => [name, join(types, `${module}.d.ts`)]),
@@ -57,7 +58,7 @@ export async function rollDeclarations(types, inputs) {
   const { output } = await bundle.generate({
     format: "es",
     entryFileNames: "[name].d.ts",
-    chunkFileNames: "[name].d.ts",
+    chunkFileNames: ({ name }) => `${name.replace(/\.d$/, "")}.d.ts`,
   });
   await bundle.close();
   return new Map(
@@ -65,7 +66,15 @@ export async function rollDeclarations(types, inputs) {
   );
 }
 
-/** What exports nothing is a worker's module, and that is as it should be. */
+/** Throws where a signature of the entry points mentions a type that none of them exports. */
+export function checkExported(files, entries) {
+  const missing = unexportedTypes(files, Object.keys(entries));
+  if (missing.length === 0) return;
+  throw new Error(`public declarations mention what no entry point exports: export it, or mark what mentions it @internal
+${missing.join("\n")}`);
+}
+
+/** What exports nothing is a worker's module, and that is as it should be; what is not exported, {@link checkExported} says. */
 function onLog(level, log) {
-  if (log.code !== "EMPTY_BUNDLE") console.error(`${level}: ${log.message}`);
+  if (log.code !== "EMPTY_BUNDLE" && log.plugin !== "dts") console.error(`${level}: ${log.message}`);
 }

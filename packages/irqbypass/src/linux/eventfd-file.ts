@@ -10,6 +10,7 @@
 import { readFileSync } from "node:fs";
 import { checkFlag, checkOptions, type OptionNames, show } from "../host/argument.js";
 import { errorCode, IrqBypassError } from "../host/errors.js";
+import { Shown } from "../host/shown.js";
 import { checked, NO_DESCRIPTOR } from "./checked.js";
 import { F_DUPFD_CLOEXEC, type Ffi, O_CLOEXEC, O_NONBLOCK } from "./ffi.js";
 
@@ -111,7 +112,7 @@ export function newEventfd(ffi: Ffi, options: EventfdFileOptions): number {
 }
 
 /** One descriptor of an eventfd, owned by this object. Usable in the thread that made it. */
-export class EventfdFile implements Disposable {
+export class EventfdFile extends Shown implements Disposable {
   readonly id: number;
   readonly semaphore: boolean;
   readonly nonblocking: boolean;
@@ -120,6 +121,7 @@ export class EventfdFile implements Disposable {
   #fd: number;
 
   private constructor(ffi: Ffi, fd: number) {
+    super();
     this.#ffi = ffi;
     this.#fd = fd;
     try {
@@ -179,6 +181,12 @@ export class EventfdFile implements Disposable {
     }
     this.#word[0] = BigInt(value);
     checked(this.#ffi.write(this.fd, this.#word), "write", `eventfd ${this.id}`);
+  }
+
+  /** @internal The count as a number, exact below 2^53: JSON has no other. */
+  protected describe(): object {
+    const { id, fd, semaphore, nonblocking } = this;
+    return { id, fd, count: Number(this.count), semaphore, nonblocking };
   }
 
   /** Closes the descriptor. The eventfd lives on while others hold one. Idempotent. */
