@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -16,6 +17,8 @@ import fc from "fast-check";
 import { parseVmm } from "#src/parse/vmm.js";
 import { collectorScript } from "#src/source/collector.js";
 import { BOOT_WORDS, KERNEL_WORDS, maskLink, maskText, VMM_PARTS } from "#src/source/mask.js";
+import { parseLinks } from "#src/source/names.js";
+import { RIGHTS } from "#src/source/rights.js";
 import {
   collect,
   layOut,
@@ -44,7 +47,7 @@ test("this host can be collected, and read again", { skip }, async () => {
   execFileSync("tar", ["-xf", "here.tar"], { cwd });
   assert.match(
     readFileSync(join(cwd, "here/about"), "utf8"),
-    /^format: irqbypass-capture\/1\nat: .*\nseconds: [1-9]/,
+    /^format: irqbypass-capture\/2\nat: .*\nseconds: [1-9]/,
   );
   const { stdout } = await runDoctor(["--from", join(cwd, "here"), "--json"]);
   const report = JSON.parse(stdout) as { measured: { kernel: string; seconds: number } };
@@ -83,7 +86,7 @@ test("what is masked is masked as a capture masks it", { skip }, async () => {
   const tree = join(cwd, "tree/1");
   const kernel =
     "root=UUID=1-2 intremap=nopost kvm-intel.enable_apicv=0 kvm.x nox2apicx iommu=pt iommufd=1 password=intremap=off";
-  const links: Record<string, string> = {
+  const targets: Record<string, string> = {
     0: "/home/alice/secret.qcow2",
     1: "anon_inode:kvm-vm",
     2: "anon_inode:[eventfd]",
@@ -129,7 +132,7 @@ test("what is masked is masked as a capture masks it", { skip }, async () => {
   put("proc/77/comm", "alice\n");
   put("proc/77/fdinfo/2", "eventfd-count: 0\neventfd-id: 7\n");
   mkdirSync(join(tree, "proc/77/fd"));
-  for (const [fd, target] of Object.entries(links)) symlinkSync(target, join(tree, "proc/77/fd", fd));
+  for (const [fd, target] of Object.entries(targets)) symlinkSync(target, join(tree, "proc/77/fd", fd));
   const { code, stderr } = await collect(cwd, [
     "--root",
     join(cwd, "tree/1"),
@@ -140,6 +143,7 @@ test("what is masked is masked as a capture masks it", { skip }, async () => {
   ]);
   assert.equal(code, 0, stderr);
   execFileSync("tar", ["-xf", "m.tar"], { cwd });
+  const links = parseLinks(readFileSync(join(cwd, "m/links"), "utf8"));
   const got = (path: string) => join(cwd, "m/1", path);
   const masked = [
     "proc/cmdline",
@@ -152,9 +156,9 @@ test("what is masked is masked as a capture masks it", { skip }, async () => {
     const text = readFileSync(join(tree, path), "utf8");
     assert.equal(readFileSync(got(path), "utf8"), maskText(path, text), path);
   }
-  for (const [fd, target] of Object.entries(links)) {
+  for (const [fd, target] of Object.entries(targets)) {
     const path = `proc/77/fd/${fd}`;
-    assert.equal(readlinkSync(got(path)), maskLink(path, target));
+    assert.equal(links.get(`1/${path}`), maskLink(path, target));
   }
   assert.doesNotMatch(readFileSync(join(cwd, "m.tar"), "latin1"), /alice|secret|UUID|password|10\.0/);
   assert.deepEqual(readdirSync(join(cwd, "m/1/etc")).sort(), ["kernel", "modprobe.d", "os-release"]);
@@ -181,6 +185,21 @@ test("the words that are not masked are those of a capture", () => {
 test("the command prints the script and nothing else", async () => {
   const { stdout, stderr, code } = await runDoctor(["--collector"]);
   assert.deepEqual([stdout, stderr, code], [collectorScript(), "", 0]);
+});
+
+test("it says what each source needs before it starts, from the table of --help", { skip }, async () => {
+  const { stdout } = await runDoctor(["--help"]);
+  const script = collectorScript();
+  assert.ok(!script.includes("@RIGHTS@"));
+  for (const { source, needs } of RIGHTS) {
+    const line = `  ${source}\n      needs ${needs};`;
+    assert.ok(stdout.includes(line), source);
+    assert.equal(script.includes(line), !source.startsWith("--"), source);
+  }
+  const cwd = workDir();
+  const { stderr } = await collect(cwd, ["--interval", "1", "--output", "x.tar"]);
+  assert.ok(stderr.indexOf("CAP_SYS_PTRACE") > 0);
+  assert.ok(stderr.indexOf("CAP_SYS_PTRACE") < stderr.indexOf("the second sample follows"));
 });
 
 test("bad options are refused before anything is written", { skip }, async () => {
@@ -253,10 +272,9 @@ test("any targets of descriptors come through as they are", { skip }, async () =
   writeFileSync(join(tree, "proc/sys/kernel/osrelease"), "6.18.0\n");
   mkdirSync(join(tree, "proc/5/fd"), { recursive: true });
   symlinkSync("anon_inode:kvm-vm", join(tree, "proc/5/fd/0"));
-  // Names with newlines cannot be told from two lines of a listing; the kernel prints none in these links.
   const target = fc
     .string({ minLength: 1, maxLength: 40 })
-    .filter((text) => !/[\0\n]/.test(text) && text.trim() !== "");
+    .filter((text) => !text.includes("\0") && text.trim() !== "");
   const targets = fc.sample(target, { numRuns: 60, seed: 11 });
   targets.forEach((text, i) => {
     symlinkSync(text, join(tree, `proc/5/fd/${i + 1}`));
@@ -265,7 +283,99 @@ test("any targets of descriptors come through as they are", { skip }, async () =
   const { code, stderr } = await collect(cwd, args);
   assert.equal(code, 0, stderr);
   execFileSync("tar", ["-xf", "x.tar"], { cwd });
+  const links = parseLinks(readFileSync(join(cwd, "x/links"), "utf8"));
   targets.forEach((text, i) => {
-    assert.equal(readlinkSync(join(cwd, `x/1/proc/5/fd/${i + 1}`)), text);
+    assert.equal(links.get(`1/proc/5/fd/${i + 1}`), text);
+  });
+});
+
+describe("names that others chose", { skip }, () => {
+  /** A host with a VM, below `cwd`. */
+  function hostWithVm(cwd: string): string {
+    const tree = join(cwd, "tree/1");
+    for (const dir of ["proc/sys/kernel", "proc/5/fd", "proc/5/fdinfo"])
+      mkdirSync(join(tree, dir), { recursive: true });
+    writeFileSync(join(tree, "proc/sys/kernel/osrelease"), "6.18.0\n");
+    symlinkSync("anon_inode:kvm-vm", join(tree, "proc/5/fd/0"));
+    return tree;
+  }
+  const args = (tree: string) => ["--raw", "--root", tree, "--interval", "1", "--output", "x.tar"];
+  const listed = (cwd: string) => execFileSync("tar", ["-tf", "x.tar"], { cwd, encoding: "utf8" });
+
+  it("make no path: a memfd that looks like lines of a listing", async () => {
+    const cwd = workDir();
+    const tree = hostWithVm(cwd);
+    writeFileSync(join(tree, "secret"), "secret\n");
+    writeFileSync(join(cwd, "secret"), "secret\n");
+    const evil = "../../../../secret -> anon_inode:[eventfd]";
+    for (const [fd, target] of [
+      ["9", `/memfd:x\nlrwx------ 1 root root 64 Jan 1 00:00 ${evil} (deleted)`],
+      ["10", `/memfd: ${evil}\n`],
+      ["11", `/memfd:${evil}`],
+      ["12", "/memfd:$(touch pwned)`touch pwned`;touch pwned"],
+      ["13", "-n\n-e %s%n"],
+      ["14", "/memfd:\u001b[2J\u202e\n\n"],
+    ] as const)
+      symlinkSync(target, join(tree, "proc/5/fd", fd));
+    const { code, stderr } = await collect(cwd, args(tree));
+    assert.equal(code, 0, stderr);
+    assert.doesNotMatch(listed(cwd), /secret|pwned|\.\.|memfd/);
+    assert.ok(!readFileSync(join(cwd, "x.tar"), "latin1").includes("secret\n"));
+    assert.deepEqual(readdirSync(cwd).sort(), ["collector.sh", "secret", "tree", "x.tar"]);
+    execFileSync("tar", ["-xf", "x.tar"], { cwd });
+    const links = parseLinks(readFileSync(join(cwd, "x/links"), "utf8"));
+    for (const fd of ["9", "10", "11", "12", "13", "14"])
+      assert.equal(links.get(`1/proc/5/fd/${fd}`), readlinkSync(join(tree, "proc/5/fd", fd)), fd);
+  });
+
+  it("make no process a VM that only looks like one", async () => {
+    const cwd = workDir();
+    const tree = hostWithVm(cwd);
+    mkdirSync(join(tree, "proc/6/fd"), { recursive: true });
+    writeFileSync(join(tree, "proc/6/cmdline"), "secret\0");
+    symlinkSync("/memfd:x\n 1 -> anon_inode:kvm-vm", join(tree, "proc/6/fd/3"));
+    assert.equal((await collect(cwd, args(tree))).code, 0);
+    assert.doesNotMatch(listed(cwd), /proc\/6\//);
+    assert.ok(!readFileSync(join(cwd, "x.tar"), "latin1").includes("secret"));
+  });
+
+  it("pipes are not waited for, and links in a tree lead nowhere", { timeout: 60_000 }, async () => {
+    const cwd = workDir();
+    const tree = hostWithVm(cwd);
+    for (const path of ["proc/interrupts", "proc/cmdline", "proc/cpuinfo", "proc/5/cmdline", "proc/5/comm"])
+      execFileSync("mkfifo", [join(tree, path)]);
+    execFileSync("mkfifo", [join(tree, "proc/5/fdinfo/1")]);
+    symlinkSync("anon_inode:[eventfd]", join(tree, "proc/5/fd/1"));
+    mkdirSync(join(cwd, "outside/parameters"), { recursive: true });
+    writeFileSync(join(cwd, "outside/parameters/enable_apicv"), "secret\n");
+    mkdirSync(join(tree, "sys/module"), { recursive: true });
+    symlinkSync(join(cwd, "outside"), join(tree, "sys/module/kvm_intel"));
+    const { code, stderr } = await collect(cwd, args(tree));
+    assert.equal(code, 0, stderr);
+    assert.ok(!readFileSync(join(cwd, "x.tar"), "latin1").includes("secret"));
+    const { stdout, code: exit } = await runDoctor(["--from", join(cwd, "x.tar")]);
+    assert.equal(exit, 2);
+    assert.match(stdout, /\/proc\/interrupts: may not be read \(EINVAL\)/);
+  });
+
+  it("are not overwritten: the archive's name, its mode and a link in its place", async () => {
+    const cwd = workDir();
+    const tree = hostWithVm(cwd);
+    writeFileSync(join(cwd, "victim"), "untouched");
+    symlinkSync("victim", join(cwd, "x.tar"));
+    assert.match((await collect(cwd, args(tree))).stderr, /there already/);
+    rmSync(join(cwd, "x.tar"));
+    // While it sleeps another puts a link in the place of the archive.
+    mkdirSync(join(cwd, "bin"));
+    writeFileSync(
+      join(cwd, "bin/sleep"),
+      `#!/bin/sh\nln -s victim "${cwd}/x.tar"\nls -ld "${cwd}"/.irqbypass-collector.* >"${cwd}/mode"\n`,
+    );
+    chmodSync(join(cwd, "bin/sleep"), 0o755);
+    const { code, stderr } = await collect(cwd, args(tree), { PATH: `${cwd}/bin:${process.env.PATH}` });
+    assert.equal(code, 2);
+    assert.match(stderr, /could not be given its name.*the archive is .*archive\.tar/);
+    assert.equal(readFileSync(join(cwd, "victim"), "utf8"), "untouched");
+    assert.match(readFileSync(join(cwd, "mode"), "utf8"), /^drwx------/);
   });
 });

@@ -123,6 +123,7 @@ function awaits(world, break_ = () => {}) {
 
 /** Threads: vmm, device. */
 export const bypassed = {
+  conserves: "nothing is signalled",
   sentence: "Whoever awaits a bypass hears of it, whenever the other end arrives.",
   mutexes: "assumed",
   setup: (world) => awaits(world),

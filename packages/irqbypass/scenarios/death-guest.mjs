@@ -17,6 +17,7 @@ const takesVcpu = (made) => {
     victim: () => Vcpu.open(victim, handle).put(),
     survivor: () => source.signal(),
     keeps: [irqfd, source],
+    signals: () => ({ host, vm, eventfd }),
     check() {
       const next = openVcpu(host, vm);
       expect(next.acknowledge() === VECTOR, "the survivor's interrupt is lost");
@@ -54,6 +55,7 @@ const halts = (made) => {
     victim: () => vcpu.wait({ timeoutMs: 100 }),
     survivor: () => source.signal(),
     keeps: [vcpu, irqfd, source],
+    signals: () => ({ host, vm, eventfd }),
     check: () => expect(arrived(host, vm), "the survivor's interrupt is lost"),
   };
 };
@@ -93,6 +95,7 @@ const raisesLine = (made) => {
       own.setIrqLine(PIN, false);
     },
     survivor: () => vm.setIrqLine(GSI, true),
+    signals: () => ({ host, vm, vector: 0x51, most: 2 }), // the victim's line may still be up
     check: (_results, died) =>
       expect(!died || host.words.get(vm.life.record + 13) === 0, "a line is still being pulsed"),
   };
@@ -125,6 +128,8 @@ const endsLevel = (made) => {
     victim: () => vcpu.eoi(),
     survivor: () => eventfd.signal(),
     keeps: [vcpu, irqfd, eventfd, resample],
+    // The line is up, and delivered; what the dead thread served is requested once more.
+    signals: () => ({ host, vm, eventfd, most: 3 }),
     check(_results, died) {
       if (died) {
         const next = openVcpu(host, vm);

@@ -20,6 +20,7 @@ const signals = (made) => {
       return host.words.load(pirWord(vm)) & BIT;
     },
     keeps: [irqfd, source],
+    signals: (_results, died) => ({ host, vm, eventfd, sent: died ? 0 : 1, most: 1 }),
     check: ({ survivor }) =>
       expect((host.words.load(pirWord(vm)) & BIT) === survivor, "posted after deassign had returned"),
   };
@@ -62,6 +63,7 @@ const coalesces = (made) => {
       }
     },
     keeps: [vcpu, irqfd, doomed, source, first.own],
+    signals: () => ({ host, vm, eventfd }),
     check: ({ survivor }) => expect(survivor === "interrupt", "the vCPU was woken for nothing"),
   };
 };
@@ -91,6 +93,7 @@ const relays = (made) => {
       irqfd.dispose();
     },
     keeps: [irqfd, eventfd],
+    signals: () => ({ host, vm, eventfd }),
     check: () => expect(arrived(host, vm), "the survivor's interrupt is lost"),
   };
 };
@@ -119,6 +122,7 @@ const writes = (made) => {
     victim: () => own.write(),
     survivor: () => eventfd.write(),
     keeps: [irqfd, eventfd, own],
+    signals: (_results, died) => ({ host, vm, eventfd, sent: died ? 1 : 2 }),
     check: () => expect(arrived(host, vm), "the survivor's interrupt is lost"),
   };
 };
@@ -146,6 +150,8 @@ const reads = (made) => {
     victim: () => own.read(),
     survivor: () => eventfd.write(),
     keeps: [own, eventfd],
+    // What the victim has read when it dies it takes along.
+    signals: (_results, died) => ({ host, eventfd, sent: died ? 0 : 1, taken: died ? 0 : 1, most: 1 }),
     check(_results, died) {
       const left = eventfd.tryRead();
       expect(died || left === undefined, "a count was read twice");
@@ -182,6 +188,7 @@ const serves = (made) => {
     },
     survivor: () => source.signal(),
     keeps: [vcpu, irqfd, source],
+    signals: () => ({ host, vm, eventfd, taken: host.words.load(Header.changes), most: 2 }),
     check(_results, died) {
       if (!died) return;
       const next = openVcpu(host, vm);

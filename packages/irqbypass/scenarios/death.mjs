@@ -175,6 +175,7 @@ const hangsUp = (made) => {
 };
 
 export const close = {
+  conserves: "nothing is signalled",
   sentence:
     "A thread dies while it closes the last handle of an eventfd: its irqfd is deassigned all the same.",
   ...mortal,

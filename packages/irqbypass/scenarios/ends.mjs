@@ -113,6 +113,7 @@ function leavesEntry(hosts) {
 
 /** Threads: p1, p2, c1, c2. */
 export const four = {
+  conserves: "nothing is signalled",
   sentence:
     "Two producers and two consumers of one eventfd come and go in four threads, and nothing is left.",
   mutexes: "assumed",
@@ -128,6 +129,7 @@ export const four = {
 
 /** Threads: p1, p2, c1, c2. The same with every connection refused. */
 export const refused = {
+  conserves: "nothing is signalled",
   sentence: "The same where the producers' kind refuses every connection.",
   mutexes: "assumed",
   setup: (world) => ends(world, { names: FOUR, refuse: true }),
@@ -141,6 +143,7 @@ export const refused = {
 
 /** Threads: p1, c1. */
 export const two = {
+  conserves: "nothing is signalled",
   sentence: "A producer and a consumer come and go in two threads that sleep where the other has the mutex.",
   setup: (world) => ends(world, { names: ["p1", "c1"], refuse: false }),
   twins: {

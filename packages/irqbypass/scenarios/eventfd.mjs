@@ -145,6 +145,7 @@ function closes(world, trusting = false) {
 
 /** Threads: vmm, closer. The eighth: close against deassign. */
 export const close = {
+  conserves: "nothing is signalled",
   sentence: "A close that races with a deassign takes away no irqfd but its own.",
   mutexes: "assumed",
   setup: (world) => closes(world),

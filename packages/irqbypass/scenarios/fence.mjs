@@ -2,6 +2,7 @@
 
 import { override } from "atomics-explorer";
 import { Eventfd, Vm } from "irqbypass";
+import { conserves } from "#scenarios/support/conservation.js";
 import { Header, Producer as P } from "#src/host/layout.js";
 import { connected, expect, pirWord } from "./support/guest.mjs";
 
@@ -59,7 +60,7 @@ export const waiters = {
 
 /** A producer is unregistered by one thread and its irqfd deassigned by another, while it signals. */
 function takesAway(world, break_ = () => {}) {
-  const { hosts, vm, irqfd, source } = connected(world, ["vmm", "device", "other"]);
+  const { hosts, vm, eventfd, irqfd, source } = connected(world, ["vmm", "device", "other"]);
   const { words } = hosts.vmm;
   const pir = pirWord(vm);
   const { record } = source;
@@ -78,12 +79,12 @@ function takesAway(world, break_ = () => {}) {
       },
     },
     keeps: [source, irqfd],
-    end({ vmm, other }) {
+    end: conserves({ host: hosts.vmm, vm, eventfd }, ({ vmm, other }) => {
       expect(words.load(pir) === vmm, "posted after deassign had returned");
       // What is signalled after the unregister goes by the eventfd, as long as the irqfd listens.
       const relayed = words.load(Header.doorbell) !== rung;
       expect(words.load(pir) === other || relayed, "posted after unregister had returned");
-    },
+    }),
   };
 }
 
@@ -131,10 +132,10 @@ function switchesOff(world, break_ = () => {}) {
       other: () => others.deassign(own, 24),
     },
     keeps,
-    end({ vmm }) {
+    end: conserves({ host: hosts.vmm, vm, eventfd }, ({ vmm }) => {
       const relayed = words.load(Header.doorbell) !== rung;
       expect(words.load(pir) === vmm || relayed, "posted after bypass had been switched off");
-    },
+    }),
   };
 }
 

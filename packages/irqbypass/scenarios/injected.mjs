@@ -1,6 +1,7 @@
 // What a real guest's interrupts go through in shared memory: the code of `KvmVm` and of a producer, over a machine that
 // is none. One KVM_SIGNAL_MSI is a post into the vCPU that the MSI names, by whoever makes it.
 import { Eventfd, Producer } from "irqbypass";
+import { conserves } from "#scenarios/support/conservation.js";
 import { irqfdOps } from "#src/bypass/remapping.js";
 import { Injection } from "#src/host/layout.js";
 import { KvmVm } from "#src/kvm/vm.js";
@@ -26,6 +27,7 @@ function machine(world) {
       const { words } = memory;
       expect(words.get(injection + Injection.data) === VECTOR, "injects by what was given back");
       post(memory, vcpus[(words.get(injection + Injection.addressLow) >>> 12) & 255], VECTOR);
+      return true;
     },
   };
   const { hosts, host, vm } = guest(world, ["vmm", "device"], { kinds: [kind] });
@@ -74,11 +76,11 @@ function injects(world, act, end, break_ = () => {}) {
       device: () => source.signal(),
     },
     keeps: [kvm, irqfd, source],
-    end(results) {
+    end: conserves({ host, vm, eventfd }, (results) => {
       expect(host.words.load(old) === results.vmm, "injected by the old route after the call had returned");
       relayNow(host);
       end(host, vm);
-    },
+    }),
   };
 }
 
@@ -102,6 +104,7 @@ function meet(world, break_ = () => {}) {
 
 /** Threads: vmm, device. */
 export const connect = {
+  conserves: "nothing is signalled meanwhile",
   sentence: "A real guest's irqfd and its producer find each other, whichever comes first.",
   mutexes: "assumed",
   setup: (world) => meet(world),

@@ -63,6 +63,7 @@ function looksOutside({ others: { life } }) {
 
 /** Threads: vmm, other. */
 export const line = {
+  conserves: "nothing is signalled",
   sentence:
     "A line that is raised through a handle beside the VM's end is the old VM's or EBADF, never the next one's.",
   mutexes: "assumed",
@@ -95,6 +96,7 @@ const routes = ({ vmm, others }) => {
 
 /** Threads: vmm, other. */
 export const route = {
+  conserves: "nothing is signalled",
   sentence:
     "Routes that are set through a handle beside the VM's end are the old VM's or EBADF, and no table is left.",
   mutexes: "assumed",
@@ -118,6 +120,7 @@ const kicks = (made) => {
 
 /** Threads: vmm, other. */
 export const kick = {
+  conserves: "nothing is signalled",
   sentence: "A kick beside the end of the vCPU's VM is the old vCPU's or EBADF, never the next one's.",
   mutexes: "assumed",
   setup: (world) => successor(world, kicks),
@@ -138,6 +141,7 @@ export const kick = {
 
 /** Threads: vmm, other. */
 export const opens = {
+  conserves: "nothing is signalled",
   sentence: "A vCPU that is opened beside the end of its VM keeps the VM, or is not opened.",
   setup: (world) => opensBeside(world),
   twins: {
@@ -214,6 +218,7 @@ function bothDispose(world, break_ = () => {}) {
 
 /** Threads: vmm, other. */
 export const disposes = {
+  conserves: "nothing is signalled",
   sentence: "A VM that two threads dispose goes once, and is gone when either has returned.",
   timeouts: "stuck",
   mutexes: "assumed",
@@ -257,6 +262,7 @@ function repairs(world, break_ = () => {}) {
 
 /** Threads: vmm, other, gone. */
 export const repair = {
+  conserves: "nothing is signalled",
   sentence: "A repair beside the end of a VM writes nothing into what is given back.",
   mutexes: "assumed",
   setup: (world) => repairs(world),
@@ -300,6 +306,7 @@ function closesBeside(world, open = Eventfd.open) {
 
 /** Threads: vmm, other. */
 export const eventfd = {
+  conserves: "nothing is signalled",
   sentence:
     "An eventfd that is opened beside the close of its last handle is kept, or is ESTALE; never the next one.",
   setup: (world) => closesBeside(world),
@@ -339,6 +346,7 @@ function irqfdAndVm(world, break_ = () => {}) {
 
 /** Threads: vmm, other. */
 export const irqfd = {
+  conserves: "nothing is signalled",
   sentence: "An irqfd that ends by itself and with its VM ends once.",
   mutexes: "assumed",
   setup: (world) => irqfdAndVm(world),

@@ -50,6 +50,7 @@ function rivals(world, break_ = () => {}) {
 
 /** Threads: a, b. */
 export const exclusive = {
+  conserves: "nothing is signalled",
   sentence:
     "Of two producers for one eventfd the second is refused while the first is there, and its unregister touches nothing.",
   mutexes: "assumed",
@@ -112,6 +113,7 @@ function pair(world, { refuse, broken = false }) {
 
 /** Threads: device, vmm. */
 export const connect = {
+  conserves: "nothing is signalled",
   sentence: "A producer and an irqfd that come and go in two threads leave nothing behind.",
   mutexes: "assumed",
   setup: (world) => pair(world, { refuse: false }),
@@ -125,6 +127,7 @@ export const connect = {
 
 /** Threads: device, vmm. */
 export const refused = {
+  conserves: "nothing is signalled",
   sentence: "The same where the producer refuses every connection.",
   mutexes: "assumed",
   setup: (world) => pair(world, { refuse: true }),

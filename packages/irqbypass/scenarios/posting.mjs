@@ -1,5 +1,6 @@
 // The posted-interrupt descriptor: a device posts while the vCPU harvests, blocks, is put and is loaded.
 import { override } from "atomics-explorer";
+import { conserves } from "#scenarios/support/conservation.js";
 import { Vcpu as V } from "#src/host/layout.js";
 import * as descriptor from "#src/posting/descriptor.js";
 import { post } from "#src/posting/fast-path.js";
@@ -32,7 +33,8 @@ function cast(world, { vectors, run, play = {} }) {
   hosts.vcpu.words = played(hosts.vcpu.words, play.vcpu);
   hosts.vcpu.thread.words = hosts.vcpu.words;
   threads.vcpu = () => run(vcpu, hosts.vcpu);
-  return { threads, keeps };
+  const end = conserves(({ vcpu: taken }) => ({ host: hosts.vcpu, vm, taken, most: Infinity }));
+  return { threads, keeps, end };
 }
 
 /** Where the descriptor's PIR and control words are in the vCPU's record. */

@@ -1,6 +1,7 @@
 // A VM's routes and the host's switch change while ends are connected, deassigned, and interrupts are injected.
 import { override } from "atomics-explorer";
 import { Eventfd, Producer, Vm } from "irqbypass";
+import { conserves } from "#scenarios/support/conservation.js";
 import { Eventfd as E, Producer as P, Vm as V } from "#src/host/layout.js";
 import { Mode, modeOf } from "#src/posting/irte.js";
 import { vmMutex } from "#src/vm/vm-mutex.js";
@@ -56,6 +57,7 @@ function goesByNewRoute(source, host, vm) {
 
 /** Threads: vmm, device. */
 export const connect = {
+  conserves: "nothing is signalled meanwhile",
   sentence: "A producer that is connected during a routing update posts by the new route after it.",
   mutexes: "assumed",
   setup: (world) => arrives(world, changesRoute, goesByNewRoute),
@@ -79,6 +81,7 @@ function isRelayed(source) {
 
 /** Threads: vmm, device. The host-wide switch has the part that the CPU of a vCPU has in AVIC: entries are made by it. */
 export const switched = {
+  conserves: "nothing is signalled",
   sentence: "A producer that is connected while bypass is switched off is not bypassed after it.",
   mutexes: "assumed",
   setup: (world) => arrives(world, switchesOff, isRelayed),
@@ -94,7 +97,7 @@ export const switched = {
 
 /** The route of a connected interrupt is taken away, and another one comes, while it is signalled. */
 function comesBack(world, break_ = () => {}) {
-  const { hosts, vm, source } = connected(world, ["vmm", "device"]);
+  const { hosts, vm, eventfd, source } = connected(world, ["vmm", "device"]);
   const { words } = hosts.vmm;
   const old = pirWord(vm, 0);
   break_(hosts, source);
@@ -109,11 +112,11 @@ function comesBack(world, break_ = () => {}) {
       device: () => source.signal(),
     },
     keeps: [source, vm],
-    end({ vmm: there }) {
+    end: conserves({ host: hosts.vmm, vm, eventfd }, ({ vmm: there }) => {
       expect(words.load(old) === there, "posted by the old route after that was gone");
       relayNow(hosts.vmm);
       expect(arrived(hosts.vmm, vm, 0) !== arrived(hosts.vmm, vm, 1), "delivered not once");
-    },
+    }),
   };
 }
 
@@ -142,7 +145,7 @@ export const away = {
 
 /** A connected interrupt whose GSI has no route gets one that is not postable either, to both vCPUs, while it is signalled. */
 function explains(world, break_ = () => {}) {
-  const { hosts, vm, source, irqfd } = connected(world, ["vmm", "device"]);
+  const { hosts, vm, eventfd, source, irqfd } = connected(world, ["vmm", "device"]);
   vm.setGsiRouting([]);
   expect(irqfd.reason === "no-route", "there is a route");
   break_(hosts, source);
@@ -152,12 +155,12 @@ function explains(world, break_ = () => {}) {
       device: () => source.signal(),
     },
     keeps: [source, vm],
-    end() {
+    end: conserves({ host: hosts.vmm, vm, eventfd }, () => {
       expect(irqfd.reason === "multicast", `the irqfd says ${irqfd.reason}`);
       expect(source.reason === "multicast", `the entry says ${source.reason}`);
       relayNow(hosts.vmm);
       expect(arrived(hosts.vmm, vm, 0) && arrived(hosts.vmm, vm, 1), "the interrupt is lost");
-    },
+    }),
   };
 }
 
@@ -185,7 +188,7 @@ export const reason = {
 
 /** One thread deassigns a posted interrupt, another one replaces the routes. The device is in the thread that re-routes. */
 function deassigns(world, { signals, break_ = () => {} }) {
-  const { hosts, vm, irqfd, source } = connected(world, ["vmm", "device"]);
+  const { hosts, vm, eventfd, irqfd, source } = connected(world, ["vmm", "device"]);
   const others = Vm.open(hosts.device, vm.handle);
   const { words } = hosts.vmm;
   const [old, now] = [pirWord(vm, 0), pirWord(vm, 1)];
@@ -199,13 +202,13 @@ function deassigns(world, { signals, break_ = () => {} }) {
       },
     },
     keeps: [source, irqfd, others],
-    end() {
+    end: conserves({ host: hosts.vmm, vm, eventfd, sent: signals ? 1 : 0 }, () => {
       expect(words.load(old) === 0, "posted by the old route after the new one was in force");
       const before = words.load(now);
       source.signal();
       expect(words.load(old) === 0, "the producer still posts by the old route");
       expect(words.load(now) === before, "the producer still posts, though its irqfd is gone");
-    },
+    }),
   };
 }
 
@@ -284,10 +287,10 @@ function injects(world, break_ = () => {}) {
     },
     daemons: ["relay"],
     keeps: [vm],
-    end({ vmm }) {
+    end: conserves({ host: hosts.vmm, vm, eventfd }, ({ vmm }) => {
       expect(words.load(old) === vmm, "injected by the old route after the new one was in force");
       expect(arrived(hosts.vmm, vm, 0) !== arrived(hosts.vmm, vm, 1), "injected not once");
-    },
+    }),
   };
 }
 

@@ -33,6 +33,7 @@ function come(world, change = () => ({})) {
 
 /** Threads: creator, first, second. */
 export const attach = {
+  conserves: "nothing is signalled",
   sentence:
     "Two threads that attach and leave have a record each while they are there, and never the same lock id.",
   setup: (world) => come(world),

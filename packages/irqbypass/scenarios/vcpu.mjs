@@ -2,6 +2,7 @@
 
 import { override } from "atomics-explorer";
 import { Eventfd, Producer, Vcpu } from "irqbypass";
+import { conserves } from "#scenarios/support/conservation.js";
 import { Descriptor, Vcpu as V } from "#src/host/layout.js";
 import * as descriptor from "#src/posting/descriptor.js";
 import {
@@ -221,7 +222,10 @@ function moves(world, break_ = () => {}) {
       device: () => descriptor.post(hosts.device.words, record, VECTOR),
     },
     keeps: [vcpu],
-    end: ({ to: taken }) => expect(taken === 1, `it was taken ${taken} times`),
+    end: conserves(
+      ({ to: taken }) => ({ host: hosts.to, vm, taken }),
+      ({ to: taken }) => expect(taken === 1, `it was taken ${taken} times`),
+    ),
   };
 }
 

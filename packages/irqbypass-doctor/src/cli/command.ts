@@ -12,6 +12,7 @@ import { Capture } from "../source/capture.js";
 import { collectorScript } from "../source/collector.js";
 import { DoctorError } from "../source/error.js";
 import { NewTree } from "../source/new-tree.js";
+import { rightsText } from "../source/rights.js";
 import { type DoctorIo, type DoctorOptions, END_SIGNALS, type EndSignal, processIo } from "./io.js";
 import { refuseNonsense, refuseTwice } from "./options.js";
 import { Output } from "./output.js";
@@ -68,6 +69,9 @@ export function doctorCommand(io: DoctorIo = processIo()): Command {
 const HELP = `
 It reads and changes nothing, but for --write-devid, --trace and --storm, which say what they do.
 
+What each source needs. As root all of it is there; without, the rest is read, and
+the report says what is missing:
+${rightsText(true)}
 Exit codes:
   0  every interrupt of an assigned device is posted, or able to be
   1  one cannot be, or was delivered by the host

@@ -71,7 +71,8 @@ function isKernelThread(source: Source, pid: number): boolean {
 
 function readProcess(source: Source, pid: number, names: readonly string[]): VmProcess | undefined {
   const fds = new Map<number, Descriptor>();
-  for (const name of names) {
+  // In the order of their numbers, whatever that of the listing: a report depends on the host alone.
+  for (const name of [...names].sort((a, b) => Number(a) - Number(b))) {
     const target = /^\d{1,9}$/.test(name) ? known(source.link(`proc/${pid}/fd/${name}`)) : undefined;
     if (target !== undefined) fds.set(Number(name), parseDescriptor(target));
   }

@@ -1,5 +1,6 @@
 // What the scenarios about dying threads share: who dies, who goes on, and what must hold after the repair.
 import { Eventfd } from "irqbypass";
+import { conserves } from "#scenarios/support/conservation.js";
 import { leaveForIt, recoverMutexes } from "#src/vm/repair.js";
 import { arrived, expect, guest, openVcpu, producer, relayNow } from "./guest.mjs";
 
@@ -10,15 +11,34 @@ export const mortal = { kills: ["victim"], timeouts: "stuck" };
 
 /**
  * Threads `victim`, which may die, `survivor`, and others by `names`. `make` gets the hosts and a guest that the survivor
- * owns; it returns what they do, `keeps`, and `check`, for the end. Where the victim has died it is reported then, and
- * repaired; before that the others repair what they wait for.
+ * owns; it returns what they do, `keeps`, and for the end the `signals` to be accounted for, and `check`. Where the victim has
+ * died it is reported then, and repaired; before that the others repair what they wait for.
  */
 export function dies(world, make, play = () => {}, names = []) {
   const made = guest(world, ["survivor", "victim", ...names]);
   const { survivor: host, victim } = made.hosts;
-  const { keeps = [], check, victim: operation, survivor, ...others } = make({ ...made, host, victim });
+  const {
+    keeps = [],
+    check,
+    signals,
+    victim: operation,
+    survivor,
+    ...others
+  } = make({ ...made, host, victim });
   const id = victim.threadId;
   play(made);
+  const hasDied = ({ victim }) => victim !== "done";
+  const repairs = (results) => {
+    if (hasDied(results)) host.threadLost(id);
+    relayNow(host);
+  };
+  const end = (results) => {
+    const died = hasDied(results);
+    const { findings, live } = host.audit();
+    expect(findings.length === 0, findings[0]?.message);
+    expect(live.thread === names.length + (died ? 1 : 2), "the dead thread still has its record");
+    check?.(results, died);
+  };
   return {
     threads: {
       survivor: () => survivor?.() ?? "done",
@@ -29,15 +49,16 @@ export function dies(world, make, play = () => {}, names = []) {
       ...others,
     },
     keeps,
-    end(results) {
-      const died = results.victim !== "done";
-      if (died) host.threadLost(id);
-      relayNow(host);
-      const { findings, live } = host.audit();
-      expect(findings.length === 0, findings[0]?.message);
-      expect(live.thread === names.length + (died ? 1 : 2), "the dead thread still has its record");
-      check?.(results, died);
-    },
+    end:
+      signals === undefined
+        ? (results) => {
+            repairs(results);
+            end(results);
+          }
+        : conserves((results) => {
+            repairs(results);
+            return signals(results, hasDied(results));
+          }, end),
   };
 }
 
@@ -49,6 +70,7 @@ export function device({ host, vm, eventfd }) {
   return {
     survivor: () => source.signal(),
     keeps: [source, irqfd],
+    signals: () => ({ host, vm, eventfd }),
     check: () => expect(arrived(host, vm), "the survivor's interrupt is lost"),
   };
 }

@@ -178,7 +178,7 @@ export class Producer implements Disposable {
     const kind = this.host.kinds[words.get(injection + Injection.kind)];
     if (kind?.inject === undefined)
       throw new IrqBypassError("EOPNOTSUPP", "this thread cannot inject into a KVM guest");
-    if (!kind.inject(this.host, injection)) drop(words, eventfd.record, "no-vcpu");
+    if (kind.inject(this.host, injection) === false) drop(words, eventfd.record, "no-vcpu");
   }
 
   /** Before a call that takes a mutex. */

@@ -15,7 +15,8 @@ const files = () => process.getBuiltinModule("node:fs");
 const countCores = () => process.getBuiltinModule("node:os").availableParallelism();
 let cores: number | undefined; // of this machine, once somebody has asked: it is asked in each wait
 
-const node: Platform = {
+// Frozen, as it is everybody's.
+const node = Object.freeze<Platform>({
   name: "node",
   mayBlock: true,
   get cores() {
@@ -60,7 +61,7 @@ const node: Platform = {
       clearInterval(timer);
     };
   },
-};
+});
 
 function self(): OsThread {
   try {

@@ -3,14 +3,17 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Worker } from "node:worker_threads";
 import { Eventfd, Host, Producer, Vcpu, Vm } from "irqbypass";
+import { platformHere } from "#src/host/platform-here.js";
 import { liveRecords, smallHost } from "../support/host.js";
 
 const GSI = 24;
 
 /** A host with an irqfd whose device, and whose vCPU's thread, is another thread, which is then lost. */
 function scene() {
-  const host = smallHost();
-  const other = Host.attach(host.handle, { platform: { ...host.platform, alive: () => undefined } });
+  // This thread is both, and alive: only a page would have to be believed.
+  const platform = { ...platformHere(), alive: () => undefined };
+  const host = smallHost({ platform });
+  const other = Host.attach(host.handle, { platform });
   const vm = new Vm(host, { vcpus: 2 });
   vm.setGsiRouting([{ gsi: GSI, msi: { vcpu: 1, vector: 0x41 } }]);
   const eventfd = Eventfd.create(host);
@@ -19,8 +22,6 @@ function scene() {
   const producer = Producer.create(other);
   producer.register(Eventfd.open(other, eventfd.handle));
   const vcpu = Vcpu.open(other, vm.vcpu(1).handle);
-  // This thread is both, and alive: only a page would have to be believed.
-  Object.assign(host.platform, { alive: () => undefined });
   return { host, other, vm, eventfd, irqfd, producer, vcpu, before };
 }
 
