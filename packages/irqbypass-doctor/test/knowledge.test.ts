@@ -10,6 +10,7 @@ import { OTHER_WAYS } from "#src/rules/architectures.js";
 import { BEGINNINGS } from "#src/rules/beginnings.js";
 import { SWITCH_LETTERS } from "#src/rules/booleans.js";
 import { WORDS } from "#src/rules/command-line.js";
+import { CONTAINERS } from "#src/rules/containers.js";
 import { INHIBIT_EFFECTS, NUMBERINGS } from "#src/rules/inhibits.js";
 import { PRODUCERS } from "#src/rules/producers.js";
 import { rangeOf } from "#src/rules/row.js";
@@ -48,6 +49,10 @@ const TABLES: Readonly<Record<string, string>> = {
   effects: table(
     ["CPU", "kernels", "while a reason is in force", "source"],
     INHIBIT_EFFECTS.map((row) => [VENDOR[row.vendor], rangeOf(row), EFFECTS[row.effect], row.source]),
+  ),
+  containers: table(
+    ["kernels", "kept in", "source"],
+    CONTAINERS.map((row) => [rangeOf(row), row.container, row.source]),
   ),
   producers: table(
     ["driver", "interrupt", "kernels", "producer", "source"],
