@@ -1,8 +1,8 @@
 // Runs the tests on several versions of Node, as often as is asked for, and says at the end which failed how often.
 //   --on 22,24,26  versions, each as npm's package "node" has it; the running one is taken as it is
 //   --times N      how often on each; if absent, once
-// Everything else goes to scripts/test.mjs. Repeated without words, it is those of threads. What a
-// run printed stays in build/matrix/.
+//   --logs FOLDER  where what each run printed is kept; if absent, build/matrix/
+// Everything else goes to scripts/test.mjs. Repeated without words, it is the tests of threads.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,7 +10,6 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-const LOGS = join(ROOT, "build/matrix");
 const MOST_OUTPUT = 2 ** 28;
 
 const { values: options, positionals: words } = parseArgs({
@@ -21,6 +20,7 @@ const { values: options, positionals: words } = parseArgs({
     long: { type: "boolean", default: false },
     jobs: { type: "string" },
     skips: { type: "string" },
+    logs: { type: "string", default: join(ROOT, "build/matrix") },
   },
 });
 const times = Number(options.times);
@@ -47,15 +47,16 @@ function nodeOf(version) {
   process.exit(2);
 }
 
-rmSync(LOGS, { recursive: true, force: true });
-mkdirSync(LOGS, { recursive: true });
+const { logs } = options;
+rmSync(logs, { recursive: true, force: true });
+mkdirSync(logs, { recursive: true });
 const nodes = options.on.split(",").map((version) => [version, nodeOf(version)]);
 /** How often each test failed on each version. */
 const failures = new Map();
 let bad = 0;
 for (let time = 1; time <= times; time++)
   for (const [version, node] of nodes) {
-    const run = join(LOGS, `node-${version}-${String(time).padStart(3, "0")}`);
+    const run = join(logs, `node-${version}-${String(time).padStart(3, "0")}`);
     const args = [join(ROOT, "scripts/test.mjs"), ...passedOn, "--report", `${run}.json`];
     const started = performance.now();
     const { status, stdout, stderr } = spawnSync(node, args, { encoding: "utf8", maxBuffer: MOST_OUTPUT });
@@ -80,7 +81,7 @@ for (const [test, counts] of failures)
   console.log(
     `${test}: failed ${[...counts].map(([version, count]) => `${count} of ${times} on Node ${version}`).join(", ")}`,
   );
-console.log(`${nodes.length * times} runs, ${bad} failed; their output is in ${LOGS}`);
+console.log(`${nodes.length * times} runs, ${bad} failed; their output is in ${logs}`);
 process.exit(bad === 0 ? 0 : 1);
 
 /** The tests that failed in a run; none where it did not come to a report. */

@@ -26,6 +26,7 @@ const GROUPS = {
       "/mutex.",
       "/spawn.",
       "/first-vm.",
+      "/platform-node.",
       "/vcpu.",
       "/callbacks.",
     ],

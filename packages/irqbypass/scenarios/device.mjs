@@ -208,6 +208,14 @@ export const release = {
   sentence: "A listener that is removed twice while its eventfd is written ends once, and loses nothing.",
   setup: (world) => removes(world),
   twins: {
+    "reads-and-forgets": {
+      sentence: "reads what was written out when it ends, and runs no handler for it",
+      setup: (world) =>
+        removes(world, (virqfd) => {
+          virqfd.stop.abort();
+          virqfd.eventfd.tryRead();
+        }),
+    },
     "ends-twice": {
       sentence: "shuts down again what has been shut down",
       bug: { id: "b68e7fa879cd", year: 2012 },

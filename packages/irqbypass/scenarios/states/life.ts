@@ -16,5 +16,7 @@ export const life: StateTable = {
     { from: "unused", to: "free", who: "holder", does: "gets the first generation of its pool", shown: "routing/switched" },
     { from: "free", to: "live", who: "holder", names: "next", does: "handed out", shown: "routing/switched" },
     { from: "live", to: "free", who: "holder", names: "next", does: "given back", shown: "signal/unregister" },
+    { from: "live", to: "free", who: "holder", names: "previous", does: "taken back before anybody has heard of it", shown: "refusals/taken" },
+    { from: "live", to: "unused", who: "holder", does: "the same, and never handed out before", shown: "manager/refused" },
   ],
 };

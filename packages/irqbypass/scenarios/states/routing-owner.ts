@@ -1,5 +1,5 @@
 import { IN_USE } from "#src/host/layout.js";
-import { ANY, type StateTable, WHOLE } from "./table.js";
+import { type StateTable, WHOLE } from "./table.js";
 
 const LONG =
   "To give a table back for a dead thread takes 4,144 accesses: the explorer takes that for a thread without an end.";
@@ -22,6 +22,6 @@ export const routingOwner: StateTable = {
     { from: "in use", to: "owned", who: "anyone", names: "self", does: "a VM does not go by it any more: it is to be freed", shown: "signal/reroute" },
     { from: "owned", to: "none", who: "owner", does: "is given back", shown: "signal/reroute" },
     { from: "owned", to: "in use", who: "repairer", does: "a VM goes by it already", unused: LONG },
-    { from: ANY, to: "none", who: "holder", does: "is given back for a dead thread", unused: LONG },
+    { from: "in use", to: "none", who: "holder", does: "is given back for a dead thread", unused: LONG },
   ],
 };

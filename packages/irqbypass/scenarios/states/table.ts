@@ -42,8 +42,8 @@ export type Row = {
   readonly from: string;
   readonly to: string;
   readonly who: Who;
-  /** What becomes of what the value names: the thread that makes the change, the same as before, or the number after. */
-  readonly names?: "self" | "same" | "next";
+  /** What becomes of what the value names: the thread that makes the change, the same as before, or the number after or before. */
+  readonly names?: "self" | "same" | "next" | "previous";
   /** What the code does there. */
   readonly does: string;
 } & (

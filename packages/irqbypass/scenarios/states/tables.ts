@@ -4,6 +4,7 @@ import { doorbell } from "./doorbell.js";
 import { inFlight } from "./in-flight.js";
 import { injectionDue } from "./injection-due.js";
 import { life } from "./life.js";
+import { listening } from "./listening.js";
 import { mutex } from "./mutex.js";
 import { relayState } from "./relay-state.js";
 import { remappingEntry } from "./remapping-entry.js";
@@ -25,6 +26,7 @@ export const TABLES: readonly StateTable[] = [
   target,
   injectionDue,
   binding,
+  listening,
   wake,
   doorbell,
   routingOwner,

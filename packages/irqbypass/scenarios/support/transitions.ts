@@ -101,6 +101,7 @@ class Transitions {
     const { what, mask, shift } = table.names;
     const [old, now] = [(before & mask) >>> shift, (after & mask) >>> shift];
     if (names === "same") return now === old;
+    if (names === "previous") return now === old - 1;
     return names === "next" ? now === old + 1 : this.scene.named(what, now) === thread;
   }
 

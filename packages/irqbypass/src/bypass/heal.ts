@@ -88,7 +88,12 @@ function recountContexts(host: BypassHost, dead: number): void {
   const hold = (eventfd: number) => {
     if (eventfd !== 0) holdContext(host, eventfd);
   };
-  for (const producer of liveRecords(pools.producer)) hold(words.get(producer + Producer.holds));
+  for (const producer of liveRecords(pools.producer)) {
+    // A dead thread may have moved it, and not said yet what it holds now.
+    const registered = words.get(producer + Producer.eventfd);
+    if (registered !== 0) words.set(producer + Producer.holds, registered);
+    hold(words.get(producer + Producer.holds));
+  }
   for (const consumer of liveRecords(pools.consumer)) {
     hold(words.get(consumer + Consumer.holds));
     hold(words.get(consumer + Consumer.resample));

@@ -25,6 +25,7 @@
 import { broken, IrqBypassError } from "../host/errors.js";
 import { Consumer, Header, Producer, Rec, Thread } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
+import { Tried } from "../host/mutex.js";
 import { XArray } from "../host/xarray.js";
 import { relayed, UNCONNECTED } from "../posting/irte.js";
 import { reasonCode } from "../posting/reason.js";
@@ -70,18 +71,19 @@ export class Manager {
 
   /**
    * Disconnects and unregisters a producer; does nothing if it is not registered. When it has returned, no signal
-   * of this producer, not even one in flight, sets anything in the old target any more.
+   * of this producer, not even one in flight, sets anything in the old target any more. With `undo` it takes a register back
+   * that was part of a call that is refused.
    */
-  unregisterProducer(producer: number): void {
-    let owner = this.fast.unregisterProducer(producer);
-    if (owner < 0) owner = this.memory.mutex.guard(() => this.removeProducer(producer), owner);
+  unregisterProducer(producer: number, undo = false): void {
+    let owner = undo ? Tried.not : this.fast.unregisterProducer(producer);
+    if (owner < 0) owner = this.memory.mutex.guard(() => this.removeProducer(producer, undo), owner);
     if (owner !== 0) this.fence(producer, owner);
   }
 
   /** The mirror image for a consumer. */
-  unregisterConsumer(consumer: number): void {
+  unregisterConsumer(consumer: number, undo = false): void {
     const { words, mutex, thread } = this.memory;
-    const tried = this.fast.unregisterConsumer(consumer);
+    const tried = undo ? Tried.not : this.fast.unregisterConsumer(consumer);
     if (tried === 1) thread.quiesce();
     if (tried >= 0) return;
     let producer = 0;
@@ -89,7 +91,7 @@ export class Manager {
     const registered = mutex.guard(() => {
       producer = words.get(consumer + Consumer.producer);
       if (producer !== 0) owner = words.get(producer + Producer.owner);
-      return this.removeConsumer(consumer);
+      return this.removeConsumer(consumer, undo);
     }, tried);
     if (owner !== 0) this.fence(producer, owner);
     // Its producer may just have been unregistered by another thread, whose fence is not through: nothing names it here.
@@ -98,10 +100,14 @@ export class Manager {
 
   /**
    * Moves a registered producer to another eventfd in one operation. If the new place refuses it, it is back at the
-   * old one before anybody else can see it gone, and the refusal is thrown.
+   * old one before anybody else can see it gone, and the refusal is thrown. `moved` is called in the end, under the host mutex.
    */
-  moveProducer(producer: number, eventfd: number): void {
-    const owner = this.memory.mutex.guard(() => this.replaceEventfd(producer, eventfd));
+  moveProducer(producer: number, eventfd: number, moved: () => void = () => {}): void {
+    const owner = this.memory.mutex.guard(() => {
+      const thread = this.replaceEventfd(producer, eventfd);
+      moved();
+      return thread;
+    });
     this.fence(producer, owner);
   }
 
@@ -127,8 +133,7 @@ export class Manager {
       throw this.refusal("EINVAL", "producer", producer, ALREADY);
     this.checkEventfd(eventfd, "producer", producer);
     const index = this.index(eventfd);
-    words.set(producer + Producer.irq, irq);
-    words.set(producer + Producer.owner, thread.record);
+    const before = [words.get(producer + Producer.irq), words.get(producer + Producer.owner)] as const;
     if (this.producers.insert(index, producer) !== 0) {
       throw this.refusal(
         "EBUSY",
@@ -137,6 +142,8 @@ export class Manager {
         `cannot register: eventfd ${index} has a producer already`,
       );
     }
+    words.set(producer + Producer.irq, irq);
+    words.set(producer + Producer.owner, thread.record);
     // A read where a write would change nothing: it is the costliest word here.
     if (words.load(producer + Producer.irte) !== UNCONNECTED)
       words.store(producer + Producer.irte, UNCONNECTED);
@@ -144,8 +151,10 @@ export class Manager {
     if (consumer !== 0) {
       const failed = this.connect(producer, consumer);
       if (failed !== undefined) {
-        this.erase(this.producers, index, producer);
+        this.erase(this.producers, index, producer, true);
         this.refused(producer, consumer, failed);
+        words.set(producer + Producer.irq, before[0]);
+        words.set(producer + Producer.owner, before[1]);
         end(words);
         throw this.failedConnect("producer", producer, failed);
       }
@@ -183,7 +192,7 @@ export class Manager {
     if (producer !== 0) {
       const failed = this.connect(producer, consumer);
       if (failed !== undefined) {
-        this.erase(this.consumers, index, consumer);
+        this.erase(this.consumers, index, consumer, true);
         this.refused(producer, consumer, failed);
         end(words);
         throw this.failedConnect("consumer", consumer, failed);
@@ -195,26 +204,26 @@ export class Manager {
   }
 
   /** Returns the thread to fence, 0 if the producer was not registered. */
-  private removeProducer(producer: number): number {
+  private removeProducer(producer: number, undo: boolean): number {
     const { words } = this.memory;
     const eventfd = words.get(producer + Producer.eventfd);
     if (eventfd === 0) return 0;
     const consumer = words.get(producer + Producer.consumer);
     if (consumer !== 0) this.disconnect(producer, consumer);
-    this.erase(this.producers, this.index(eventfd), producer);
+    this.erase(this.producers, this.index(eventfd), producer, undo);
     words.set(producer + Producer.eventfd, 0);
     if (consumer !== 0) end(words);
     return words.get(producer + Producer.owner);
   }
 
   /** Returns whether the consumer was registered. */
-  private removeConsumer(consumer: number): boolean {
+  private removeConsumer(consumer: number, undo: boolean): boolean {
     const { words } = this.memory;
     const eventfd = words.get(consumer + Consumer.eventfd);
     if (eventfd === 0) return false;
     const producer = words.get(consumer + Consumer.producer);
     if (producer !== 0) this.disconnect(producer, consumer);
-    this.erase(this.consumers, this.index(eventfd), consumer);
+    this.erase(this.consumers, this.index(eventfd), consumer, undo);
     words.set(consumer + Consumer.eventfd, 0);
     if (producer !== 0) end(words);
     return true;
@@ -244,7 +253,7 @@ export class Manager {
     const after = this.consumers.load(index);
     const failed = after === 0 ? undefined : this.connect(producer, after);
     if (failed !== undefined) {
-      this.erase(this.producers, index, producer);
+      this.erase(this.producers, index, producer, true);
       this.refused(producer, after, failed);
       words.store(producer + Producer.irte, before === 0 ? entry : UNCONNECTED);
       const again = before === 0 ? undefined : this.connect(producer, before);
@@ -327,8 +336,9 @@ export class Manager {
     this.memory.words.set(consumer + Consumer.refusal, reasonCode(reason));
   }
 
-  private erase(array: XArray, index: number, expected: number): void {
-    if (array.erase(index) !== expected)
+  /** `undo`: as if the entry had never been there. */
+  private erase(array: XArray, index: number, expected: number, undo = false): void {
+    if ((undo ? array.undo(index) : array.erase(index)) !== expected)
       broken(`the entry of eventfd ${index} was not the object that was registered`);
   }
 

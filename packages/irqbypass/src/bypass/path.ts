@@ -1,6 +1,6 @@
-import { Consumer, Producer } from "../host/layout.js";
+import { Consumer, Header, Producer } from "../host/layout.js";
 import { Mode, modeOf, reasonOf } from "../posting/irte.js";
-import { REASONS, type Reason } from "../posting/reason.js";
+import { REASONS, type Reason, WORST_FIRST } from "../posting/reason.js";
 import type { BypassHost } from "./bypass-host.js";
 import { POLICIES } from "./remapping.js";
 
@@ -30,14 +30,32 @@ export function pathOfConsumer(host: BypassHost, consumer: number): Path {
   return producer === 0 ? unbypassedPath(host, consumer) : pathOf(host, producer);
 }
 
-/** Why an irqfd's interrupts are not bypassed; undefined while they are. */
+/** Why an irqfd's interrupts are not bypassed, the worst reason; undefined while they are. */
 export function reasonOfConsumer(host: BypassHost, consumer: number): Reason | undefined {
-  const { words } = host;
+  return reasonsOfConsumer(host, consumer)[0];
+}
+
+/** All reasons why an irqfd's interrupts are not bypassed, the worst first; none while they are. */
+export function reasonsOfConsumer(host: BypassHost, consumer: number): readonly Reason[] {
+  const { words, manager } = host;
   const producer = words.get(consumer + Consumer.producer);
-  if (producer !== 0) return reasonOfProducer(host, producer);
-  if (POLICIES[words.get(consumer + Consumer.policy)] === "off") return "policy-off";
-  const refusal = REASONS[words.get(consumer + Consumer.refusal)];
-  return refusal === undefined || refusal === "none" ? "no-producer" : refusal;
+  const found = new Set<Reason | undefined>();
+  if (producer === 0) {
+    const waits = manager.producerAt(words.get(consumer + Consumer.holds)) !== 0;
+    const refusal = REASONS[words.get(consumer + Consumer.refusal)];
+    if (POLICIES[words.get(consumer + Consumer.policy)] === "off") found.add("policy-off");
+    if (!waits) found.add("no-producer");
+    // The death of a producer is no reason any more where there is another.
+    if (refusal !== undefined && refusal !== "none" && !(waits && refusal === "thread-died"))
+      found.add(refusal);
+  } else {
+    const reason = reasonOfProducer(host, producer);
+    if (reason === undefined) return [];
+    found.add(reason);
+  }
+  found.add(reasonOf(words.load(consumer + Consumer.target)));
+  if (words.load(Header.bypass) === 0) found.add("switched-off");
+  return WORST_FIRST.filter((reason) => found.has(reason));
 }
 
 /** The path of an irqfd's interrupts that no bypass takes. */

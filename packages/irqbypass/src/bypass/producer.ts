@@ -1,9 +1,9 @@
 import type { EventfdContext } from "../eventfd/context.js";
 import { checkEventfd } from "../eventfd/context.js";
-import { addReference, dropContext, dropReference, holdContext } from "../eventfd/reference.js";
+import { dropContext, holdContext } from "../eventfd/reference.js";
 import { checkWord, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Injection, Producer as P, Role } from "../host/layout.js";
+import { Injection, Producer as P } from "../host/layout.js";
 import { checkHost } from "../host/memory.js";
 import { nearest } from "../host/spelling.js";
 import { drop } from "../posting/dropped.js";
@@ -32,7 +32,8 @@ export function producerKind({ kinds }: BypassHost, kind: string | undefined): n
  */
 export class Producer implements Disposable {
   private readonly host: BypassHost;
-  private readonly record: number;
+  /** @internal */
+  readonly record: number;
   /** The eventfd it is registered under. */
   private eventfd: EventfdContext | undefined;
   private disposed = false;
@@ -81,16 +82,16 @@ export class Producer implements Disposable {
     const { host, record } = this;
     this.checkCall();
     checkEventfd(host, eventfd, "a producer signals");
-    // The new context is held by a reference until the producer itself does.
-    const meanwhile = host.mutex.guard(() => addReference(host, eventfd.record, Role.hold));
-    try {
-      host.manager.moveProducer(record, eventfd.record);
-      this.eventfd = eventfd;
-      this.letGo();
-      this.hold(eventfd.record);
-    } finally {
-      dropReference(host, meanwhile);
-    }
+    const { words } = host;
+    let close: (() => void) | undefined;
+    host.manager.moveProducer(record, eventfd.record, () => {
+      const old = words.get(record + P.holds);
+      holdContext(host, eventfd.record);
+      words.set(record + P.holds, eventfd.record);
+      close = dropContext(host, old);
+    });
+    this.eventfd = eventfd;
+    close?.();
   }
 
   /** Disconnects and unregisters; nothing happens if it is not registered (irq_bypass_unregister_producer). */
@@ -142,6 +143,16 @@ export class Producer implements Disposable {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  /** @internal Takes it back with its register, as if it had never been made: for a call of which it was a part, and that is refused. */
+  undo(): void {
+    const { host, record } = this;
+    host.manager.unregisterProducer(record, true);
+    if (this.eventfd !== undefined) this.letGo();
+    this.eventfd = undefined;
+    this.disposed = true;
+    host.mutex.guard(() => host.pools.producer.undo(record));
   }
 
   private hold(eventfd: number): void {

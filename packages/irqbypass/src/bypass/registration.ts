@@ -37,9 +37,9 @@ export function registerProducer(
   const entry = consumer === 0 ? UNCONNECTED : entryFor(words, thread, consumer);
   if (consumer !== 0 && !isUsual(words, plain, producer, consumer, entry)) return Tried.held;
 
+  put(words, Header.producers, NODES, index, producer);
   words.set(producer + Producer.irq, irq);
   words.set(producer + Producer.owner, thread);
-  put(words, Header.producers, NODES, index, producer);
   if (words.load(producer + Producer.irte) !== UNCONNECTED)
     words.store(producer + Producer.irte, UNCONNECTED);
   if (consumer !== 0) connect(words, producer, consumer, entry);

@@ -2,6 +2,7 @@ import type { BypassHost } from "../bypass/bypass-host.js";
 import type { EventfdContext } from "../eventfd/context.js";
 import { checkOpen, type IrqSet, irqError, selects } from "./set-irqs.js";
 import { Trigger } from "./trigger.js";
+import { setTriggers } from "./trigger-changes.js";
 import { DeviceVector } from "./vector.js";
 
 /** How an MSI or MSI-X index of a device is made. */
@@ -84,8 +85,10 @@ export class MsiIndex {
 
   /** Takes every trigger away and gives all host interrupts back. */
   disable(): void {
-    for (const vector of this.vectors) vector.setTrigger(null);
-    for (const vector of this.vectors) vector.rearm();
+    this.change(
+      0,
+      this.vectors.map(() => null),
+    );
     this.allocated = undefined;
   }
 
@@ -135,21 +138,16 @@ export class MsiIndex {
 
   /** Sets a block of triggers, or none of them. */
   private change(start: number, eventfds: readonly (EventfdContext | null)[]): void {
-    const before: (EventfdContext | null)[] = [];
+    const { host, options } = this;
+    const vectors = this.vectors.slice(start, start + eventfds.length);
     try {
-      eventfds.forEach((eventfd, i) => {
-        const vector = this.vectors[start + i]!;
-        const old = vector.eventfd;
-        vector.setTrigger(eventfd);
-        before.push(old);
-      });
-    } catch (error) {
-      // Backwards: an eventfd that moved within the block is free again before its old vector wants it.
-      for (let i = before.length - 1; i >= 0; i--) this.vectors[start + i]!.restoreTrigger(before[i]!);
-      throw error;
+      setTriggers(
+        host,
+        vectors.map((vector, i) => vector.change(options.name, eventfds[i]!)),
+      );
     } finally {
       // Only now: nothing that is pending goes to a trigger that is taken back.
-      for (let i = 0; i < eventfds.length; i++) this.vectors[start + i]!.rearm();
+      for (const vector of vectors) vector.rearm();
     }
   }
 }

@@ -10,6 +10,13 @@ import { REASONS, type Reason } from "../posting/reason.js";
 /** What a signal goes to: the producer where there is one, otherwise the eventfd itself. */
 export type Signalled = Producer | EventfdContext;
 
+/** A trigger at one moment. */
+export interface TriggerState {
+  readonly eventfd: EventfdContext | undefined;
+  readonly producer: Producer | undefined;
+  readonly refusal: Reason | undefined;
+}
+
 /**
  * The eventfd that a device interrupt signals, with its producer. It need not have one: where the eventfd has a
  * producer already, or the other end refuses the connection, the interrupt works all the same and says why it is not
@@ -42,25 +49,37 @@ export class Trigger {
       this.keep(eventfd, undefined, irq);
       return;
     }
+    const made = this.producer === undefined;
     const producer = this.producer ?? Producer.create(this.host, this.kind);
     try {
-      if (this.producer === undefined) producer.register(eventfd, irq);
+      if (made) producer.register(eventfd, irq);
       else producer.move(eventfd);
     } catch (error) {
       const refusal = this.bearable(error, eventfd);
-      if (refusal === undefined) {
-        if (this.producer === undefined) producer.dispose();
-        throw error;
-      }
-      producer.dispose();
+      if (made) producer.undo();
+      if (refusal === undefined) throw error;
+      if (!made) producer.dispose();
       this.keep(eventfd, undefined, refusal);
       return;
     }
     this.keep(eventfd, producer);
   }
 
+  /** What it is, to be put back by {@link restore}. */
+  get state(): TriggerState {
+    const { eventfd, producer, refusal } = this;
+    return { eventfd, producer, refusal };
+  }
+
   /** Puts back what was there before a block of changes failed: bypassed if that can be had again. */
-  restore(eventfd: EventfdContext | null, irq: number | Reason): void {
+  restore(before: TriggerState, irq: number | Reason): void {
+    const { eventfd, producer, refusal } = before;
+    if (producer === undefined) {
+      this.producer?.undo(); // made in this block
+      this.keep(eventfd, undefined, refusal);
+      return;
+    }
+    if (eventfd === undefined || eventfd === this.eventfd) return;
     try {
       this.set(eventfd, irq);
     } catch (error) {
@@ -73,6 +92,11 @@ export class Trigger {
   /** The eventfd, or null without one. */
   get current(): EventfdContext | null {
     return this.eventfd ?? null;
+  }
+
+  /** The record of its producer, 0 while it has none. */
+  get producerRecord(): number {
+    return this.producer?.record ?? 0;
   }
 
   /** What a signal goes to; undefined without an eventfd. Changes only in `set` and `restore`. */

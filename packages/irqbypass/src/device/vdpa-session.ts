@@ -1,9 +1,10 @@
+import type { BypassHost } from "../bypass/bypass-host.js";
 import type { EventfdContext } from "../eventfd/context.js";
 import { checkWord, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
-import type { HostMemory } from "../host/memory.js";
 import type { Reason } from "../posting/reason.js";
 import { checkOpen } from "./set-irqs.js";
+import { setTriggers } from "./trigger-changes.js";
 import type { VdpaOps } from "./vdpa-ops.js";
 import type { Virtqueue } from "./virtqueue.js";
 
@@ -31,7 +32,7 @@ export class VdpaSession implements Disposable {
 
   /** @internal `VdpaDevice.open` makes it, after a reset. */
   constructor(
-    private readonly host: HostMemory,
+    private readonly host: BypassHost,
     private readonly queues: readonly Virtqueue[],
     private readonly ops: VdpaOps,
   ) {}
@@ -63,7 +64,8 @@ export class VdpaSession implements Disposable {
       });
     }
     if (eventfd !== null) checkOpen(this.host, `queue ${queue}`, eventfd);
-    target.setCall(eventfd, this.irqOf(target));
+    const irq = this.irqOf(target, this.statusBits);
+    this.setCalls([target], () => ({ eventfd, irq }));
   }
 
   /** The mirror image for the config eventfd (VHOST_VDPA_SET_CONFIG_CALL). Throws EBADF, EINVAL. */
@@ -97,16 +99,12 @@ export class VdpaSession implements Disposable {
       this.statusBits = 0;
       return;
     }
-    const before = this.statusBits;
-    this.statusBits = status;
-    if ((status & ~before & VIRTIO_STATUS.driverOk) === 0) return;
-    try {
-      for (const queue of this.queues) queue.setCall(queue.call, this.irqOf(queue));
-    } catch (error) {
-      this.statusBits = before;
-      this.unsetAll();
-      throw error;
+    if ((status & ~this.statusBits & VIRTIO_STATUS.driverOk) !== 0) {
+      // Asked first, all of them: what the device's own function throws has changed nothing.
+      const irqs = this.queues.map((queue) => this.irqOf(queue, status));
+      this.setCalls(this.queues, (queue) => ({ eventfd: queue.call, irq: irqs[queue.number]! }));
     }
+    this.statusBits = status;
   }
 
   /**
@@ -123,7 +121,7 @@ export class VdpaSession implements Disposable {
     } finally {
       this.statusBits = 0;
       this.config = null;
-      for (const queue of this.queues) queue.setCall(null, "no-driver-ok");
+      this.setCalls(this.queues, () => ({ eventfd: null, irq: "no-driver-ok" }));
     }
   }
 
@@ -137,16 +135,34 @@ export class VdpaSession implements Disposable {
   }
 
   /** The number of a queue's interrupt, or why it is not to be bypassed (vhost_vdpa_setup_vq_irq). */
-  private irqOf(queue: Virtqueue): number | Reason {
-    if ((this.statusBits & VIRTIO_STATUS.driverOk) === 0) return "no-driver-ok";
+  private irqOf(queue: Virtqueue, status: number): number | Reason {
+    if ((status & VIRTIO_STATUS.driverOk) === 0) return "no-driver-ok";
     const irq = this.ops.getVqIrq?.(queue.number) ?? -1;
     checkWord(irq, "what getVqIrq returned");
     return irq < 0 ? "no-irq" : irq;
   }
 
+  /** Gives queues other call eventfds, or none of them. */
+  private setCalls(
+    queues: readonly Virtqueue[],
+    call: (queue: Virtqueue) => { eventfd: EventfdContext | null; irq: number | Reason },
+  ): void {
+    try {
+      setTriggers(
+        this.host,
+        queues.map((queue) => {
+          const { eventfd, irq } = call(queue);
+          return queue.change(eventfd, irq);
+        }),
+      );
+    } finally {
+      for (const queue of queues) queue.rearm();
+    }
+  }
+
   /** vhost_vdpa_unsetup_vq_irq for all: the call eventfds stay, the producers go. */
   private unsetAll(): void {
-    for (const queue of this.queues) queue.setCall(queue.call, "no-driver-ok");
+    this.setCalls(this.queues, ({ call: eventfd }) => ({ eventfd, irq: "no-driver-ok" }));
   }
 
   private check(): void {

@@ -2,6 +2,7 @@ import type { Path } from "../bypass/path.js";
 import type { EventfdContext } from "../eventfd/context.js";
 import type { Reason } from "../posting/reason.js";
 import type { Signalled, Trigger } from "./trigger.js";
+import type { TriggerChange } from "./trigger-changes.js";
 
 /**
  * One MSI or MSI-X vector: what the device fires. It has a mask bit and a pending bit, as the guest sees them in the
@@ -74,14 +75,9 @@ export class DeviceVector {
     return this.trigger.current;
   }
 
-  /** @internal Throws as `Trigger.set`; the old trigger stays then. {@link rearm} follows, whether it threw or not. */
-  setTrigger(eventfd: EventfdContext | null): void {
-    this.trigger.set(eventfd, this.number);
-  }
-
-  /** @internal The mirror image; {@link rearm} follows. */
-  restoreTrigger(eventfd: EventfdContext | null): void {
-    this.trigger.restore(eventfd, this.number);
+  /** @internal Gives it another trigger, or none. {@link rearm} follows, whether that was refused or not. */
+  change(index: string, eventfd: EventfdContext | null): TriggerChange {
+    return { name: `${index} ${this.number}`, trigger: this.trigger, eventfd, irq: this.number };
   }
 
   /** @internal */

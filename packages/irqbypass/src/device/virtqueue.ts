@@ -2,6 +2,7 @@ import type { Path } from "../bypass/path.js";
 import type { EventfdContext } from "../eventfd/context.js";
 import type { Reason } from "../posting/reason.js";
 import type { Signalled, Trigger } from "./trigger.js";
+import type { TriggerChange } from "./trigger-changes.js";
 
 /** One virtqueue of a vDPA device, as the device sees it: what to signal. For the thread that made the device only. */
 export class Virtqueue {
@@ -39,9 +40,13 @@ export class Virtqueue {
     return this.trigger.current;
   }
 
-  /** @internal Throws as `Trigger.set`; the old call eventfd stays then, with its producer. */
-  setCall(eventfd: EventfdContext | null, irq: number | Reason): void {
-    this.trigger.set(eventfd, irq);
+  /** @internal Gives it another call eventfd, or none. {@link rearm} follows, whether that was refused or not. */
+  change(eventfd: EventfdContext | null, irq: number | Reason): TriggerChange {
+    return { name: `queue ${this.number}`, trigger: this.trigger, eventfd, irq };
+  }
+
+  /** @internal */
+  rearm(): void {
     this.signalled = this.trigger.signalled;
   }
 }

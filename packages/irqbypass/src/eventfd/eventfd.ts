@@ -43,16 +43,12 @@ export class Eventfd extends EventfdContext {
     }
     const { words, mutex, pools, thread } = memory;
     return mutex.guard(() => {
+      pools.reference.checkRoom();
       const record = pools.eventfd.allocate();
       words.set(record + E.flags, semaphore ? EventfdFlag.semaphore : 0);
       words.store64(record + E.counter, BigInt(initial));
       words.set(record + E.owner, thread.record);
-      try {
-        return new Eventfd(memory, record, addReference(memory, record, Role.handle));
-      } catch (error) {
-        pools.eventfd.release(record);
-        throw error;
-      }
+      return new Eventfd(memory, record, addReference(memory, record, Role.handle));
     });
   }
 

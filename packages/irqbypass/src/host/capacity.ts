@@ -116,10 +116,10 @@ export function ownRecords(pool: PoolName): number {
 }
 
 /**
- * ENOMEM: all `capacity` records of a pool, the host's own not counted, are in use, and `needed` more are wanted. Names the
+ * ENOMEM: of the `capacity` records of a pool, the host's own not counted, `free` are left, and `needed` more are wanted. Names the
  * smallest size that has so many.
  */
-export function noRoom(pool: PoolName, capacity: number, needed = 1): IrqBypassError {
+export function noRoom(pool: PoolName, capacity: number, needed = 1, free = 0): IrqBypassError {
   const wanted = capacity + needed;
   const size = SIZES.find((one) => capacityOf(one)[pool] >= wanted);
   const remedy =
@@ -128,7 +128,8 @@ export function noRoom(pool: PoolName, capacity: number, needed = 1): IrqBypassE
       : wanted <= mostOf(pool)
         ? `create the host with capacity.${pool} of ${wanted} or more`
         : "a host can have no more: use a second one";
-  const what = needed === 1 ? "all are in use" : `${needed} more are needed`;
+  const more = needed === 1 ? "one more is needed" : `${needed} more are needed`;
+  const what = needed === 1 && free === 0 ? "all are in use" : more;
   return new IrqBypassError("ENOMEM", `capacity.${pool} is ${capacity}, and ${what}: ${remedy}`, {
     subject: pool,
   });

@@ -75,6 +75,35 @@ export class Pool {
     return record;
   }
 
+  /** Throws ENOMEM where there are not so many records left: asked before the first of several is taken. */
+  checkRoom(needed = 1): void {
+    const free = this.capacity - this.live;
+    if (free < needed) throw noRoom(this.name, this.capacity - ownRecords(this.name), needed - free, free);
+  }
+
+  /**
+   * Takes an {@link allocate} back of whose record nobody has heard, for a call that is refused after all: nothing tells that
+   * there has been one. Of several, the last one first.
+   */
+  undo(record: number): void {
+    const { words, state, firstGeneration } = this;
+    if (!this.lives(record)) broken(`${this.name} record ${record} was released twice`);
+    const before = (words.get(record + Rec.generation) - 1) | 0;
+    const fresh = words.get(state + State.fresh) - 1;
+    if (before === firstGeneration && this.slot(record) === fresh) {
+      // Never used: first of all, so that a thread that dies in the next step leaves a record that is not there.
+      words.set(record + Rec.generation, 0);
+      this.zero(record);
+      words.set(record + Rec.link, 0);
+      words.set(state + State.fresh, fresh);
+      words.set(state + State.live, words.get(state + State.live) - 1);
+      return;
+    }
+    words.set(record + Rec.generation, before);
+    this.zero(record);
+    push(words, state, record);
+  }
+
   /** Gives a record back; its words are zeroed, and every handle to it is stale from now on. */
   release(record: number): void {
     this.end(record);

@@ -40,22 +40,55 @@ export class XArray {
    */
   insert(index: number, entry: number): number {
     const { words, root } = this;
-    const leaf = nodeOf(words, root, index, 0) || this.addLeaf(index);
+    const found = nodeOf(words, root, index, 0);
+    if (found === 0) this.checkRoom(index);
+    const leaf = found || this.addLeaf(index);
     const present = entryIn(words, leaf, index);
     if (present === 0) fill(words, leaf, index, entry);
     return present;
   }
 
+  /** Throws ENOMEM where there is no room for the nodes that an entry at `index` takes. */
+  checkRoom(index: number): void {
+    const needed = this.needed(index);
+    if (needed > 0) this.nodes.checkRoom(needed);
+  }
+
   /** Empties `index` and returns what was there, 0 if nothing (xa_erase). */
   erase(index: number): number {
+    return this.remove(index, (node) => this.freeNode(node));
+  }
+
+  /** Takes an insert back, for a call that is refused after all: tree and nodes are as they were before it. */
+  undo(index: number): number {
+    return this.remove(index, (node) => this.nodes.undo(node));
+  }
+
+  private remove(index: number, give: (node: number) => void): number {
     const { words, root } = this;
     const leaf = nodeOf(words, root, index, 0);
     if (leaf === 0) return 0;
     const present = entryIn(words, leaf, index);
     if (present === 0) return 0;
     empty(words, leaf, index);
-    if (words.get(leaf + Node.count) === 0) this.prune(leaf);
+    if (words.get(leaf + Node.count) === 0) this.prune(leaf, give);
     return present;
+  }
+
+  /** How many nodes an entry at `index` takes that the tree does not have. */
+  private needed(index: number): number {
+    const { words, root } = this;
+    const levels = words.get(root + Root.levels);
+    let wanted = Math.max(levels, 1);
+    while (tooHigh(index, wanted)) wanted += 1;
+    // New ones on top, and below the topmost of those a new way down.
+    if (wanted > levels) return levels === 0 ? wanted : wanted - levels + wanted - 1;
+    let missing = levels;
+    for (let node = words.get(root + Root.node); node !== 0 && missing > 0; missing--) {
+      if (missing === 1) return 0;
+      node = words.get(node + Node.slots + ((index >>> ((missing - 1) * BITS)) & MASK));
+    }
+    return missing;
   }
 
   /** Calls `visit` with each entry in ascending order of index (xa_for_each). `visit` may erase its own entry. */
@@ -85,7 +118,7 @@ export class XArray {
     return undefined;
   }
 
-  /** Makes the node that has the slot of `index`, and those above it that are missing. */
+  /** Makes the node that has the slot of `index`, and those above it that are missing. There is room for them. */
   private addLeaf(index: number): number {
     const { words, root } = this;
     if (tooHigh(index, words.get(root + Root.levels))) this.grow(index);
@@ -97,7 +130,7 @@ export class XArray {
     return node;
   }
 
-  /** Adds levels on top until `index` fits. A node more than needed is never left behind. */
+  /** Adds levels on top until `index` fits. */
   private grow(index: number): void {
     const { words, root } = this;
     let wanted = 1;
@@ -110,13 +143,7 @@ export class XArray {
     }
     for (; levels < wanted; levels++) {
       const top = words.get(root + Root.node);
-      let above: number;
-      try {
-        above = this.nodes.allocate();
-      } catch (error) {
-        this.shrink();
-        throw error;
-      }
+      const above = this.nodes.allocate();
       words.set(above + Node.slots, top);
       words.set(above + Node.count, 1);
       words.set(top + Node.parent, above);
@@ -126,27 +153,19 @@ export class XArray {
   }
 
   private addChild(parent: number, slot: number): number {
-    let child: number;
-    try {
-      child = this.nodes.allocate();
-    } catch (error) {
-      // No room: the levels and nodes that this insert has added so far hold nothing, and go again.
-      if (this.words.get(parent + Node.count) === 0) this.prune(parent);
-      else this.shrink();
-      throw error;
-    }
+    const child = this.nodes.allocate();
     hang(this.words, parent, slot, child);
     return child;
   }
 
   /** Gives back empty nodes from `node` upwards, then top nodes that hold nothing but their slot 0. */
-  private prune(node: number): void {
+  private prune(node: number, give: (node: number) => void): void {
     const { words, root } = this;
     let unused = node;
     while (words.get(unused + Node.count) === 0) {
       const parent = words.get(unused + Node.parent);
       const offset = words.get(unused + Node.offset);
-      this.freeNode(unused);
+      give(unused);
       if (parent === 0) {
         words.set(root + Root.node, 0);
         words.set(root + Root.levels, 0);
@@ -157,10 +176,10 @@ export class XArray {
       unhang(words, parent, offset);
       unused = parent;
     }
-    this.shrink();
+    this.shrink(give);
   }
 
-  private shrink(): void {
+  private shrink(give: (node: number) => void): void {
     const { words, root } = this;
     for (let levels = words.get(root + Root.levels); levels > 1; levels--) {
       const top = words.get(root + Root.node);
@@ -170,7 +189,7 @@ export class XArray {
       words.set(root + Root.node, below);
       words.set(root + Root.levels, levels - 1);
       words.set(top + Node.slots, 0);
-      this.freeNode(top);
+      give(top);
     }
   }
 

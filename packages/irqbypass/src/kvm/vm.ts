@@ -10,9 +10,9 @@ import { Consumer, Injection, RouteType, Vm as V, VmFlag } from "../host/layout.
 import { checkHost } from "../host/memory.js";
 import type { WasmMemory } from "../host/wasm.js";
 import { LinuxEventfd } from "../linux/eventfd.js";
-import { injected, relayed } from "../posting/irte.js";
+import { injected, Mode, modeOf, relayed, targetOf } from "../posting/irte.js";
 import type { Reason } from "../posting/reason.js";
-import { assign, checkIrqfd, forgetTarget } from "../vm/assignment.js";
+import { assign, checkIrqfd } from "../vm/assignment.js";
 import { Irqfd } from "../vm/irqfd.js";
 import { irqfdsOf, requiredError } from "../vm/reroute.js";
 import { checkRoutes, defaultRoutes, type GsiRoute, type RouteWords } from "../vm/route.js";
@@ -68,8 +68,7 @@ export class KvmVm implements Disposable {
       using kvm = Kvm.open(how);
       this.machine = new KvmMachine(kvm, { pages, spawn: host.spawn });
     } catch (error) {
-      // Under both, as any VM goes.
-      this.life.guard(() => host.mutex.guard(() => host.pools.vm.release(this.life.record)));
+      this.undo();
       throw error;
     }
     const { words } = host;
@@ -78,9 +77,16 @@ export class KvmVm implements Disposable {
       bootGuest(this.machine, vcpus);
       for (const { index, fd } of this.machine.vcpus) words.set(this.life.record + V.vcpu + index, fd + 1);
     } catch (error) {
-      this.dispose();
+      this.machine[Symbol.dispose]();
+      this.undo();
       throw error;
     }
+  }
+
+  /** Takes the record back, of which nobody has heard. Under both mutexes, as any VM goes. */
+  private undo(): void {
+    const { host, life } = this;
+    life.guard(() => host.mutex.guard(() => host.pools.vm.undo(life.record)));
   }
 
   /** A small number that no other VM of this host has while this one lives. It stays the same when this one is disposed. */
@@ -130,34 +136,73 @@ export class KvmVm implements Disposable {
     const changed = [...irqfdsOf(host, this.life.record)].filter(
       (irqfd) => !same(this.routes.get(this.gsiOf(irqfd)), next.get(this.gsiOf(irqfd))),
     );
-    // Through the eventfd while the two tables change: KVM itself takes either route, and never half of one.
-    const parked: { irqfd: number; target: number }[] = [];
-    const restore = () => {
-      for (const { irqfd, target } of parked) this.retarget(irqfd, target);
-    };
-    for (const irqfd of changed) {
-      const reason = requires(host, irqfd) ? whyNotInjected(next.get(this.gsiOf(irqfd))) : undefined;
-      const target = this.retarget(irqfd, relayed(reason ?? "no-route"), reason === undefined);
-      if (target !== undefined) {
-        parked.push({ irqfd, target });
-        continue;
-      }
-      restore();
-      throw requiredError(host, this.life.record, this.gsiOf(irqfd), reason ?? "no-route");
-    }
-    if (parked.length > 0) host.thread.quiesce(); // nobody injects by an old route any more
+    // All injections that the new routes take, before anything has changed: what is missing to those that the old ones give back.
+    const injected = changed.filter((irqfd) => whyNotInjected(next.get(this.gsiOf(irqfd))) === undefined);
+    const extra = this.takeInjections(
+      injected.length - changed.filter((irqfd) => this.isInjected(irqfd)).length,
+    );
+    const parked: Parked[] = [];
     try {
+      this.park(changed, next, parked);
+      if (parked.length > 0) host.thread.quiesce(); // nobody injects by an old route any more
       this.machine.setGsiRouting(routes.map(kvmRoute));
     } catch (error) {
-      restore();
+      for (const { irqfd, target } of parked) this.retarget(irqfd, target);
+      host.mutex.guard(() => {
+        for (const injection of extra.reverse()) host.pools.injection.undo(injection);
+      });
       throw error;
     }
     this.routes = next;
-    for (const { irqfd, target } of parked) {
-      host.mutex.guard(() => forgetTarget(host, target));
-      this.retarget(irqfd, this.resolve(this.gsiOf(irqfd)));
+    const free = [...extra];
+    for (const { target } of parked)
+      if (modeOf(target) === Mode.injected) free.push(this.injectionOf(target));
+    for (const { irqfd } of parked) {
+      const gsi = this.gsiOf(irqfd);
+      const injection = whyNotInjected(next.get(gsi)) === undefined ? free.pop() : undefined;
+      this.retarget(irqfd, this.resolve(gsi, injection));
     }
+    host.mutex.guard(() => {
+      for (const injection of free) host.pools.injection.release(injection);
+    });
     return changed.length > 0;
+  }
+
+  /**
+   * Sends irqfds through the eventfd while the two tables change: KVM itself takes either route, and never half of one. Adds
+   * to `parked` what they came to before. Throws EOPNOTSUPP where one is connected and requires bypass.
+   */
+  private park(irqfds: readonly number[], next: RoutesByGsi, parked: Parked[]): void {
+    const { host, life } = this;
+    for (const irqfd of irqfds) {
+      const gsi = this.gsiOf(irqfd);
+      const reason = requires(host, irqfd) ? whyNotInjected(next.get(gsi)) : undefined;
+      const target = this.retarget(irqfd, relayed(reason ?? "no-route"), reason === undefined);
+      if (target === undefined) throw requiredError(host, life.record, gsi, reason ?? "no-route");
+      parked.push({ irqfd, target });
+    }
+  }
+
+  /** Injection records for the calling thread. Throws ENOMEM where there are not so many. */
+  private takeInjections(count: number): number[] {
+    const { mutex, pools, words, thread } = this.host;
+    if (count <= 0) return [];
+    return mutex.guard(() => {
+      pools.injection.checkRoom(count);
+      return Array.from({ length: count }, () => {
+        const injection = pools.injection.allocate();
+        words.set(injection + Injection.owner, thread.record);
+        return injection;
+      });
+    });
+  }
+
+  private isInjected(irqfd: number): boolean {
+    return modeOf(this.host.words.load(irqfd + Consumer.target)) === Mode.injected;
+  }
+
+  private injectionOf(target: number): number {
+    return this.host.pools.injection.at(targetOf(target));
   }
 
   /** As `Vm.irqfd`, for Linux eventfds; the same KVM_IRQFD throws what KVM says. */
@@ -207,21 +252,21 @@ export class KvmVm implements Disposable {
     this.dispose();
   }
 
-  /** What a GSI's interrupts come to: an injection of its one MSI, or relayed and why. */
-  private resolve(gsi: number): number {
+  /** What a GSI's interrupts come to: an injection of its one MSI, or relayed and why. The record is a new one if none is given. */
+  private resolve(gsi: number, injection?: number): number {
     const { words, mutex, pools } = this.host;
     const [route] = this.routes.get(gsi) ?? [];
     const reason = whyNotInjected(this.routes.get(gsi));
     if (reason !== undefined || route === undefined) return relayed(reason ?? "no-route");
     return mutex.guard(() => {
-      const injection = pools.injection.allocate();
-      words.set(injection + Injection.fd, this.machine.fd);
-      words.set(injection + Injection.addressLow, route.a);
-      words.set(injection + Injection.addressHigh, route.b);
-      words.set(injection + Injection.data, route.c);
-      words.set(injection + Injection.kind, this.kind);
-      words.set(injection + Injection.owner, this.host.thread.record);
-      return injected(pools.injection.slot(injection));
+      const record = injection ?? pools.injection.allocate();
+      words.set(record + Injection.fd, this.machine.fd);
+      words.set(record + Injection.addressLow, route.a);
+      words.set(record + Injection.addressHigh, route.b);
+      words.set(record + Injection.data, route.c);
+      words.set(record + Injection.kind, this.kind);
+      words.set(record + Injection.owner, this.host.thread.record);
+      return injected(pools.injection.slot(record));
     });
   }
 
@@ -252,7 +297,15 @@ export class KvmVm implements Disposable {
   }
 }
 
-function byGsi(routes: readonly RouteWords[]): Map<number, RouteWords[]> {
+/** An irqfd with what it came to before it was parked. */
+interface Parked {
+  readonly irqfd: number;
+  readonly target: number;
+}
+
+type RoutesByGsi = ReadonlyMap<number, readonly RouteWords[]>;
+
+function byGsi(routes: readonly RouteWords[]): RoutesByGsi {
   const table = new Map<number, RouteWords[]>();
   for (const route of routes) {
     const others = table.get(route.gsi);

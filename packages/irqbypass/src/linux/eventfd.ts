@@ -68,7 +68,9 @@ export class LinuxEventfd extends EventfdContext {
       mutex.guard(() => {
         record = byKernelId(memory).load(id);
         known = record !== 0;
+        pools.reference.checkRoom();
         if (!known) {
+          byKernelId(memory).checkRoom(id);
           record = pools.eventfd.allocate();
           const modes = (semaphore ? EventfdFlag.semaphore : 0) | (nonblocking ? 0 : EventfdFlag.blocking);
           const flags = EventfdFlag.linux | modes;
@@ -77,14 +79,8 @@ export class LinuxEventfd extends EventfdContext {
           words.set(record + E.fd, own + 1);
           words.set(record + E.owner, thread.record);
         }
-        try {
-          reference = addReference(memory, record, Role.handle);
-          if (!known) byKernelId(memory).insert(id, record);
-        } catch (error) {
-          if (reference !== 0) pools.reference.release(reference);
-          if (!known) pools.eventfd.release(record);
-          throw error;
-        }
+        reference = addReference(memory, record, Role.handle);
+        if (!known) byKernelId(memory).insert(id, record);
       });
     } catch (error) {
       thread.descriptor = -1;

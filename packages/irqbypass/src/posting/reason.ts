@@ -45,6 +45,37 @@ export const REASONS = [
 
 export type Reason = Exclude<(typeof REASONS)[number], "none">;
 
+/**
+ * The worst first, where several hold: `reason` says the first of these that holds, `reasons` all of them in this order. That
+ * a signal is dropped is worse than that it takes the longer way; what has failed is worse than what somebody wants, or than
+ * an end that may still come; and last is what lies in the route alone.
+ */
+export const WORST_FIRST: readonly Reason[] = [
+  // Signals are dropped; of delivery modes, those of three.
+  "no-route",
+  "no-vcpu",
+  "no-pic",
+  "masked",
+  "delivery-mode",
+  // Something is gone, or has failed.
+  "thread-died",
+  "refused",
+  "no-capability",
+  "another-producer",
+  // Somebody wants it so.
+  "switched-off",
+  "policy-off",
+  // An end is not there, or not yet.
+  "no-producer",
+  "no-consumer",
+  "no-driver-ok",
+  "no-irq",
+  // The route is one that cannot be bypassed.
+  "multicast",
+  "several-routes",
+  "not-msi",
+];
+
 const CODES = Object.fromEntries(REASONS.map((reason, code) => [reason, code])) as Record<
   (typeof REASONS)[number],
   number

@@ -12,7 +12,7 @@ import { listenOf, listensNow } from "../eventfd/listen.js";
 import { dropContext, holdContext } from "../eventfd/reference.js";
 import { show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Eventfd, LEAVING, LEVEL, Thread, Vm } from "../host/layout.js";
+import { Consumer, Eventfd, LEAVING, LEVEL, Producer, Thread, Vm } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
 import { Mode, modeOf, targetOf } from "../posting/irte.js";
 import { reasonCode } from "../posting/reason.js";
@@ -61,6 +61,9 @@ export function assign(host: BypassHost, wanted: Assignment): Assigned {
   const { life, eventfd, gsi, policy } = wanted;
   const { record: vm, mutex: guard } = life;
   const assigned = mutex.guard(() => {
+    // What is looked at again when it is done: here a refusal has nothing to take back.
+    life.check();
+    if (words.load(eventfd + Eventfd.irqfd) !== 0) throw isTaken(host, eventfd);
     const record = pools.consumer.allocate();
     holdContext(host, eventfd);
     words.set(record + Consumer.holds, eventfd);
@@ -76,7 +79,7 @@ export function assign(host: BypassHost, wanted: Assignment): Assigned {
     return { record, handle: pools.consumer.handle(record) };
   });
   const irqfd = assigned.record;
-  const progress = { listening: false };
+  const progress: Progress = { listening: false };
   try {
     guard.guard(() => {
       try {
@@ -87,37 +90,45 @@ export function assign(host: BypassHost, wanted: Assignment): Assigned {
       }
     });
   } catch (error) {
-    takeDown(host, guard, irqfd, eventfd, progress.listening);
+    takeDown(host, guard, irqfd, eventfd, progress);
     throw error;
   }
   return assigned;
+}
+
+/** How far an assign has got, for whoever takes it back. */
+interface Progress {
+  /** Does it listen? Then others have heard of it, and its end is that of any irqfd. */
+  listening: boolean;
+  /** The producer that waited for it, and what that said then. */
+  producer?: { readonly record: number; readonly irte: number; readonly since: number };
+}
+
+function isTaken({ pools }: BypassHost, eventfd: number): IrqBypassError {
+  const name = `eventfd ${pools.eventfd.slot(eventfd)}`;
+  return new IrqBypassError(
+    "EBUSY",
+    `${name} has an irqfd already: deassign that first, or use another eventfd`,
+    { subject: name },
+  );
 }
 
 /**
  * The visible part of an assign. All of it under the VM's mutex: whoever deassigns, routes or disposes sees the whole
  * irqfd or none of it (the kernel's assign is an SRCU section, for which the shutdown waits).
  */
-function begin(host: BypassHost, wanted: Assignment, irqfd: number, progress: { listening: boolean }): void {
-  const { words, pools } = host;
+function begin(host: BypassHost, wanted: Assignment, irqfd: number, progress: Progress): void {
+  const { words } = host;
   const { life, eventfd } = wanted;
   const vm = life.record;
   host.mutex.guard(() => life.check());
   words.store(irqfd + Consumer.target, wanted.resolve());
   // Before the binding: a relay that hears of the eventfd through the binding finds its way back by the source.
   words.store(irqfd + Consumer.source, eventfd);
-  if (words.compareExchange(eventfd + Eventfd.irqfd, 0, irqfd) !== 0) {
-    const name = `eventfd ${pools.eventfd.slot(eventfd)}`;
-    throw new IrqBypassError(
-      "EBUSY",
-      `${name} has an irqfd already: deassign that first, or use another eventfd`,
-      {
-        subject: name,
-      },
-    );
-  }
+  if (words.compareExchange(eventfd + Eventfd.irqfd, 0, irqfd) !== 0) throw isTaken(host, eventfd);
   link(host, vm, irqfd);
   // First of the two: a refusal must not read the counter out, as the end of listening does.
-  if (wanted.policy !== "off") registerConsumer(host, irqfd, wanted);
+  if (wanted.policy !== "off") registerConsumer(host, irqfd, wanted, progress);
   const listen = listenOf(host, irqfd, eventfd);
   const due = host.thread.runCallback("listen start", () => listen.start(host, irqfd, eventfd));
   progress.listening = true;
@@ -125,7 +136,19 @@ function begin(host: BypassHost, wanted: Assignment, irqfd: number, progress: { 
   listensNow(words, irqfd); // after that: what is in the counter has been dealt with
 }
 
-function registerConsumer(host: BypassHost, irqfd: number, { eventfd, policy }: Assignment): void {
+function registerConsumer(
+  host: BypassHost,
+  irqfd: number,
+  { eventfd, policy }: Assignment,
+  progress: Progress,
+): void {
+  const { words, mutex, manager } = host;
+  mutex.guard(() => {
+    const record = manager.producerAt(eventfd);
+    if (record === 0) return;
+    const [irte, since] = [words.load(record + Producer.irte), words.get(record + Producer.since)];
+    progress.producer = { record, irte, since };
+  });
   try {
     host.manager.registerConsumer(irqfd, eventfd);
   } catch (error) {
@@ -160,7 +183,7 @@ export function deassign(host: BypassHost, guard: Mutex, find: () => number): bo
         return claim(host, irqfd);
       }),
     );
-    if (claimed) takeDown(host, guard, irqfd, eventfd, true);
+    if (claimed) takeDown(host, guard, irqfd, eventfd);
     if (claimed || irqfd === 0) return claimed;
     // Nothing tells when the other is through: it is a few fences, and it lives or is repaired after.
     if (thread.isDead(other)) {
@@ -201,7 +224,7 @@ export function deassignLost(host: BypassHost, vm: number, irqfd: number, gone: 
     return true;
   };
   if (!guard.guard(() => mutex.guard(claimIt))) return false;
-  takeDown(host, guard, irqfd, eventfd, true);
+  takeDown(host, guard, irqfd, eventfd);
   return true;
 }
 
@@ -228,9 +251,15 @@ export function deassignAll(host: BypassHost, guard: Mutex, vm: number): IrqBypa
  * Takes an irqfd down that the calling thread has claimed. It leaves the VM's list late: a routing update that comes first
  * still finds it, and takes the old route from its producer and from the relay (b4d37cdb77a0 is what happens otherwise).
  * The eventfd is taken until the end, so that whoever assigns it next does not meet what is being undone here. Each step
- * may have been done before, by a thread that died.
+ * may have been done before, by a thread that died. Of an assign that has not got to the listening nothing is left.
  */
-function takeDown(host: BypassHost, guard: Mutex, irqfd: number, eventfd: number, listening: boolean): void {
+function takeDown(
+  host: BypassHost,
+  guard: Mutex,
+  irqfd: number,
+  eventfd: number,
+  { listening, producer }: Progress = { listening: true },
+): void {
   const { words, thread, manager } = host;
   const leaving = irqfd | LEAVING;
   let failure: IrqBypassError | undefined;
@@ -254,28 +283,47 @@ function takeDown(host: BypassHost, guard: Mutex, irqfd: number, eventfd: number
     if (words.load(irqfd + Consumer.pending) !== 0) relayOne(host, irqfd);
     thread.fenceAll(Thread.writing, irqfd);
   } while (words.load(irqfd + Consumer.pending) !== 0);
-  manager.unregisterConsumer(irqfd);
+  manager.unregisterConsumer(irqfd, !listening);
+  if (!listening && producer !== undefined) restore(host, eventfd, producer);
   guard.guard(() => {
     if (words.get(irqfd + Consumer.linked) === 1) unlink(host, words.get(irqfd + Consumer.vm), irqfd);
   });
   words.compareExchange(eventfd + Eventfd.irqfd, leaving, 0);
-  release(host, irqfd);
+  release(host, irqfd, !listening);
   announceChange(words);
   if (failure !== undefined) throw failure;
 }
 
-/** Gives back what a target points to. Nobody uses the target any more. Under the host mutex. */
-export function forgetTarget({ pools }: BypassHost, target: number): void {
-  if (modeOf(target) === Mode.injected) pools.injection.release(pools.injection.at(targetOf(target)));
+/** The producer that an irqfd has met for a moment says what it said before, if it is still alone. */
+function restore(
+  host: BypassHost,
+  eventfd: number,
+  { record, irte, since }: NonNullable<Progress["producer"]>,
+) {
+  const { words, mutex, manager } = host;
+  mutex.guard(() => {
+    if (manager.producerAt(eventfd) !== record || words.get(record + Producer.consumer) !== 0) return;
+    words.store(record + Producer.irte, irte);
+    words.set(record + Producer.since, since);
+  });
 }
 
-function release(host: BypassHost, irqfd: number): void {
+/** Gives back what a target points to. Nobody uses the target any more. Under the host mutex. */
+function forgetTarget({ pools }: BypassHost, target: number, undo = false): void {
+  if (modeOf(target) !== Mode.injected) return;
+  const injection = pools.injection.at(targetOf(target));
+  if (undo) pools.injection.undo(injection);
+  else pools.injection.release(injection);
+}
+
+function release(host: BypassHost, irqfd: number, undo: boolean): void {
   const { words, pools, mutex } = host;
   const closes = mutex.guard(() => {
     const eventfd = words.get(irqfd + Consumer.holds);
     const resample = words.get(irqfd + Consumer.resample);
-    forgetTarget(host, words.load(irqfd + Consumer.target));
-    pools.consumer.release(irqfd);
+    forgetTarget(host, words.load(irqfd + Consumer.target), undo);
+    if (undo) pools.consumer.undo(irqfd);
+    else pools.consumer.release(irqfd);
     return [dropContext(host, eventfd), resample === 0 ? undefined : dropContext(host, resample)];
   });
   for (const close of closes) close?.();

@@ -1,6 +1,6 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { type ChangeWait, untilChange } from "../bypass/changes.js";
-import { type Path, pathOfConsumer, reasonOfConsumer } from "../bypass/path.js";
+import { type Path, pathOfConsumer, reasonOfConsumer, reasonsOfConsumer } from "../bypass/path.js";
 import { POLICIES, type Policy } from "../bypass/remapping.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Consumer } from "../host/layout.js";
@@ -35,9 +35,14 @@ export class Irqfd implements Disposable {
     return this.live(() => pathOfConsumer(this.host, this.record));
   }
 
-  /** Why they are not bypassed; undefined while they are. */
+  /** Why they are not bypassed, the worst of {@link reasons}; undefined while they are. */
   get reason(): Reason | undefined {
     return this.live(() => reasonOfConsumer(this.host, this.record));
+  }
+
+  /** All reasons that hold, the worst first, as {@link WORST_FIRST} has them; none while they are bypassed. */
+  get reasons(): readonly Reason[] {
+    return this.live(() => reasonsOfConsumer(this.host, this.record));
   }
 
   /**

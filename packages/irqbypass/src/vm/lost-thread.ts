@@ -5,7 +5,7 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
 import { refreshAll } from "../bypass/remapping.js";
-import { closeHandle, dropContext, dropReference } from "../eventfd/reference.js";
+import { closeHandle, dropContext, dropReference, irqfdOf } from "../eventfd/reference.js";
 import { IrqBypassError } from "../host/errors.js";
 import {
   Consumer,
@@ -106,7 +106,8 @@ function endProducer(host: BypassHost, producer: number): void {
   const eventfd = mutex.guard(() => words.get(producer + Producer.eventfd));
   manager.unregisterProducer(producer);
   const close = mutex.guard(() => {
-    const consumer = eventfd === 0 ? 0 : manager.consumerAt(eventfd);
+    // Also one that wants no bypass, and so is not registered.
+    const consumer = eventfd === 0 ? 0 : manager.consumerAt(eventfd) || irqfdOf(host, eventfd);
     if (consumer !== 0) words.set(consumer + Consumer.refusal, reasonCode("thread-died"));
     const holds = words.get(producer + Producer.holds);
     pools.producer.release(producer);

@@ -9,14 +9,15 @@ import { IrqBypassError } from "../host/errors.js";
 import { Consumer, Header, IN_USE, Routing, Vm } from "../host/layout.js";
 import { reasonOf } from "../posting/irte.js";
 import type { RouteWords } from "./route.js";
-import { buildTable, freeTable, resolve } from "./routing.js";
+import { buildTable, freeTable, resolve, undoTable } from "./routing.js";
 import type { VmLife } from "./vm-mutex.js";
 
 /** Replaces the whole table; see {@link Vm.setGsiRouting} for what it throws, and EBADF where the VM has gone. The old table stays then. */
 export function replaceRoutes(host: BypassHost, life: VmLife, routes: readonly RouteWords[]): void {
   const { words } = host;
   const vm = life.record;
-  const table = buildTable(host, routes);
+  const built = buildTable(host, routes);
+  const { table } = built;
   let old = 0;
   let changed = false;
   try {
@@ -32,7 +33,7 @@ export function replaceRoutes(host: BypassHost, life: VmLife, routes: readonly R
       for (const irqfd of irqfdsOf(host, vm)) if (retarget(host, vm, irqfd)) changed = true;
     });
   } catch (error) {
-    freeTable(host, table);
+    undoTable(host, built);
     throw error;
   }
   // Not under the mutex: what is under way may need it to finish.

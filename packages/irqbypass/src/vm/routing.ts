@@ -21,27 +21,43 @@ import { Delivery, deliver, type Message, matches, vcpusOf } from "./delivery.js
 import { Source, setPin } from "./ioapic.js";
 import { decodeMsi, defaultRoutes, type RouteWords } from "./route.js";
 
+/** A table with the records of its routes, in the order in which they were taken. */
+export interface BuiltTable {
+  readonly table: number;
+  readonly records: readonly number[];
+}
+
 /**
  * Builds a table, not yet anybody's: the calling thread's until it stores {@link IN_USE} as the owner. Throws ENOMEM with
  * nothing left behind.
  */
-export function buildTable(memory: HostMemory, routes: readonly RouteWords[]): number {
+export function buildTable(memory: HostMemory, routes: readonly RouteWords[]): BuiltTable {
   const { words, mutex, pools, thread } = memory;
   const table = mutex.guard(() => {
+    pools.route.checkRoom(routes.length);
     const made = pools.routing.allocate();
     words.store(made + Routing.owner, thread.record);
     return made;
   });
+  const records: number[] = [];
   try {
     for (const [index, route] of routes.entries()) {
       const record = mutex.guard(() => takeRoute(memory, table, routes.length - index));
+      records.push(record);
       addRoute(memory, table, record, route);
     }
-    return table;
+    return { table, records };
   } catch (error) {
-    freeTable(memory, table);
+    undoTable(memory, { table, records }); // others have taken the room meanwhile
     throw error;
   }
+}
+
+/** Takes a table back that nobody has had, as if it had never been built. Holds the host mutex for one record at a time. */
+export function undoTable(memory: HostMemory, { table, records }: BuiltTable): void {
+  const { mutex, pools } = memory;
+  for (let i = records.length - 1; i >= 0; i--) mutex.guard(() => pools.route.undo(records[i]!));
+  mutex.guard(() => pools.routing.undo(table));
 }
 
 /** A record for one of `needed` routes of a table. Under the host mutex. */

@@ -23,6 +23,8 @@ export function createVm(host: BypassHost, vcpus = 1, apic = true): number {
   }
   const { words, mutex, pools, thread } = host;
   const record = mutex.guard(() => {
+    pools.vm.checkRoom();
+    pools.vcpu.checkRoom(vcpus);
     const made = pools.vm.allocate();
     words.set(made + V.flags, apic ? 0 : VmFlag.bare);
     words.set(made + V.owner, thread.record); // last: without an owner it is half made

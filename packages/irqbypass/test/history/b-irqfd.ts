@@ -276,6 +276,7 @@ export const irqfdProofs: readonly Proof[] = [
     {
       "lets the second take it over": (world) =>
         world.playWords((real) => ({
+          load: (word) => (word === world.eventfd.record + E.irqfd ? 0 : real.load(word)),
           compareExchange(word, expected, value) {
             if (word !== world.eventfd.record + E.irqfd) return real.compareExchange(word, expected, value);
             real.store(word, value);
@@ -468,6 +469,7 @@ export const irqfdProofs: readonly Proof[] = [
     {
       "takes no record for a record": ({ pools }) =>
         playFalse(pools.vcpu, (real) => ({
+          checkRoom() {},
           allocate() {
             try {
               return real<number>("allocate");

@@ -37,6 +37,12 @@ function ending(end: "vm dispose" | "eventfd close", run: () => void): void {
   }
 }
 
+/** A handle to one of the eventfds that are published; undefined where there is none, or it has been closed. */
+function openEventfd(): Eventfd | undefined {
+  const published = board.eventfdAt(pick(PLACES));
+  return published === 0 ? undefined : attempt(() => Eventfd.open(host, published));
+}
+
 const routes = (vm: number) => [{ gsi: GSI, msi: { vcpu: 0, vector: vectorOf(vm) } }];
 
 function disposeVm(handle: number): void {
@@ -110,16 +116,14 @@ const operations: readonly (() => void)[] = [
     board.publishEventfd(place, made.handle);
   },
   function closeEventfd() {
-    const eventfd = attempt(() => Eventfd.open(host, board.eventfdAt(pick(PLACES))));
+    const eventfd = openEventfd();
     if (eventfd === undefined) return;
     if (pick(4) === 0) eventfd.write(1 + pick(3));
     ending("eventfd close", () => board.during("eventfd", () => eventfd.close()));
   },
   function interrupt() {
     const found = board.vmAt(pick(PLACES));
-    const eventfd = board.during("eventfd", () =>
-      attempt(() => Eventfd.open(host, board.eventfdAt(pick(PLACES)))),
-    );
+    const eventfd = board.during("eventfd", openEventfd);
     if (eventfd === undefined) return;
     const vm = found && attempt(() => Vm.open(host, found.vm));
     const bypass = pick(3) === 0 ? "off" : "prefer";

@@ -107,7 +107,7 @@ export const enum Consumer {
   words = 32,
 }
 
-/** {@link Consumer.listening}: how far its eventfd is listened to. */
+/** {@link Consumer.listening}: how far its eventfd is listened to; who changes it: `scenarios/states/listening.ts`. */
 export const enum Listening {
   /** What was in the counter at assign is not known to be an interrupt: whatever is there stays there. */
   not = 0,
