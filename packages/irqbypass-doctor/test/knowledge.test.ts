@@ -93,7 +93,7 @@ const TABLES: Readonly<Record<string, string>> = {
 it("docs/knowledge.md has every rule, and no other", () => {
   const page = readFileSync(PAGE, "utf8");
   const marked = page.replaceAll(
-    /<!-- rules: (\w+) -->\n[\s\S]*?\n<!-- end -->/g,
+    /<!-- rules: (\w+) -->\n[\s\S]*?<!-- end -->/g,
     (_, name: string) => `<!-- rules: ${name} -->\n${TABLES[name] ?? `no table ${name}`}\n<!-- end -->`,
   );
   for (const name of Object.keys(TABLES)) assert.ok(page.includes(`<!-- rules: ${name} -->`), name);
