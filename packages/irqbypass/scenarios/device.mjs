@@ -14,6 +14,9 @@ const call = (action, eventfd) => ({
   ...{ data: "eventfd", eventfds: [eventfd] },
 });
 
+/** A reader for whom nothing ever comes: the event loop is not what these are about. */
+const neverRead = () => ({ next: () => new Promise(() => {}), close() {} });
+
 /**
  * A device with an INTx pin, and a VMM that unmasks it through an eventfd. The device's thread never returns to its event
  * loop: it polls. `drive` gets a fresh pin each time.
@@ -21,7 +24,7 @@ const call = (action, eventfd) => ({
 function pin(world, { drive, vmm, holds, read = () => 0, break_ = () => {} }) {
   const { device, vmm: other } = hosts(world, ["device", "vmm"]);
   const [trigger, unmask] = [Eventfd.create(device), Eventfd.create(device)];
-  unmask.readAsync = () => new Promise(() => {});
+  unmask.reader = neverRead;
   const theirs = {
     trigger: Eventfd.open(other, trigger.handle),
     unmask: Eventfd.open(other, unmask.handle),
@@ -179,7 +182,7 @@ export const enable = {
 function removes(world, remove = (virqfd) => virqfd.remove()) {
   const { device, vmm } = hosts(world, ["device", "vmm"]);
   const eventfd = Eventfd.create(device);
-  eventfd.readAsync = () => new Promise(() => {});
+  eventfd.reader = neverRead;
   const theirs = Eventfd.open(vmm, eventfd.handle);
   return {
     threads: {

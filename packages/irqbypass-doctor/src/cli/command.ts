@@ -169,6 +169,6 @@ const UNITS = { "": 1, s: 1, m: 60, h: 3600, d: 86_400 } as const;
 const LONGEST_WATCH = 30 * UNITS.d;
 
 function version(): string {
-  const file = readFileSync(new URL("../../../package.json", import.meta.url), "utf8");
+  const file = readFileSync(new URL(import.meta.resolve("irqbypass-doctor/package.json")), "utf8");
   return (JSON.parse(file) as { version: string }).version;
 }

@@ -132,11 +132,12 @@ export class Intx {
     if (session.unmask?.closed === false) {
       throw irqError("EBUSY", "intx", "has an unmask eventfd already: take that away first");
     }
-    session.unmask?.remove();
     // A handler that is still under way when INTx is disabled finds another session, or none.
-    session.unmask = new Virqfd(eventfd, () => {
+    const unmask = new Virqfd(eventfd, () => {
       if (this.session === session) this.unmask(session);
     });
+    session.unmask?.remove();
+    session.unmask = unmask;
   }
 
   /** The line fires if it is up and nothing holds it back (vfio_intx_handler). */

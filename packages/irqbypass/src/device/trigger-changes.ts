@@ -21,6 +21,7 @@ export interface TriggerChange {
 
 /** Makes the changes in their order. Throws what {@link Trigger.set} throws, with every trigger as it was. */
 export function setTriggers(host: BypassHost, changes: readonly TriggerChange[]): void {
+  if (changes.length === 0) return;
   check(host, changes);
   const done: { readonly change: TriggerChange; readonly before: TriggerState }[] = [];
   try {

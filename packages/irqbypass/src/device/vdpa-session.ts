@@ -114,8 +114,8 @@ export class VdpaSession implements Disposable {
   release(): void {
     if (!this.isOpen) return;
     this.host.checkCall();
+    this.unsetAll(); // first: this may be refused
     this.isOpen = false;
-    this.unsetAll();
     try {
       this.ops.reset?.();
     } finally {

@@ -92,8 +92,11 @@ export class VdpaDevice implements Disposable {
   dispose(): void {
     if (this.disposed) return;
     this.host.checkCall();
-    this.disposed = true;
-    this.session?.release();
+    try {
+      this.session?.release();
+    } finally {
+      this.disposed = this.session?.open !== true; // also where its reset has thrown
+    }
   }
 
   [Symbol.dispose](): void {

@@ -222,9 +222,10 @@ export class VfioPciDevice implements Disposable {
   dispose(): void {
     if (this.disposed) return;
     this.host.checkCall();
-    this.disposed = true;
+    for (const index of [this.msi, this.msix]) index.disable(); // first: this may be refused
     this.pin?.disable();
-    for (const index of [this.msi, this.msix, this.err, this.req]) index.disable();
+    for (const index of [this.err, this.req]) index.disable();
+    this.disposed = true;
   }
 
   [Symbol.dispose](): void {

@@ -1,4 +1,4 @@
-import type { EventfdContext } from "../eventfd/context.js";
+import type { EventfdContext, EventfdReader } from "../eventfd/context.js";
 
 /**
  * Listens to an eventfd in the device's thread, and runs a handler for what arrives (drivers/vfio/virqfd.c).
@@ -10,13 +10,23 @@ import type { EventfdContext } from "../eventfd/context.js";
  */
 export class Virqfd {
   private readonly stop = new AbortController();
+  private readonly reader: EventfdReader;
 
-  /** Starts to listen. Throws what reading throws: EBADF, and EINVAL for a Linux eventfd that blocks. */
+  /**
+   * Starts to listen. Throws what reading throws: EBADF, EINVAL for a Linux eventfd that blocks, and ENOMEM or EMFILE where there is
+   * no room for one more who waits; nothing is read then.
+   */
   constructor(
     private readonly eventfd: EventfdContext,
     private readonly handler: () => void,
   ) {
-    this.poll();
+    this.reader = eventfd.reader();
+    try {
+      this.poll();
+    } catch (error) {
+      this.reader.close();
+      throw error;
+    }
     void this.listen();
   }
 
@@ -38,16 +48,21 @@ export class Virqfd {
   }
 
   private async listen(): Promise<void> {
+    const { reader } = this;
     const { signal } = this.stop;
-    while (!signal.aborted) {
-      try {
-        await this.eventfd.readAsync({ signal });
-      } catch (error) {
-        if (signal.aborted || this.closed) return;
-        throw error;
+    try {
+      while (!signal.aborted) {
+        try {
+          await reader.next(signal);
+        } catch (error) {
+          if (signal.aborted || this.closed) return;
+          throw error;
+        }
+        // Also after `remove`, which may have come between the read and this: what was taken must not get lost.
+        this.handler();
       }
-      // Also after `remove`, which may have come between the read and this: what was taken must not get lost.
-      this.handler();
+    } finally {
+      reader.close(); // not in `remove`: until here what it waits on is in use
     }
   }
 }

@@ -82,6 +82,12 @@ export abstract class EventfdContext implements Disposable {
   /** `read` without blocking the thread; rejects with the reason of `signal` when that is aborted. */
   abstract readAsync(options?: WaitOptions): Promise<bigint>;
 
+  /**
+   * @internal Takes what a standing wait needs, for as long as that goes on: ENOMEM or EMFILE is thrown here, and not when
+   * somebody waits again.
+   */
+  abstract reader(): EventfdReader;
+
   /** What is in the counter now, without taking it: for tools, since it may change at once. */
   abstract get count(): bigint;
 
@@ -92,9 +98,10 @@ export abstract class EventfdContext implements Disposable {
   close(): void {
     if (!this.open) return;
     this.memory.checkCall();
-    this.open = false;
-    this.closing();
-    closeHandle(this.memory, this.reference);
+    closeHandle(this.memory, this.reference, () => {
+      this.open = false;
+      this.closing();
+    });
   }
 
   [Symbol.dispose](): void {
@@ -103,6 +110,14 @@ export abstract class EventfdContext implements Disposable {
 
   /** This handle is closed from now on: wakes those who wait through it, so that they see that. */
   protected closing(): void {}
+}
+
+/** A standing wait on an eventfd. */
+export interface EventfdReader {
+  /** As `readAsync`: rejects only where `signal` is aborted, and with EBADF where the handle was closed. */
+  next(signal: AbortSignal): Promise<bigint>;
+  /** Ends it; nobody waits any more. Doing it again does nothing. */
+  close(): void;
 }
 
 /** Throws EINVAL for what is no eventfd, EXDEV for one of another host, EBADF for one that was closed; `who` says who wants it. */

@@ -10,7 +10,7 @@ import {
 import { IrqBypassError } from "../host/errors.js";
 import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
 import { checkHost, type HostMemory } from "../host/memory.js";
-import { checkWrite, EventfdContext } from "./context.js";
+import { checkWrite, EventfdContext, type EventfdReader } from "./context.js";
 import { addReference, dropReference } from "./reference.js";
 import { signalContext, wakeSleepers } from "./signal.js";
 
@@ -115,6 +115,7 @@ export class Eventfd extends EventfdContext {
         looked = true;
         if (thread.spin(() => words.load(this.record + E.sequence) !== sequence)) continue;
       }
+      thread.checkMayBlock(`a read of eventfd ${this.id}, which is at 0,`, "readAsync");
       this.sleep(sequence, left);
     }
   }
@@ -123,6 +124,34 @@ export class Eventfd extends EventfdContext {
     const timeoutMs = timeoutOf(options);
     const { signal } = options;
     this.checkWait();
+    const taken = this.tryRead();
+    if (taken !== undefined) return taken;
+    if (timeoutMs <= 0) throw this.timedOut(timeoutMs);
+    // Held meanwhile: this very handle may be closed.
+    const reader = this.addReader();
+    try {
+      return await this.untilRead(timeoutMs, signal);
+    } finally {
+      dropReference(this.memory, reader);
+    }
+  }
+
+  /** @internal */
+  reader(): EventfdReader {
+    this.checkWait();
+    const { memory } = this;
+    let reader = this.addReader();
+    return {
+      next: (signal) => this.untilRead(Infinity, signal),
+      close() {
+        if (reader !== 0 && !memory.thread.left) dropReference(memory, reader); // who leaves the host gives all of them back
+        reader = 0;
+      },
+    };
+  }
+
+  /** Reads as soon as there is something. The caller has a reference of role reader. */
+  private async untilRead(timeoutMs: number, signal: AbortSignal | undefined): Promise<bigint> {
     const { words, thread } = this.memory;
     const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
     for (;;) {
@@ -131,13 +160,7 @@ export class Eventfd extends EventfdContext {
       if (taken !== undefined) return taken;
       const left = deadline === Infinity ? Infinity : deadline - words.clock();
       if (left <= 0) throw this.timedOut(timeoutMs);
-      // Held meanwhile: this very handle may be closed.
-      const reader = this.addReader();
-      try {
-        await thread.parkAsync(this.record + E.sequence, sequence, left, signal);
-      } finally {
-        dropReference(this.memory, reader);
-      }
+      await thread.parkAsync(this.record + E.sequence, sequence, left, signal);
     }
   }
 

@@ -20,7 +20,8 @@ export function addReference(memory: HostMemory, eventfd: number, role: Role): n
 
 /** The mirror image, not under the host mutex. The last one out frees the context. */
 export function dropReference(memory: EventfdHost, reference: number): void {
-  const { words, pools, mutex } = memory;
+  const { words, pools, mutex, thread } = memory;
+  thread.begun = true; // the end of something, which nobody can refuse
   const close = mutex.guard(() => {
     const eventfd = words.get(reference + Reference.eventfd);
     count(memory, eventfd, words.get(reference + Reference.role), -1);
@@ -32,19 +33,20 @@ export function dropReference(memory: EventfdHost, reference: number): void {
 
 /**
  * Gives a handle back. With the last handle of the context its irqfd is deassigned (EPOLLHUP), for which the context is
- * kept alive until that is through. A thread that dies in between leaves a reference of role hold, to be closed again. Not
- * under the host mutex.
+ * kept alive until that is through. A thread that dies in between leaves a reference of role hold, to be closed again. `closed`
+ * is called when it is certain to be closed. Not under the host mutex.
  */
-export function closeHandle(memory: EventfdHost, reference: number): void {
+export function closeHandle(memory: EventfdHost, reference: number, closed: () => void = () => {}): void {
   const { words, mutex } = memory;
   const eventfd = mutex.guard(() => {
-    const closed = words.get(reference + Reference.eventfd);
+    const record = words.get(reference + Reference.eventfd);
     if (words.get(reference + Reference.role) === Role.handle) {
-      count(memory, closed, Role.handle, -1);
-      count(memory, closed, Role.hold, 1);
+      count(memory, record, Role.handle, -1);
+      count(memory, record, Role.hold, 1);
       words.set(reference + Reference.role, Role.hold);
     }
-    return words.get(closed + Eventfd.handles) === 0 ? closed : 0;
+    closed();
+    return words.get(record + Eventfd.handles) === 0 ? record : 0;
   });
   if (eventfd !== 0) hangUp(memory, eventfd);
   dropReference(memory, reference);

@@ -149,7 +149,7 @@ export abstract class HostMemory implements Spawner {
     }
   }
 
-  /** Throws EBADF once this view of the host has been left: its thread record may be another thread's by now. */
+  /** @internal Throws EBADF once this view of the host has been left: its thread record may be another thread's by now. */
   checkAttached(): void {
     if (this.thread.left) throw new IrqBypassError("EBADF", LEFT);
   }
@@ -160,13 +160,14 @@ export abstract class HostMemory implements Spawner {
   }
 
   /**
-   * What every call asks first, before it writes anything, that takes a mutex or waits. Throws EBADF as above, and EDEADLK
+   * @internal What every call asks first, before it writes anything, that takes a mutex or waits. Throws EBADF as above, and EDEADLK
    * where a callback of a kind makes the call: that runs under the host mutex, in the middle of another call.
    */
   checkCall(): void {
     this.checkAttached();
     const { callback } = this.thread;
     if (callback !== undefined) throw deadlock(this.mutex.name, callback);
+    this.thread.begun = false;
   }
 
   /** Bytes of shared memory that a host of this size and these single capacities takes. Throws EINVAL. */

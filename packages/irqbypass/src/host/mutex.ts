@@ -17,6 +17,8 @@ export interface MutexThread {
   readonly left?: boolean;
   /** May it sleep? A browser's main thread may not. */
   readonly mayBlock: boolean;
+  /** Has the call that it makes taken a mutex already? Then that goes through: refused now, it would be half done. */
+  begun?: boolean;
   /** Looks for a while, until `look` says that it has what it waits for; false if it is to sleep, or to give up. */
   spin(look: () => boolean): boolean;
   /** Sleeps while the word holds `expected`. */
@@ -53,12 +55,13 @@ export class Mutex {
 
   /**
    * Runs `section` while holding the mutex. Blocks; from a thread that may not block it tries for a while and
-   * then throws EAGAIN. Throws EDEADLK when the thread holds the mutex already, that is from a callback. Goes on from where
+   * then throws EAGAIN, if it is the first mutex that its call takes. Throws EDEADLK when the thread holds the mutex already, that is from a callback. Goes on from where
    * somebody who has `tried` has left off.
    */
   guard<T>(section: () => T, tried: Tried = Tried.not): T {
     if (tried === Tried.busy) this.lockSlowly(this.thread.lockId << 1);
     else if (tried !== Tried.held) this.lock();
+    this.thread.begun = true;
     try {
       return section();
     } finally {
@@ -109,9 +112,8 @@ export class Mutex {
     if (this.held() || thread.callback !== undefined) throw deadlock(this.name, thread.callback);
     if (thread.spin(() => words.load(word) === 0 && words.compareExchange(word, 0, mine) === 0)) return;
     if (!thread.mayBlock) {
-      throw new IrqBypassError("EAGAIN", `${this.name} is busy and this thread may not block: try again`, {
-        subject: this.name,
-      });
+      this.lockAwake(mine);
+      return;
     }
     for (;;) {
       // Whoever slept takes the mutex with the waiters bit set: others may still sleep, and nobody counts them.
@@ -122,6 +124,20 @@ export class Mutex {
       if (thread.park(word, held | WAITERS, PROBE_MS) !== "timed-out") continue;
       if (thread.isGone(held >> 1) && this.takeOver(held >> 1, mine)) return;
     }
+  }
+
+  /** For a thread that may not sleep, and has looked for a while: it is refused, or looks on where its call has begun. */
+  private lockAwake(mine: number): void {
+    const { words, word, thread } = this;
+    if (thread.begun !== true) {
+      throw new IrqBypassError("EAGAIN", `${this.name} is busy and this thread may not block: try again`, {
+        subject: this.name,
+      });
+    }
+    do {
+      const owner = words.load(word) >> 1;
+      if (owner !== 0 && thread.isGone(owner) && this.takeOver(owner, mine)) return;
+    } while (!thread.spin(() => words.load(word) === 0 && words.compareExchange(word, 0, mine) === 0));
   }
 
   /** Takes the mutex from a thread that is gone, where that holds it, repairs what it guards, and unlocks. */

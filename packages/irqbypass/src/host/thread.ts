@@ -1,5 +1,5 @@
 import { noRoom } from "./capacity.js";
-import { broken } from "./errors.js";
+import { broken, IrqBypassError } from "./errors.js";
 import { leave } from "./in-flight.js";
 import { Header, Thread, ThreadState, Twin, WAITED } from "./layout.js";
 import type { MutexThread } from "./mutex.js";
@@ -31,6 +31,7 @@ export class ThisThread implements MutexThread {
   readonly writing: number;
   /** Has it been detached? Then its record may be another thread's. */
   left = false;
+  begun = false;
   private running: string | undefined;
   private readonly os: OsThread;
 
@@ -189,6 +190,14 @@ export class ThisThread implements MutexThread {
       if (this.words.compareExchange(place, 0, this.lockId) === 0) return place;
     }
     return 0;
+  }
+
+  /** Before a wait that blocks: EAGAIN in a thread that may not, which names the asynchronous form. */
+  checkMayBlock(what: string, instead: string): void {
+    if (this.mayBlock) return;
+    throw new IrqBypassError("EAGAIN", `${what} would block, and this thread may not: use ${instead}`, {
+      subject: what,
+    });
   }
 
   /** `Words.wait`. */

@@ -84,7 +84,9 @@ export class KvmVcpuThread implements Disposable {
 /** An error that crossed threads has lost its class, but keeps its fields. */
 function asFailure(error: unknown, index: number): IrqBypassError {
   const { code, message = String(error), syscall } = error as Partial<IrqBypassError>;
-  const known: ErrorCode = code !== undefined && code in ERRNO ? code : "EIO";
+  // Of a worker that could not start, Node says only in words why.
+  const said = /^Worker initialization failure: (E[A-Z]+)$/.exec(message)?.[1];
+  const known = [code, said].find((one): one is ErrorCode => one !== undefined && one in ERRNO) ?? "EIO";
   const text = message.startsWith(`${known}: `) ? message.slice(known.length + 2) : message;
   return new IrqBypassError(known, text, {
     subject: `vCPU ${index}`,

@@ -23,6 +23,7 @@ import {
   KVM_SET_SREGS,
 } from "./ioctl.js";
 import { checkLapic, encodeRegs, LAPIC_BYTES, SREGS_BYTES } from "./structs.js";
+import { checkThreadRoom } from "./thread-room.js";
 import { KvmVcpuThread } from "./vcpu-thread.js";
 
 const RUNNABLE = 0;
@@ -111,16 +112,24 @@ export class KvmVcpu implements Disposable {
     this.#ioctl(KVM_SET_LAPIC, lapic);
   }
 
-  /** Runs the guest in a thread of its own. EBUSY while one runs it. Does not wait for it. */
+  /**
+   * Runs the guest in a thread of its own. EBUSY while one runs it, EMFILE where the thread would find too few descriptors.
+   * Does not wait for it.
+   */
   start(): KvmVcpuThread {
-    if (this.#fd < 0) throw new IrqBypassError("EBADF", `vCPU ${this.index} was closed by dispose`);
-    if (this.#thread !== undefined && !this.#thread.left) {
-      throw new IrqBypassError("EBUSY", `vCPU ${this.index} is running already; stop its thread first`);
-    }
+    this.checkStart();
     const { ffi, runBytes, spawn } = this.#kvm;
+    checkThreadRoom(ffi, this.#fd, 1, `vCPU ${this.index}`);
     const vcpu = { fd: this.#fd, index: this.index, runBytes, memory: this.#memory };
     this.#thread = new KvmVcpuThread(ffi, vcpu, spawn);
     return this.#thread;
+  }
+
+  /** @internal Throws what `start` throws before it starts anything, but for the descriptors. */
+  checkStart(): void {
+    if (this.#fd < 0) throw new IrqBypassError("EBADF", `vCPU ${this.index} was closed by dispose`);
+    if (this.#thread === undefined || this.#thread.left) return;
+    throw new IrqBypassError("EBUSY", `vCPU ${this.index} is running already; stop its thread first`);
   }
 
   /** Kicks its thread out of KVM_RUN, blocking until it has left, and closes the vCPU. Idempotent. */

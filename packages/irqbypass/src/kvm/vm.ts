@@ -4,7 +4,7 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
 import { refresh, requires } from "../bypass/remapping.js";
-import { checkOptions, type OptionNames } from "../host/argument.js";
+import { checkOptions, type OptionNames, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Consumer, Injection, RouteType, Vm as V, VmFlag } from "../host/layout.js";
 import { checkHost } from "../host/memory.js";
@@ -24,6 +24,7 @@ import { kvmKindOf } from "./kind.js";
 import { Kvm, type KvmOptions } from "./kvm.js";
 import { KvmMachine } from "./machine.js";
 import type { KvmRoute } from "./structs.js";
+import { checkThreadRoom } from "./thread-room.js";
 
 /** Options of a new guest. */
 export interface KvmVmOptions extends KvmOptions {
@@ -99,15 +100,26 @@ export class KvmVm implements Disposable {
     return this.machine.memory;
   }
 
-  /** What the guest's handlers on a vCPU have noted, indexed by vector. */
+  /** What the guest's handlers on a vCPU have noted, indexed by vector. Throws EINVAL for one that the guest does not have. */
   tables(vcpu: number): GuestTables {
+    const count = this.machine.vcpus.length;
+    if (!Number.isInteger(vcpu) || vcpu < 0 || vcpu >= count) {
+      const has = count === 1 ? "vCPU 0 alone" : `vCPUs 0 to ${count - 1}`;
+      throw new IrqBypassError("EINVAL", `VM ${this.id} has ${has}, not ${show(vcpu)}`);
+    }
     return guestTables(this.machine.memory, vcpu);
   }
 
-  /** Runs every vCPU in a thread of its own. */
+  /**
+   * Runs every vCPU in a thread of its own. Throws EBUSY where one runs already, and EMFILE where the threads would find too few
+   * descriptors; none is started then.
+   */
   start(): void {
     this.check();
-    for (const vcpu of this.machine.vcpus) vcpu.start();
+    const { ffi, fd, vcpus } = this.machine;
+    for (const vcpu of vcpus) vcpu.checkStart();
+    checkThreadRoom(ffi, fd, vcpus.length, `VM ${this.id}`);
+    for (const vcpu of vcpus) vcpu.start();
   }
 
   /** Kicks the vCPUs out of the guest; resolves when their threads have ended, rejects with what ended one before. */
@@ -239,12 +251,14 @@ export class KvmVm implements Disposable {
   dispose(): void {
     if (this.disposed) return;
     this.host.checkCall();
-    this.disposed = true;
     disposeClaimed(
       this.host,
       this.life.record,
       () => this.life.isLive(),
-      () => this.machine[Symbol.dispose](),
+      () => {
+        this.disposed = true; // from here on it goes
+        this.machine[Symbol.dispose]();
+      },
     );
   }
 

@@ -38,12 +38,18 @@ export function relayEpoll(memory: HostMemory, ffi: Ffi): number {
   const there = words.load(Header.epoll);
   if (there !== 0) return there - 1;
   const epoll = checked(ffi.epollCreate(O_CLOEXEC), "epoll_create1", "the relay");
-  const control = checked(ffi.eventfd(0, O_CLOEXEC | O_NONBLOCK), "eventfd", "the relay's control");
-  checked(
-    ffi.epollControl(epoll, EPOLL_CTL_ADD, control, epollEvent(0, 0)),
-    "epoll_ctl",
-    "the relay's control",
-  );
+  let control = -1;
+  try {
+    control = checked(ffi.eventfd(0, O_CLOEXEC | O_NONBLOCK), "eventfd", "the relay's control");
+    checked(
+      ffi.epollControl(epoll, EPOLL_CTL_ADD, control, epollEvent(0, 0)),
+      "epoll_ctl",
+      "the relay's control",
+    );
+  } catch (error) {
+    for (const fd of [epoll, control]) if (fd >= 0) ffi.close(fd);
+    throw error;
+  }
   if (words.compareExchange(Header.epollControl, 0, control + 1) === 0) {
     words.store(Header.epoll, epoll + 1);
     return epoll;

@@ -9,8 +9,8 @@
 
 import { readFileSync } from "node:fs";
 import { checkFlag, checkOptions, type OptionNames, show } from "../host/argument.js";
-import { IrqBypassError } from "../host/errors.js";
-import { checked } from "./checked.js";
+import { errorCode, IrqBypassError } from "../host/errors.js";
+import { checked, NO_DESCRIPTOR } from "./checked.js";
 import { F_DUPFD_CLOEXEC, type Ffi, O_CLOEXEC, O_NONBLOCK } from "./ffi.js";
 
 const EFD_SEMAPHORE = 1;
@@ -86,8 +86,13 @@ export function eventfdInfo(fd: number): EventfdInfo {
   try {
     text = readFileSync(`/proc/self/fdinfo/${fd}`, "latin1");
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
-    throw new IrqBypassError("EBADF", `${subject} is not open`, { subject, cause });
+    const { code, errno = 0 } = cause as NodeJS.ErrnoException;
+    if (code === "ENOENT") throw new IrqBypassError("EBADF", `${subject} is not open`, { subject, cause });
+    throw new IrqBypassError(
+      errorCode(errno),
+      `${subject} cannot be looked at: /proc/self/fdinfo/${fd} does not open (${code})${code === "EMFILE" ? `; ${NO_DESCRIPTOR}` : ""}`,
+      { subject, syscall: "open", cause },
+    );
   }
   return parseEventfdInfo(text, subject);
 }

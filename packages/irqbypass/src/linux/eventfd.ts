@@ -1,4 +1,4 @@
-import { checkWrite, EventfdContext } from "../eventfd/context.js";
+import { checkWrite, EventfdContext, type EventfdReader } from "../eventfd/context.js";
 import { addReference } from "../eventfd/reference.js";
 import { blockingTimeoutOf, show, timeoutOf, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
@@ -20,7 +20,8 @@ const EAGAIN = -11;
  * host's own: two descriptors of one eventfd are the same token, and a closed number that is used again is another. The
  * host must have been made with `kinds: [linux()]`. A close(2) elsewhere is not seen here: closing the last library handle
  * is what deassigns. The relay of a software VM hears of writes by epoll, which is silent about a write of 0 to a counter
- * at 0: a KVM guest and a shared eventfd take that as an interrupt, this does not.
+ * at 0: a KVM guest and a shared eventfd take that as an interrupt, this does not. Several writes that it finds at once are one
+ * event: of a semaphore it takes one unit for them, and the others stay.
  */
 export class LinuxEventfd extends EventfdContext {
   /** The kernel's eventfd-id. */
@@ -160,6 +161,7 @@ export class LinuxEventfd extends EventfdContext {
         if (taken !== undefined) return taken;
         const left = deadline - words.clock();
         if (left <= 0) throw this.timedOut(timeoutMs);
+        this.memory.thread.checkMayBlock(`a read of eventfd ${this.id}, which is at 0,`, "readAsync");
         this.ffi.epollWait(epoll, events, 1, Math.ceil(Math.min(left, SLICE_MS)));
       }
     } finally {
@@ -174,8 +176,36 @@ export class LinuxEventfd extends EventfdContext {
     signal?.throwIfAborted();
     const first = this.tryRead();
     if (first !== undefined) return first;
-    // A descriptor of its own: the event loop takes each number once.
-    const own = checked(this.ffi.fcntl(this.fd, F_DUPFD_CLOEXEC, 0), "fcntl", `eventfd ${this.id}`);
+    const own = this.ownDescriptor();
+    try {
+      return await this.untilRead(own, timeoutMs, signal);
+    } finally {
+      this.ffi.close(own);
+    }
+  }
+
+  /** @internal */
+  reader(): EventfdReader {
+    this.checkWait();
+    const { ffi } = this;
+    let own = this.ownDescriptor();
+    return {
+      next: (signal) => this.untilRead(own, Infinity, signal),
+      close() {
+        if (own >= 0) ffi.close(own);
+        own = -1;
+      },
+    };
+  }
+
+  /** The event loop takes each number once. */
+  private ownDescriptor(): number {
+    return checked(this.ffi.fcntl(this.fd, F_DUPFD_CLOEXEC, 0), "fcntl", `eventfd ${this.id}`);
+  }
+
+  /** Reads as soon as there is something, which `own` tells. */
+  private async untilRead(own: number, timeoutMs: number, signal: AbortSignal | undefined): Promise<bigint> {
+    signal?.throwIfAborted();
     const { promise, resolve, reject } = withResolvers<bigint>();
     const stop = this.ffi.watch(own, () => {
       try {
@@ -195,7 +225,6 @@ export class LinuxEventfd extends EventfdContext {
       clearTimeout(timer);
       signal?.removeEventListener("abort", abort);
       stop();
-      this.ffi.close(own);
     }
   }
 

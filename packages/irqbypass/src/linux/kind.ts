@@ -65,15 +65,12 @@ export function linux(): LinuxKind {
             `eventfd ${id} was made without EFD_NONBLOCK: a software VM's relay could sleep in it, so make it non-blocking`,
           );
         }
+        const epoll = relayEpoll(memory, ffi()); // before anything is written: it may be refused
         // A count that is there already is one interrupt, and stays in the counter until the next signal.
         words.store64(eventfd + E.counter, count);
         words.store(irqfd + Consumer.leftover, count > 0n ? 1 : 0);
         const event = epollEvent(irqfd, words.get(irqfd + Rec.generation));
-        checked(
-          ffi().epollControl(relayEpoll(memory, ffi()), EPOLL_CTL_ADD, fd, event),
-          "epoll_ctl",
-          `eventfd ${id}`,
-        );
+        checked(ffi().epollControl(epoll, EPOLL_CTL_ADD, fd, event), "epoll_ctl", `eventfd ${id}`);
         askForRelay(memory, linuxKindOf(memory).number);
         return false;
       },
@@ -108,10 +105,13 @@ function eventfdId(fd: number): number | undefined {
   try {
     return eventfdInfo(fd).id;
   } catch (error) {
-    if (error instanceof IrqBypassError) return undefined;
+    if (error instanceof IrqBypassError && NONE.includes(error.code)) return undefined;
     throw error;
   }
 }
+
+/** What a descriptor is refused with that is closed, or no eventfd. */
+const NONE: readonly string[] = ["EBADF", "EINVAL", "ENOSYS", "ENOSPC"];
 
 /** Can the calling thread make system calls? */
 export function isCapable(ffi: () => Ffi): boolean {

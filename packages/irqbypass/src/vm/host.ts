@@ -92,7 +92,9 @@ export class Host extends HostMemory implements BypassHost, Disposable {
     this.checkCall();
     checkFlag(on ?? null, "bypass");
     const { words } = this;
-    if (!on) this.refuseIfRequired();
+    if (on)
+      this.mutex.guard(() => {}); // a thread that may not wait for it is refused here, and not when all has been turned
+    else this.refuseIfRequired();
     words.store(Header.bypass, on ? 1 : 0);
     try {
       // Off first, then looked at again: a connect from here on sees the switch, so none can slip in behind the check.

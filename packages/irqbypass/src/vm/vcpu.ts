@@ -152,6 +152,7 @@ export class Vcpu extends VcpuRef implements Disposable {
       }
       const left = deadline === Infinity ? Infinity : deadline - words.clock();
       if (left <= 0) return "timeout";
+      thread.checkMayBlock(`a wait of vCPU ${words.get(this.record + V.index)}`, "waitAsync");
       if (!descriptor.block(words, this.record)) continue;
       try {
         thread.park(this.record + V.wake, seen, left);

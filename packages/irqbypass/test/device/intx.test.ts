@@ -315,12 +315,16 @@ describe("the unmask eventfd", () => {
   /** An eventfd whose asynchronous reader has taken a count but not been told yet. */
   function taken(eventfd: Eventfd): Eventfd {
     let first = true;
-    const readAsync = (options: { signal: AbortSignal }) => {
-      if (!first) return eventfd.readAsync(options);
-      first = false;
-      return Promise.resolve(1n);
+    const reader = () => {
+      const real = eventfd.reader();
+      const next = (signal: AbortSignal) => {
+        if (!first) return real.next(signal);
+        first = false;
+        return Promise.resolve(1n);
+      };
+      return { next, close: () => real.close() };
     };
-    return Object.create(eventfd, { readAsync: { value: readAsync } }) as Eventfd;
+    return Object.create(eventfd, { reader: { value: reader } }) as Eventfd;
   }
 
   it("taken away between the read and the handler: the handler still runs", async () => {

@@ -2,6 +2,7 @@
  * Every public entry of the package, read from its type declarations: what is exported is fuzzed, without a list that
  * somebody could forget to extend.
  */
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
 
@@ -32,12 +33,28 @@ export interface Entry {
   readonly parameters: readonly Parameter[];
 }
 
-export const ENTRY_POINTS = {
-  core: "index",
-  linux: "linux/index",
-  kvm: "kvm/index",
+/** What the entries of some entry points are called by; those of another one by its own name. */
+const SHORT: Readonly<Record<string, string>> = { ".": "core" };
+
+/** The entry points by name: all that `exports` has declarations of, and the explorer's. */
+export const ENTRY_POINTS: Readonly<Record<string, string>> = {
+  ...exported(),
   explore: "../../../atomics-explorer/build/src/index",
-} as const;
+};
+
+function exported(): Record<string, string> {
+  const file = new URL("../../../package.json", import.meta.url);
+  const { exports } = JSON.parse(readFileSync(file, "utf8")) as {
+    exports: Record<string, string | { types?: string }>;
+  };
+  const found: Record<string, string> = {};
+  for (const [key, target] of Object.entries(exports)) {
+    if (typeof target === "string" || target.types === undefined) continue;
+    const name = SHORT[key] ?? key.replace("./", "");
+    found[name] = target.types.replace("./build/src/", "").replace(/\.d\.ts$/, "");
+  }
+  return found;
+}
 
 export interface Surface {
   readonly entries: readonly Entry[];
@@ -84,7 +101,8 @@ class Reader {
     for (const [from, file] of Object.entries(ENTRY_POINTS)) {
       const source = this.program.getSourceFiles().find(({ fileName }) => fileName === declarationsOf(file));
       const module = source === undefined ? undefined : this.checker.getSymbolAtLocation(source);
-      if (module === undefined) throw new Error(`there is no ${file}.d.ts: build first`);
+      if (source === undefined) throw new Error(`there is no ${file}.d.ts: build first`);
+      if (module === undefined) continue; // it exports nothing: the module of a thread
       for (const exported of this.checker.getExportsOfModule(module)) this.readExport(exported, from);
     }
     const entries = this.entries.sort((a, b) => a.name.localeCompare(b.name));
@@ -126,9 +144,8 @@ class Reader {
           member: member.name,
         });
       }
-      const open = declaration.members
-        .filter(ts.isConstructorDeclaration)
-        .every((one) => !this.isHiddenNode(one));
+      const constructors = declaration.members.filter(ts.isConstructorDeclaration);
+      const open = constructors.length === 0 || constructors.some((one) => !this.isHiddenNode(one));
       if (open && !abstract) this.addConstructor(statics, name, from);
     }
     const instance = this.checker.getDeclaredTypeOfSymbol(symbol);

@@ -79,6 +79,11 @@ export class KernelWorld implements World {
     };
   }
 
+  /** By which another thread writes to an eventfd. */
+  writer(e: number): { readonly fd: number } {
+    return { fd: this.fd(e) };
+  }
+
   [Symbol.dispose](): void {
     for (const vm of this.vms) this.closeVm(vm);
     for (const fds of this.eventfds) for (const fd of fds) this.ffi.close(fd);
@@ -164,6 +169,8 @@ export class KernelWorld implements World {
         return this.code(() => this.vms[operation.vm]!.machine.setIrqLine(operation.gsi, operation.level));
       case "serve":
         return this.vms[operation.vm]!.vcpus[operation.vcpu]!.serve()?.toString(16) ?? "none";
+      case "at once":
+        return operation.operations.map((one) => this.attempt(one)).join(", ");
       case "renew":
         this.closeVm(this.vms[operation.vm]!);
         this.vms[operation.vm] = this.makeVm(operation.irqchip);

@@ -2,6 +2,7 @@
  * The software VM as one side of the differential suite. Its relay runs in the calling thread, between operations, so
  * that every effect is there when an operation returns.
  */
+import type { HostHandle } from "irqbypass";
 import { Eventfd } from "#src/eventfd/eventfd.js";
 import { IrqBypassError } from "#src/host/errors.js";
 import { Descriptor, Vcpu as V } from "#src/host/layout.js";
@@ -10,6 +11,7 @@ import { LinuxEventfd } from "#src/linux/eventfd.js";
 import { linux } from "#src/linux/kind.js";
 import { loadFfi } from "#src/linux/koffi.js";
 import { LinuxRelay } from "#src/linux/relay.js";
+import { droppedOf } from "#src/posting/dropped.js";
 import { Host } from "#src/vm/host.js";
 import { relayOne } from "#src/vm/relay.js";
 import type { GsiRoute, IrqchipPin } from "#src/vm/route.js";
@@ -30,6 +32,7 @@ import {
 } from "./operation.js";
 
 const CAPACITY = {
+  thread: 4,
   eventfd: 32,
   producer: 1,
   consumer: 32,
@@ -66,13 +69,9 @@ export class SoftwareWorld implements World {
 
   perform(operation: Operation): string {
     try {
-      const outcome = this.attempt(operation);
+      return this.outcomeOf(operation);
+    } finally {
       this.settle();
-      return outcome;
-    } catch (error) {
-      this.settle();
-      if (error instanceof IrqBypassError) return error.code;
-      throw error;
     }
   }
 
@@ -83,6 +82,16 @@ export class SoftwareWorld implements World {
       waiting: this.vms.map(({ vm }) => (this.hasIoapic(vm) ? waiting(vm) : 0)),
       counts: this.eventfds.map((handles) => handles.at(-1)!.count),
     };
+  }
+
+  /** By which another thread writes to an eventfd. */
+  writer(e: number): { readonly host: HostHandle; readonly handle: number; readonly linux: boolean } {
+    return { host: this.host.handle, handle: this.eventfd(e).handle, linux: this.real };
+  }
+
+  /** How many signals of an eventfd went nowhere. */
+  dropped(e: number): number {
+    return droppedOf(this.host.words, this.eventfd(e).record)?.count ?? 0;
   }
 
   [Symbol.dispose](): void {
@@ -96,6 +105,15 @@ export class SoftwareWorld implements World {
     const left = [eventfd, consumer, vm, vcpu].filter((pool) => pool.live !== 0);
     if (left.length > 0) throw new Error(`left behind: ${left.map(({ name }) => name).join(", ")}`);
     this.host.dispose();
+  }
+
+  private outcomeOf(operation: Operation): string {
+    try {
+      return this.attempt(operation);
+    } catch (error) {
+      if (error instanceof IrqBypassError) return error.code;
+      throw error;
+    }
   }
 
   private attempt(operation: Operation): string {
@@ -173,6 +191,8 @@ export class SoftwareWorld implements World {
         vcpu.eoi();
         return vector.toString(16);
       }
+      case "at once":
+        return operation.operations.map((one) => this.outcomeOf(one)).join(", ");
       case "renew": {
         const { vm, vcpus } = this.vms[operation.vm]!;
         for (const vcpu of vcpus) vcpu.put();

@@ -3,7 +3,7 @@ import type { Host } from "irqbypass";
 import { Header } from "#src/host/layout.js";
 
 /** Words that say nothing of what a call did. */
-const EXCUSED: readonly (readonly [word: number, why: string])[] = [
+export const EXCUSED: readonly (readonly [word: number, why: string])[] = [
   [Header.ticks, "the clock, which a timer advances"],
 ];
 
