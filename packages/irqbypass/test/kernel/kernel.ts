@@ -79,9 +79,11 @@ export class KernelWorld implements World {
     };
   }
 
-  /** By which another thread writes to an eventfd. */
-  writer(e: number): { readonly fd: number } {
-    return { fd: this.fd(e) };
+  readonly attached = undefined;
+
+  /** What another thread writes to: a descriptor that becomes its own. */
+  target(e: number): number {
+    return checked(this.ffi.fcntl(this.fd(e), F_DUPFD_CLOEXEC, 0), "fcntl", "an eventfd");
   }
 
   [Symbol.dispose](): void {
