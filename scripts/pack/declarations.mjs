@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { rollup } from "rollup";
 import { dts } from "rollup-plugin-dts";
 import ts from "typescript";
-import { unexportedTypes } from "./unexported.mjs";
 
 /** `Disposable` is of a library that a project with plain `lib` does not name. */
 const LIBRARY = '/// <reference lib="esnext.disposable" />';
@@ -66,15 +65,7 @@ export async function rollDeclarations(types, inputs) {
   );
 }
 
-/** Throws where a signature of the entry points mentions a type that none of them exports. */
-export function checkExported(files, entries) {
-  const missing = unexportedTypes(files, Object.keys(entries));
-  if (missing.length === 0) return;
-  throw new Error(`public declarations mention what no entry point exports: export it, or mark what mentions it @internal
-${missing.join("\n")}`);
-}
-
-/** What exports nothing is a worker's module, and that is as it should be; what is not exported, {@link checkExported} says. */
+/** What exports nothing is a worker's module, and that is as it should be; what is not exported, scripts/api.mjs says. */
 function onLog(level, log) {
   if (log.code !== "EMPTY_BUNDLE" && log.plugin !== "dts") console.error(`${level}: ${log.message}`);
 }

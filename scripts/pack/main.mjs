@@ -2,7 +2,7 @@
 //   node scripts/pack/main.mjs irqbypass
 import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { checkExported, rollDeclarations, stripInternal } from "./declarations.mjs";
+import { rollDeclarations, stripInternal } from "./declarations.mjs";
 import { bundleModules } from "./modules.mjs";
 import { PACKAGES, publishedManifest, readPackage } from "./packages.mjs";
 
@@ -20,9 +20,8 @@ for (const name of wanted.length > 0 ? wanted : PACKAGES) {
   rmSync(staging, { recursive: true, force: true });
   mkdirSync(dist, { recursive: true });
   await bundleModules(one, dist);
-  const declarations = await rollDeclarations(stripInternal(one), one.entries);
-  checkExported(declarations, one.entries);
-  for (const [file, text] of declarations) writeFileSync(join(dist, file), text);
+  for (const [file, text] of await rollDeclarations(stripInternal(one), one.entries))
+    writeFileSync(join(dist, file), text);
   const manifest = publishedManifest(one);
   for (const file of [...one.manifest.files, "README.md", "LICENSE"]) {
     const from = join(one.folder, file);
