@@ -13,7 +13,7 @@ import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
 import { checkHost, type HostMemory } from "../host/memory.js";
 import { checked } from "./checked.js";
 import { EPOLL_CTL_ADD, EPOLL_EVENT_BYTES, epollEvent } from "./epoll.js";
-import { type EventfdFileOptions, eventfdInfo, newEventfd } from "./eventfd-file.js";
+import { type EventfdFileOptions, newEventfd } from "./eventfd-file.js";
 import { F_DUPFD_CLOEXEC, type Ffi, O_CLOEXEC } from "./ffi.js";
 import { byKernelId, fdOf, linuxKindOf, signalFd } from "./kind.js";
 import { forgetRead } from "./read-out.js";
@@ -71,7 +71,7 @@ export class LinuxEventfd extends EventfdContext {
     let reference = 0;
     let known = false;
     try {
-      const { id, semaphore, nonblocking } = eventfdInfo(own);
+      const { id, semaphore, nonblocking } = linuxKindOf(memory).kind.info(own);
       const { words, mutex, pools } = memory;
       mutex.guard(() => {
         record = byKernelId(memory).load(id);
@@ -245,7 +245,7 @@ export class LinuxEventfd extends EventfdContext {
   }
 
   get count(): bigint {
-    return eventfdInfo(this.fd).count;
+    return linuxKindOf(this.memory).kind.info(this.fd).count;
   }
 
   private timedOut(timeoutMs: number): IrqBypassError {

@@ -16,7 +16,7 @@ runThread<RelayStart>(linuxRelayThread.name, ({ host: handle, kinds, kind }) => 
   const others = kinds.slice(1).map((name) => (name === own.name ? own : { name }));
   const host = Host.attach(handle, { kinds: others, repairs: false });
   try {
-    const relay = new LinuxRelay(host, own.ffi());
+    const relay = new LinuxRelay(host, own);
     relay.arm();
     // Its kick is the control eventfd, which whoever disposes the host writes after it has changed the state.
     while (relayRuns(host, kind)) relay.round(NO_LIMIT);

@@ -5,9 +5,9 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { Consumer, Eventfd, EventfdFlag, Rec } from "../host/layout.js";
 import { injectDue } from "../vm/relay.js";
+import type { LinuxCalls } from "./calls.js";
 import { checked } from "./checked.js";
 import { EPOLL_CTL_MOD, EPOLL_EVENT_BYTES, epollEvent, eventAt, relayEpoll } from "./epoll.js";
-import type { Ffi } from "./ffi.js";
 import { fdOf } from "./kind.js";
 import { takeSignal } from "./read-out.js";
 
@@ -20,12 +20,13 @@ export class LinuxRelay {
 
   constructor(
     private readonly host: BypassHost,
-    private readonly ffi: Ffi,
+    private readonly calls: LinuxCalls,
   ) {}
 
   /** Has every event reported once more that is there: a relay that died may have taken some along. */
   arm(): void {
-    const { host, ffi } = this;
+    const { host } = this;
+    const ffi = this.calls.ffi();
     const { words, pools } = host;
     host.forEachLive(pools.consumer, (irqfd) => {
       const eventfd = words.load(irqfd + Consumer.source);
@@ -37,7 +38,8 @@ export class LinuxRelay {
 
   /** Relays what is there, after waiting for it at most `timeoutMs`, -1 without end. Returns how many events there were. */
   round(timeoutMs: number): number {
-    const { host, ffi, events } = this;
+    const { host, events } = this;
+    const ffi = this.calls.ffi();
     const ready = ffi.epollWait(relayEpoll(host, ffi), events, EVENTS, timeoutMs);
     if (ready === EINTR) return 0;
     checked(ready, "epoll_wait", "the relay");
@@ -59,7 +61,7 @@ export class LinuxRelay {
     try {
       const eventfd = words.load(irqfd + Consumer.source);
       if (eventfd === 0 || words.get(irqfd + Rec.generation) !== generation) return;
-      takeSignal(host, this.ffi, irqfd, eventfd);
+      takeSignal(host, this.calls, irqfd, eventfd);
       injectDue(host, irqfd);
     } finally {
       thread.leave(thread.writing);
