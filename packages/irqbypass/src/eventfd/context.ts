@@ -1,7 +1,9 @@
-import { show, timeoutOf, type WaitOptions } from "../host/argument.js";
+import { type AbortSignalLike, show, timeoutOf, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
+import type { Handle } from "../host/handle.js";
 import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
+import { Shown } from "../host/shown.js";
 import type { EventfdHost } from "./kind.js";
 import { addReference, closeHandle, dropReference } from "./reference.js";
 import { MAX_COUNT, wakeSleepers } from "./signal.js";
@@ -10,25 +12,27 @@ import { MAX_COUNT, wakeSleepers } from "./signal.js";
  * A handle to an eventfd context (eventfd_ctx): the identity by which a producer and a consumer find each other.
  * `Eventfd` and `LinuxEventfd` are the two kinds of it.
  */
-export abstract class EventfdContext implements Disposable {
-  /** The context's record in the host. */
+export abstract class EventfdContext extends Shown implements Disposable {
+  /** @internal The context's record in the host. */
   readonly record: number;
   /** Was it created with EFD_SEMAPHORE: does a read take one unit only? */
   readonly semaphore: boolean;
+  /** @internal */
+  readonly memory: EventfdHost;
+  private readonly reference: number;
   private open = true;
 
-  /** `reference` is the handle that the caller has added for this object. */
-  protected constructor(
-    readonly memory: EventfdHost,
-    record: number,
-    private readonly reference: number,
-  ) {
+  /** @internal `reference` is the handle that the caller has added for this object. */
+  protected constructor(memory: EventfdHost, record: number, reference: number) {
+    super();
+    this.memory = memory;
     this.record = record;
+    this.reference = reference;
     this.semaphore = (memory.words.get(record + E.flags) & EventfdFlag.semaphore) !== 0;
   }
 
-  /** What another thread passes to `open` to get a handle of its own: a safe integer. Throws EBADF when closed. */
-  get handle(): number {
+  /** What another thread passes to `open` to get a handle of its own. Throws EBADF when closed. */
+  get handle(): Handle<"eventfd"> {
     this.check();
     return this.memory.pools.eventfd.handle(this.record);
   }
@@ -116,7 +120,7 @@ export abstract class EventfdContext implements Disposable {
   }
 
   /** Reads as soon as there is something. The caller has a reference of role reader. */
-  private async untilRead(timeoutMs: number, signal: AbortSignal | undefined): Promise<bigint> {
+  private async untilRead(timeoutMs: number, signal: AbortSignalLike | undefined): Promise<bigint> {
     const { words, thread } = this.memory;
     const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
     for (;;) {
@@ -150,19 +154,26 @@ export abstract class EventfdContext implements Disposable {
     this.close();
   }
 
-  /** Takes what {@link sleepLimit} needs, where that is more than a record. */
+  /** @internal The count as a number, exact below 2^53: JSON has no other. */
+  protected describe(): object {
+    const { id, semaphore, closed } = this;
+    return closed ? { id, semaphore, closed } : { id, semaphore, count: Number(this.count) };
+  }
+
+  /** @internal Takes what `sleepLimit` needs, where that is more than a record. */
   protected prepareSleep(): void {}
 
-  /** A reader is about to sleep until the counter changes. Returns for how long at most, as it may not hear of that. */
+  /** @internal A reader is about to sleep until the counter changes. Returns for how long at most, as it may not hear of that. */
   protected sleepLimit(): number {
     return Infinity;
   }
 
-  /** Counts a reader that sleeps: whoever changes the counter notifies only where somebody sleeps. */
+  /** @internal Counts a reader that sleeps: whoever changes the counter notifies only where somebody sleeps. */
   protected addReader(): number {
     return this.memory.mutex.guard(() => addReference(this.memory, this.record, Role.reader));
   }
 
+  /** @internal */
   protected timedOut(timeoutMs: number): IrqBypassError {
     return new IrqBypassError("ETIMEDOUT", `eventfd ${this.id} stayed at 0 for ${timeoutMs} ms`, {
       subject: `eventfd ${this.id}`,
@@ -173,7 +184,7 @@ export abstract class EventfdContext implements Disposable {
 /** A standing wait on an eventfd. */
 export interface EventfdReader {
   /** As `readAsync`: rejects only where `signal` is aborted, and with EBADF where the handle was closed. */
-  next(signal: AbortSignal): Promise<bigint>;
+  next(signal: AbortSignalLike): Promise<bigint>;
   /** Ends it; nobody waits any more. Doing it again does nothing. */
   close(): void;
 }

@@ -7,6 +7,7 @@ import {
   type WaitOptions,
 } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
+import type { Handle } from "../host/handle.js";
 import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
 import { checkHost, type HostMemory } from "../host/memory.js";
 import { checkWrite, EventfdContext } from "./context.js";
@@ -52,7 +53,7 @@ export class Eventfd extends EventfdContext {
   }
 
   /** A handle in this thread to an eventfd made in another. Throws ESTALE when it is gone, EXDEV for one of another host, EINVAL for the wrong kind. */
-  static open(memory: HostMemory, handle: number): Eventfd {
+  static open(memory: HostMemory, handle: Handle<"eventfd">): Eventfd {
     checkHost(memory);
     const { words, mutex, pools } = memory;
     return mutex.guard(() => {

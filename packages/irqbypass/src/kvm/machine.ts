@@ -4,9 +4,11 @@
  * A machine belongs to the thread that made it. What another thread needs, it does with the descriptor's number:
  * {@link signalMsi} with a C library of its own.
  */
+
 import { checkOptions, type OptionNames, show } from "../host/argument.js";
 import { ERRNO, IrqBypassError } from "../host/errors.js";
 import { platformHere } from "../host/platform-here.js";
+import { Shown } from "../host/shown.js";
 import { checkSpawn, type Spawn } from "../host/spawn.js";
 import { createMemory, isMemory, type WasmMemory } from "../host/wasm.js";
 import { checked } from "../linux/checked.js";
@@ -71,7 +73,7 @@ export interface KvmMachineOptions {
 const OPTIONS: OptionNames<KvmMachineOptions> = { memory: true, pages: true, irqchip: true, spawn: true };
 
 /** A VM's descriptor and all that hangs on it. */
-export class KvmMachine implements Disposable {
+export class KvmMachine extends Shown implements Disposable {
   readonly ffi: Ffi;
   /** The guest's memory. The kernel reads and writes it in place until the machine is disposed. */
   readonly memory: WasmMemory;
@@ -88,6 +90,7 @@ export class KvmMachine implements Disposable {
   /** @internal A machine of a host. */
   constructor(kvm: Kvm, options: KvmMachineOptions, host: MachineHost);
   constructor(kvm: Kvm, options: KvmMachineOptions = {}, host?: MachineHost) {
+    super();
     if (!(kvm instanceof Kvm)) {
       throw new IrqBypassError("EINVAL", `${show(kvm)} is no Kvm: pass what Kvm.open returned`);
     }
@@ -146,6 +149,11 @@ export class KvmMachine implements Disposable {
   get fd(): number {
     if (this.#fd < 0) throw new IrqBypassError("EBADF", "the VM was closed by dispose");
     return this.#fd;
+  }
+
+  /** @internal */
+  protected describe(): object {
+    return { fd: this.fd, vcpus: this.#vcpus.length, memoryBytes: this.memory.buffer.byteLength };
   }
 
   /** The vCPUs by their APIC id. */

@@ -9,6 +9,7 @@
 
 import { checkFlag, checkOptions, type OptionNames, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
+import { Shown } from "../host/shown.js";
 import { readBlocking, writeBlocking } from "./blocking.js";
 import { checked } from "./checked.js";
 import { eventfdInfo } from "./eventfd-info.js";
@@ -44,7 +45,7 @@ export function newEventfd(ffi: Ffi, options: EventfdFileOptions): number {
 }
 
 /** One descriptor of an eventfd, owned by this object. Usable in the thread that made it. */
-export class EventfdFile implements Disposable {
+export class EventfdFile extends Shown implements Disposable {
   readonly id: number;
   readonly semaphore: boolean;
   readonly nonblocking: boolean;
@@ -53,6 +54,7 @@ export class EventfdFile implements Disposable {
   #fd: number;
 
   private constructor(ffi: Ffi, fd: number) {
+    super();
     this.#ffi = ffi;
     this.#fd = fd;
     try {
@@ -118,6 +120,12 @@ export class EventfdFile implements Disposable {
       ? this.#ffi.write(this.fd, this.#word)
       : writeBlocking(this.#ffi, this.fd, this.#word);
     checked(result, "write", `eventfd ${this.id}`);
+  }
+
+  /** @internal The count as a number, exact below 2^53: JSON has no other. */
+  protected describe(): object {
+    const { id, fd, semaphore, nonblocking } = this;
+    return { id, fd, count: Number(this.count), semaphore, nonblocking };
   }
 
   /** Closes the descriptor. The eventfd lives on while others hold one. Idempotent. */

@@ -3,6 +3,7 @@ import { addReference } from "../eventfd/reference.js";
 import { askForRelay, relayRuns } from "../eventfd/relay-state.js";
 import { blockingTimeoutOf, show, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
+import type { Handle } from "../host/handle.js";
 import { Eventfd as E, EventfdFlag, Rec, Role } from "../host/layout.js";
 import { checkHost, type HostMemory } from "../host/memory.js";
 import { SLICE_MS, untilReadable, writeBlocking } from "./blocking.js";
@@ -97,7 +98,7 @@ export class LinuxEventfd extends EventfdContext {
   }
 
   /** A handle in this thread to a Linux eventfd of the host. Throws ESTALE when it is gone, EXDEV for one of another host, EINVAL for the wrong kind. */
-  static open(memory: HostMemory, handle: number): LinuxEventfd {
+  static open(memory: HostMemory, handle: Handle<"eventfd">): LinuxEventfd {
     checkHost(memory);
     const ffi = linuxKindOf(memory).kind.ffi();
     const { words, mutex, pools } = memory;
@@ -119,6 +120,11 @@ export class LinuxEventfd extends EventfdContext {
   get fd(): number {
     this.check();
     return fdOf(this.memory, this.record);
+  }
+
+  /** @internal */
+  protected override describe(): object {
+    return { ...super.describe(), kernelId: this.kernelId };
   }
 
   /** As {@link EventfdContext.write}; one write(2). Blocks where the eventfd was made blocking and has no room. */
