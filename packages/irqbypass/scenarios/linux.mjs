@@ -5,7 +5,7 @@ import { Vm } from "irqbypass";
 import { LinuxEventfd } from "irqbypass/linux";
 import { conserves } from "#scenarios/support/conservation.js";
 import { LinuxModel } from "#scenarios/support/linux.js";
-import { Consumer, Header } from "#src/host/layout.js";
+import { Consumer, Header, RelayState } from "#src/host/layout.js";
 import { relayEpoll } from "#src/linux/epoll.js";
 import { linuxKind } from "#src/linux/kind.js";
 import { LinuxRelay } from "#src/linux/relay.js";
@@ -15,8 +15,8 @@ import { arrived, expect, guest, openVcpu } from "./support/guest.mjs";
 const GSI = 24;
 const KIND = 1;
 const NO_LIMIT = -1;
-/** The guest's eventfd, the one that is written to, and what the model takes: for that one, and for the relay's control. */
-const EVENTFDS = { eventfd: 4 };
+/** The guest's eventfd, the one that is written to, and the one that the model takes for that. */
+const EVENTFDS = { eventfd: 3 };
 
 /** A guest whose host has Linux eventfds, one of them with an irqfd if `assigned`, and what each thread asks its kernel. */
 function linuxGuest(world, names, { semaphore = false, assigned = true } = {}) {
@@ -26,8 +26,8 @@ function linuxGuest(world, names, { semaphore = false, assigned = true } = {}) {
   const kinds = (name) => [linuxKind(calls[name])];
   const { hosts, host, vm } = guest(world, names, { kinds, capacity: EVENTFDS });
   Object.assign(seen, hosts);
-  model.takeRoom(host, 2);
-  host.words.store(Header.relays + KIND, 2); // running
+  model.takeRoom(host, 1);
+  host.words.store(Header.relays + KIND, RelayState.starting); // so that none is asked for
   relayEpoll(host, calls[names[0]].ffi(), KIND);
   openVcpu(host, vm);
   const eventfd = LinuxEventfd.create(host, { semaphore });

@@ -1,4 +1,4 @@
-import { type EventfdInfo, eventfdInfo } from "./eventfd-file.js";
+import { type EventfdInfo, eventfdInfo } from "./eventfd-info.js";
 import type { Ffi } from "./ffi.js";
 import { loadFfi } from "./koffi.js";
 
