@@ -1,5 +1,6 @@
 // The public surface of each package, one report for each entry point, in packages/NAME/api/: its declarations, rolled up
-// and without comments, so that a change of what is public shows as a change of a file that somebody reviews.
+// and without comments, so that a change of what is public shows as a change of a file that somebody reviews. What such a
+// declaration mentions, one of the entry points exports.
 //   node scripts/api.mjs            says what differs; exit code 1 then
 //   node scripts/api.mjs --write    writes the reports
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -7,6 +8,7 @@ import { join, relative } from "node:path";
 import ts from "typescript";
 import { rollDeclarations, stripInternal } from "./pack/declarations.mjs";
 import { PACKAGES, ROOT, readPackage } from "./pack/packages.mjs";
+import { unexportedTypes } from "./pack/unexported.mjs";
 
 const args = process.argv.slice(2);
 if (args.some((arg) => arg !== "--write")) {
@@ -16,9 +18,12 @@ if (args.some((arg) => arg !== "--write")) {
 const write = args.length > 0;
 
 const wanted = new Map();
+const hidden = [];
 for (const name of PACKAGES) {
   const one = readPackage(name);
   const types = stripInternal(one);
+  const together = await rollDeclarations(types, one.entries);
+  hidden.push(...unexportedTypes(together, Object.keys(one.entries)).map((type) => `${name}: ${type}`));
   for (const [entry, module] of Object.entries(one.entries)) {
     const rolled = await rollDeclarations(types, { [entry]: module });
     wanted.set(join(one.folder, "api", `${entry}.d.ts`), withoutComments(rolled.get(`${entry}.d.ts`)));
@@ -44,9 +49,12 @@ for (const name of PACKAGES) {
   }
 }
 console.log(`api: ${wanted.size} entry points, ${differing} ${write ? "written" : "differ"}`);
+for (const type of hidden)
+  console.error(`api: ${type} is mentioned and not exported: export it, or mark what mentions it @internal`);
+if (hidden.length > 0) process.exitCode = 1;
 if (differing > 0 && !write) {
   console.error("api: npm run api writes them; review the difference, it is what users see");
-  process.exit(1);
+  process.exitCode = 1;
 }
 
 function withoutComments(text) {

@@ -48,7 +48,7 @@ function isOnlyConstructor(node) {
   );
 }
 
-/** The rolled-up declarations of `inputs`, by file name. Throws where a signature mentions a type that none of them exports. */
+/** The rolled-up declarations of `inputs`, by file name. */
 export async function rollDeclarations(types, inputs) {
   const input = Object.fromEntries(
     Object.entries(inputs).map(([name, module]) => [name, join(types, `${module}.d.ts`)]),
@@ -57,7 +57,7 @@ export async function rollDeclarations(types, inputs) {
   const { output } = await bundle.generate({
     format: "es",
     entryFileNames: "[name].d.ts",
-    chunkFileNames: "[name].d.ts",
+    chunkFileNames: ({ name }) => `${name.replace(/\.d$/, "")}.d.ts`,
   });
   await bundle.close();
   return new Map(
@@ -65,7 +65,7 @@ export async function rollDeclarations(types, inputs) {
   );
 }
 
-/** What exports nothing is a worker's module, and that is as it should be. */
+/** What exports nothing is a worker's module, and that is as it should be; what is not exported, scripts/api.mjs says. */
 function onLog(level, log) {
-  if (log.code !== "EMPTY_BUNDLE") console.error(`${level}: ${log.message}`);
+  if (log.code !== "EMPTY_BUNDLE" && log.plugin !== "dts") console.error(`${level}: ${log.message}`);
 }

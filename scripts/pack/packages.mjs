@@ -49,6 +49,7 @@ const moduleOf = (target) => {
  */
 export function publishedManifest({ manifest, entries }) {
   const { private: _, devDependencies: __, imports: ___, exports, bin, ...kept } = manifest;
+  const asTheyAre = ([, target]) => typeof target === "string" && !target.startsWith(BUILT);
   const published = (name) => ({ types: `./dist/${name}.d.ts`, default: `./dist/${name}.js` });
   return {
     ...kept,
@@ -57,7 +58,7 @@ export function publishedManifest({ manifest, entries }) {
       ...Object.fromEntries(
         Object.keys(entries).map((name) => [name === "index" ? "." : `./${name}`, published(name)]),
       ),
-      "./package.json": "./package.json",
+      ...Object.fromEntries(Object.entries(exports).filter(asTheyAre)),
     },
     files: ["dist", ...manifest.files],
   };

@@ -35,9 +35,12 @@ export type { WatchReport } from "./judge/watch.js";
 export type { TextOptions } from "./report/page.js";
 export { prometheusText } from "./report/prometheus.js";
 export { textReport } from "./report/text.js";
+export type { Container } from "./rules/containers.js";
 export { DoctorError, type DoctorErrorCode } from "./source/error.js";
 export { visible, visibleJson } from "./source/visible.js";
-export type { StormComparison } from "./storm/compare.js";
+export type { ComparedCost, ComparedSide, KeptIn, Ratio, StormComparison } from "./storm/compare.js";
+export type { ConsumerRegistration, Growth, StormVerdict } from "./storm/judge.js";
+export type { PairCost, Spread, StormEnd, StormStep } from "./storm/steps.js";
 export type { StormReport } from "./storm/storm.js";
 
 /**

@@ -4,27 +4,35 @@
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { join } from "node:path";
 import { describe, it } from "node:test";
+import { inspectHost } from "#src/index.js";
+import { collectorScript } from "#src/source/collector.js";
 import { RIGHTS } from "#src/source/rights.js";
+import { workDir } from "./collect.js";
 import { isRoot, NOBODY } from "./users.js";
 
 const module = (name: string) => JSON.stringify(import.meta.resolve(`#src/${name}.js`));
 
 /** Runs `body` as a user with these capabilities alone; what it prints, as JSON. */
 function withOnly(capabilities: readonly string[], body: string): unknown {
+  return JSON.parse(runWithOnly(capabilities, [process.execPath, "--input-type=module", "-e", body]));
+}
+
+/** Runs a program so; what it prints. */
+function runWithOnly(capabilities: readonly string[], program: readonly string[], input = ""): string {
   const list = capabilities.map((name) => `+${name.replace("CAP_", "").toLowerCase()}`).join(",");
   const granted = list === "" ? [] : [`--inh-caps=${list}`, `--ambient-caps=${list}`];
   const user = ["setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups", ...granted];
   const mounts =
     'mount -t debugfs debugfs /sys/kernel/debug; mount -t tracefs tracefs /sys/kernel/tracing; exec "$@"';
-  const node = [process.execPath, "--input-type=module", "-e", body];
   const { stdout, stderr, status } = spawnSync(
     "unshare",
-    ["--mount", "--propagation", "private", "sh", "-c", mounts, "sh", ...user, ...node],
-    { encoding: "utf8" },
+    ["--mount", "--propagation", "private", "sh", "-c", mounts, "sh", ...user, ...program],
+    { encoding: "utf8", input },
   );
   assert.equal(status, 0, stderr);
-  return JSON.parse(stdout);
+  return stdout;
 }
 
 /** Whether a process of root's, this one, can be looked into. */
@@ -84,6 +92,18 @@ describe("the rights that a source needs", { skip: cannotTry() }, () => {
       assert.ok(states.includes("unreadable"), one.join());
       assert.ok(hidden > 0, `${one.join()} alone: what cannot be looked into is counted`);
     }
+  });
+
+  it("are missed by the collector too, where it has one of the two", async () => {
+    const dir = workDir();
+    const output = join(dir, "x.tar");
+    const args = ["-s", "--", "--interval", "1", "--output", output];
+    runWithOnly(["CAP_DAC_READ_SEARCH"], ["sh", ...args], collectorScript());
+    const { missing } = await inspectHost({ from: output });
+    assert.ok(
+      missing.some(({ path }) => path === "/proc/*/fd"),
+      "what cannot be looked into is counted",
+    );
   });
 
   it("are those named for debugfs", () => {

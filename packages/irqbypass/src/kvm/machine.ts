@@ -4,12 +4,14 @@
  * A machine belongs to the thread that made it. What another thread needs, it does with the descriptor's number:
  * {@link signalMsi} with a C library of its own.
  */
+
 import { checkOptions, type OptionNames, show } from "../host/argument.js";
 import { ERRNO, IrqBypassError } from "../host/errors.js";
+import { platformHere } from "../host/platform-here.js";
+import { Shown } from "../host/shown.js";
 import { checkSpawn, type Spawn } from "../host/spawn.js";
 import { createMemory, isMemory, type WasmMemory } from "../host/wasm.js";
 import { checked } from "../linux/checked.js";
-import { beforeExit } from "../linux/exit.js";
 import type { Ffi } from "../linux/ffi.js";
 import {
   ioctl,
@@ -27,6 +29,7 @@ import {
   KVM_SIGNAL_MSI,
 } from "./ioctl.js";
 import { Kvm } from "./kvm.js";
+import type { MachineHost } from "./machine-host.js";
 import {
   decodeIoapic,
   encodeEnableCap,
@@ -70,7 +73,7 @@ export interface KvmMachineOptions {
 const OPTIONS: OptionNames<KvmMachineOptions> = { memory: true, pages: true, irqchip: true, spawn: true };
 
 /** A VM's descriptor and all that hangs on it. */
-export class KvmMachine implements Disposable {
+export class KvmMachine extends Shown implements Disposable {
   readonly ffi: Ffi;
   /** The guest's memory. The kernel reads and writes it in place until the machine is disposed. */
   readonly memory: WasmMemory;
@@ -83,7 +86,11 @@ export class KvmMachine implements Disposable {
    * Creates a VM with its memory and interrupt chips. Throws EINVAL for a memory that is not shared, else what
    * the kernel says; nothing is left open then. `kvm` may be closed afterwards.
    */
-  constructor(kvm: Kvm, options: KvmMachineOptions = {}) {
+  constructor(kvm: Kvm, options?: KvmMachineOptions);
+  /** @internal A machine of a host. */
+  constructor(kvm: Kvm, options: KvmMachineOptions, host: MachineHost);
+  constructor(kvm: Kvm, options: KvmMachineOptions = {}, host?: MachineHost) {
+    super();
     if (!(kvm instanceof Kvm)) {
       throw new IrqBypassError("EINVAL", `${show(kvm)} is no Kvm: pass what Kvm.open returned`);
     }
@@ -100,18 +107,20 @@ export class KvmMachine implements Disposable {
     if (!isMemory(memory) || !(memory.buffer instanceof SharedArrayBuffer)) {
       throw new IrqBypassError("EINVAL", "a guest's memory is a WebAssembly.Memory made with shared: true");
     }
-    this.#kvm = { ffi: kvm.ffi, runBytes: kvm.runBytes, supportedCpuid: kvm.supportedCpuid, spawn };
+    this.#kvm = { ffi: kvm.ffi, runBytes: kvm.runBytes, supportedCpuid: kvm.supportedCpuid, spawn, host };
     this.ffi = kvm.ffi;
     this.memory = memory;
     this.#fd = ioctl(kvm.ffi, kvm.fd, KVM_CREATE_VM, 0, "/dev/kvm");
+    host?.opened(this.#fd);
     try {
       this.#setUp(irqchip);
     } catch (error) {
+      host?.opened(-1);
       this.ffi.close(this.#fd);
       throw error;
     }
-    // A vCPU thread inside KVM_RUN would keep the process from ending.
-    this.#forgetExit = beforeExit(() => {
+    // A vCPU's thread sees by itself that it is to end, but one after the other: this ends all at once.
+    this.#forgetExit = platformHere().onExit(() => {
       for (const vcpu of this.#vcpus) vcpu.thread?.requestStop();
     });
   }
@@ -140,6 +149,11 @@ export class KvmMachine implements Disposable {
   get fd(): number {
     if (this.#fd < 0) throw new IrqBypassError("EBADF", "the VM was closed by dispose");
     return this.#fd;
+  }
+
+  /** @internal */
+  protected describe(): object {
+    return { fd: this.fd, vcpus: this.#vcpus.length, memoryBytes: this.memory.buffer.byteLength };
   }
 
   /** The vCPUs by their APIC id. */

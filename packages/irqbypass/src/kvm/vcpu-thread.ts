@@ -1,15 +1,19 @@
 /**
  * The thread that runs a vCPU, from its owner's side.
  */
+
 import { existsSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { ERRNO, type ErrorCode, IrqBypassError } from "../host/errors.js";
 import { platformHere } from "../host/platform-here.js";
+import { Shown } from "../host/shown.js";
 import { type Spawn, SpawnedThread, type ThreadModule } from "../host/spawn.js";
 import type { Ffi } from "../linux/ffi.js";
+import type { MachineHost } from "./machine-host.js";
 import {
   createControl,
   declareGone,
+  endsLoading,
   KVM_VCPU_THREAD,
   kick,
   LEFT,
@@ -20,32 +24,58 @@ import {
   type VcpuWorkerData,
 } from "./vcpu-control.js";
 
+/** What a thread needs to know beside its vCPU. */
+export interface VcpuThreadFacts {
+  readonly ffi: Ffi;
+  /** How it is started, where not as usual. */
+  readonly spawn?: Spawn | undefined;
+  /** The host of the guest, if it has one. */
+  readonly host?: MachineHost | undefined;
+}
+
 /** A worker thread inside KVM_RUN. It keeps the process alive until it is stopped. */
-export class KvmVcpuThread implements Disposable {
+export class KvmVcpuThread extends Shown implements Disposable {
   /**
    * Resolves when the thread has ended: undefined after a stop, else the error that ended it, such as a guest
    * that shut down. Never rejects.
    */
   readonly ended: Promise<IrqBypassError | undefined>;
   readonly #ffi: Ffi;
+  readonly #index: number;
   readonly #control = createControl();
 
-  /** Made by a vCPU's start. */
-  constructor(ffi: Ffi, vcpu: VcpuToRun, spawn?: Spawn) {
+  /** @internal Made by a vCPU's start. */
+  constructor(vcpu: VcpuToRun, { ffi, spawn, host }: VcpuThreadFacts) {
+    super();
     this.#ffi = ffi;
+    this.#index = vcpu.index;
     const module: ThreadModule = {
       name: KVM_VCPU_THREAD,
       start: () =>
         new Worker(new URL("./kvm-vcpu-worker.js", import.meta.url), { name: `vcpu-${vcpu.index}` }),
     };
-    const data: VcpuWorkerData = { ...vcpu, control: this.#control };
-    const thread = new SpawnedThread(module, data, { platform: platformHere(), spawn });
+    const control = this.#control;
+    const loading = host?.loads();
+    const data: VcpuWorkerData = { ...vcpu, control, loading };
+    let thread: SpawnedThread;
+    try {
+      thread = new SpawnedThread(module, data, { platform: platformHere(), spawn });
+    } catch (error) {
+      endsLoading(control, loading);
+      throw error;
+    }
     this.ended = new Promise((resolve) => {
       thread.onExit((error) => {
-        declareGone(this.#control);
+        endsLoading(control, loading); // should it have ended before
+        declareGone(control);
         resolve(error === undefined ? undefined : asFailure(error, vcpu.index));
       });
     });
+  }
+
+  /** @internal */
+  protected describe(): object {
+    return { vcpu: this.#index, tid: this.tid, left: this.left };
   }
 
   /** Has the thread left KVM_RUN for good? Then the vCPU's requests can be made again. */

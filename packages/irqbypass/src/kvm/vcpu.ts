@@ -4,12 +4,12 @@
  * While the vCPU's thread is inside KVM_RUN the kernel keeps every other request for it waiting, for as long as
  * the guest runs. So each of them is refused (EBUSY) until the thread has ended.
  */
+
 import { show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
-import type { Spawn } from "../host/spawn.js";
+import { Shown } from "../host/shown.js";
 import type { WasmMemory } from "../host/wasm.js";
 import { checked } from "../linux/checked.js";
-import type { Ffi } from "../linux/ffi.js";
 import {
   type Ioctl,
   ioctl,
@@ -24,20 +24,17 @@ import {
 } from "./ioctl.js";
 import { checkLapic, encodeRegs, LAPIC_BYTES, SREGS_BYTES } from "./structs.js";
 import { checkThreadRoom } from "./thread-room.js";
-import { KvmVcpuThread } from "./vcpu-thread.js";
+import { KvmVcpuThread, type VcpuThreadFacts } from "./vcpu-thread.js";
 
 const RUNNABLE = 0;
 
 /** What a vCPU needs to know of /dev/kvm. */
-export interface KvmFacts {
-  readonly ffi: Ffi;
+export interface KvmFacts extends VcpuThreadFacts {
   readonly runBytes: number;
   readonly supportedCpuid: Uint8Array;
-  /** How its threads are started, where not as usual. */
-  readonly spawn?: Spawn | undefined;
 }
 
-export class KvmVcpu implements Disposable {
+export class KvmVcpu extends Shown implements Disposable {
   /** Its place in the machine, and the id of its local APIC. */
   readonly index: number;
   readonly #kvm: KvmFacts;
@@ -45,17 +42,20 @@ export class KvmVcpu implements Disposable {
   #fd: number;
   #thread: KvmVcpuThread | undefined;
 
-  /** Made by a machine's createVcpu. */
+  /** @internal Made by a machine's createVcpu. */
   constructor(vmFd: number, kvm: KvmFacts, memory: WasmMemory, index: number) {
+    super();
     this.index = index;
     this.#kvm = kvm;
     this.#memory = memory;
     this.#fd = ioctl(kvm.ffi, vmFd, KVM_CREATE_VCPU, index, `VM fd ${vmFd}`, `vCPU ${index}`);
+    kvm.host?.opened(this.#fd, index);
     try {
       this.#ioctl(KVM_SET_CPUID2, kvm.supportedCpuid);
       // All but the first wait for a start-up IPI, which no guest of ours sends.
       this.#ioctl(KVM_SET_MP_STATE, new Uint32Array([RUNNABLE]));
     } catch (error) {
+      kvm.host?.opened(-1, index);
       kvm.ffi.close(this.#fd);
       throw error;
     }
@@ -71,6 +71,11 @@ export class KvmVcpu implements Disposable {
       );
     }
     ioctl(this.#kvm.ffi, this.#fd, call, argument, `vCPU ${this.index}`);
+  }
+
+  /** @internal */
+  protected describe(): object {
+    return { index: this.index, fd: this.#fd, running: this.#thread?.left === false };
   }
 
   /** Its descriptor, -1 after dispose. */
@@ -118,10 +123,10 @@ export class KvmVcpu implements Disposable {
    */
   start(): KvmVcpuThread {
     this.checkStart();
-    const { ffi, runBytes, spawn } = this.#kvm;
+    const { ffi, runBytes } = this.#kvm;
     checkThreadRoom(ffi, this.#fd, 1, `vCPU ${this.index}`);
     const vcpu = { fd: this.#fd, index: this.index, runBytes, memory: this.#memory };
-    this.#thread = new KvmVcpuThread(ffi, vcpu, spawn);
+    this.#thread = new KvmVcpuThread(vcpu, this.#kvm);
     return this.#thread;
   }
 

@@ -6,10 +6,12 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
 import { liveRecords } from "../bypass/heal.js";
+import { relayOf } from "../bypass/path.js";
 import { POLICIES, type Policy } from "../bypass/remapping.js";
 import { checkEventfd, type EventfdContext } from "../eventfd/context.js";
 import { listenOf, listensNow } from "../eventfd/listen.js";
 import { dropContext, holdContext } from "../eventfd/reference.js";
+import { askForRelay } from "../eventfd/relay-state.js";
 import { show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Consumer, Eventfd, LEAVING, LEVEL, Producer, Thread, Vm } from "../host/layout.js";
@@ -76,7 +78,7 @@ export function assign(host: BypassHost, wanted: Assignment): Assigned {
     words.set(record + Consumer.resample, wanted.resample);
     words.set(record + Consumer.flags, wanted.resample === 0 ? 0 : LEVEL);
     words.set(record + Consumer.owner, thread.record); // last: without an owner it is half made
-    return { record, handle: pools.consumer.handle(record) };
+    return { record, handle: pools.consumer.handle(record), relay: relayOf(host, record) };
   });
   const irqfd = assigned.record;
   const progress: Progress = { listening: false };
@@ -93,6 +95,7 @@ export function assign(host: BypassHost, wanted: Assignment): Assigned {
     takeDown(host, guard, irqfd, eventfd, progress);
     throw error;
   }
+  if (assigned.relay >= 0) askForRelay(host, assigned.relay);
   return assigned;
 }
 

@@ -5,17 +5,20 @@ import { POLICIES, type Policy } from "../bypass/remapping.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Consumer } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
+import { Shown } from "../host/shown.js";
 import type { Reason } from "../posting/reason.js";
 import { type Assigned, deassign } from "./assignment.js";
 
 /** An assigned irqfd: a VM's interrupt that listens to an eventfd. Any thread may use it. */
-export class Irqfd implements Disposable {
+export class Irqfd extends Shown implements Disposable {
   private readonly host: BypassHost;
   private readonly vmMutex: Mutex;
   private readonly record: number;
   private readonly handle: number;
 
+  /** @internal */
   constructor(host: BypassHost, vmMutex: Mutex, { record, handle }: Assigned) {
+    super();
     this.host = host;
     this.vmMutex = vmMutex;
     this.record = record;
@@ -35,7 +38,11 @@ export class Irqfd implements Disposable {
     return this.live(() => pathOfConsumer(this.host, this.record));
   }
 
-  /** Why they are not bypassed, the worst of {@link reasons}; undefined while they are. */
+  /**
+   * Why they are not bypassed, the worst of {@link reasons}; undefined while they are. Where they would have to be relayed and
+   * nobody does that, it says "relay-not-running": they wait until the thread that created the host is in one of the library's
+   * calls, or returns to its event loop.
+   */
   get reason(): Reason | undefined {
     return this.live(() => reasonOfConsumer(this.host, this.record));
   }
@@ -60,8 +67,8 @@ export class Irqfd implements Disposable {
   }
 
   /**
-   * The mirror image: resolves with the reason as soon as the interrupt is not bypassed, as when its producer unregisters
-   * or the switch is turned off, which nobody can refuse.
+   * The mirror image: resolves as soon as the interrupt is not bypassed, as when its producer unregisters or the switch is turned
+   * off, which nobody can refuse; with the worst reason for that, which "relay-not-running" is none of.
    */
   async relayed(options: ChangeWait = {}): Promise<Reason> {
     let reason: Reason | undefined;
@@ -69,7 +76,7 @@ export class Irqfd implements Disposable {
       this.host,
       `the irqfd of GSI ${this.gsi} stayed bypassed`,
       () => {
-        reason = this.reason;
+        reason = this.reasons.find((one) => one !== "relay-not-running");
         return reason !== undefined;
       },
       options,
@@ -88,6 +95,12 @@ export class Irqfd implements Disposable {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  /** @internal */
+  protected describe(): object {
+    const { gsi, policy, path, reason } = this;
+    return { gsi, policy, path, reason };
   }
 
   /** Under the host mutex. */

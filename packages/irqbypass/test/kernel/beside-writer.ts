@@ -1,34 +1,33 @@
-/** A thread that writes 1 to an eventfd in each round, some time after it has begun. */
+/** A thread that writes 1 to an eventfd in each round, and closes what it has of it then. */
 import { workerData } from "node:worker_threads";
 import { Eventfd, Host } from "irqbypass";
 import { LinuxEventfd, linux } from "irqbypass/linux";
 import { loadFfi } from "#src/linux/koffi.js";
-import { type Random, random } from "../death/random.js";
-import { BesideWord, type BesideWork } from "./beside-work.js";
+import { random } from "../death/random.js";
+import { type BesideWork, playRounds } from "./beside-work.js";
 
-const { words, writer, most } = workerData as BesideWork;
-const pick: Random = random(7);
-const { write, end } = writes();
+const work = workerData as BesideWork;
 
-function writes(): { write(): void; end(): void } {
-  if ("fd" in writer) {
-    const ffi = loadFfi();
-    return { write: () => void ffi.eventfdWrite(writer.fd, 1), end() {} };
-  }
-  const host = Host.attach(writer.host, { kinds: writer.linux ? [linux()] : [] });
-  const eventfd = (writer.linux ? LinuxEventfd : Eventfd).open(host, writer.handle);
-  return { write: () => eventfd.write(), end: () => host.dispose() };
+function writesByDescriptor(): void {
+  const ffi = loadFfi();
+  playRounds(work, random(7), (fd) => () => {
+    ffi.eventfdWrite(fd, 1);
+    ffi.close(fd);
+  });
 }
 
-Atomics.store(words, BesideWord.ready, 1);
-Atomics.notify(words, BesideWord.ready);
-const isOver = () => Atomics.load(words, BesideWord.over) === 1;
-for (let round = 1; ; round++) {
-  while (Atomics.load(words, BesideWord.round) < round && !isOver());
-  if (isOver()) break;
-  Atomics.store(words, BesideWord.begun, round);
-  for (let left = pick(most); left > 0; left--) Atomics.load(words, BesideWord.over);
-  write();
-  Atomics.store(words, BesideWord.written, round);
+function writesByHandle({ host: handle, kinds }: NonNullable<BesideWork["host"]>): void {
+  const isLinux = kinds === "linux";
+  const host = Host.attach(handle, { kinds: isLinux ? [linux()] : [] });
+  playRounds(work, random(7), (target) => {
+    const eventfd = (isLinux ? LinuxEventfd : Eventfd).open(host, target);
+    return () => {
+      eventfd.write();
+      eventfd.close();
+    };
+  });
+  host.dispose();
 }
-end();
+
+if (work.host === undefined) writesByDescriptor();
+else writesByHandle(work.host);

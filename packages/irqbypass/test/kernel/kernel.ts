@@ -8,7 +8,7 @@ import type { Kvm } from "#src/kvm/kvm.js";
 import { KvmMachine } from "#src/kvm/machine.js";
 import { encodeEnableCap } from "#src/kvm/structs.js";
 import { checked } from "#src/linux/checked.js";
-import { eventfdInfo } from "#src/linux/eventfd-file.js";
+import { eventfdInfo } from "#src/linux/eventfd-info.js";
 import { F_DUPFD_CLOEXEC, type Ffi, O_CLOEXEC, O_NONBLOCK } from "#src/linux/ffi.js";
 import type { Barrier } from "./barrier.js";
 import {
@@ -79,9 +79,11 @@ export class KernelWorld implements World {
     };
   }
 
-  /** By which another thread writes to an eventfd. */
-  writer(e: number): { readonly fd: number } {
-    return { fd: this.fd(e) };
+  readonly attached = undefined;
+
+  /** What another thread writes to: a descriptor that becomes its own. */
+  target(e: number): number {
+    return checked(this.ffi.fcntl(this.fd(e), F_DUPFD_CLOEXEC, 0), "fcntl", "an eventfd");
   }
 
   [Symbol.dispose](): void {

@@ -2,11 +2,9 @@
  * The software VM as one side of the differential suite. Its relay runs in the calling thread, between operations, so
  * that every effect is there when an operation returns.
  */
-import type { HostHandle } from "irqbypass";
 import { Eventfd } from "#src/eventfd/eventfd.js";
 import { IrqBypassError } from "#src/host/errors.js";
 import { Descriptor, Vcpu as V } from "#src/host/layout.js";
-import { closeRelayEpoll } from "#src/linux/epoll.js";
 import { LinuxEventfd } from "#src/linux/eventfd.js";
 import { linux } from "#src/linux/kind.js";
 import { loadFfi } from "#src/linux/koffi.js";
@@ -18,6 +16,7 @@ import type { GsiRoute, IrqchipPin } from "#src/vm/route.js";
 import { Vcpu } from "#src/vm/vcpu.js";
 import { Vm } from "#src/vm/vm.js";
 import { noRelay } from "../support/host.js";
+import type { Attached } from "./beside-work.js";
 import {
   type Operation,
   PINS,
@@ -34,7 +33,7 @@ import {
 const CAPACITY = {
   thread: 4,
   eventfd: 32,
-  producer: 1,
+  producer: 4,
   consumer: 32,
   vm: 8,
   vcpu: 16,
@@ -84,9 +83,18 @@ export class SoftwareWorld implements World {
     };
   }
 
-  /** By which another thread writes to an eventfd. */
-  writer(e: number): { readonly host: HostHandle; readonly handle: number; readonly linux: boolean } {
-    return { host: this.host.handle, handle: this.eventfd(e).handle, linux: this.real };
+  get attached(): Attached {
+    return { host: this.host.handle, kinds: this.real ? "linux" : "none" };
+  }
+
+  /** What another thread writes to, once it has opened that. */
+  target(e: number): number {
+    return this.eventfd(e).handle;
+  }
+
+  /** The host's switch. */
+  set bypass(on: boolean) {
+    this.host.bypass = on;
   }
 
   /** How many signals of an eventfd went nowhere. */
@@ -100,7 +108,6 @@ export class SoftwareWorld implements World {
       vm.dispose();
     }
     for (const handles of this.eventfds) for (const handle of handles) handle.close();
-    if (this.real) closeRelayEpoll(this.host, loadFfi());
     const { eventfd, consumer, vm, vcpu } = this.host.pools;
     const left = [eventfd, consumer, vm, vcpu].filter((pool) => pool.live !== 0);
     if (left.length > 0) throw new Error(`left behind: ${left.map(({ name }) => name).join(", ")}`);

@@ -201,7 +201,7 @@ class Ledger {
 
   private async replace(name: string, round: number): Promise<void> {
     this.deaths += 1;
-    await this.threads.get(name)!.done.catch(() => {}); // its end was meant
+    await this.threads.get(name)!.done; // one that was meant has no error
     if (name === "vmm")
       for (let line = 0; line < this.lines.length; line++)
         Atomics.store(this.words, wordOf(line, LineWord.assigned), 0);
@@ -225,10 +225,7 @@ class Ledger {
     const relay = this.relays.get(name);
     if (relay !== undefined) {
       this.deaths += 1;
-      // It may be in a system call, which ends when there is something to relay.
-      const wake = setInterval(() => host.kinds.forEach(({ relay: own }) => void own?.wake(host)), 1);
       await host.terminate(relay);
-      clearInterval(wake);
       return; // the host starts another one
     }
     await host.terminate(this.threads.get(name)!.worker);

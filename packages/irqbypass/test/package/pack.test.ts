@@ -103,16 +103,45 @@ describe("the package", () => {
     }
   });
 
+  it("has one class of a name, whichever entry point it came through", () => {
+    const printed = installed.node(
+      "classes.js",
+      `import { EventfdContext, Host, IrqBypassError, Vm } from "irqbypass";
+       import * as linux from "irqbypass/linux";
+       import * as kvm from "irqbypass/kvm";
+       const caught = (call) => { try { call(); } catch (error) { return error instanceof IrqBypassError; } };
+       console.log(
+         linux.LinuxEventfd.prototype instanceof EventfdContext,
+         caught(() => linux.loadFfi({ platform: "plan9", arch: "x64", require: () => {} })),
+         caught(() => new kvm.KvmVm(Host.create())),
+         caught(() => linux.LinuxEventfd.create(Host.create())),
+         Host.create({ kinds: [linux.linux(), kvm.kvm()] }) instanceof Host,
+       );`,
+    );
+    assert.equal(printed.trim(), "true true true true true");
+  });
+
+  it("carries an interrupt through the relay, whose worker is in the tarball", () => {
+    const relayed = PROGRAM.replace(
+      "const wake =",
+      "host.bypass = false; nic.vector('msix', 0).signal();\nconst wake =",
+    )
+      .replace('nic.vector("msix", 0).signal();', "")
+      .replace("vcpu.wait({ timeoutMs: 1000 })", "await vcpu.waitAsync({ timeoutMs: 60_000 })");
+    assert.equal(installed.node("relay.js", relayed).trim(), "relayed interrupt 65 EBUSY");
+  });
+
   it("carries an interrupt in plain JavaScript", () => {
     assert.equal(installed.node("program.js", PROGRAM).trim(), "posted interrupt 65 EBUSY");
   });
 
   for (const [name, options] of [
-    ["for the browser", { lib: ["es2023", "dom", "esnext.disposable"], types: [] }],
+    ["with nothing but the language", { lib: ["es2022"], target: "es2022", types: [] }],
+    ["for the browser", { lib: ["es2023", "dom"], types: [] }],
     [
       "for Node",
       {
-        lib: ["es2023", "esnext.disposable"],
+        lib: ["es2023"],
         types: ["node"],
         typeRoots: [join(TOOLS, "@types")],
       },
@@ -123,11 +152,30 @@ describe("the package", () => {
         "program.ts",
         `${PROGRAM}\nconst typed: number | undefined = vector;\nexport { typed };\n`,
       );
+      // What there is beside the language, of which this project names no types.
+      installed.write("console.d.ts", "declare const console: { log(...values: unknown[]): void };\n");
       // Each of these lines must be an error: the types say what is allowed.
       installed.write(
         "wrong.ts",
-        `import { Host, Vm } from "irqbypass";
-const vm = new Vm(Host.create());
+        `import { Eventfd, EventfdContext, Host, type Irqfd, Vcpu, Vm } from "irqbypass";
+import { type LinuxEventfd, linux } from "irqbypass/linux";
+import { kvm, KvmVm } from "irqbypass/kvm";
+using host = Host.create({ kinds: [linux(), kvm()] });
+const vm = new Vm(host);
+export const same: (eventfd: LinuxEventfd) => EventfdContext = (eventfd) => eventfd;
+export const guest = (eventfd: LinuxEventfd): Irqfd => new KvmVm(host).irqfd(eventfd, 24);
+Vcpu.open(host, vm.vcpu(0).handle);
+// @ts-expect-error
+Eventfd.open(host, vm.vcpu(0).handle);
+// @ts-expect-error
+Vcpu.open(host, vm.handle);
+// @ts-expect-error
+Vm.open(host, Eventfd.create(host).handle);
+// @ts-expect-error
+host.pools;
+// @ts-expect-error
+host.mutex;
+
 // @ts-expect-error
 vm.setGsiRouting([{ gsi: 24 }]);
 // @ts-expect-error
@@ -149,11 +197,17 @@ export const everything: readonly object[] = [${SPECIFIERS.map((_, i) => `all${i
             strict: true,
             noEmit: true,
             target: "es2023",
+            exactOptionalPropertyTypes: true,
             skipLibCheck: false,
             module: "nodenext",
             ...options,
           },
-          files: ["program.ts", "wrong.ts", "all.ts"],
+          files: [
+            "program.ts",
+            "wrong.ts",
+            "all.ts",
+            ...(options.lib.length + options.types.length === 1 ? ["console.d.ts"] : []),
+          ],
         }),
       );
       run(process.execPath, [join(TOOLS, "typescript/bin/tsc"), "-p", "."], installed.folder);
