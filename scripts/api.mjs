@@ -6,7 +6,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import ts from "typescript";
-import { rollDeclarations, stripInternal } from "./pack/declarations.mjs";
+import { rollDeclarations, withoutInternals } from "./pack/declarations.mjs";
 import { PACKAGES, ROOT, readPackage } from "./pack/packages.mjs";
 import { unexportedTypes } from "./pack/unexported.mjs";
 
@@ -21,13 +21,14 @@ const wanted = new Map();
 const hidden = [];
 for (const name of PACKAGES) {
   const one = readPackage(name);
-  const types = stripInternal(one);
-  const together = await rollDeclarations(types, one.entries);
-  hidden.push(...unexportedTypes(together, Object.keys(one.entries)).map((type) => `${name}: ${type}`));
-  for (const [entry, module] of Object.entries(one.entries)) {
-    const rolled = await rollDeclarations(types, { [entry]: module });
-    wanted.set(join(one.folder, "api", `${entry}.d.ts`), withoutComments(rolled.get(`${entry}.d.ts`)));
-  }
+  await withoutInternals(one, async (types) => {
+    const together = await rollDeclarations(types, one.entries);
+    hidden.push(...unexportedTypes(together, Object.keys(one.entries)).map((type) => `${name}: ${type}`));
+    for (const [entry, module] of Object.entries(one.entries)) {
+      const rolled = await rollDeclarations(types, { [entry]: module });
+      wanted.set(join(one.folder, "api", `${entry}.d.ts`), withoutComments(rolled.get(`${entry}.d.ts`)));
+    }
+  });
 }
 
 let differing = 0;

@@ -10,6 +10,7 @@ const checks = [
   ["rules and their tests", "scripts/semantics.mjs", []],
   ["figures", "scripts/figures.mjs", []],
   ["reasons", "scripts/reasons.mjs", []],
+  ["layout", "scripts/layout.mjs", []],
   ["what is published", "scripts/pack/main.mjs", []],
   ...["irqbypass", "atomics-explorer", "irqbypass-doctor"].map((name) => [
     `package ${name}`,

@@ -15,7 +15,7 @@ if (!Number.isInteger(times) || times < 1) {
   process.exit(2);
 }
 
-const installed = new Installed(PACKAGES);
+const installed = await Installed.make(PACKAGES);
 try {
   for (const [name, { files, bytes }] of installed.tarballs)
     console.log(`${name}: ${files.length} files, ${(bytes / 1000).toFixed(1)} KB packed`);

@@ -1,6 +1,6 @@
 // The declarations of what is published: without what is marked @internal, one file for each entry point, and what they
 // share in common files, so that a type is one type wherever it is imported from.
-import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { rollup } from "rollup";
 import { dts } from "rollup-plugin-dts";
@@ -9,18 +9,24 @@ import ts from "typescript";
 /** `Disposable` is of a library that a project with plain `lib` does not name. */
 const LIBRARY = '/// <reference lib="esnext.disposable" />';
 
-/** Copies the declarations that were built of a package, without what is internal; returns where they are. */
-export function stripInternal({ folder }) {
-  const types = join(folder, "build/types");
+/**
+ * Copies the declarations that were built of a package, without what is internal, to a folder of their own, calls `use` with
+ * that, and removes it.
+ */
+export async function withoutInternals({ folder }, use) {
+  const types = mkdtempSync(join(folder, "build/types-"));
   const declares = (path) => !/\.[^/]*$/.test(path.slice(types.length)) || path.endsWith(".d.ts");
-  rmSync(types, { recursive: true, force: true });
-  cpSync(join(folder, "build/src"), types, { recursive: true, filter: (_, to) => declares(to) });
-  for (const file of readdirSync(types, { recursive: true })) {
-    if (!file.endsWith(".d.ts")) continue;
-    const path = join(types, file);
-    writeFileSync(path, withoutInternal(readFileSync(path, "utf8")));
+  try {
+    cpSync(join(folder, "build/src"), types, { recursive: true, filter: (_, to) => declares(to) });
+    for (const file of readdirSync(types, { recursive: true })) {
+      if (!file.endsWith(".d.ts")) continue;
+      const path = join(types, file);
+      writeFileSync(path, withoutInternal(readFileSync(path, "utf8")));
+    }
+    return await use(types);
+  } finally {
+    rmSync(types, { recursive: true, force: true });
   }
-  return types;
 }
 
 /** A declaration file without each statement, member and constructor whose doc comment says @internal. */

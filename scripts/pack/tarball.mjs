@@ -3,10 +3,9 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { ROOT } from "./packages.mjs";
+import { stage } from "./stage.mjs";
 
-const MAIN = fileURLToPath(new URL("main.mjs", import.meta.url));
 const QUIET = ["--no-audit", "--no-fund", "--prefer-offline", "--ignore-scripts", "--omit=optional"];
 
 /** Runs a program to its end and returns what it prints; throws with all of that where it fails. */
@@ -28,21 +27,26 @@ export function run(command, args, cwd, options = {}) {
 /** The tarballs of packages in an empty folder, without optional dependencies. */
 export class Installed {
   folder = mkdtempSync(join(tmpdir(), "installed-"));
-  /** By the name of the package: the paths of its tarball's files, and what the tarball takes. */
+  /** By the name of the package: its tarball, the paths of the files in it, and what it takes. */
   tarballs = new Map();
 
-  constructor(names) {
-    const stagings = run(process.execPath, [MAIN, ...names], ROOT)
-      .trim()
-      .split("\n");
-    const pack = ["pack", "--ignore-scripts", "--json", "--pack-destination", this.folder];
-    const files = stagings.map((staging) => {
-      const [{ name, filename, size, files }] = JSON.parse(run("npm", pack, staging));
-      this.tarballs.set(name, { bytes: size, files: files.map(({ path }) => path).sort() });
-      return join(this.folder, filename);
-    });
-    this.write("package.json", JSON.stringify({ name: "user", private: true, type: "module" }));
-    run("npm", ["install", ...QUIET, ...files], this.folder);
+  /** Makes them anew, in no folder that another run uses. */
+  static async make(names) {
+    const installed = new Installed();
+    const pack = ["pack", "--ignore-scripts", "--json", "--pack-destination", installed.folder];
+    const tarballs = [];
+    for (const name of names) {
+      const staging = join(installed.folder, "staging", name);
+      await stage(name, staging);
+      const [{ filename, size, files }] = JSON.parse(run("npm", pack, staging));
+      const path = join(installed.folder, filename);
+      installed.tarballs.set(name, { path, bytes: size, files: files.map(({ path }) => path).sort() });
+      tarballs.push(path);
+    }
+    rmSync(join(installed.folder, "staging"), { recursive: true });
+    installed.write("package.json", JSON.stringify({ name: "user", private: true, type: "module" }));
+    run("npm", ["install", ...QUIET, ...tarballs], installed.folder);
+    return installed;
   }
 
   /** Lends it a package of this checkout, such as an optional dependency. */

@@ -13,8 +13,8 @@ const WORKSHOP =
 const PUBLINT = fileURLToPath(new URL("../../node_modules/publint/src/cli.js", import.meta.url));
 
 let installed;
-before(() => {
-  installed = new Installed(PACKAGES);
+before(async () => {
+  installed = await Installed.make(PACKAGES);
 });
 after(() => installed?.remove());
 

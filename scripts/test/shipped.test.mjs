@@ -18,8 +18,8 @@ const tests = readdirSync(TESTS, { recursive: true })
 
 describe("irqbypass, shipped", () => {
   let installed;
-  before(() => {
-    installed = new Installed(["irqbypass"]);
+  before(async () => {
+    installed = await Installed.make(["irqbypass"]);
     if (existsSync(join(ROOT, "node_modules/koffi"))) installed.link("koffi");
     // In their place beside the package's documents and examples, where "irqbypass" is the package itself.
     const isBuilt = (path) => !/\.[^/]*$/.test(path.slice(TESTS.length)) || path.endsWith(".js");

@@ -15,8 +15,11 @@ interface Manifest {
   readonly bin: Readonly<Record<string, string>>;
 }
 
-/** What is published, made anew from what was built. */
-const staging = run(process.execPath, [join(ROOT, "../../scripts/pack/main.mjs"), "irqbypass"], ROOT).trim();
+/** What is published, made anew from what was built, in no folder that another run uses. */
+const stagings = mkdtempSync(join(tmpdir(), "irqbypass-staging-"));
+process.once("exit", () => rmSync(stagings, { recursive: true, force: true }));
+const pack = [join(ROOT, "../../scripts/pack/main.mjs"), "irqbypass", "--to", stagings];
+const staging = run(process.execPath, pack, ROOT).trim();
 
 export const manifest = JSON.parse(readFileSync(join(staging, "package.json"), "utf8")) as Manifest;
 
