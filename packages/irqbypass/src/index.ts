@@ -47,5 +47,5 @@ export type { Interrupt } from "./vm/interrupt.js";
 export type { IoApic, Redirection } from "./vm/ioapic-registers.js";
 export type { Irqfd } from "./vm/irqfd.js";
 export type { GsiRoute, IrqchipPin, Msi, MsiRoute, PinRoute, RawMsi, ShortMsi } from "./vm/route.js";
-export { Vcpu, VcpuRef, type Wake } from "./vm/vcpu.js";
+export { type Posting, Vcpu, VcpuRef, type Wake } from "./vm/vcpu.js";
 export { type IrqfdOptions, Vm, type VmOptions } from "./vm/vm.js";

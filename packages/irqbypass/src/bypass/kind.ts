@@ -7,7 +7,9 @@ import type { Reason } from "../posting/reason.js";
 
 /** What an add callback returns to refuse a connection; returning nothing accepts it. */
 export interface Refusal {
+  /** What the register throws with: "EBUSY", for one. */
   readonly code: ErrorCode;
+  /** What the irqfd says from then on; "refused" if absent. */
   readonly reason?: Reason;
 }
 
@@ -17,6 +19,7 @@ export interface Refusal {
  * What they need to remember they keep in shared words.
  */
 export type AddCallback = (memory: HostMemory, producer: number, consumer: number) => Refusal | undefined;
+/** As an {@link AddCallback}, of what cannot be refused. */
 export type Callback = (memory: HostMemory, producer: number, consumer: number) => void;
 
 /** The operations of a producer kind (struct irq_bypass_producer). All optional: most devices need none. */
@@ -27,6 +30,7 @@ export interface ProducerOps {
   readonly delConsumer?: Callback;
   /** Quiesces the device around every change of the connection; always followed by one `start`. */
   readonly stop?: Callback;
+  /** Lets it go on: always after a `stop`, also where the change failed. */
   readonly start?: Callback;
 }
 
@@ -36,13 +40,17 @@ export interface ConsumerOps {
   readonly addProducer?: AddCallback;
   /** Undoes the bypass. */
   readonly delProducer?: Callback;
+  /** Quiesces the VM's side around every change of the connection; always followed by one `start`. */
   readonly stop?: Callback;
+  /** Lets it go on: always after a `stop`, also where the change failed. */
   readonly start?: Callback;
 }
 
 /** A kind of producer or consumer with its operations. Fixed when the host is created. */
 export interface Kind extends EventfdKind {
+  /** What a producer of this kind does when it is connected; none for a kind of consumers. */
   readonly producer?: ProducerOps;
+  /** The same for a consumer. */
   readonly consumer?: ConsumerOps;
   /**
    * @internal Delivers an interrupt of mode `injected` from the calling thread; gets the injection record. Returns false where it was

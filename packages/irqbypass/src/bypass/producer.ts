@@ -48,6 +48,17 @@ export class Producer extends Shown implements Disposable {
   /**
    * A producer that is not registered yet. `kind` names one of the host's kinds that has producer operations; most
    * devices need none. Throws ENOMEM when the host is full, EINVAL for a kind that it does not have.
+   *
+   * @example
+   * ```ts
+   * import { Eventfd, Host, Producer } from "irqbypass";
+   *
+   * const host = Host.create();
+   * using producer = Producer.create(host);
+   * producer.register(Eventfd.create(host), 7);
+   * producer.signal();
+   * console.log(producer.path, producer.reason); // relayed no-consumer
+   * ```
    */
   static create(host: BypassHost, kind?: string): Producer {
     checkHost(host);
@@ -61,7 +72,8 @@ export class Producer extends Shown implements Disposable {
   }
 
   /**
-   * Registers under `eventfd` (irq_bypass_register_producer); see {@link Manager.registerProducer} for what it throws.
+   * Registers under `eventfd` (irq_bypass_register_producer); EBUSY where it has a producer already, EINVAL where this
+   * one is registered, and what the other end refuses with.
    * `irq` is the device's own number for the interrupt, shown in tables. The producer keeps the context alive, but it
    * signals through this handle: keep it open.
    */
@@ -143,6 +155,7 @@ export class Producer extends Shown implements Disposable {
     this.host.mutex.guard(() => this.host.pools.producer.release(this.record));
   }
 
+  /** As {@link dispose}. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -10,6 +10,7 @@ import type { ConsumerOps, Refusal } from "./kind.js";
 
 /** What an irqfd asks for: `off` no bypass, `prefer` bypass where possible, `require` bypass or an error. */
 export const POLICIES = ["off", "prefer", "require"] as const;
+/** One of {@link POLICIES}. */
 export type Policy = (typeof POLICIES)[number];
 
 /** The operations of every irqfd, software or KVM: connecting copies the irqfd's target into the producer's entry. */

@@ -37,6 +37,7 @@ export class Intx extends Shown {
     this.line = false;
   }
 
+  /** Does the device hold the line up? */
   get asserted(): boolean {
     return this.line;
   }
@@ -56,6 +57,7 @@ export class Intx extends Shown {
     return this.disabledByGuest;
   }
 
+  /** Sets or clears it. */
   set disIntx(on: boolean) {
     if (on === this.disabledByGuest) return;
     this.disabledByGuest = on;

@@ -4,9 +4,11 @@
 
 /** The interrupt indexes of vfio-pci, in the order of their numbers. */
 export const IRQ_INDEXES = ["intx", "msi", "msix", "err", "req"] as const;
+/** One of {@link IRQ_INDEXES}. */
 export type IrqIndex = (typeof IRQ_INDEXES)[number];
 
 export const IRQ_ACTIONS = ["mask", "unmask", "trigger"] as const;
+/** What a call does: VFIO_IRQ_SET_ACTION_MASK, _UNMASK or _TRIGGER. */
 export type IrqAction = (typeof IRQ_ACTIONS)[number];
 
 /** What an index is like (struct vfio_irq_info). */

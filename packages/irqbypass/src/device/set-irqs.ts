@@ -11,28 +11,35 @@ import { IRQ_ACTIONS, IRQ_INDEXES, type IrqAction, type IrqIndex, knows } from "
 
 /** The interrupts of one index that a call is about, and what it does to them. */
 export interface IrqRange {
+  /** Which of the five. */
   readonly index: IrqIndex;
   /** First interrupt of the range. */
   readonly start: number;
   /** How many; 0 with data "none" and action "trigger" disables the index. */
   readonly count: number;
+  /** What is done to them. */
   readonly action: IrqAction;
 }
 
 /** Acts on the range itself: masks, unmasks, or fires its triggers as a loopback test. */
 export interface IrqSetNone extends IrqRange {
+  /** VFIO_IRQ_SET_DATA_NONE. */
   readonly data: "none";
 }
 
 /** The same for those of the range whose value is true. */
 export interface IrqSetBool extends IrqRange {
+  /** VFIO_IRQ_SET_DATA_BOOL. */
   readonly data: "bool";
+  /** One for each interrupt of the range. */
   readonly values: readonly boolean[];
 }
 
 /** Gives each of the range an eventfd, or takes it away (null, which is -1 in the kernel's interface). */
 export interface IrqSetEventfd extends IrqRange {
+  /** VFIO_IRQ_SET_DATA_EVENTFD. */
   readonly data: "eventfd";
+  /** One for each interrupt of the range. */
   readonly eventfds: readonly (EventfdContext | null)[];
 }
 

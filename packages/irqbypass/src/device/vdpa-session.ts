@@ -11,11 +11,17 @@ import type { Virtqueue } from "./virtqueue.js";
 
 /** Device status bits (virtio specification, "Device Status Field"). */
 export const VIRTIO_STATUS = {
+  /** The guest has seen the device. */
   acknowledge: 1,
+  /** The guest knows how to drive it. */
   driver: 2,
+  /** The driver is ready: from here on queues may interrupt. */
   driverOk: 4,
+  /** Features are agreed upon. */
   featuresOk: 8,
+  /** The device cannot go on without a reset. */
   needsReset: 64,
+  /** The driver has given up. */
   failed: 128,
 } as const;
 
@@ -40,6 +46,7 @@ export class VdpaSession extends Shown implements Disposable {
     super();
   }
 
+  /** False once it was released. */
   get open(): boolean {
     return this.isOpen;
   }
@@ -128,6 +135,7 @@ export class VdpaSession extends Shown implements Disposable {
     }
   }
 
+  /** As {@link release}. */
   [Symbol.dispose](): void {
     this.release();
   }

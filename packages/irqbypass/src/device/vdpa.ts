@@ -13,6 +13,7 @@ import { Virtqueue } from "./virtqueue.js";
 export interface VdpaOptions {
   /** Virtqueues: 1 to 65535. */
   readonly queues: number;
+  /** What its driver can do; nothing if absent. */
   readonly ops?: VdpaOps;
   /** Name of a kind of the host, whose producer operations its queues get. Default: none, as most devices. */
   readonly kind?: string;
@@ -34,7 +35,21 @@ export class VdpaDevice extends Shown implements Disposable {
   private session: VdpaSession | undefined;
   private disposed = false;
 
-  /** Throws EINVAL for bad options. */
+  /**
+   * Throws EINVAL for bad options.
+   *
+   * @example
+   * ```ts
+   * import { Eventfd, Host, VdpaDevice, VIRTIO_STATUS } from "irqbypass";
+   *
+   * const host = Host.create();
+   * using disk = new VdpaDevice(host, { queues: 1, ops: { getVqIrq: () => 40 } });
+   * const session = disk.open();
+   * session.setVringCall(0, Eventfd.create(host));
+   * session.setStatus(VIRTIO_STATUS.acknowledge | VIRTIO_STATUS.driver | VIRTIO_STATUS.driverOk);
+   * disk.queue(0).signal();
+   * ```
+   */
   constructor(host: BypassHost, options: VdpaOptions) {
     super();
     checkHost(host);
@@ -101,6 +116,7 @@ export class VdpaDevice extends Shown implements Disposable {
     }
   }
 
+  /** As {@link dispose}. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -11,6 +11,7 @@ import type { TriggerChange } from "./trigger-changes.js";
  * happens to the trigger. For the thread that made the device only.
  */
 export class DeviceVector extends Shown {
+  /** Its number in the MSI or MSI-X table. */
   readonly number: number;
   /** Where a signal goes: nowhere while it is held back. */
   private armed: Signalled | undefined;

@@ -64,7 +64,19 @@ export class VfioPciDevice extends Shown implements Disposable {
   private readonly dynamic: boolean;
   private disposed = false;
 
-  /** Throws EINVAL for options that no device has. */
+  /**
+   * Throws EINVAL for options that no device has.
+   *
+   * @example
+   * ```ts
+   * import { Eventfd, Host, VfioPciDevice } from "irqbypass";
+   *
+   * const host = Host.create();
+   * using nic = new VfioPciDevice(host, { msix: 8 });
+   * nic.setTrigger("msix", 0, Eventfd.create(host));
+   * nic.vector("msix", 0).signal();
+   * ```
+   */
   constructor(host: BypassHost, options: VfioPciOptions = {}) {
     super();
     checkHost(host);
@@ -200,6 +212,7 @@ export class VfioPciDevice extends Shown implements Disposable {
     return this.msix.functionMask;
   }
 
+  /** Sets or clears it; what was held back fires then. */
   set functionMask(on: boolean) {
     checkFlag(on ?? null, "functionMask");
     this.msix.functionMask = on;
@@ -230,6 +243,7 @@ export class VfioPciDevice extends Shown implements Disposable {
     this.disposed = true;
   }
 
+  /** As {@link dispose}. */
   [Symbol.dispose](): void {
     this.dispose();
   }

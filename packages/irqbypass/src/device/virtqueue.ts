@@ -7,6 +7,7 @@ import type { TriggerChange } from "./trigger-changes.js";
 
 /** One virtqueue of a vDPA device, as the device sees it: what to signal. For the thread that made the device only. */
 export class Virtqueue extends Shown {
+  /** Its number in the device. */
   readonly number: number;
   private signalled: Signalled | undefined;
 

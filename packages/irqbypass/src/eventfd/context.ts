@@ -45,6 +45,7 @@ export abstract class EventfdContext extends Shown implements Disposable {
     return this.memory.pools.eventfd.slot(this.record);
   }
 
+  /** Was it closed through this handle? */
   get closed(): boolean {
     return !this.open;
   }
@@ -150,6 +151,7 @@ export abstract class EventfdContext extends Shown implements Disposable {
     });
   }
 
+  /** As {@link close}. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -29,7 +29,18 @@ const OPTIONS: OptionNames<EventfdOptions> = { initial: true, semaphore: true };
  * thread of the host can use it through a handle of its own.
  */
 export class Eventfd extends EventfdContext {
-  /** Makes a new eventfd. Throws EINVAL for a bad initial count, ENOMEM when the host is full. */
+  /**
+   * Makes a new eventfd. Throws EINVAL for a bad initial count, ENOMEM when the host is full.
+   *
+   * @example
+   * ```ts
+   * import { Eventfd, Host } from "irqbypass";
+   *
+   * const eventfd = Eventfd.create(Host.create(), { initial: 2 });
+   * eventfd.write(3);
+   * console.log(eventfd.read()); // 5n
+   * ```
+   */
   static create(memory: HostMemory, options: EventfdOptions = {}): Eventfd {
     checkHost(memory);
     checkOptions(options, OPTIONS, "options such as { initial: 1 }, or none");
@@ -52,7 +63,20 @@ export class Eventfd extends EventfdContext {
     });
   }
 
-  /** A handle in this thread to an eventfd made in another. Throws ESTALE when it is gone, EXDEV for one of another host, EINVAL for the wrong kind. */
+  /**
+   * A handle in this thread to an eventfd made in another. Throws ESTALE when it is gone, EXDEV for one of another host, EINVAL for the wrong kind.
+   *
+   * @example
+   * ```ts
+   * import { Eventfd, Host } from "irqbypass";
+   *
+   * const host = Host.create();
+   * const eventfd = Eventfd.create(host);
+   * const again = Eventfd.open(Host.attach(host.handle), eventfd.handle); // in another thread
+   * again.write();
+   * console.log(eventfd.tryRead()); // 1n
+   * ```
+   */
   static open(memory: HostMemory, handle: Handle<"eventfd">): Eventfd {
     checkHost(memory);
     const { words, mutex, pools } = memory;

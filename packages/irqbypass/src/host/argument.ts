@@ -79,10 +79,15 @@ export function checkFlag(value: unknown, name: string): void {
 
 /** The part of an `AbortSignal` that a wait uses: structural, so that users need neither the types of the DOM nor Node's. */
 export interface AbortSignalLike {
+  /** Was it aborted? */
   readonly aborted: boolean;
+  /** What the wait rejects with. */
   readonly reason: unknown;
+  /** Throws the reason where it was aborted. */
   throwIfAborted(): void;
+  /** Hears of the abort. */
   addEventListener(type: "abort", listener: () => void, options?: { readonly once?: boolean }): void;
+  /** The mirror image. */
   removeEventListener(type: "abort", listener: () => void): void;
 }
 

@@ -35,6 +35,7 @@ export const ERRNO = {
   EUCLEAN: 117,
 } as const;
 
+/** A Linux errno code, as "EBUSY". */
 export type ErrorCode = keyof typeof ERRNO;
 
 /** What an error can say beside its code and its sentence. */
@@ -47,6 +48,7 @@ export interface ErrorDetails {
   readonly reason?: string;
   /** The system call that failed. */
   readonly syscall?: string;
+  /** What it comes of. */
   readonly cause?: unknown;
 }
 
@@ -55,15 +57,30 @@ export interface ErrorDetails {
  * Linux caller would see. `path` and `reason` of an interrupt are values, never errors.
  */
 export class IrqBypassError extends Error {
+  /** The errno code, as "EBUSY". */
   readonly code: ErrorCode;
   /** The negative errno value, as the kernel returns it: -16 for EBUSY. */
   readonly errno: number;
+  /** The object that refused; see {@link ErrorDetails}, as for the other three. */
   readonly subject: string | undefined;
+  /** The end whose callback refused. */
   readonly side: "producer" | "consumer" | undefined;
+  /** Why it cannot be bypassed. */
   readonly reason: string | undefined;
+  /** The system call that failed. */
   readonly syscall: string | undefined;
 
-  /** Throws an EINVAL of its own for a code that is none, a message that is no string, and details that are none. */
+  /**
+   * Throws an EINVAL of its own for a code that is none, a message that is no string, and details that are none.
+   *
+   * @example
+   * ```ts
+   * import { IrqBypassError } from "irqbypass";
+   *
+   * const error = new IrqBypassError("EBUSY", "eventfd 3 has a producer already", { subject: "eventfd 3" });
+   * console.log(error.code, error.errno); // EBUSY -16
+   * ```
+   */
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     const fault = faultOf(code, message, details);
     if (fault !== undefined) throw new IrqBypassError("EINVAL", fault);

@@ -5,4 +5,7 @@ declare const opens: unique symbol;
  * too. Its type says what it opens, and a handle of something else does not compile; what has become a mere number meanwhile
  * does, and the call looks at it.
  */
-export type Handle<Of extends string> = number & { readonly [opens]?: Of };
+export type Handle<Of extends string> = number & {
+  /** Of the type alone: it is never there. */
+  readonly [opens]?: Of;
+};

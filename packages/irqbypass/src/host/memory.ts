@@ -64,11 +64,15 @@ const BYTES = 4;
  * above keep, they keep in its records.
  */
 export abstract class HostMemory extends Shown {
+  /** What another thread passes to `Host.attach`. */
   readonly handle: HostHandle;
   /** @internal Where the host starts in the memory, in bytes. */
   readonly base: number;
+  /** What the library uses of where it runs. */
   readonly platform: Platform;
+  /** How this thread starts the workers that the library needs, where the caller has said how. */
   readonly spawn: Spawn | undefined;
+  /** The shared words, for the callbacks of a {@link Kind}: what they keep between two calls, they keep there. */
   readonly words: Words;
   /** @internal The fast path as WebAssembly; undefined where it is TypeScript. The explorer sets another one, over `words`. */
   compiled: Compiled | undefined;

@@ -6,6 +6,7 @@
 export interface OsThread {
   /** The process; where there is none, a number that the thread has drawn for itself. */
   readonly pid: number;
+  /** The thread. */
   readonly tid: number;
   /** Start time in clock ticks since boot, so that a reused tid is told from the old one. */
   readonly startTime: number;
@@ -17,8 +18,11 @@ export interface OsThread {
 export interface WatchableWorker {
   /** Its number; that of a worker that has ended is -1. */
   readonly threadId: number;
+  /** Hears of its end. */
   once(event: "exit", listener: () => void): unknown;
+  /** The mirror image. */
   off(event: "exit", listener: () => void): unknown;
+  /** Ends it; resolves when it has ended. */
   terminate(): Promise<unknown>;
 }
 
@@ -27,6 +31,7 @@ export interface WatchableWorker {
  * events will do.
  */
 export interface ThreadWorker {
+  /** Tells the thread what to do. */
   postMessage(message: unknown): void;
   /** Its number, as {@link OsThread.worker}; absent in a page. */
   readonly threadId?: number;
@@ -40,7 +45,9 @@ export interface ThreadWorker {
   addEventListener?(event: "error", listener: (event: unknown) => void): unknown;
 }
 
+/** What the library uses of where it runs: one object for Node and one for the web, or the caller's own. */
 export interface Platform {
+  /** "node", "web", or a name of the caller's. */
   readonly name: string;
   /** May the calling thread block in `Atomics.wait`? False on a browser's main thread. */
   readonly mayBlock: boolean;

@@ -10,6 +10,7 @@ import { createMemory, isMemory, type WasmMemory } from "./wasm.js";
 
 /** A host's memory as another thread gets it: structured-cloneable, the memory itself is shared. */
 export interface HostHandle {
+  /** The shared memory that the host lies in. */
   readonly memory: WasmMemory;
   /** Where the host starts in the memory, in bytes. */
   readonly byteOffset: number;

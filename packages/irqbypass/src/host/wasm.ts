@@ -3,6 +3,7 @@
  * types are structural, so that neither this library nor its users need the types of the DOM for it.
  */
 export interface WasmMemory {
+  /** Its bytes, shared. */
   readonly buffer: ArrayBufferLike;
 }
 

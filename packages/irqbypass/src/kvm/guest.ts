@@ -152,8 +152,11 @@ export function bootGuest(machine: KvmMachine, vcpus: number): void {
 
 /** The tables of one vCPU's page, for Atomics; index them by vector. */
 export interface GuestTables {
+  /** How often each vector was served. */
   readonly count: Uint32Array;
+  /** The last value of `avail` that the handler of each vector has seen. */
   readonly seen: Uint32Array;
+  /** Written by the device before it signals, read by the handler. */
   readonly avail: Uint32Array;
 }
 

@@ -12,6 +12,8 @@ export {
   type IoapicState,
   inServiceVectors,
   type KvmIrqfd,
+  type KvmMsiRoute,
+  type KvmPinRoute,
   type KvmRoute,
   type Msi,
   msiTo,

@@ -67,6 +67,7 @@ export const KVM_CAP = {
   KVM_CAP_SPLIT_IRQCHIP: 121,
 } as const;
 
+/** A capability of KVM, as its header names it. */
 export type KvmCapability = keyof typeof KVM_CAP;
 
 /** Why KVM_RUN returned: the names of kvm_run's exit_reason on x86, by number. */

@@ -22,6 +22,16 @@ const NAME = "kvm-irqfd";
 /**
  * The kind of irqfds of KVM guests. KVM itself listens to the eventfd from assign to deassign; a connected producer of
  * this host injects with one KVM_SIGNAL_MSI instead, if its thread can make system calls.
+ *
+ * @example
+ * ```ts
+ * import { Host } from "irqbypass";
+ * import { kvm } from "irqbypass/kvm";
+ * import { linux } from "irqbypass/linux";
+ *
+ * const host = Host.create({ kinds: [linux(), kvm()] });
+ * console.log(host.threadId);
+ * ```
  */
 export function kvm(): Kind {
   const message = encodeMsi({ addressLow: 0, addressHigh: 0, data: 0 });

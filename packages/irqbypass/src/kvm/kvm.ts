@@ -31,6 +31,7 @@ const needed: readonly KvmCapability[] = [
   "KVM_CAP_SIGNAL_MSI",
 ];
 
+/** Where KVM is, and how it is called. */
 export interface KvmOptions {
   /** The calling thread's C library; default {@link loadFfi}. */
   readonly ffi?: Ffi;
@@ -58,6 +59,7 @@ const advice: Readonly<Record<number, readonly [ErrorCode, string]>> = {
 
 /** An open /dev/kvm. VMs made from it live on after it is closed. */
 export class Kvm extends Shown implements Disposable {
+  /** The C library that it is called through. */
   readonly ffi: Ffi;
   /** Bytes of a vCPU's kvm_run area. */
   readonly runBytes: number;
@@ -92,6 +94,14 @@ export class Kvm extends Shown implements Disposable {
   /**
    * Opens /dev/kvm and checks it. Throws an IrqBypassError that says which: not Linux or no FFI, another
    * architecture (ENOSYS), absent (ENOENT), not allowed (EACCES, EPERM), no in-kernel irqchip (EOPNOTSUPP).
+   *
+   * @example
+   * ```ts
+   * import { Kvm } from "irqbypass/kvm";
+   *
+   * using opened = Kvm.open();
+   * console.log(opened.extension("KVM_CAP_IRQFD"));
+   * ```
    */
   static open(options: KvmOptions = {}): Kvm {
     checkOptions(options, OPTIONS, "options such as { path }, or none");

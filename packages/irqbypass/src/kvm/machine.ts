@@ -56,6 +56,7 @@ const TSS_AT = 0xfffb_d000;
 const IOAPIC_PINS = 24;
 const MSI_BYTES = 32;
 
+/** Options of a new machine. */
 export interface KvmMachineOptions {
   /** The guest's memory, from guest address 0; shared. Default: one of `pages` is made. */
   readonly memory?: WasmMemory;
@@ -74,6 +75,7 @@ const OPTIONS: OptionNames<KvmMachineOptions> = { memory: true, pages: true, irq
 
 /** A VM's descriptor and all that hangs on it. */
 export class KvmMachine extends Shown implements Disposable {
+  /** The C library that it is called through. */
   readonly ffi: Ffi;
   /** The guest's memory. The kernel reads and writes it in place until the machine is disposed. */
   readonly memory: WasmMemory;
@@ -85,6 +87,15 @@ export class KvmMachine extends Shown implements Disposable {
   /**
    * Creates a VM with its memory and interrupt chips. Throws EINVAL for a memory that is not shared, else what
    * the kernel says; nothing is left open then. `kvm` may be closed afterwards.
+   *
+   * @example
+   * ```ts
+   * import { Kvm, KvmMachine } from "irqbypass/kvm";
+   *
+   * using opened = Kvm.open();
+   * using machine = new KvmMachine(opened, { pages: 2 });
+   * console.log(machine.createVcpu().index);
+   * ```
    */
   constructor(kvm: Kvm, options?: KvmMachineOptions);
   /** @internal A machine of a host. */

@@ -6,15 +6,34 @@ import { IrqBypassError } from "../host/errors.js";
 
 /** A message-signalled interrupt as a device would send it. */
 export interface Msi {
+  /** Whom it is for. */
   readonly addressLow: number;
+  /** The upper half of that. */
   readonly addressHigh: number;
+  /** Vector, delivery mode and trigger. */
   readonly data: number;
 }
 
 /** Where one GSI leads: a message, or a pin of an interrupt chip (0 and 1 the PICs, 2 the I/O APIC). */
-export type KvmRoute =
-  | { readonly gsi: number; readonly msi: Msi }
-  | { readonly gsi: number; readonly chip: number; readonly pin: number };
+export type KvmRoute = KvmMsiRoute | KvmPinRoute;
+
+/** A GSI that is a message. */
+export interface KvmMsiRoute {
+  /** The GSI. */
+  readonly gsi: number;
+  /** The message. */
+  readonly msi: Msi;
+}
+
+/** A GSI that is a line. */
+export interface KvmPinRoute {
+  /** The GSI. */
+  readonly gsi: number;
+  /** 0 and 1 the PICs, 2 the I/O APIC. */
+  readonly chip: number;
+  /** Its input. */
+  readonly pin: number;
+}
 
 const MSI: OptionNames<Msi> = { addressLow: true, addressHigh: true, data: true };
 const MSI_ROUTE = { gsi: true, msi: true };
@@ -22,8 +41,11 @@ const PIN_ROUTE = { gsi: true, chip: true, pin: true };
 
 /** Binds an eventfd to a GSI; with `resample` the GSI is level-triggered and each EOI signals that eventfd. */
 export interface KvmIrqfd {
+  /** A descriptor of the eventfd. */
   readonly eventfd: number;
+  /** The GSI that each signal raises. */
   readonly gsi: number;
+  /** A descriptor of the eventfd that is signalled at the EOI, which makes it level-triggered. */
   readonly resample?: number;
 }
 

@@ -55,6 +55,18 @@ export class KvmVm extends Shown implements Disposable {
   /**
    * A new guest with its memory and its in-kernel irqchip, not running yet. Throws what /dev/kvm says (ENOENT, EACCES,
    * ...), EINVAL for a host without the kinds `linux()` and `kvm()`, ENOMEM.
+   *
+   * @example
+   * ```ts
+   * import { Host } from "irqbypass";
+   * import { kvm, KvmVm } from "irqbypass/kvm";
+   * import { linux, LinuxEventfd } from "irqbypass/linux";
+   *
+   * const host = Host.create({ kinds: [linux(), kvm()] });
+   * using guest = new KvmVm(host);
+   * guest.setGsiRouting([{ gsi: 24, msi: { vcpu: 0, vector: 0x41 } }]);
+   * console.log(guest.irqfd(LinuxEventfd.create(host), 24).path); // irqfd
+   * ```
    */
   constructor(host: BypassHost, options: KvmVmOptions = {}) {
     super();
@@ -288,6 +300,7 @@ export class KvmVm extends Shown implements Disposable {
     );
   }
 
+  /** As {@link dispose}. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -20,6 +20,7 @@ const UINT32_MAX = 0xffff_ffff;
 /** The largest value that write(2) takes. */
 const WRITE_MAX = 0xffff_ffff_ffff_fffen;
 
+/** Options of a new Linux eventfd. */
 export interface EventfdFileOptions {
   /** The first count, 0 to 2^32 - 1; default 0. */
   readonly count?: number;
@@ -46,8 +47,11 @@ export function newEventfd(ffi: Ffi, options: EventfdFileOptions): number {
 
 /** One descriptor of an eventfd, owned by this object. Usable in the thread that made it. */
 export class EventfdFile extends Shown implements Disposable {
+  /** The kernel's id of the eventfd behind it. */
   readonly id: number;
+  /** EFD_SEMAPHORE: does a read take one unit? */
   readonly semaphore: boolean;
+  /** Was it made with EFD_NONBLOCK? */
   readonly nonblocking: boolean;
   readonly #ffi: Ffi;
   readonly #word = new BigUint64Array(1);
@@ -68,12 +72,34 @@ export class EventfdFile extends Shown implements Disposable {
     }
   }
 
-  /** Makes an eventfd. Throws EINVAL for a bad count, EMFILE where the process has no descriptor left. */
+  /**
+   * Makes an eventfd. Throws EINVAL for a bad count, EMFILE where the process has no descriptor left.
+   *
+   * @example
+   * ```ts
+   * import { EventfdFile, loadFfi } from "irqbypass/linux";
+   *
+   * using file = EventfdFile.create(loadFfi(), { count: 1 });
+   * console.log(file.id, file.read());
+   * ```
+   */
   static create(ffi: Ffi, options: EventfdFileOptions = {}): EventfdFile {
     return new EventfdFile(ffi, newEventfd(ffi, options));
   }
 
-  /** Takes a descriptor of its own for the eventfd behind `fd`, which stays the caller's. */
+  /**
+   * Takes a descriptor of its own for the eventfd behind `fd`, which stays the caller's.
+   *
+   * @example
+   * ```ts
+   * import { EventfdFile, loadFfi } from "irqbypass/linux";
+   *
+   * const ffi = loadFfi();
+   * using file = EventfdFile.create(ffi);
+   * using again = EventfdFile.dup(ffi, file.fd);
+   * console.log(again.id === file.id);
+   * ```
+   */
   static dup(ffi: Ffi, fd: number): EventfdFile {
     if (!Number.isInteger(fd) || fd < 0) {
       throw new IrqBypassError("EBADF", `${show(fd)} is not a file descriptor`);

@@ -38,7 +38,20 @@ export class LinuxEventfd extends EventfdContext {
     this.ffi = ffi;
   }
 
-  /** Makes a new eventfd(2), non-blocking by default. Throws EINVAL, EMFILE, ENOMEM, ENOSYS where there is no FFI. */
+  /**
+   * Makes a new eventfd(2), non-blocking by default. Throws EINVAL, EMFILE, ENOMEM, ENOSYS where there is no FFI.
+   *
+   * @example
+   * ```ts
+   * import { Host } from "irqbypass";
+   * import { linux, LinuxEventfd } from "irqbypass/linux";
+   *
+   * const host = Host.create({ kinds: [linux()] });
+   * using eventfd = LinuxEventfd.create(host);
+   * eventfd.write(3);
+   * console.log(eventfd.read()); // 3n
+   * ```
+   */
   static create(memory: HostMemory, options: EventfdFileOptions = {}): LinuxEventfd {
     checkHost(memory);
     const ffi = linuxKindOf(memory).kind.ffi();
@@ -48,6 +61,18 @@ export class LinuxEventfd extends EventfdContext {
   /**
    * A token for the eventfd behind the caller's `fd`, which stays the caller's: the host works on a dup of its own. Throws
    * EBADF for a closed descriptor, EINVAL for one that is no eventfd, ENOSYS and ENOSPC where the kernel has no id for it.
+   *
+   * @example
+   * ```ts
+   * import { Host } from "irqbypass";
+   * import { EventfdFile, linux, LinuxEventfd, loadFfi } from "irqbypass/linux";
+   *
+   * const host = Host.create({ kinds: [linux()] });
+   * using file = EventfdFile.create(loadFfi()); // or a descriptor of whoever else
+   * using eventfd = LinuxEventfd.adopt(host, file.fd);
+   * file.write(1);
+   * console.log(eventfd.read()); // 1n
+   * ```
    */
   static adopt(memory: HostMemory, fd: number): LinuxEventfd {
     checkHost(memory);
@@ -96,7 +121,21 @@ export class LinuxEventfd extends EventfdContext {
     return new LinuxEventfd(memory, record, reference, ffi);
   }
 
-  /** A handle in this thread to a Linux eventfd of the host. Throws ESTALE when it is gone, EXDEV for one of another host, EINVAL for the wrong kind. */
+  /**
+   * A handle in this thread to a Linux eventfd of the host. Throws ESTALE when it is gone, EXDEV for one of another host, EINVAL for the wrong kind.
+   *
+   * @example
+   * ```ts
+   * import { Host } from "irqbypass";
+   * import { linux, LinuxEventfd } from "irqbypass/linux";
+   *
+   * const host = Host.create({ kinds: [linux()] });
+   * using eventfd = LinuxEventfd.create(host);
+   * using again = LinuxEventfd.open(Host.attach(host.handle, { kinds: [linux()] }), eventfd.handle); // in another thread
+   * again.write();
+   * console.log(eventfd.tryRead()); // 1n
+   * ```
+   */
   static open(memory: HostMemory, handle: Handle<"eventfd">): LinuxEventfd {
     checkHost(memory);
     const ffi = linuxKindOf(memory).kind.ffi();

@@ -3,7 +3,7 @@
  * C can be one more file beside koffi.ts.
  *
  * Every call returns what the C function returns where that is 0 or more, and the negative errno value where the
- * call failed: -9 for EBADF. Nothing here throws for a failed system call; {@link checked} does.
+ * call failed: -9 for EBADF. Nothing here throws for a failed system call; whoever calls it does.
  *
  * Addresses are numbers: user addresses of Linux lie below 2^47. Buffers are passed in place, shared ones too;
  * the caller keeps them alive while the kernel may use them.

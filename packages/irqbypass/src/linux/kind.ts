@@ -28,7 +28,19 @@ export interface LinuxKind extends Kind {
   readonly info: (fd: number) => EventfdInfo;
 }
 
-/** The kind of Linux eventfds. One for each thread; works, but is not capable, where there is no FFI. */
+/**
+ * The kind of Linux eventfds. One for each thread; works, but is not capable, where there is no FFI.
+ *
+ * @example
+ * ```ts
+ * import { Host } from "irqbypass";
+ * import { linux } from "irqbypass/linux";
+ *
+ * const host = Host.create({ kinds: [linux()] });
+ * const there = Host.attach(host.handle, { kinds: [linux()] }); // the same in every thread
+ * console.log(there.threadId);
+ * ```
+ */
 export function linux(): LinuxKind {
   return linuxKind(realCalls());
 }

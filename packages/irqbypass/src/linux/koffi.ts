@@ -17,8 +17,11 @@ interface Koffi {
 
 /** Where {@link loadFfi} looks; a test replaces it to see the refusals. */
 export interface FfiSource {
+  /** As `process.platform`. */
   readonly platform: string;
+  /** As `process.arch`. */
   readonly arch: string;
+  /** Loads a module by its name, as `require` does. */
   readonly require: (name: string) => unknown;
 }
 
@@ -34,6 +37,14 @@ const thisProcess: FfiSource = {
  * Loads koffi and binds the C library of this process. About 30 ms the first time in a thread; each thread
  * loads its own. Throws ENOSYS, saying which, where this is not Linux, koffi is not installed, or koffi has no
  * binary for this machine.
+ *
+ * @example
+ * ```ts
+ * import { loadFfi } from "irqbypass/linux";
+ *
+ * const ffi = loadFfi();
+ * ffi.close(ffi.eventfd(0, 0));
+ * ```
  */
 export function loadFfi(source: FfiSource = thisProcess): Ffi {
   checkOptions(source, SOURCE, "{ platform, arch, require }, or nothing");

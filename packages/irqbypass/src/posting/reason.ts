@@ -90,6 +90,7 @@ export const REASONS = [
   "thread-ended",
 ] as const;
 
+/** Why an interrupt is not bypassed, or why a signal was dropped: one of {@link REASONS}, but for "none". */
 export type Reason = Exclude<(typeof REASONS)[number], "none">;
 
 /**

@@ -64,6 +64,15 @@ export class Host extends HostMemory implements BypassHost, Disposable {
   /**
    * A new host in memory of its own, or in the caller's at `byteOffset`. Throws EINVAL, ENOMEM, EEXIST (there is a
    * host at this place), and EOPNOTSUPP in a page without shared memory, naming the headers that it lacks.
+   *
+   * @example
+   * ```ts
+   * import { Host } from "irqbypass";
+   *
+   * const host = Host.create({ size: "small", capacity: { vm: 4 } });
+   * console.log(host.platform.name, host.interrupts().length);
+   * host.dispose();
+   * ```
    */
   static create(options: HostOptions = {}): Host {
     checkHostOptions(options);
@@ -74,6 +83,17 @@ export class Host extends HostMemory implements BypassHost, Disposable {
   /**
    * Joins a host in another thread. Throws EINVAL for what is no host, for a damaged header, for another layout version, and
    * for a thread that lacks one of the host's kinds. What is damaged behind the header, {@link audit} finds.
+   *
+   * @example
+   * ```ts
+   * import { Host } from "irqbypass";
+   *
+   * const host = Host.create();
+   * const { handle } = host; // in a message, or as workerData
+   * const there = Host.attach(handle); // in the other thread
+   * there.dispose();
+   * host.dispose();
+   * ```
    */
   static attach(handle: HostHandle, options: AttachOptions = {}): Host {
     checkAttachOptions(handle, options);
@@ -238,6 +258,7 @@ export class Host extends HostMemory implements BypassHost, Disposable {
     this.thread.detach();
   }
 
+  /** As {@link dispose}. */
   [Symbol.dispose](): void {
     this.dispose();
   }

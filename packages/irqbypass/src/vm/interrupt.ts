@@ -9,13 +9,26 @@ import type { Reason } from "../posting/reason.js";
 export interface Interrupt {
   /** The eventfd's id. */
   readonly eventfd: number;
+  /** Which way its signals go. */
   readonly path: Path;
   /** Why it is not bypassed; undefined while it is. "relay-not-running" where nobody relays it either: what comes waits. */
   readonly reason: Reason | undefined;
   /** The irqfd, if one is registered. */
-  readonly consumer: { readonly vm: number; readonly gsi: number } | undefined;
+  readonly consumer:
+    | {
+        /** The id of its VM. */
+        readonly vm: number;
+        /** The GSI that it raises. */
+        readonly gsi: number;
+      }
+    | undefined;
   /** The device interrupt, if one is registered. */
-  readonly producer: { readonly irq: number } | undefined;
+  readonly producer:
+    | {
+        /** The device's own number for it, -1 where it gave none. */
+        readonly irq: number;
+      }
+    | undefined;
   /**
    * Signals that went nowhere, as in the kernel, with the reason of the last one; undefined where there were none. What the
    * kernel itself drops, of an irqfd of a KVM guest that nothing injects for, is not seen.

@@ -10,9 +10,11 @@ import type { VmLife } from "./vm-mutex.js";
 export interface Redirection {
   /** The APIC id, which is the index of a vCPU; 255 is all of them. */
   readonly vcpu: number;
+  /** 0 to 255. */
   readonly vector: number;
   /** Level-triggered; edge-triggered is the default. */
   readonly level?: boolean;
+  /** Held back; not, by default. */
   readonly masked?: boolean;
 }
 

@@ -25,10 +25,12 @@ export class Irqfd extends Shown implements Disposable {
     this.handle = handle;
   }
 
+  /** The GSI that it was assigned for. */
   get gsi(): number {
     return this.live(() => this.host.words.get(this.record + Consumer.gsi) >>> 0);
   }
 
+  /** What was asked for when it was assigned. */
   get policy(): Policy {
     return this.live(() => POLICIES[this.host.words.get(this.record + Consumer.policy)]!);
   }
@@ -93,6 +95,7 @@ export class Irqfd extends Shown implements Disposable {
     deassign(this.host, this.vmMutex, () => (this.isLive() ? this.record : 0));
   }
 
+  /** As {@link dispose}. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -19,13 +19,17 @@ export interface ShortMsi {
 
 /** An MSI as a device writes it (SDM volume 3, "Message Signalled Interrupts"). */
 export interface RawMsi {
+  /** Low 32 bits of the address: whom it is for. */
   readonly address: number;
+  /** High 32 bits; 0 if absent. */
   readonly addressHigh?: number;
+  /** Vector, delivery mode and trigger. */
   readonly data: number;
 }
 
 /** A pin of an interrupt controller. Pins of the PICs are accepted and have no effect in a software VM. */
 export interface IrqchipPin {
+  /** Which interrupt controller. */
   readonly chip: "pic-master" | "pic-slave" | "ioapic";
   /** 0 to 7 of a PIC, 0 to 23 of the I/O APIC. */
   readonly pin: number;
@@ -36,13 +40,17 @@ export type GsiRoute = MsiRoute | PinRoute;
 
 /** A GSI that is a message. */
 export interface MsiRoute {
+  /** 0 to 4095. */
   readonly gsi: number;
+  /** The message. */
   readonly msi: Msi;
 }
 
 /** A GSI that is a line. */
 export interface PinRoute {
+  /** 0 to 4095. */
   readonly gsi: number;
+  /** The pin. */
   readonly irqchip: IrqchipPin;
 }
 

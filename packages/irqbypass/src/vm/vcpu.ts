@@ -15,6 +15,18 @@ const PIR_WORDS = 8;
 /** Why a wait ended. */
 export type Wake = "interrupt" | "nmi" | "kicked" | "timeout";
 
+/** A posted-interrupt descriptor's control word (VT-d 9.11). */
+export interface Posting {
+  /** ON: something is posted that has not been taken. */
+  readonly on: boolean;
+  /** SN: nobody is to be notified, as while no thread runs the vCPU. */
+  readonly sn: boolean;
+  /** The vector of a notification. */
+  readonly nv: number;
+  /** Whom to notify: the thread that runs the vCPU, 0 for none. */
+  readonly ndst: number;
+}
+
 /** A vCPU seen from any thread: what its VM hands out. */
 export class VcpuRef extends Shown {
   /** @internal */
@@ -55,7 +67,7 @@ export class VcpuRef extends Shown {
   }
 
   /** Its descriptor as a poster sees it. Throws EBADF when its VM is gone. */
-  inspect(): { on: boolean; sn: boolean; nv: number; ndst: number } {
+  inspect(): Posting {
     return this.look(() => descriptor.inspect(this.memory.words, this.record));
   }
 
@@ -108,6 +120,16 @@ export class Vcpu extends VcpuRef implements Disposable {
   /**
    * Takes the vCPU onto the calling thread. Throws EBUSY while it is open, in this thread or another; ESTALE when its VM is
    * gone, EXDEV for a vCPU of another host.
+   *
+   * @example
+   * ```ts
+   * import { Host, Vcpu, Vm } from "irqbypass";
+   *
+   * const host = Host.create();
+   * const vm = new Vm(host);
+   * using vcpu = Vcpu.open(host, vm.vcpu(0).handle);
+   * console.log(vcpu.wait({ timeoutMs: 1 })); // "timeout": nobody has signalled
+   * ```
    */
   static open(memory: HostMemory, handle: Handle<"vcpu">): Vcpu {
     checkHost(memory);
@@ -229,6 +251,7 @@ export class Vcpu extends VcpuRef implements Disposable {
     return this.memory.words.get(this.record + V.tpr);
   }
 
+  /** Sets it. Throws EINVAL for a value out of range. */
   set tpr(priority: number) {
     this.checkApic("tpr");
     if (!Number.isInteger(priority) || priority < 0 || priority > 255) {
@@ -287,6 +310,7 @@ export class Vcpu extends VcpuRef implements Disposable {
     this.memory.words.store(this.record + V.runner, 0);
   }
 
+  /** As {@link put}. */
   [Symbol.dispose](): void {
     this.put();
   }

@@ -48,7 +48,20 @@ export class Vm extends Shown implements Disposable {
   /** Through this object. */
   private disposed = false;
 
-  /** A new VM. Throws EINVAL for bad options, ENOMEM when the host is full. */
+  /**
+   * A new VM. Throws EINVAL for bad options, ENOMEM when the host is full.
+   *
+   * @example
+   * ```ts
+   * import { Eventfd, Host, Vm } from "irqbypass";
+   *
+   * const host = Host.create();
+   * const vm = new Vm(host, { vcpus: 2 });
+   * vm.setGsiRouting([{ gsi: 24, msi: { vcpu: 1, vector: 0x41 } }]);
+   * const irqfd = vm.irqfd(Eventfd.create(host), 24);
+   * console.log(irqfd.path, irqfd.reason);
+   * ```
+   */
   constructor(host: BypassHost, options?: VmOptions);
   /** @internal For `Vm.open`. */
   constructor(host: BypassHost, opened: VmLife);
@@ -59,7 +72,19 @@ export class Vm extends Shown implements Disposable {
     this.life = from instanceof VmLife ? from : newVm(host, from);
   }
 
-  /** A handle in this thread to a VM made in another. Throws ESTALE when it is gone, EXDEV for one of another host. */
+  /**
+   * A handle in this thread to a VM made in another. Throws ESTALE when it is gone, EXDEV for one of another host.
+   *
+   * @example
+   * ```ts
+   * import { Host, Vm } from "irqbypass";
+   *
+   * const host = Host.create();
+   * const vm = new Vm(host);
+   * const again = Vm.open(Host.attach(host.handle), vm.handle); // in another thread
+   * console.log(again.id === vm.id);
+   * ```
+   */
   static open(host: BypassHost, handle: Handle<"vm">): Vm {
     checkHost(host);
     return new Vm(
@@ -82,6 +107,7 @@ export class Vm extends Shown implements Disposable {
     return this.life.id;
   }
 
+  /** How many vCPUs it has. */
   get vcpus(): number {
     return this.life.look(() => this.host.words.get(this.life.record + V.vcpus));
   }
@@ -167,6 +193,7 @@ export class Vm extends Shown implements Disposable {
     this.disposed = true;
   }
 
+  /** As {@link dispose}. */
   [Symbol.dispose](): void {
     this.dispose();
   }

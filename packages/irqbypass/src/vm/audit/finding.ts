@@ -43,10 +43,12 @@ export const FINDING_KINDS = [
   "unfinished",
 ] as const;
 
+/** One of {@link FINDING_KINDS}. */
 export type FindingKind = (typeof FINDING_KINDS)[number];
 
 /** One thing that is wrong. */
 export interface Finding {
+  /** What is wrong, in a word. */
   readonly kind: FindingKind;
   /** The object that it was found at: "producer 3", "VM 0", "the header". Numbers are those of the pool, from 0. */
   readonly subject: string;

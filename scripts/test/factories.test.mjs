@@ -1,0 +1,93 @@
+// Every factory of irqbypass has an example in its doc comment, and every example compiles in strict TypeScript and runs, against
+// the installed tarball.
+import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import ts from "typescript";
+import { readFactories } from "../pack/examples.mjs";
+import { ROOT, readPackage } from "../pack/packages.mjs";
+import { Installed, run } from "../pack/tarball.mjs";
+
+const irqbypass = readPackage("irqbypass");
+const exported = new Set();
+for (const module of Object.values(irqbypass.entries)) {
+  const text = readFileSync(join(irqbypass.folder, "src", `${module}.ts`), "utf8");
+  for (const [, names] of text.matchAll(/^export \{([^}]*)\}/gm))
+    for (const name of names.split(",")) exported.add(name.replace(/^\s*(type )?|\s*$/g, ""));
+}
+const factories = readFactories(irqbypass, exported);
+const TSC = join(ROOT, "node_modules/typescript/bin/tsc");
+const koffi = existsSync(join(ROOT, "node_modules/koffi"));
+const needs = (code) => (/irqbypass\/(linux|kvm)"/.test(code) && !koffi ? "needs koffi" : false);
+
+describe("factories", () => {
+  let installed;
+  const programs = factories.flatMap(({ name, examples }) =>
+    examples.map((code, i) => ({ name, code, file: `${name.replace(/\W+/g, "-")}-${i}.ts` })),
+  );
+  before(async () => {
+    installed = await Installed.make(["irqbypass"]);
+    if (koffi) installed.link("koffi");
+    for (const { file, code } of programs) installed.write(file, `${code}\nexport {};\n`);
+    installed.write("console.d.ts", "declare const console: { log(...values: unknown[]): void };\n");
+    installed.write(
+      "tsconfig.json",
+      JSON.stringify({
+        compilerOptions: {
+          strict: true,
+          noEmit: true,
+          target: "es2022",
+          lib: ["es2022"],
+          module: "nodenext",
+          types: [],
+        },
+        files: ["console.d.ts", ...programs.map(({ file }) => file)],
+      }),
+    );
+  });
+  after(() => installed?.remove());
+
+  it("are found, and each has an example", () => {
+    const names = factories.map(({ name }) => name);
+    for (const name of [
+      "Host.create",
+      "Host.attach",
+      "new Vm",
+      "Vcpu.open",
+      "Eventfd.create",
+      "new KvmVm",
+      "linux",
+    ])
+      assert.ok(names.includes(name), `${name} is not among ${names.join(", ")}`);
+    assert.deepEqual(
+      factories.filter(({ examples }) => examples.length === 0).map(({ name, file }) => `${file}: ${name}`),
+      [],
+    );
+  });
+
+  it("their examples compile", () => {
+    run(process.execPath, [TSC, "-p", "."], installed.folder);
+  });
+
+  for (const { name, code, file } of programs) {
+    it(`the example of ${name} runs`, { skip: needs(code) }, (t) => {
+      const compilerOptions = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext };
+      const { outputText } = ts.transpileModule(code, { compilerOptions });
+      const program = file.replace(/ts$/, "mjs");
+      installed.write(program, outputText);
+      const expected = [...code.matchAll(/console\.log\(.*\); \/\/ ([^:\n]*)/g)].map(([, said]) =>
+        said.replaceAll('"', ""),
+      );
+      try {
+        const printed = installed.node(program).trimEnd().split("\n");
+        if (expected.length > 0) assert.deepEqual(printed, expected);
+      } catch (error) {
+        // A machine without KVM refuses with a code; nothing else is let through.
+        if (!/irqbypass\/kvm"/.test(code) || existsSync("/dev/kvm")) throw error;
+        assert.match(error.message, /IrqBypassError: E(NOENT|ACCES|NOSYS|OPNOTSUPP)/);
+        t.diagnostic("no KVM here");
+      }
+    });
+  }
+});
