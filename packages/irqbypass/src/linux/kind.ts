@@ -8,7 +8,7 @@ import { IrqBypassError } from "../host/errors.js";
 import { Consumer, Eventfd as E, EventfdFlag, Header, Rec, Thread } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { XArray } from "../host/xarray.js";
-import { isFull } from "./blocking.js";
+import { isFull, isReadable } from "./blocking.js";
 import { checked } from "./checked.js";
 import { closeEpolls, EPOLL_CTL_ADD, EPOLL_CTL_DEL, eachWrite, relayEpoll } from "./epoll.js";
 import { eventfdInfo } from "./eventfd-info.js";
@@ -89,14 +89,12 @@ export function linux(): LinuxKind {
         readOut(memory, ffi(), irqfd, eventfd);
       },
       waits(memory, eventfd) {
-        const fd = fdOf(memory, eventfd);
-        try {
-          const { id, count } = eventfdInfo(fd);
-          return id === memory.words.get(eventfd + E.kernelId) && count > 0n;
-        } catch (error) {
-          if (error instanceof IrqBypassError) return false; // gone meanwhile
-          throw error;
-        }
+        const { words, mutex } = memory;
+        const kernelId = words.get(eventfd + E.kernelId);
+        // Not by its fdinfo, which takes a descriptor: they may be what the relay lacks.
+        const readable = isReadable(ffi(), fdOf(memory, eventfd));
+        // Looked at after that: the descriptor is closed once its number is forgotten.
+        return readable && mutex.guard(() => byKernelId(memory).load(kernelId)) === eventfd;
       },
     },
     relay: {
