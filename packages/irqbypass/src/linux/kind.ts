@@ -10,7 +10,7 @@ import type { HostMemory } from "../host/memory.js";
 import { XArray } from "../host/xarray.js";
 import { isFull, isReadable } from "./blocking.js";
 import { checked } from "./checked.js";
-import { closeEpolls, EPOLL_CTL_ADD, EPOLL_CTL_DEL, eachWrite, relayEpoll } from "./epoll.js";
+import { closeEpolls, EPOLL_CTL_ADD, EPOLL_CTL_DEL, eachWrite, readersEpoll, relayEpoll } from "./epoll.js";
 import { eventfdInfo } from "./eventfd-info.js";
 import type { Ffi } from "./ffi.js";
 import { loadFfi } from "./koffi.js";
@@ -71,7 +71,9 @@ export function linux(): LinuxKind {
             `eventfd ${id} was made without EFD_NONBLOCK: a software VM's relay could sleep in it, so make it non-blocking`,
           );
         }
-        const epoll = relayEpoll(memory, ffi(), linuxKindOf(memory).number); // before anything is written: it may be refused
+        const { number } = linuxKindOf(memory);
+        readersEpoll(memory, ffi(), number); // before anything is written: it may be refused; and so that who waits later is not
+        const epoll = relayEpoll(memory, ffi(), number);
         // A count that is there already is one interrupt, and stays in the counter until the next signal.
         words.store64(eventfd + E.counter, count);
         words.store(irqfd + Consumer.leftover, count > 0n ? 1 : 0);
