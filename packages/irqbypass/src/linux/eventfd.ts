@@ -10,7 +10,6 @@ import { SLICE_MS, untilReadable, writeBlocking } from "./blocking.js";
 import { checked } from "./checked.js";
 import { EPOLL_CTL_ADD, EPOLL_CTL_MOD, readersEpoll, whenReadable } from "./epoll.js";
 import { type EventfdFileOptions, newEventfd } from "./eventfd-file.js";
-import { eventfdInfo } from "./eventfd-info.js";
 import { F_DUPFD_CLOEXEC, type Ffi } from "./ffi.js";
 import { byKernelId, fdOf, isBlocking, linuxKindOf, signalFd } from "./kind.js";
 import { forgetRead } from "./read-out.js";
@@ -25,7 +24,7 @@ const EAGAIN = -11;
  * host must have been made with `kinds: [linux()]`. A close(2) elsewhere is not seen here: closing the last library handle
  * is what deassigns. The relay of a software VM hears of writes by epoll, which is silent about a write of 0 to a counter
  * at 0: a KVM guest and a shared eventfd take that as an interrupt, this does not. Several writes that it finds at once are one
- * event: of a semaphore it takes one unit for them, and the others stay.
+ * event: of a semaphore it takes one unit for them, and the others stay, which may be interrupts too.
  */
 export class LinuxEventfd extends EventfdContext {
   /** The kernel's eventfd-id. */
@@ -68,7 +67,7 @@ export class LinuxEventfd extends EventfdContext {
     let reference = 0;
     let known = false;
     try {
-      const { id, semaphore, nonblocking } = eventfdInfo(own);
+      const { id, semaphore, nonblocking } = linuxKindOf(memory).kind.info(own);
       const { words, mutex, pools } = memory;
       mutex.guard(() => {
         record = byKernelId(memory).load(id);
@@ -199,6 +198,6 @@ export class LinuxEventfd extends EventfdContext {
   }
 
   get count(): bigint {
-    return eventfdInfo(this.fd).count;
+    return linuxKindOf(this.memory).kind.info(this.fd).count;
   }
 }
