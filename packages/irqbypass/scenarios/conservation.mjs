@@ -169,6 +169,51 @@ export const nowhere = {
   },
 };
 
+/** The VMM writes, and takes the route away after that: what was written before goes by it. */
+function writesFirst(world, play = () => {}) {
+  const made = guest(world, ["vmm", "relay"]);
+  const { hosts, vm } = made;
+  openVcpu(hosts.vmm, vm);
+  const eventfd = Eventfd.create(hosts.vmm);
+  const irqfd = vm.irqfd(eventfd, GSI, { bypass: "off" });
+  play(hosts, irqfd);
+  return {
+    threads: {
+      vmm() {
+        eventfd.write();
+        vm.setGsiRouting([]);
+      },
+      relay: relay(hosts.relay),
+    },
+    daemons: ["relay"],
+    keeps: [irqfd, vm, eventfd],
+    end: conserves({ host: hosts.vmm, vm, eventfd }, () => arrives(made)),
+  };
+}
+
+/** Threads: vmm, relay. */
+export const written = {
+  sentence: "What was written before a route goes away is an interrupt of that route, whoever delivers it.",
+  setup: (world) => writesFirst(world),
+  twins: {
+    "leaves-due": {
+      sentence: "leaves what is due to the relay, which finds no route any more",
+      setup: (world) =>
+        writesFirst(world, ({ vmm }) => {
+          vmm.pending.claim = () => false;
+        }),
+    },
+    "waits-for-nobody": {
+      sentence: "takes the route away from a relay that has begun",
+      setup: (world) =>
+        writesFirst(world, ({ vmm: { thread } }, irqfd) => {
+          const fenceAll = thread.fenceAll.bind(thread);
+          thread.fenceAll = (word, record) => record === irqfd.record || fenceAll(word, record);
+        }),
+    },
+  },
+};
+
 /** The two handles of an eventfd are closed by two threads, of which one writes before; whoever is the last hangs up. */
 function hangsUp(world, play = () => {}) {
   const { hosts, vm } = guest(world, ["vmm", "device", "relay"]);

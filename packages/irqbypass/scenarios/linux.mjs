@@ -36,16 +36,20 @@ function linuxGuest(world, names, { semaphore = false, assigned = true } = {}) {
   return { hosts, host, vm, eventfd, irqfd, calls, signals: { host, vm, eventfd, counted } };
 }
 
-/** The device writes once to a Linux eventfd, while the VMM does something to its irqfd; a relay serves it, or none is there yet. */
-function beside(world, act, { most, relayed = true, play = () => {}, end, ...how } = {}) {
-  const made = linuxGuest(world, ["vmm", "device", ...(relayed ? ["relay"] : [])], how);
+/**
+ * The device writes once to a Linux eventfd, unless the VMM does, while that does something to its irqfd; a relay serves it, or
+ * none is there yet.
+ */
+function beside(world, act, { most, relayed = true, written = true, play = () => {}, end, ...how } = {}) {
+  const names = ["vmm", ...(written ? ["device"] : []), ...(relayed ? ["relay"] : [])];
+  const made = linuxGuest(world, names, how);
   const { hosts, vm, eventfd, irqfd, signals } = made;
-  const own = LinuxEventfd.open(hosts.device, eventfd.handle);
+  const own = LinuxEventfd.open(written ? hosts.device : hosts.vmm, eventfd.handle);
   play(made);
   return {
     threads: {
       vmm: () => void act(made),
-      device: () => own.write(),
+      ...(written ? { device: () => own.write() } : {}),
       ...(relayed ? { relay: relayOf(made) } : {}),
     },
     ...(relayed ? { daemons: ["relay"] } : {}),
@@ -194,6 +198,34 @@ export const maskTwice = {
             const { words } = vmm;
             const leftover = irqfd.record + Consumer.leftover; // the second irqfd gets the same record
             vmm.words = override(words, { load: (word) => (word === leftover ? 0 : words.load(word)) });
+          },
+        }),
+    },
+  },
+};
+
+const writesFirst = ({ vm, eventfd }) => {
+  eventfd.write();
+  vm.setGsiRouting([]);
+};
+
+// Twice where the relay has been told of the write by then: an event is an interrupt, whatever is left in the counter.
+const byOldRoute = { written: false, most: 2, end: arrives };
+
+/** Threads: vmm, relay. */
+export const written = {
+  sentence: "What was written before a route goes away is an interrupt of that route, whoever delivers it.",
+  mutexes: "assumed",
+  setup: (world) => beside(world, writesFirst, byOldRoute),
+  twins: {
+    "does-not-look": {
+      sentence: "does not look at what is in the counter, and leaves it to the relay",
+      setup: (world) =>
+        beside(world, writesFirst, {
+          ...byOldRoute,
+          play({ hosts: { vmm } }) {
+            const [first, own] = vmm.kinds;
+            vmm.kinds = [first, { ...own, listen: { ...own.listen, flush: undefined } }];
           },
         }),
     },
