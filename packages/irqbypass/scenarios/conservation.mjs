@@ -5,7 +5,7 @@ import { Eventfd, VfioPciDevice, Vm } from "irqbypass";
 import { conserves } from "#scenarios/support/conservation.js";
 import { Descriptor, Eventfd as E, LEAVING, Thread, Vcpu as V } from "#src/host/layout.js";
 import { dies, mortal } from "./support/death.mjs";
-import { BIT, expect, guest, openVcpu, relay, VECTOR } from "./support/guest.mjs";
+import { BIT, expect, forgets, guest, openVcpu, relay, VECTOR, waitsForNobody } from "./support/guest.mjs";
 
 const GSI = 24;
 
@@ -50,15 +50,6 @@ const takesOffFirst = ({ vmm }) =>
     thread.fenceAll(Thread.writing, eventfd);
     words.store64(eventfd + E.counter, 0n);
   });
-
-/** Claims an injection that is due, and does not make it. */
-function forgets({ pending }) {
-  const claim = pending.claim.bind(pending);
-  pending.claim = (irqfd, thread) => {
-    if (claim(irqfd, thread)) pending.settle(irqfd, thread);
-    return false;
-  };
-}
 
 const writerForgets = ({ device }) => {
   device.pending.raise = () => {};
@@ -205,11 +196,7 @@ export const written = {
     },
     "waits-for-nobody": {
       sentence: "takes the route away from a relay that has begun",
-      setup: (world) =>
-        writesFirst(world, ({ vmm: { thread } }, irqfd) => {
-          const fenceAll = thread.fenceAll.bind(thread);
-          thread.fenceAll = (word, record) => record === irqfd.record || fenceAll(word, record);
-        }),
+      setup: (world) => writesFirst(world, ({ vmm }, irqfd) => waitsForNobody(vmm, irqfd)),
     },
   },
 };

@@ -10,7 +10,7 @@ import { relayEpoll } from "#src/linux/epoll.js";
 import { linuxKind } from "#src/linux/kind.js";
 import { LinuxRelay } from "#src/linux/relay.js";
 import { dies, mortal } from "./support/death.mjs";
-import { arrived, expect, guest, openVcpu } from "./support/guest.mjs";
+import { arrived, expect, forgets, guest, openVcpu, waitsForNobody } from "./support/guest.mjs";
 
 const GSI = 24;
 const KIND = 1;
@@ -83,22 +83,6 @@ const throwsAway = ({ hosts, calls, eventfd }) =>
     stop();
   });
 
-/** Claims an injection that is due, and does not make it. */
-function forgets({ pending }) {
-  const claim = pending.claim.bind(pending);
-  pending.claim = (irqfd, thread) => {
-    if (claim(irqfd, thread)) pending.settle(irqfd, thread);
-    return false;
-  };
-}
-
-/** Waits for nobody who has announced this irqfd. */
-const waitsForNobody = ({ hosts, irqfd }) => {
-  const { thread } = hosts.vmm;
-  const fenceAll = thread.fenceAll.bind(thread);
-  thread.fenceAll = (word, record) => record === irqfd.record || fenceAll(word, record);
-};
-
 /** Threads: vmm, device, relay. */
 export const deassign = {
   sentence: "A write at any moment of a deassign is an interrupt, or is in the counter when both are over.",
@@ -119,7 +103,8 @@ export const deassign = {
     },
     "waits-for-nobody": {
       sentence: "reads out beside a relay that has begun, and forgives the signal that this has taken",
-      setup: (world) => beside(world, disposes, { play: waitsForNobody }),
+      setup: (world) =>
+        beside(world, disposes, { play: ({ hosts, irqfd }) => waitsForNobody(hosts.vmm, irqfd) }),
     },
   },
 };
