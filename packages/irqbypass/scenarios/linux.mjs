@@ -5,7 +5,7 @@ import { Vm } from "irqbypass";
 import { LinuxEventfd } from "irqbypass/linux";
 import { conserves } from "#scenarios/support/conservation.js";
 import { LinuxModel } from "#scenarios/support/linux.js";
-import { Consumer, Header, RelayState } from "#src/host/layout.js";
+import { Consumer, Eventfd as E, Header, RelayState } from "#src/host/layout.js";
 import { readersEpoll } from "#src/linux/epoll.js";
 import { linuxKind } from "#src/linux/kind.js";
 import { LinuxRelay } from "#src/linux/relay.js";
@@ -297,3 +297,68 @@ function owesLater({ hosts: { victim }, calls, irqfd }) {
     return result;
   };
 }
+
+/** A reader that awaits a count, and a device that writes it; the relay, whose epoll the reader's is in, wakes who sleeps. */
+function awaits(world, play = () => {}) {
+  const made = linuxGuest(world, ["reader", "device", "relay"], { assigned: false });
+  const { hosts, host, eventfd, calls } = made;
+  host.words.store(Header.relays + KIND, RelayState.running | hosts.relay.thread.record);
+  const own = LinuxEventfd.open(hosts.device, eventfd.handle);
+  const relay = new LinuxRelay(hosts.relay, calls.relay);
+  play(made, relay);
+  return {
+    threads: {
+      reader: async () => Number(await eventfd.readAsync()),
+      device: () => own.write(),
+      relay() {
+        for (;;) relay.round(NO_LIMIT);
+      },
+    },
+    daemons: ["relay"],
+    keeps: [own, eventfd, relay],
+    end({ reader }) {
+      expect(reader === 1, `read ${reader}`);
+      expect(host.words.load(eventfd.record + E.sleepers) === 0, "a sleeper is counted that is awake");
+    },
+  };
+}
+
+/** Threads: reader, device, relay. */
+export const reads = {
+  sentence:
+    "A reader that awaits a Linux eventfd is woken by the relay, at whatever moment the device writes.",
+  mutexes: "assumed",
+  setup: (world) => awaits(world),
+  twins: {
+    "asks-for-nothing": {
+      sentence: "sleeps without having its epoll report the eventfd",
+      setup: (world) =>
+        awaits(world, ({ calls }) => {
+          calls.reader.ffi().epollControl = () => 0;
+        }),
+    },
+    "looks-late": {
+      sentence: "reads the sequence when it goes to sleep, and not before it looks",
+      setup: (world) =>
+        awaits(world, ({ hosts: { reader } }) => {
+          const { words } = reader;
+          reader.words = override(words, {
+            waitAsync: (word, _expected, timeoutMs) => words.waitAsync(word, words.load(word), timeoutMs),
+          });
+          reader.thread.parkAsync = (word, expected, timeoutMs) =>
+            reader.words.waitAsync(word, expected, timeoutMs);
+        }),
+    },
+    "wakes-nobody": {
+      sentence: "takes what is ready for who reads, as the relay, and wakes nobody",
+      setup: (world) =>
+        awaits(world, (_made, relay) => {
+          const wake = relay.wakeReaders.bind(relay);
+          relay.wakeReaders = () => {
+            relay.host.mutex.guard = () => {};
+            wake();
+          };
+        }),
+    },
+  },
+};
