@@ -60,11 +60,13 @@ export function assign(host: BypassHost, wanted: Assignment): Assigned {
   const { words, mutex, pools, thread } = host;
   const { life, eventfd, gsi, policy } = wanted;
   const { record: vm, mutex: guard } = life;
-  const assigned = mutex.guard(() => {
-    // What is looked at again when it is done: here a refusal has nothing to take back.
+  const progress: Progress = { listening: false };
+  let record = 0;
+  const take = (): number => {
     life.check();
+    // What is looked at again when it is done: here a refusal has nothing to take back.
     if (words.load(eventfd + Eventfd.irqfd) !== 0) throw isTaken(host, eventfd);
-    const record = pools.consumer.allocate();
+    record = pools.consumer.allocate();
     holdContext(host, eventfd);
     words.set(record + Consumer.holds, eventfd);
     if (wanted.resample !== 0) holdContext(host, wanted.resample);
@@ -76,24 +78,23 @@ export function assign(host: BypassHost, wanted: Assignment): Assigned {
     words.set(record + Consumer.resample, wanted.resample);
     words.set(record + Consumer.flags, wanted.resample === 0 ? 0 : LEVEL);
     words.set(record + Consumer.owner, thread.record); // last: without an owner it is half made
-    return { record, handle: pools.consumer.handle(record) };
-  });
-  const irqfd = assigned.record;
-  const progress: Progress = { listening: false };
+    return pools.consumer.handle(record);
+  };
   try {
-    guard.guard(() => {
+    return guard.enclose(() => {
+      const handle = mutex.guard(take);
       try {
-        begin(host, wanted, irqfd, progress);
+        begin(host, wanted, record, progress);
       } catch (error) {
-        claim(host, irqfd); // from here on nobody but this thread takes it down
+        claim(host, record); // from here on nobody but this thread takes it down
         throw error;
       }
+      return { record, handle };
     });
   } catch (error) {
-    takeDown(host, guard, irqfd, eventfd, progress);
+    if (record !== 0) takeDown(host, guard, record, eventfd, progress);
     throw error;
   }
-  return assigned;
 }
 
 /** How far an assign has got, for whoever takes it back. */
@@ -121,7 +122,6 @@ function begin(host: BypassHost, wanted: Assignment, irqfd: number, progress: Pr
   const { words } = host;
   const { life, eventfd } = wanted;
   const vm = life.record;
-  host.mutex.guard(() => life.check());
   words.store(irqfd + Consumer.target, wanted.resolve());
   // Before the binding: a relay that hears of the eventfd through the binding finds its way back by the source.
   words.store(irqfd + Consumer.source, eventfd);
@@ -172,7 +172,7 @@ export function deassign(host: BypassHost, guard: Mutex, find: () => number): bo
     let eventfd = 0;
     let other = 0;
     let vm = 0;
-    const claimed = guard.guard(() =>
+    const claimed = guard.enclose(() =>
       // Both: what is found is not given back before it is claimed.
       mutex.guard(() => {
         irqfd = find();
@@ -223,7 +223,7 @@ export function deassignLost(host: BypassHost, vm: number, irqfd: number, gone: 
     eventfd = words.get(irqfd + Consumer.holds);
     return true;
   };
-  if (!guard.guard(() => mutex.guard(claimIt))) return false;
+  if (!guard.enclose(() => mutex.guard(claimIt))) return false;
   takeDown(host, guard, irqfd, eventfd);
   return true;
 }

@@ -20,6 +20,7 @@ export function replaceRoutes(host: BypassHost, life: VmLife, routes: readonly R
   const { table } = built;
   let old = 0;
   let changed = false;
+  host.thread.begun = false; // the table can be undone: this thread may still be refused the mutex
   try {
     life.guard(() => {
       old = words.get(vm + Vm.routing);
