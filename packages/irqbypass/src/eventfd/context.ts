@@ -1,4 +1,4 @@
-import { show, type WaitOptions } from "../host/argument.js";
+import { checkClass, show, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Eventfd as E, EventfdFlag } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
@@ -126,12 +126,11 @@ export function checkEventfd(
   eventfd: unknown,
   who: string,
 ): asserts eventfd is EventfdContext {
-  if (!(eventfd instanceof EventfdContext)) {
-    throw new IrqBypassError(
-      "EINVAL",
-      `${who} an eventfd, not ${show(eventfd)}: make one with Eventfd.create`,
-    );
-  }
+  checkClass(
+    eventfd,
+    EventfdContext,
+    () => `${who} an eventfd, not ${show(eventfd)}: make one with Eventfd.create`,
+  );
   if (!memory.isSameHost(eventfd.memory)) {
     throw new IrqBypassError(
       "EXDEV",

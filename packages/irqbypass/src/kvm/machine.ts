@@ -4,7 +4,7 @@
  * A machine belongs to the thread that made it. What another thread needs, it does with the descriptor's number:
  * {@link signalMsi} with a C library of its own.
  */
-import { checkOptions, type OptionNames, show } from "../host/argument.js";
+import { checkClass, checkOptions, type OptionNames, show } from "../host/argument.js";
 import { ERRNO, IrqBypassError } from "../host/errors.js";
 import { checkSpawn, type Spawn } from "../host/spawn.js";
 import { createMemory, isMemory, type WasmMemory } from "../host/wasm.js";
@@ -84,9 +84,7 @@ export class KvmMachine implements Disposable {
    * the kernel says; nothing is left open then. `kvm` may be closed afterwards.
    */
   constructor(kvm: Kvm, options: KvmMachineOptions = {}) {
-    if (!(kvm instanceof Kvm)) {
-      throw new IrqBypassError("EINVAL", `${show(kvm)} is no Kvm: pass what Kvm.open returned`);
-    }
+    checkClass(kvm, Kvm, () => `${show(kvm)} is no Kvm: pass what Kvm.open returned`);
     checkOptions(options, OPTIONS, "options such as { pages: 4 }, or none");
     const { pages = 1, irqchip = "full", spawn } = options;
     if (!Number.isInteger(pages) || pages < 1 || pages > 65536) {

@@ -7,7 +7,7 @@
  * two belong together. (fs/eventfd.c: eventfd_show_fdinfo, eventfd_read, eventfd_write.)
  */
 
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { checkFlag, checkOptions, type OptionNames, show } from "../host/argument.js";
 import { errorCode, IrqBypassError } from "../host/errors.js";
 import { checked, NO_DESCRIPTOR } from "./checked.js";
@@ -49,11 +49,7 @@ export function parseEventfdInfo(text: string, subject: string): EventfdInfo {
   const field = (name: string): string | undefined =>
     new RegExp(`^${name}:[ \t]*(\\S+)$`, "m").exec(text)?.[1];
   const count = field("eventfd-count");
-  if (count === undefined) {
-    throw new IrqBypassError("EINVAL", `${subject} is not an eventfd; pass a descriptor made by eventfd(2)`, {
-      subject,
-    });
-  }
+  if (count === undefined) throw noEventfd(subject);
   const id = field("eventfd-id");
   if (id === undefined) {
     throw new IrqBypassError(
@@ -79,9 +75,13 @@ export function parseEventfdInfo(text: string, subject: string): EventfdInfo {
 
 /** What the kernel says of descriptor `fd`. Throws EBADF where it is not open; else as {@link parseEventfdInfo}. */
 export function eventfdInfo(fd: number): EventfdInfo {
+  return infoOf(fd, `fd ${show(fd)}`);
+}
+
+/** The same, with the name that the caller has for it: of a dup, the number that was given. */
+export function infoOf(fd: number, subject: string): EventfdInfo {
   if (!Number.isInteger(fd) || fd < 0)
     throw new IrqBypassError("EBADF", `${show(fd)} is not a file descriptor`);
-  const subject = `fd ${fd}`;
   let text: string;
   try {
     text = readFileSync(`/proc/self/fdinfo/${fd}`, "latin1");
@@ -94,7 +94,22 @@ export function eventfdInfo(fd: number): EventfdInfo {
       { subject, syscall: "open", cause },
     );
   }
+  if (!text.includes("eventfd-count:")) throw noEventfd(subject, ` but ${fileOf(fd)}`);
   return parseEventfdInfo(text, subject);
+}
+
+function noEventfd(subject: string, but = ""): IrqBypassError {
+  const text = `${subject} is not an eventfd${but}: pass a descriptor made by eventfd(2)`;
+  return new IrqBypassError("EINVAL", text, { subject });
+}
+
+/** What a descriptor is of: a path, "socket:[1234]", "anon_inode:[eventpoll]". */
+function fileOf(fd: number): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return "something else";
+  }
 }
 
 /** The bare descriptor of a new eventfd. Throws as {@link EventfdFile.create}. */
@@ -119,11 +134,11 @@ export class EventfdFile implements Disposable {
   readonly #word = new BigUint64Array(1);
   #fd: number;
 
-  private constructor(ffi: Ffi, fd: number) {
+  private constructor(ffi: Ffi, fd: number, subject = `fd ${fd}`) {
     this.#ffi = ffi;
     this.#fd = fd;
     try {
-      const info = eventfdInfo(fd);
+      const info = infoOf(fd, subject);
       this.id = info.id;
       this.semaphore = info.semaphore;
       this.nonblocking = info.nonblocking;
@@ -143,7 +158,8 @@ export class EventfdFile implements Disposable {
     if (!Number.isInteger(fd) || fd < 0) {
       throw new IrqBypassError("EBADF", `${show(fd)} is not a file descriptor`);
     }
-    return new EventfdFile(ffi, checked(ffi.fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl", `fd ${fd}`));
+    const subject = `fd ${fd}`;
+    return new EventfdFile(ffi, checked(ffi.fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl", subject), subject);
   }
 
   /** The descriptor. Throws EBADF after dispose. */

@@ -6,7 +6,7 @@ import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
 import { checkHost, type HostMemory } from "../host/memory.js";
 import { checked } from "./checked.js";
 import { EPOLL_CTL_ADD, EPOLL_EVENT_BYTES, epollEvent } from "./epoll.js";
-import { type EventfdFileOptions, eventfdInfo, newEventfd } from "./eventfd-file.js";
+import { type EventfdFileOptions, eventfdInfo, infoOf, newEventfd } from "./eventfd-file.js";
 import { F_DUPFD_CLOEXEC, type Ffi, O_CLOEXEC } from "./ffi.js";
 import { byKernelId, fdOf, linuxKindOf, signalFd } from "./kind.js";
 import { forgetRead } from "./read-out.js";
@@ -51,11 +51,17 @@ export class LinuxEventfd extends EventfdContext {
     if (!Number.isInteger(fd) || fd < 0)
       throw new IrqBypassError("EBADF", `${show(fd)} is not a file descriptor`);
     // The dup first: whatever happens to the caller's number, descriptor and identity belong together.
-    return LinuxEventfd.take(memory, ffi, checked(ffi.fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl", `fd ${fd}`));
+    const subject = `fd ${fd}`;
+    return LinuxEventfd.take(
+      memory,
+      ffi,
+      checked(ffi.fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl", subject),
+      subject,
+    );
   }
 
   /** A token for the eventfd behind `own`, which is the host's from here on. */
-  private static take(memory: HostMemory, ffi: Ffi, own: number): LinuxEventfd {
+  private static take(memory: HostMemory, ffi: Ffi, own: number, subject = `fd ${own}`): LinuxEventfd {
     const { number } = linuxKindOf(memory);
     const { thread } = memory;
     thread.descriptor = own; // at once: nobody else knows of it yet, should this thread die
@@ -63,7 +69,7 @@ export class LinuxEventfd extends EventfdContext {
     let reference = 0;
     let known = false;
     try {
-      const { id, semaphore, nonblocking } = eventfdInfo(own);
+      const { id, semaphore, nonblocking } = infoOf(own, subject);
       const { words, mutex, pools } = memory;
       mutex.guard(() => {
         record = byKernelId(memory).load(id);

@@ -50,7 +50,11 @@ export function loadFfi(source: FfiSource = thisProcess): Ffi {
   } catch (cause) {
     throw new IrqBypassError("ENOSYS", whyNoKoffi(cause, source), { subject: "koffi", cause });
   }
-  return bind(koffi);
+  try {
+    return bind(koffi);
+  } catch (cause) {
+    throw new IrqBypassError("ENOSYS", whyNoKoffi(cause, source), { subject: "koffi", cause });
+  }
 }
 
 function whyNoKoffi(cause: unknown, source: FfiSource): string {
