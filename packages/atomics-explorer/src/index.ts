@@ -11,9 +11,11 @@ export { count, exploreSubject, type Report, reportText, type Subject, subjectsO
 export { Explorer, type ExploreSettings } from "./search/explorer.js";
 export type { Cast, Scenario, ScenarioOptions, Twin } from "./search/scenario.js";
 export { type Choice, formatSchedule, parseSchedule } from "./search/schedule.js";
+export type { SimulationSettings } from "./search/simulation.js";
 export type { Tally, Violation } from "./search/tally.js";
 export { sharedArray } from "./world/arrays.js";
 export type { Access, Discipline } from "./world/discipline.js";
+export type { Op, Performed } from "./world/op.js";
 export { override } from "./world/override.js";
 export type { Words } from "./world/words.js";
 export type { World, WorldThread } from "./world/world.js";

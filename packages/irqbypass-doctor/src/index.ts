@@ -30,10 +30,18 @@ export type {
   VmReport,
 } from "./judge/report.js";
 export { VERDICTS } from "./judge/report.js";
+export type { Use, WatchedInterrupt } from "./judge/track.js";
+export type { WatchReport } from "./judge/watch.js";
+export type { TextOptions } from "./report/page.js";
 export { prometheusText } from "./report/prometheus.js";
-export { type TextOptions, textReport } from "./report/text.js";
+export { textReport } from "./report/text.js";
+export type { Container } from "./rules/containers.js";
 export { DoctorError, type DoctorErrorCode } from "./source/error.js";
 export { visible, visibleJson } from "./source/visible.js";
+export type { ComparedCost, ComparedSide, KeptIn, Ratio, StormComparison } from "./storm/compare.js";
+export type { ConsumerRegistration, Growth, StormVerdict } from "./storm/judge.js";
+export type { PairCost, Spread, StormEnd, StormStep } from "./storm/steps.js";
+export type { StormReport } from "./storm/storm.js";
 
 /**
  * Inspects this host, a host that is mounted somewhere, or a capture, and gives the report that `irqbypass-doctor --json`

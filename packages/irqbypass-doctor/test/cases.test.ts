@@ -6,9 +6,11 @@
  *     must       regular expressions that the text has to match; mustNot: may not
  *     sums       the parts of the verdict line add up to its whole
  *     args       further options
+ *
+ * `trace.txt`, where there is one, is a trace that was recorded on the host: --trace-from reads it.
  */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import type { Report } from "#src/judge/report.js";
@@ -37,7 +39,9 @@ describe("hosts that were judged wrongly once", () => {
       const host = loadCase(name);
       await withTree(name, host, async (dir) => {
         const where = host.root ? ["--root", dir, "--interval", "0.1"] : ["--from", dir];
-        const args = [...where, ...(expected.args ?? [])];
+        const trace = join(CASES, name, "trace.txt");
+        const traced = existsSync(trace) ? ["--trace-from", trace] : [];
+        const args = [...where, ...traced, ...(expected.args ?? [])];
         const { stdout, stderr, code } = await runDoctor(args, { columns: 100 });
         const text = stdout + stderr;
         assert.ok([expected.exit].flat().includes(code!), `exit ${code}\n${text}`);

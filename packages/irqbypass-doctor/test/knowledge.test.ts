@@ -10,6 +10,7 @@ import { OTHER_WAYS } from "#src/rules/architectures.js";
 import { BEGINNINGS } from "#src/rules/beginnings.js";
 import { SWITCH_LETTERS } from "#src/rules/booleans.js";
 import { WORDS } from "#src/rules/command-line.js";
+import { CONTAINERS } from "#src/rules/containers.js";
 import { INHIBIT_EFFECTS, NUMBERINGS } from "#src/rules/inhibits.js";
 import { PRODUCERS } from "#src/rules/producers.js";
 import { rangeOf } from "#src/rules/row.js";
@@ -48,6 +49,10 @@ const TABLES: Readonly<Record<string, string>> = {
   effects: table(
     ["CPU", "kernels", "while a reason is in force", "source"],
     INHIBIT_EFFECTS.map((row) => [VENDOR[row.vendor], rangeOf(row), EFFECTS[row.effect], row.source]),
+  ),
+  containers: table(
+    ["kernels", "kept in", "source"],
+    CONTAINERS.map((row) => [rangeOf(row), row.container, row.source]),
   ),
   producers: table(
     ["driver", "interrupt", "kernels", "producer", "source"],
@@ -88,7 +93,7 @@ const TABLES: Readonly<Record<string, string>> = {
 it("docs/knowledge.md has every rule, and no other", () => {
   const page = readFileSync(PAGE, "utf8");
   const marked = page.replaceAll(
-    /<!-- rules: (\w+) -->\n[\s\S]*?\n<!-- end -->/g,
+    /<!-- rules: (\w+) -->\n[\s\S]*?<!-- end -->/g,
     (_, name: string) => `<!-- rules: ${name} -->\n${TABLES[name] ?? `no table ${name}`}\n<!-- end -->`,
   );
   for (const name of Object.keys(TABLES)) assert.ok(page.includes(`<!-- rules: ${name} -->`), name);

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
 import { test } from "node:test";
 import fc from "fast-check";
 import { type DeviceReport, type Report, VERDICTS, type Verdict } from "#src/judge/report.js";
 import { escapeLabel, prometheusText } from "#src/report/prometheus.js";
+import { lint } from "./prometheus-lint.js";
 import { runDoctor } from "./run.js";
-import { loadHost, withTree } from "./tree.js";
+import { CASES, hostNames, loadCase, loadHost, withTree } from "./tree.js";
 
 function device(
   address: string,
@@ -23,6 +25,10 @@ function device(
       label: `msix[${i}]`,
       verdict,
       byDesign: false,
+      able: "yes",
+      way: null,
+      anew: false,
+      total: null,
       handledByHost: counts[i] === undefined ? 0 : counts[i],
       evidence: [],
     })),
@@ -177,6 +183,47 @@ test("names of devices come through whatever they hold", () => {
       assert.equal(prometheusText(report([...made].reverse())), text);
     }),
   );
+});
+
+test("the linter of Prometheus finds nothing, on any host", async () => {
+  const hosts = [
+    ...hostNames().map((name) => [name, loadHost(name)] as const),
+    ...readdirSync(CASES).map((name) => [name, loadCase(name)] as const),
+  ];
+  for (const [name, host] of hosts) {
+    await withTree(name, host, async (dir) => {
+      const where = host.root ? ["--root", dir, "--interval", "0.1"] : ["--from", dir];
+      const { stdout } = await runDoctor([...where, "--prometheus"]);
+      assert.match(stdout, /^irqbypass_exit_code [012]$/m, name);
+      assert.deepEqual(lint(stdout), [], name);
+    });
+  }
+});
+
+test("the linter's rules bite", () => {
+  const metric = (name: string, type = "gauge", labels = "", help = `# HELP ${name} What it is.\n`) =>
+    lint(`${help}# TYPE ${name} ${type}\n${name}${labels} 1\n`);
+  assert.deepEqual(metric("a_vectors"), []);
+  assert.deepEqual(metric("a_total", "counter"), []);
+  for (const [rule, found] of [
+    ["Help", metric("a_vectors", "gauge", "", "")],
+    ["MetricUnits", metric("a_window_milliseconds")],
+    ["MetricUnits", metric("a_window_hours")],
+    ["Counter", metric("a_vectors_total")],
+    ["Counter", metric("a_vectors", "counter")],
+    ["HistogramSummaryReserved", metric("a_count")],
+    ["HistogramSummaryReserved", metric("a_vectors", "gauge", '{le="1"}')],
+    ["MetricTypeInName", metric("a_gauge_vectors")],
+    ["ReservedChars", metric("a:vectors")],
+    ["CamelCase", metric("aVectors")],
+    ["CamelCase", metric("a_vectors", "gauge", '{hostIrq="1"}')],
+    ["UnitAbbreviations", metric("a_window_ms")],
+    ["DuplicateMetric", lint('# HELP a Is.\n# TYPE a gauge\na{b="1"} 1\na{b="1"} 2\n')],
+  ] as const)
+    assert.ok(
+      found.some((problem) => problem.endsWith(`: ${rule}`)),
+      `${rule}: ${found.join(", ")}`,
+    );
 });
 
 test("the command writes metrics of what it was given, and refuses to mix outputs", async () => {

@@ -8,6 +8,14 @@ import type { TraceFacts } from "#src/source/trace-facts.js";
 import { findTraceFiles, followTrace, type TraceIo, type TraceOptions } from "#src/trace/trace.js";
 import { FakeTracefs, FORMATS_618, line, OTHER_FORMATS, PI_FORMATS } from "./trace.fake.js";
 
+/** A process that traces beside no other. */
+const IO: Omit<TraceIo, "files"> = {
+  pid: 321,
+  runs: () => false,
+  now: () => performance.now() / 1000,
+  atExit: () => () => {},
+};
+
 interface Run {
   readonly facts: TraceFacts;
   readonly exits: number;
@@ -23,8 +31,8 @@ async function follow(
   let offset: number | undefined;
   let looks = 0;
   const io: TraceIo = {
+    ...IO,
     files: more.files ?? tracefs.files,
-    pid: 321,
     // The first look at the clock is at the start of the trace: exactly 100.
     now() {
       offset ??= performance.now();
@@ -250,9 +258,8 @@ test("the end of the process removes the instance", async () => {
   const tracefs = new FakeTracefs();
   let exit: () => void = () => assert.fail("nothing registered");
   const io: TraceIo = {
+    ...IO,
     files: tracefs.files,
-    pid: 321,
-    now: () => performance.now() / 1000,
     atExit(call) {
       exit = call;
       return () => {};
@@ -268,7 +275,7 @@ test("the end of the process removes the instance", async () => {
 
 test("instances of killed doctors are removed, those in use and other people's stay", async () => {
   const tracefs = new FakeTracefs();
-  for (const name of ["irqbypass-doctor-1", "irqbypass-doctor-2", "mine"]) {
+  for (const name of ["irqbypass-doctor-1", "irqbypass-doctor-2", "irqbypass-doctor-77", "mine"]) {
     mkdirSync(join(tracefs.root, "instances", name));
   }
   const busy = Object.assign(new Error("busy"), { code: "EBUSY" });
@@ -279,9 +286,9 @@ test("instances of killed doctors are removed, those in use and other people's s
       tracefs.files.removeInstance(path);
     },
   };
-  const io: TraceIo = { files, pid: 321, now: () => performance.now() / 1000, atExit: () => () => {} };
+  const io: TraceIo = { ...IO, files, runs: (pid) => pid === 77 };
   const facts = await followTrace({ seconds: 0.01 }, io);
-  assert.deepEqual(tracefs.instances.sort(), ["irqbypass-doctor-2", "mine"]);
+  assert.deepEqual(tracefs.instances.sort(), ["irqbypass-doctor-2", "irqbypass-doctor-77", "mine"]);
   assert.match(facts.notes[0]!, /removed .*irqbypass-doctor-1, which no doctor had open/);
   tracefs.dispose();
 });
@@ -296,6 +303,14 @@ test("an instance that another doctor removes before it is in use is made again"
       made += 1;
       tracefs.files.makeInstance(path);
       if (made <= vanishing) tracefs.files.removeInstance(path);
+    },
+    // The kernel's answer where the file was found before the instance went, and opened after it.
+    openPipe(path) {
+      try {
+        return tracefs.files.openPipe(path);
+      } catch (error) {
+        throw made === 2 ? Object.assign(new Error("gone"), { code: "ENODEV" }) : error;
+      }
     },
   };
   const { facts } = await follow(tracefs, undefined, { files });
@@ -317,7 +332,7 @@ test("an instance that stays in use is named with the command that removes it", 
       throw Object.assign(new Error("busy"), { code: "EBUSY" });
     },
   };
-  const io: TraceIo = { files, pid: 321, now: () => performance.now() / 1000, atExit: () => () => {} };
+  const io: TraceIo = { ...IO, files };
   await assert.rejects(followTrace({ seconds: 0.01 }, io), /EBUSY: .*rmdir .*irqbypass-doctor-321/);
   assert.ok(attempts > 3);
   tracefs.dispose();

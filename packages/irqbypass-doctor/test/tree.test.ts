@@ -10,7 +10,9 @@ import {
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   symlinkSync,
   truncateSync,
@@ -140,6 +142,43 @@ describe("links in a tree", () => {
       child.kill("SIGKILL");
       await once(child, "exit");
     }
+  });
+});
+
+describe("a copy that was made by what keeps no links", () => {
+  /** Puts a file with the target in the place of each link. */
+  function flatten(dir: string): number {
+    let count = 0;
+    for (const entry of readdirSync(dir, { withFileTypes: true })) {
+      const path = join(dir, entry.name);
+      if (entry.isDirectory()) count += flatten(path);
+      if (!entry.isSymbolicLink()) continue;
+      const target = readlinkSync(path);
+      rmSync(path);
+      writeFileSync(path, target + (count % 2 === 0 ? "" : "\n"));
+      count += 1;
+    }
+    return count;
+  }
+
+  itAsUsers("gives the report of the host", async (dir) => {
+    const { root } = layOut(dir);
+    const whole = await reportOf(root);
+    assert.ok(flatten(root) > 10);
+    const words = ({ vms, verdict }: Report) =>
+      JSON.stringify([verdict, vms]).replaceAll(/flat for [\d.]+ s/g, "flat");
+    assert.equal(words(await reportOf(root)), words(whole));
+  });
+
+  itAsUsers("has no target in an empty file, a long one or a directory", (dir) => {
+    put(join(dir, "empty"), "");
+    put(join(dir, "long"), "x".repeat(LIMITS.target + 1));
+    mkdirSync(join(dir, "directory"));
+    const source = new LiveSource(dir);
+    for (const name of ["empty", "long", "directory"]) {
+      assert.deepEqual(source.link(name), { state: "unreadable", path: name, code: "EINVAL" });
+    }
+    source.tree.close();
   });
 });
 

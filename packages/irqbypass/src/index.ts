@@ -6,6 +6,7 @@
  * {@link Eventfd} and `vm.irqfd`; a device in another thread joins with {@link Host.attach}.
  */
 
+export type { BypassHost } from "./bypass/bypass-host.js";
 export type { ChangeWait } from "./bypass/changes.js";
 export type { AddCallback, Callback, ConsumerOps, Kind, ProducerOps, Refusal } from "./bypass/kind.js";
 export type { Path } from "./bypass/path.js";
@@ -13,7 +14,7 @@ export { Producer } from "./bypass/producer.js";
 export { POLICIES, type Policy } from "./bypass/remapping.js";
 export type { Intx } from "./device/intx.js";
 export { IRQ_INDEXES, type IrqAction, type IrqIndex, type IrqInfo } from "./device/irq-index.js";
-export type { IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone } from "./device/set-irqs.js";
+export type { IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone } from "./device/set-irqs.js";
 export { VdpaDevice, type VdpaOptions } from "./device/vdpa.js";
 export type { VdpaOps } from "./device/vdpa-ops.js";
 export { type VdpaSession, VIRTIO_STATUS } from "./device/vdpa-session.js";
@@ -22,11 +23,17 @@ export { VfioPciDevice, type VfioPciOptions } from "./device/vfio-pci.js";
 export type { Virtqueue } from "./device/virtqueue.js";
 export { EventfdContext, MAX_COUNT } from "./eventfd/context.js";
 export { Eventfd, type EventfdOptions } from "./eventfd/eventfd.js";
+export type { EventfdHost, Kind as EventfdKind } from "./eventfd/kind.js";
+export type { AbortSignalLike, WaitOptions } from "./host/argument.js";
 export type { Capacity, Size } from "./host/capacity.js";
 export type { FastPath } from "./host/compiled.js";
 export { type ErrorCode, type ErrorDetails, IrqBypassError } from "./host/errors.js";
-export type { OsThread, Platform, ThreadWorker } from "./host/platform.js";
-export type { HostHandle } from "./host/reserve.js";
+export type { Handle } from "./host/handle.js";
+export type { PoolName } from "./host/layout.js";
+export type { HostKind, HostMemory, MemoryOptions } from "./host/memory.js";
+export type { OsThread, Platform, ThreadWorker, WatchableWorker } from "./host/platform.js";
+export type { HostHandle, PlaceOptions } from "./host/reserve.js";
+export type { Shown } from "./host/shown.js";
 export type { Spawn, ThreadName } from "./host/spawn.js";
 export type { WasmMemory } from "./host/wasm.js";
 export type { Words } from "./host/words.js";
@@ -38,6 +45,6 @@ export type { AttachOptions, HostOptions } from "./vm/host-options.js";
 export type { Interrupt } from "./vm/interrupt.js";
 export type { IoApic, Redirection } from "./vm/ioapic-registers.js";
 export type { Irqfd } from "./vm/irqfd.js";
-export type { GsiRoute, IrqchipPin, Msi } from "./vm/route.js";
+export type { GsiRoute, IrqchipPin, Msi, MsiRoute, PinRoute, RawMsi, ShortMsi } from "./vm/route.js";
 export { Vcpu, VcpuRef, type Wake } from "./vm/vcpu.js";
 export { type IrqfdOptions, Vm, type VmOptions } from "./vm/vm.js";

@@ -216,6 +216,6 @@ function positive(text: string): number {
 }
 
 function version(): string {
-  const file = readFileSync(new URL("../../../package.json", import.meta.url), "utf8");
+  const file = readFileSync(new URL(import.meta.resolve("atomics-explorer/package.json")), "utf8");
   return (JSON.parse(file) as { version: string }).version;
 }

@@ -3,26 +3,18 @@
  */
 import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
-import { inspect } from "../judge/inspect.js";
-import type { Report } from "../judge/report.js";
 import { isPciAddress } from "../parse/action.js";
-import { prometheusText } from "../report/prometheus.js";
-import { textReport } from "../report/text.js";
-import { Capture } from "../source/capture.js";
 import { collectorScript } from "../source/collector.js";
 import { DoctorError } from "../source/error.js";
-import { NewTree } from "../source/new-tree.js";
 import { rightsText } from "../source/rights.js";
+import { compare } from "./compare.js";
+import { CANNOT_TELL, inspectOnce, watch } from "./inspection.js";
 import { type DoctorIo, type DoctorOptions, END_SIGNALS, type EndSignal, processIo } from "./io.js";
 import { refuseNonsense, refuseTwice } from "./options.js";
 import { Output } from "./output.js";
 import { storm } from "./storm.js";
 
 export type { DoctorIo, DoctorOptions } from "./io.js";
-
-/** Exit code of a report that could not tell, and of options that make no sense. */
-export const CANNOT_TELL = 2;
-const DEFAULT_COLUMNS = 100;
 
 /** The command. */
 export function doctorCommand(io: DoctorIo = processIo()): Command {
@@ -37,6 +29,7 @@ export function doctorCommand(io: DoctorIo = processIo()): Command {
       .option("--device <bdf>", "look at this device only, such as 0000:3b:00.0", address)
       .option("--interval <seconds>", "time between the two samples", seconds, 2)
       .option("--watch", "go on, and refresh the report after every interval, until Ctrl-C")
+      .option("--for <time>", "with --watch: end after 90s, 10m or 2h, and say which were used", duration)
       .option("--json", "print the report as JSON; with --watch one report a line")
       .option("--root <dir>", "read a host that is mounted here, such as /host in a container")
       .option("--from <capture>", "read a capture, a directory or a tar archive, instead of this host")
@@ -45,6 +38,10 @@ export function doctorCommand(io: DoctorIo = processIo()): Command {
       .option("--guest-received", "you saw the guest's own counts of these interrupts grow in the window")
       .option("--write-devid", "on AMD, as root: select each device in debugfs to read its remapping table")
       .option("--trace <seconds>", "as root: follow the tracepoints for this long too", seconds)
+      .option(
+        "--trace-from <file>",
+        "read the text of a trace: of trace_pipe, trace-cmd report or perf script",
+      )
       .option("--collector", "print a shell script that makes a capture on a host without Node")
       .option("--prometheus", "print metrics for the textfile collector of node_exporter")
       .option(
@@ -52,7 +49,11 @@ export function doctorCommand(io: DoctorIo = processIo()): Command {
         "measure what assigning and deassigning an irqfd costs, up to this many",
         wholeNumber,
       )
-      .option("--force", "with --storm: measure although other processes hold a VM")
+      .option(
+        "--compare <report...>",
+        "compare two reports of --storm --json, or one with this host as it is now",
+      )
+      .option("--force", "with --storm or --compare: measure although other processes hold a VM")
       .addHelpText("after", HELP)
       // A wrong option must not look like "one interrupt cannot be posted", which is 1.
       .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : CANNOT_TELL))
@@ -84,6 +85,9 @@ Examples:
   sudo irqbypass-doctor --device 3b:00.0 --interval 10
   sudo irqbypass-doctor --capture case-1     # masked; attach it to a report
   irqbypass-doctor --from case-1 --json
+  sudo irqbypass-doctor --watch --for 10m
+  trace-cmd report | sudo irqbypass-doctor --trace-from -
+  sudo irqbypass-doctor --storm --json > before.json; sudo irqbypass-doctor --compare before.json
 `;
 
 /** Turns refusals into a line and an exit code; defects pass. */
@@ -123,78 +127,10 @@ async function run(
     output.lines(collectorScript());
     return 0;
   }
+  if (options.compare !== undefined) return await compare(options, options.compare, io, output, signal);
   if (options.storm !== undefined) return await storm(options, io, output, signal);
   if (options.watch === true) return await watch(options, io, output, signal);
-  const report = await once(options, output, signal);
-  print(report, options, io, output);
-  return report.verdict.exit;
-}
-
-/** One report, with a trace beside it and a capture of it if those were asked for. */
-async function once(options: DoctorOptions, output: Output, signal: AbortSignal): Promise<Report> {
-  let capture: Capture | undefined;
-  let tree: NewTree | undefined;
-  try {
-    const { report, trace } = await inspect(
-      { ...options, interval: options.from === undefined ? options.interval : undefined, signal },
-      {
-        through: (sampling) => {
-          if (options.capture === undefined) return sampling;
-          capture = new Capture(sampling);
-          return capture;
-        },
-        looked: () => {
-          if (options.capture !== undefined) tree = new NewTree(options.capture);
-        },
-        waiting: (left) => output.progress(`second sample in ${left.toFixed(1)} s`),
-        waited: () => output.progressed(),
-        tracing: (left) => output.progress(`tracing for ${left.toFixed(1)} s more`),
-        traceStarted: () =>
-          output.say(`tracing for ${options.trace} s, start the VM now${lateCheck(options)}`),
-        wrote: (what) => output.say(`--write-devid ${what}`),
-      },
-    );
-    if (capture !== undefined && tree !== undefined) {
-      const masked = options.raw !== true;
-      const count = capture.save(tree, { masked, at: report.measured.at, trace });
-      output.say(`saved ${count} files in ${options.capture}, ${masked ? "masked" : "not masked"}`);
-    }
-    return report;
-  } finally {
-    tree?.close();
-  }
-}
-
-/** A VM may start while the trace runs. */
-function lateCheck({ pid, device }: DoctorOptions): string {
-  const named = [...(pid === undefined ? [] : ["--pid"]), ...(device === undefined ? [] : ["--device"])];
-  return named.length === 0 ? "" : `; what ${named.join(" and ")} names is looked for at its end`;
-}
-
-/** Reports until interrupted. */
-async function watch(
-  options: DoctorOptions,
-  io: DoctorIo,
-  output: Output,
-  signal: AbortSignal,
-): Promise<number> {
-  let code = CANNOT_TELL;
-  // Progress is drawn until the first report stands there, and would only flicker under it afterwards.
-  let drawn = output;
-  while (!signal.aborted) {
-    const report = await once(options, drawn, signal);
-    if (options.json !== true) output.clear();
-    print(report, options, io, output);
-    drawn = new Output({ ...io, progress: false });
-    code = report.verdict.exit;
-  }
-  return code;
-}
-
-function print(report: Report, options: DoctorOptions, io: DoctorIo, output: Output): void {
-  if (options.json === true) output.json(report, options.watch === true);
-  else if (options.prometheus === true) output.lines(prometheusText(report));
-  else output.report(textReport(report, { width: io.columns ?? DEFAULT_COLUMNS, colour: io.colour }));
+  return await inspectOnce(options, io, output, signal);
 }
 
 function wholeNumber(text: string): number {
@@ -219,7 +155,20 @@ function seconds(text: string): number {
   return value;
 }
 
+/** Seconds of "90", "90s", "10m", "2h" or "1d". */
+function duration(text: string): number {
+  const match = /^(\d{1,6}(?:\.\d{1,3})?)([smhd]?)$/.exec(text);
+  const value = match === null ? Number.NaN : Number(match[1]) * UNITS[match[2] as keyof typeof UNITS];
+  if (!(value >= 1 && value <= LONGEST_WATCH)) {
+    throw new InvalidArgumentError("It must be a time from 1s to 30d, such as 90s, 10m or 2h.");
+  }
+  return value;
+}
+
+const UNITS = { "": 1, s: 1, m: 60, h: 3600, d: 86_400 } as const;
+const LONGEST_WATCH = 30 * UNITS.d;
+
 function version(): string {
-  const file = readFileSync(new URL("../../../package.json", import.meta.url), "utf8");
+  const file = readFileSync(new URL(import.meta.resolve("irqbypass-doctor/package.json")), "utf8");
   return (JSON.parse(file) as { version: string }).version;
 }

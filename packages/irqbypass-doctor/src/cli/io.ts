@@ -27,6 +27,8 @@ export interface DoctorOptions {
   readonly device?: string;
   readonly interval: number;
   readonly watch?: true;
+  /** Seconds. */
+  readonly for?: number;
   readonly json?: true;
   readonly root?: string;
   readonly from?: string;
@@ -35,9 +37,11 @@ export interface DoctorOptions {
   readonly guestReceived?: true;
   readonly writeDevid?: true;
   readonly trace?: number;
+  readonly traceFrom?: string;
   readonly collector?: true;
   readonly prometheus?: true;
   readonly storm?: number | true;
+  readonly compare?: readonly string[];
   readonly force?: true;
 }
 

@@ -2,7 +2,8 @@
 /**
  * The `irqbypass-doctor` command.
  */
-import { CANNOT_TELL, doctorCommand } from "./command.js";
+import { doctorCommand } from "./command.js";
+import { CANNOT_TELL } from "./inspection.js";
 import { processIo } from "./io.js";
 import { Output } from "./output.js";
 

@@ -13,6 +13,11 @@ type Name = keyof DoctorOptions;
 const MODES: readonly { readonly option?: Name; readonly does: string; readonly takes: readonly Name[] }[] = [
   { option: "collector", does: "--collector prints a script and reads nothing", takes: [] },
   {
+    option: "compare",
+    does: "--compare measures as --storm does, or reads two reports, and compares",
+    takes: ["storm", "force", "json"],
+  },
+  {
     option: "storm",
     does: "--storm measures this host's kernel and reports nothing else",
     takes: ["force", "json"],
@@ -20,13 +25,13 @@ const MODES: readonly { readonly option?: Name; readonly does: string; readonly 
   {
     option: "from",
     does: "--from reads a capture and no running host",
-    takes: ["pid", "device", "json", "prometheus", "guestReceived", "interval", "raw"],
+    takes: ["pid", "device", "json", "prometheus", "guestReceived", "interval", "raw", "traceFrom"],
   },
   {
     does: "",
     takes: [
       ...(["pid", "device", "interval", "watch", "json", "root", "capture", "raw", "guestReceived"] as const),
-      ...(["writeDevid", "trace", "prometheus", "force"] as const),
+      ...(["writeDevid", "trace", "traceFrom", "prometheus", "force", "for"] as const),
     ],
   },
 ];
@@ -36,12 +41,15 @@ const EITHER: readonly (readonly [Name, Name, string])[] = [
   ["json", "prometheus", "give --json or --prometheus, not both"],
   ["watch", "capture", "--capture saves two samples, and --watch takes more: leave one of them out"],
   ["watch", "prometheus", "--prometheus writes one sample, and --watch takes more: leave one of them out"],
+  ["watch", "traceFrom", "--trace-from is of one time, and --watch goes on: leave one of them out"],
+  ["trace", "traceFrom", "--trace records a trace, and --trace-from reads one: leave one of them out"],
 ];
 
 /** Options that are about another one. */
-const ABOUT: readonly (readonly [Name, Name, string])[] = [
-  ["force", "storm", "--force is about --storm: give both"],
-  ["raw", "capture", "--raw is about --capture: give both"],
+const ABOUT: readonly (readonly [Name, readonly Name[], string])[] = [
+  ["force", ["storm", "compare"], "--force is about --storm and --compare: give one of them too"],
+  ["raw", ["capture"], "--raw is about --capture: give both"],
+  ["for", ["watch"], "--for is about --watch: give both"],
 ];
 
 /**
@@ -63,7 +71,11 @@ export function refuseNonsense(command: Command): void {
     if (name !== mode.option && !mode.takes.includes(name)) refuse(`${mode.does}: leave ${option.long} out`);
   }
   for (const [one, other, why] of EITHER) if (has(one) && has(other)) refuse(why);
-  for (const [one, other, why] of ABOUT) if (has(one) && !has(other)) refuse(why);
+  for (const [one, others, why] of ABOUT) if (has(one) && !others.some(has)) refuse(why);
+  if (options.for !== undefined && options.for < options.interval)
+    refuse(
+      `--for ${options.for} s is shorter than one --interval of ${options.interval} s: give a longer one`,
+    );
   if (options.from !== undefined && has("interval")) {
     const { about, close } = openSaved(options.from);
     close();
@@ -73,7 +85,8 @@ export function refuseNonsense(command: Command): void {
 
 /** Refuses a second value of one option, of which the first would be forgotten. */
 export function refuseTwice(command: Command): Command {
-  for (const option of command.options.filter(({ required, optional }) => required || optional)) {
+  for (const option of command.options) {
+    if ((!option.required && !option.optional) || option.variadic) continue;
     let seen = false;
     command.on(`option:${option.name()}`, () => {
       if (seen) command.error(`error: option '${option.flags}' is given twice: one value can be used`);

@@ -5,7 +5,7 @@
 import { stormText } from "../report/storm-text.js";
 import { LiveSource } from "../source/live.js";
 import { openStormKernel } from "../storm/kernel.js";
-import { runStorm } from "../storm/storm.js";
+import { runStorm, type StormReport } from "../storm/storm.js";
 import type { DoctorIo, DoctorOptions } from "./io.js";
 import type { Output } from "./output.js";
 
@@ -19,7 +19,24 @@ export async function storm(
   output: Output,
   signal: AbortSignal,
 ): Promise<number> {
-  const report = await runStorm(
+  const report = await measureStorm(options, output, signal);
+  if (options.json === true) output.json(report);
+  else output.report(stormText(report, stormColumns(io)));
+  return report.exit;
+}
+
+/** The columns that its texts fill. */
+export function stormColumns(io: DoctorIo): number {
+  return Math.max(io.columns ?? DEFAULT_COLUMNS, LEAST_COLUMNS);
+}
+
+/** Runs the storm on this host. */
+export async function measureStorm(
+  options: DoctorOptions,
+  output: Output,
+  signal: AbortSignal,
+): Promise<StormReport> {
+  return await runStorm(
     { upTo: options.storm === true ? undefined : options.storm, force: options.force, signal },
     {
       source: new LiveSource(),
@@ -30,7 +47,4 @@ export async function storm(
       progress: (standing) => output.progress(`${standing} irqfds`),
     },
   ).finally(() => output.progressed());
-  if (options.json === true) output.json(report);
-  else output.report(stormText(report, Math.max(io.columns ?? DEFAULT_COLUMNS, LEAST_COLUMNS)));
-  return report.exit;
 }

@@ -19,7 +19,7 @@ export function countersOf(host: Host, later: Later): CounterReport[] {
     .map((label) => {
       const growth = second === undefined ? null : grewBetween(first, second, label);
       const grew = growth === null || growth.anew ? null : growth.count;
-      return { label, grew, says: meaning(label, grew, host) };
+      return { label, grew, ofDevices: label === "PIW" && noIpiv(host), says: meaning(label, grew, host) };
     });
 }
 
@@ -37,10 +37,14 @@ function meaning(label: CounterReport["label"], grew: number | null, host: Host)
 }
 
 function wakeups(grew: number | null, host: Host): string {
-  const ipiv = vendorModule(host)?.parameters.get("enable_ipiv");
-  const off = ipiv !== undefined && known(ipiv) === false;
   if (grew === null || grew === 0) return "wake-ups of halted vCPUs; none in the window proves nothing";
-  if (!off)
+  if (!noIpiv(host))
     return "wake-ups of halted vCPUs; IPI virtualisation may have sent them, so no proof of device posting";
   return "wake-ups of halted vCPUs; with enable_ipiv=N only the interrupt of an assigned device is posted this way";
+}
+
+/** Without it only the interrupt of an assigned device wakes a halted vCPU by posting. */
+function noIpiv(host: Host): boolean {
+  const ipiv = vendorModule(host)?.parameters.get("enable_ipiv");
+  return ipiv !== undefined && known(ipiv) === false;
 }

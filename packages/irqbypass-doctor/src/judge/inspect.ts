@@ -9,6 +9,7 @@ import { openSaved } from "../source/saved.js";
 import type { Sampling } from "../source/source.js";
 import type { TraceFacts } from "../source/trace-facts.js";
 import { type Tracing, traceBeside } from "../trace/beside.js";
+import { readRecordedTrace } from "../trace/recorded.js";
 import { diagnose } from "./diagnose.js";
 import type { Report } from "./report.js";
 
@@ -30,6 +31,11 @@ export interface InspectOptions {
   readonly writeDevid?: boolean | undefined;
   /** As root: follows the tracepoints for this many seconds too, 0.1 to 3600; the samples are taken at the end. */
   readonly trace?: number | undefined;
+  /**
+   * A file with the text of a trace that somebody recorded, of trace_pipe, trace-cmd report or perf script, in place of
+   * `trace`; "-" is standard input.
+   */
+  readonly traceFrom?: string | undefined;
   /** Ends the inspection early. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -61,12 +67,14 @@ const DEFAULT_SECONDS = 2;
  * Inspects a host, or a capture of one. What cannot be read is told in the report and is no error. Blocks shortly while
  * files are read; waits between the samples.
  * @throws DoctorError EINVAL for options that make no sense, or a file that is no capture; ENOENT where there is no
- * host, no such VM or no such device; EACCES, EPERM and ENOENT where `trace` or `writeDevid` cannot be; E2BIG or EFBIG
+ * host, no such VM or no such device; EACCES, EPERM and ENOENT where `trace`, `traceFrom` or `writeDevid` cannot be; E2BIG or EFBIG
  * for a tree of more than a host has; EINTR when `signal` aborts.
  */
 export async function inspect(options: InspectOptions, hooks: InspectHooks = {}): Promise<Inspected> {
   check(options);
-  const opened = open(options);
+  const recorded =
+    options.traceFrom === undefined ? undefined : await readRecordedTrace(options.traceFrom, options.signal);
+  const opened = open(options, recorded);
   let tracing: Tracing | undefined;
   try {
     if (options.trace !== undefined) {
@@ -91,13 +99,20 @@ interface Opened {
   readonly close: () => string | null;
 }
 
-function open(options: InspectOptions): Opened {
+function open(options: InspectOptions, recorded: TraceFacts | undefined): Opened {
   if (options.from !== undefined) {
     const { sampling, about, trace, close } = openSaved(options.from);
+    if (trace !== undefined && recorded !== undefined) {
+      close();
+      throw new DoctorError(
+        "EINVAL",
+        `${options.from} has a trace of its own, and traceFrom names another: leave that out`,
+      );
+    }
     return {
       sampling,
       at: about.at,
-      trace,
+      trace: trace ?? recorded,
       close: () => {
         close();
         return null;
@@ -116,6 +131,7 @@ function open(options: InspectOptions): Opened {
     const selecting = options.writeDevid === true ? selectDevids(live) : undefined;
     return {
       sampling: liveSampling(selecting?.source ?? live, interval),
+      trace: recorded,
       close: () => {
         const wrote = selecting?.restore() ?? null;
         live.tree.close();
@@ -203,7 +219,7 @@ function refuseNothing({ pid, device }: InspectOptions, report: Report, host: Ho
 }
 
 /** Refuses options that make no sense before anything is read. */
-function check({ root, from, interval, pid, trace, writeDevid }: InspectOptions): void {
+function check({ root, from, interval, pid, trace, traceFrom, writeDevid }: InspectOptions): void {
   const refuse = (problem: string): never => {
     throw new DoctorError("EINVAL", problem);
   };
@@ -217,6 +233,8 @@ function check({ root, from, interval, pid, trace, writeDevid }: InspectOptions)
     refuse(`pid must be a whole number above 0, not ${pid}`);
   const live = { root, interval, trace, writeDevid: writeDevid === true ? true : undefined };
   const given = Object.entries(live).find(([, value]) => value !== undefined)?.[0];
+  if (trace !== undefined && traceFrom !== undefined)
+    refuse("trace records a trace, and traceFrom reads one: leave one of them out");
   if (from !== undefined && given !== undefined)
     refuse(`from reads a capture, and ${given} is about a running host: leave one of them out`);
 }

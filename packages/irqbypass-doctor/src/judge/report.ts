@@ -63,11 +63,22 @@ export interface VectorReport {
    * the exit code. The config interrupt of a vDPA device is one.
    */
   readonly byDesign: boolean;
+  /** Whether host and VMM let it be posted. */
+  readonly able: "yes" | "no" | "unknown";
+  /** Where the next of it would go, as far as the window told; null where nothing tells. */
+  readonly way: "around the host" | "through the host" | null;
   /**
    * Interrupts that the host's own handler took within the window, or since its counter began anew in it; null if one
    * sample lacks the line, or the line is shared.
    */
   readonly handledByHost: number | null;
+  /** Its counter began anew within the window: it was freed and requested again. */
+  readonly anew: boolean;
+  /**
+   * Interrupts that the host handled since it was requested, at the window's end; null where /sys/kernel/irq does not tell,
+   * or the line is shared.
+   */
+  readonly total: number | null;
   readonly evidence: readonly Evidence[];
 }
 
@@ -136,6 +147,8 @@ export interface MissingSource {
 export interface CounterReport {
   readonly label: "PIN" | "NPI" | "PIW" | "PMN";
   readonly grew: number | null;
+  /** Only interrupts of assigned devices can have made it grow. */
+  readonly ofDevices: boolean;
   readonly says: string;
 }
 

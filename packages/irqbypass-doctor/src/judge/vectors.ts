@@ -2,24 +2,20 @@
  * The verdict on one interrupt: the strongest that the evidence supports. What was not seen supports nothing.
  */
 import type { Device, Vector } from "../facts/devices.js";
-import type { Host, Later } from "../facts/host.js";
+import type { Host } from "../facts/host.js";
 import type { InterruptKind } from "../parse/action.js";
-import { type Growth, grewBetween } from "../parse/interrupts.js";
-import { grewPerCpu } from "../parse/irq.js";
 import { producerOf } from "../rules/producers.js";
 import { known } from "../source/source.js";
 import type { HandlerRuns, PostingChange, TraceFacts } from "../source/trace-facts.js";
+import { growthOf, type Seen, type Window } from "./growth.js";
 import type { Ability } from "./link.js";
-import { releaseOf, seen, whyNot } from "./link.js";
+import { releaseOf, seen } from "./link.js";
 import { pairingOf } from "./pairing.js";
 import type { Evidence, VectorReport, Verdict } from "./report.js";
 import { type DeviceTable, type EntryState, entryOf } from "./tables.js";
 
 /** What is known beside the vector itself. */
-export interface Setting {
-  readonly host: Host;
-  readonly later: Later;
-  readonly seconds: number;
+export interface Setting extends Window {
   readonly trace: TraceFacts | undefined;
   /** The user saw the guest's own counts grow. */
   readonly guestReceived: boolean;
@@ -37,52 +33,40 @@ export interface Setting {
 
 /** Judges one vector of `device`. */
 export function judgeVector(device: Device, vector: Vector, setting: Setting): VectorReport {
-  const growth = growthOf(vector, setting);
-  const { verdict, evidence, byDesign } = decide(device, vector, setting, growth);
+  const clues = cluesOf(device, vector, setting);
+  const { verdict, evidence } = decide(vector, setting, clues);
   return {
     irq: vector.irq,
     label: vector.action.label,
     verdict,
-    byDesign: byDesign === true,
-    handledByHost: growth.count,
+    byDesign: setting.ruled && clues.barrier?.byDesign === true,
+    able: ableOf(vector, setting, clues),
+    way: verdict === "posted now" ? "around the host" : wayOf(vector, setting, clues),
+    handledByHost: clues.growth.count,
+    anew: clues.growth.anew,
+    total: clues.growth.total,
     evidence,
   };
 }
 
-/** The growth of a line that is the vector's alone; `count` is null where it is not known. */
-interface Seen {
-  readonly count: number | null;
-  readonly anew: boolean;
-  readonly evidence: Evidence;
+/** What is known of one vector. */
+interface Clues {
+  readonly growth: Seen;
+  readonly entry: EntryState | undefined;
+  readonly runs: HandlerRuns | undefined;
+  readonly change: PostingChange | undefined;
+  readonly barrier: Barrier | undefined;
 }
 
-/** How often the host's handler ran in the window. The per-CPU file counts offline CPUs too, so it goes first. */
-function growthOf(vector: Vector, { host, later, seconds }: Setting): Seen {
-  const span = `in ${seconds.toFixed(1)} s`;
-  const before = known(vector.files.perCpu);
-  const reading = later.perCpu.get(vector.irq);
-  const after = reading === undefined ? undefined : known(reading);
-  const [first, second] = [known(host.interrupts), known(later.interrupts)];
-  const line = first && second ? grewBetween(first, second, String(vector.irq)) : null;
-  const counted = before !== undefined && after !== undefined;
-  const growth: Growth | null = counted
-    ? { ...grewPerCpu(before, after), ...(line?.anew === true ? { ...line } : {}) }
-    : line;
-  const source = counted ? `/${vector.files.perCpu.path}` : `/proc/interrupts, line ${vector.irq}`;
-  if (growth === null) {
-    const says = `no line in the second sample: ${whyNot(later.interrupts)}`;
-    return { count: null, anew: false, evidence: { source, says } };
-  }
-  const { count, anew } = growth;
-  const words = anew
-    ? `counted anew, ${count} since: it was freed and requested again within ${seconds.toFixed(1)} s`
-    : count > 0
-      ? `grew by ${count} ${span}`
-      : `flat for ${seconds.toFixed(1)} s`;
-  if (vector.sharedWith === "") return { count, anew, evidence: { source, says: words } };
-  const whose = count > 0 ? ", and whose these were is not known" : "";
-  const says = `the line is shared with ${vector.sharedWith}: ${words}${whose}`;
-  return { count: count === 0 && !anew ? 0 : null, anew, evidence: { source, says } };
+function cluesOf(device: Device, vector: Vector, setting: Setting): Clues {
+  const { trace, table } = setting;
+  return {
+    growth: growthOf(vector, setting),
+    entry: table === undefined ? undefined : entryOf(table, device, vector),
+    runs: vector.sharedWith === "" ? trace?.handled.find((runs) => isOf(runs, vector)) : undefined,
+    change: trace?.posting.find(({ hostIrq }) => hostIrq === vector.irq),
+    barrier: barrierOf(device, vector, setting),
+  };
 }
 
 /** Handler runs of this very interrupt: when a trace was recorded its number may have been another's. */
@@ -90,25 +74,50 @@ function isOf({ irq, name }: HandlerRuns, vector: Vector): boolean {
   return irq === vector.irq && vector.line.actions.includes(name.trim());
 }
 
+/** Whether host and VMM let it be posted. */
+function ableOf(vector: Vector, setting: Setting, { barrier }: Clues): Ability {
+  if (!setting.ruled) return "unknown";
+  if (barrier !== undefined) return "no";
+  return doubtOf(vector, setting) === undefined ? "yes" : "unknown";
+}
+
+/** Which way the next interrupt goes that is not posted for sure. */
+function wayOf(
+  vector: Vector,
+  { ruled, host }: Setting,
+  { growth, runs, barrier, entry, change }: Clues,
+): VectorReport["way"] {
+  if (!ruled || growth.anew) return null;
+  const debug = known(vector.debug);
+  const unforwarded =
+    known(host.cpu)?.arch === "arm64" &&
+    debug?.forwarded === false &&
+    debug.chips.some((chip) => /^ITS/.test(chip));
+  const through =
+    (growth.count ?? 0) > 0 ||
+    runs !== undefined ||
+    barrier !== undefined ||
+    entry?.is === "remapped" ||
+    change?.set === false ||
+    unforwarded;
+  return through ? "through the host" : null;
+}
+
 interface Decision {
   readonly verdict: Verdict;
   readonly evidence: readonly Evidence[];
-  readonly byDesign?: boolean;
 }
 
-function decide(device: Device, vector: Vector, setting: Setting, growth: Seen): Decision {
+function decide(vector: Vector, setting: Setting, clues: Clues): Decision {
   const { trace, table } = setting;
-  const entry = table === undefined ? undefined : entryOf(table, device, vector);
+  const { growth, entry, runs, change, barrier } = clues;
   const tableSays = table === undefined ? [] : [doubted(table, entry)];
   // Elsewhere a line may grow for interrupts that went around the host.
   if (!setting.ruled)
     return { verdict: "unknown", evidence: [setting.because, growth.evidence, ...tableSays] };
 
-  const runs = vector.sharedWith === "" ? trace?.handled.find((runs) => isOf(runs, vector)) : undefined;
-  const change = trace?.posting.find(({ hostIrq }) => hostIrq === vector.irq);
   const changeSays = change === undefined ? [] : [changed(change, setting)];
   const pairing = pairingOf(vector, trace);
-  const barrier = barrierOf(device, vector, setting);
   const grown = growth.count !== null && growth.count > 0;
 
   // The trace tells the last change, so it holds even if the host handled some before it. The table was read at the
@@ -121,7 +130,6 @@ function decide(device: Device, vector: Vector, setting: Setting, growth: Seen):
     const forwarded = forwardedEvidence(vector, setting.host);
     if (forwarded !== undefined) return { verdict: "posted now", evidence: [forwarded, growth.evidence] };
   }
-  const byDesign = barrier?.byDesign === true;
   if (grown || runs !== undefined) {
     const events: Evidence[] =
       runs === undefined ? [] : [{ source: "irq:irq_handler_entry", says: `ran ${runs.count} times` }];
@@ -129,13 +137,10 @@ function decide(device: Device, vector: Vector, setting: Setting, growth: Seen):
     return {
       verdict: "delivered by the host just now",
       evidence: [growth.evidence, ...events, ...why, ...changeSays, ...tableSays, ...pairing.evidence],
-      byDesign,
     };
   }
-  if (barrier !== undefined) {
-    const evidence = [barrier.evidence, growth.evidence, ...pairing.evidence];
-    return { verdict: "cannot be", evidence, byDesign };
-  }
+  if (barrier !== undefined)
+    return { verdict: "cannot be", evidence: [barrier.evidence, growth.evidence, ...pairing.evidence] };
   return undecided(vector, setting, growth, [...tableSays, ...changeSays], pairing);
 }
 
@@ -190,12 +195,18 @@ function doubtOf(vector: Vector, { host, able, because }: Setting): Evidence | u
   return undefined;
 }
 
+/** What rules posting out for a vector, and whether that is as it should be. */
+interface Barrier {
+  readonly evidence: Evidence;
+  readonly byDesign?: boolean;
+}
+
 /** What rules posting out for this vector. */
 function barrierOf(
   device: Device,
   vector: Vector,
   { host, able, because, taken }: Setting,
-): { readonly evidence: Evidence; readonly byDesign?: boolean } | undefined {
+): Barrier | undefined {
   const source = "/proc/interrupts";
   const { family, kind } = vector.action;
   const producer = producerOf(family, kind, releaseOf(host));

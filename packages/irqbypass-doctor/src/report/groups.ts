@@ -1,10 +1,18 @@
 /**
  * Vectors with the same verdict on the same evidence, as one: two thousand of them must stay readable.
  */
-import type { Evidence, VectorReport, Verdict } from "../judge/report.js";
+import type { Evidence } from "../judge/report.js";
 
-export interface VectorGroup {
-  readonly verdict: Verdict;
+/** A vector with a verdict of some kind. */
+export interface Judged<Word extends string> {
+  readonly irq: number | null;
+  readonly label: string;
+  readonly verdict: Word;
+  readonly evidence: readonly Evidence[];
+}
+
+export interface VectorGroup<Word extends string> {
+  readonly verdict: Word;
   readonly count: number;
   /** "msix[0-4,7]" */
   readonly labels: string;
@@ -14,8 +22,8 @@ export interface VectorGroup {
 }
 
 /** Groups the vectors of one device, in the order in which they first appear. */
-export function groupVectors(vectors: readonly VectorReport[]): VectorGroup[] {
-  const groups = new Map<string, VectorReport[]>();
+export function groupVectors<Word extends string>(vectors: readonly Judged<Word>[]): VectorGroup<Word>[] {
+  const groups = new Map<string, Judged<Word>[]>();
   for (const vector of vectors) {
     const shape = vector.evidence.map(({ source, says }) => [
       general(source, vector.irq),
@@ -26,7 +34,7 @@ export function groupVectors(vectors: readonly VectorReport[]): VectorGroup[] {
     if (group === undefined) groups.set(key, [vector]);
     else group.push(vector);
   }
-  return [...groups.values()].map((members): VectorGroup => {
+  return [...groups.values()].map((members): VectorGroup<Word> => {
     const irqs = ranges(members.map(({ irq }) => irq).filter((irq) => irq !== null));
     return {
       verdict: members[0]!.verdict,
@@ -43,6 +51,8 @@ function general(text: string, irq: number | null): string {
   const named = irq === null ? text : text.replace(new RegExp(`(/irqs?/|line )${irq}\\b`), "$1#");
   return named
     .replace(/\bgrew by \d+/, "grew")
+    .replace(/\bhandled \d+ of it in \d+ /, "handled ")
+    .replace(/\bposted in \d+ /, "posted ")
     .replace(/\bran \d+ times/, "ran")
     .replace(/vCPU -?\d+, vector 0x[0-9a-f]+, GSI \d+/, "vCPU")
     .replace(/^entry \d+ is/, "entry is")
@@ -50,7 +60,7 @@ function general(text: string, irq: number | null): string {
 }
 
 /** One piece of evidence for all members: numbers become ranges. */
-function merge(members: readonly VectorReport[], index: number, irqs: string): Evidence {
+function merge(members: readonly Judged<string>[], index: number, irqs: string): Evidence {
   const all = members.map(({ evidence }) => evidence[index]!);
   const first = all[0]!;
   if (members.length === 1) return first;
@@ -60,13 +70,19 @@ function merge(members: readonly VectorReport[], index: number, irqs: string): E
       ? first.source
       : first.source.replace(new RegExp(`(/irqs?/|line )${irq}\\b`), `$1${short(irqs)}`);
   const numbers = (pattern: RegExp) => all.map(({ says }) => Number(pattern.exec(says)?.[1] ?? 0));
-  const span = (values: readonly number[]) => {
+  const range = (values: readonly number[]) => {
     const low = values.reduce((a, b) => Math.min(a, b));
     const high = values.reduce((a, b) => Math.max(a, b));
-    return low === high ? `${low} each` : `${low} to ${high} each`;
+    return low === high ? `${low}` : `${low} to ${high}`;
   };
+  const span = (values: readonly number[]) => `${range(values)} each`;
   const says = first.says
     .replace(/\bgrew by \d+/, () => `grew by ${span(numbers(/grew by (\d+)/))}`)
+    .replace(
+      /\bhandled \d+ of it in \d+ /,
+      () => `handled ${span(numbers(/handled (\d+)/))} in ${range(numbers(/of it in (\d+)/))} `,
+    )
+    .replace(/\bposted in \d+ /, () => `posted in ${range(numbers(/posted in (\d+)/))} `)
     .replace(/\bran \d+ times/, () => `ran ${span(numbers(/ran (\d+)/))}`)
     .replace(/vCPU -?\d+, vector 0x[0-9a-f]+, GSI \d+/, () => {
       const vcpus = ranges(numbers(/vCPU (-?\d+)/));
@@ -83,7 +99,7 @@ function short(list: string): string {
   return parts.length <= 4 ? list : `${parts[0]},...,${parts.at(-1)}`;
 }
 
-function labelsOf(members: readonly VectorReport[]): string {
+function labelsOf(members: readonly Judged<string>[]): string {
   const numbered = new Map<string, number[]>();
   const others: string[] = [];
   for (const { label } of members) {

@@ -5,7 +5,7 @@
 
 import { visible } from "../source/visible.js";
 import { figure, type Growth, type StormVerdict } from "../storm/judge.js";
-import type { Spread, StormStep } from "../storm/steps.js";
+import { bothWays, type Spread, type StormStep } from "../storm/steps.js";
 import type { StormReport } from "../storm/storm.js";
 
 const HEADLINES: Readonly<Record<StormVerdict, string>> = {
@@ -56,27 +56,12 @@ interface Row {
   readonly deassign: Spread;
 }
 
-/** Both passes together: the wider of the two spreads, and the mean of the medians. */
-function smallRow({ count, up, down }: StormStep): Row {
-  return {
-    irqfds: count,
-    assign: both(up.assign, down?.assign),
-    deassign: both(up.deassign, down?.deassign),
-  };
+function smallRow(step: StormStep): Row {
+  return { irqfds: step.count, ...bothWays(step) };
 }
 
 function crowdedRow({ crowded }: StormStep): Row {
   return crowded;
-}
-
-function both(one: Spread, other: Spread | undefined): Spread {
-  if (other === undefined) return one;
-  return {
-    samples: one.samples + other.samples,
-    p10: Math.min(one.p10, other.p10),
-    median: (one.median + other.median) / 2,
-    p90: Math.max(one.p90, other.p90),
-  };
 }
 
 /** Columns that a row takes without its two bars. */
@@ -123,12 +108,13 @@ function apart({ vm, host }: StormReport): string {
 }
 
 /** Microseconds with three significant digits, at most two decimals. */
-function micro(ns: number): string {
+export function micro(ns: number): string {
   const us = ns / 1000;
   return us >= 100 ? us.toFixed(0) : us >= 10 ? us.toFixed(1) : us.toFixed(2);
 }
 
-function whole(value: number): string {
+/** A whole number with commas. */
+export function whole(value: number): string {
   return value.toLocaleString("en-US");
 }
 

@@ -7,6 +7,9 @@ import { rightsText } from "./rights.js";
 
 /** The text of the script. Blocks shortly. */
 export function collectorScript(): string {
-  const text = readFileSync(new URL("../../../src/source/collector.sh", import.meta.url), "utf8");
+  const text = readFileSync(
+    new URL("src/source/collector.sh", import.meta.resolve("irqbypass-doctor/package.json")),
+    "utf8",
+  );
   return text.replace("@RIGHTS@\n", () => rightsText(false));
 }

@@ -2,6 +2,7 @@
  * `trace.json` of a saved tree: what following the tracepoints showed, as it was joined on the host.
  */
 import { FormatError } from "./error.js";
+import { boolean, type Fields, json, number, object, string, strings } from "./fields.js";
 import type { TraceFacts } from "./trace-facts.js";
 
 /**
@@ -55,47 +56,6 @@ export function parseTraceFacts(text: string): TraceFacts {
     lost: number(facts, "lost"),
     notes: strings(facts, "notes"),
   };
-}
-
-type Fields = Readonly<Record<string, unknown>>;
-
-function json(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new FormatError("is not JSON");
-  }
-}
-
-function object(value: unknown, what: string): Fields {
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw new FormatError(`${what} is not an object`);
-  return value as Fields;
-}
-
-function number(fields: Fields, name: string): number {
-  const value = fields[name];
-  if (typeof value !== "number") throw new FormatError(`${name} is not a number`);
-  return value;
-}
-
-function string(fields: Fields, name: string): string {
-  const value = fields[name];
-  if (typeof value !== "string") throw new FormatError(`${name} is not a text`);
-  return value;
-}
-
-function strings(fields: Fields, name: string): string[] {
-  const value = fields[name];
-  if (!Array.isArray(value) || !value.every((one) => typeof one === "string"))
-    throw new FormatError(`${name} is no list of texts`);
-  return value;
-}
-
-function boolean(fields: Fields, name: string): boolean {
-  const value = fields[name];
-  if (typeof value !== "boolean") throw new FormatError(`${name} is neither true nor false`);
-  return value;
 }
 
 function side(fields: Fields, at: string): "producer" | "consumer" {

@@ -27,6 +27,8 @@ export const LIMITS = {
   names: 131_072,
   /** Links that one path may take, as in the kernel. */
   links: 40,
+  /** Bytes of a link's target; PATH_MAX. */
+  target: 4096,
 } as const;
 
 /** What all calls together stay below. */
@@ -115,9 +117,17 @@ export class Tree implements Files {
     return this.read(found.join("/"), links + 1);
   }
 
-  /** The target of a link, as it stands; EINVAL if it is none. */
+  /**
+   * The target of a link, as it stands; EINVAL if it is none. Copies that were made by what keeps no links (zip, git on
+   * some systems) have a file with the target in its place.
+   */
   link(path: string): string {
-    return this.#at(path, (at) => readlinkSync(at));
+    return this.#at(path, (at) => {
+      const stat = lstatSync(at);
+      const inItsPlace = this.#bounds !== undefined && stat.isFile() && stat.size > 0;
+      if (!inItsPlace || stat.size > LIMITS.target) return readlinkSync(at);
+      return this.#contents(at, path).replace(/\n$/, "");
+    });
   }
 
   /**

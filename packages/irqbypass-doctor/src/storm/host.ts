@@ -2,7 +2,9 @@
  * What the storm must know of the host before it starts: other VMs, the limit of descriptors, and whether KVM
  * registers irqfds with irqbypass at all. Read-only, through a {@link Source}.
  */
-import { known, type Source } from "../source/source.js";
+import { parseKernelRelease } from "../parse/kernel-release.js";
+import { since } from "../rules/row.js";
+import { known, readAs, type Source } from "../source/source.js";
 import type { ConsumerRegistration } from "./judge.js";
 
 /** Processes that hold a VM. */
@@ -86,8 +88,6 @@ export function consumerRegistration(source: Source): ConsumerRegistration {
 }
 
 function from616(source: Source): boolean {
-  const match = /^(\d+)\.(\d+)/.exec(known(source.read("proc/sys/kernel/osrelease")) ?? "");
-  if (match === null) return false;
-  const [major, minor] = [Number(match[1]), Number(match[2])];
-  return major > 6 || (major === 6 && minor >= 16);
+  const release = known(readAs(source, "proc/sys/kernel/osrelease", parseKernelRelease));
+  return release !== undefined && since(release, "6.16") === "yes";
 }

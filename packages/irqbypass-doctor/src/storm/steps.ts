@@ -163,6 +163,21 @@ export function spread(samples: readonly number[]): Spread {
   return { samples: sorted.length, p10: at(0.1), median: at(0.5), p90: at(0.9) };
 }
 
+/** Both ways of one count together: the wider of the two spreads, and the mean of the medians. */
+export function bothWays({ up, down }: StormStep): PairCost {
+  return { assign: together(up.assign, down?.assign), deassign: together(up.deassign, down?.deassign) };
+}
+
+function together(one: Spread, other: Spread | undefined): Spread {
+  if (other === undefined) return one;
+  return {
+    samples: one.samples + other.samples,
+    p10: Math.min(one.p10, other.p10),
+    median: (one.median + other.median) / 2,
+    p90: Math.max(one.p90, other.p90),
+  };
+}
+
 /** The descriptors that are open, in the order in which they were opened. */
 class Descriptors {
   readonly #kernel: StormKernel;

@@ -14,6 +14,8 @@ const BUFFER_KB = 1024;
 const REMOVE_ATTEMPTS = 20;
 const REMOVE_PAUSE_MS = 10;
 const MAKE_ATTEMPTS = 10;
+/** The instance is gone, or was found and is being removed by another process. */
+const GONE: readonly string[] = ["ENOENT", "ENODEV"];
 
 /** An instance that records. */
 export interface TraceInstance {
@@ -35,15 +37,23 @@ export interface TraceInstance {
   remove(): void;
 }
 
+/** By which an instance is told from those of other doctors. */
+interface Owner {
+  readonly files: TraceFiles;
+  readonly pid: number;
+  readonly runs: (pid: number) => boolean;
+}
+
 /**
  * Makes the instance of process `pid` and starts every event of {@link FOLLOWED} that this kernel has in a known
  * format. If that fails, nothing of it is left.
  * @throws DoctorError ENOENT where no event can be followed; EACCES or EPERM without the right to make an instance.
  */
-export function startInstance(files: TraceFiles, pid: number): TraceInstance {
+export function startInstance(owner: Owner): TraceInstance {
+  const { files } = owner;
   const notes: string[] = [];
-  removeStale(files, notes);
-  const dir = `instances/${PREFIX}${pid}`;
+  removeStale(owner, notes);
+  const dir = `instances/${PREFIX}${owner.pid}`;
   const pipe = makeInstance(files, dir);
   let removed = false;
   const stop = () => {
@@ -86,22 +96,27 @@ export function startInstance(files: TraceFiles, pid: number): TraceInstance {
 }
 
 /**
- * Makes an instance and opens its pipe, by which it is known to be in use: until then a doctor that starts beside this one may
- * take it for one that was left, and remove it.
+ * Makes an instance and opens its pipe, by which it is known to be in use. Until then a doctor that does not see this
+ * process, since it is in another container, takes it for one that was left and removes it: then it is made again.
  */
 function makeInstance(files: TraceFiles, dir: string): TracePipe {
   for (let left = MAKE_ATTEMPTS; ; left -= 1) {
     try {
       files.makeInstance(dir);
     } catch (error) {
-      throw refusal(files, dir, error);
+      // The name of one that is being removed is free when that is done.
+      const again = left < MAKE_ATTEMPTS && left > 1 && codeOf(error) === "EEXIST";
+      if (!again) throw refusal(files, dir, error);
+      pause(REMOVE_PAUSE_MS);
+      continue;
     }
     try {
       return files.openPipe(`${dir}/trace_pipe`);
     } catch (error) {
       removeInstance(files, dir);
       const code = codeOf(error);
-      if (code === "ENOENT" && left > 1) continue;
+      // EBUSY: what was found is the memory of another one by now. Nobody else opens this one's.
+      if ((GONE.includes(code) || code === "EBUSY") && left > 1) continue;
       throw new DoctorError("EIO", `--trace could not open ${files.root}/${dir}/trace_pipe (${code})`, error);
     }
   }
@@ -154,13 +169,18 @@ function startEvent(
   return matched;
 }
 
-/** Removes what a doctor that was killed has left: one that runs keeps its pipe open, so its instance stays. */
-function removeStale(files: TraceFiles, notes: string[]): void {
+/**
+ * Removes what a doctor that was killed has left. One that runs keeps its pipe open, so its instance stays; that of a
+ * process that is seen to run is not tried, since it may not have come to that yet.
+ */
+function removeStale({ files, pid, runs }: Owner, notes: string[]): void {
   let names: string[] = [];
   attempt(() => {
     names = files.list("instances");
   });
   for (const name of names.filter((one) => one.startsWith(PREFIX))) {
+    const other = Number(name.slice(PREFIX.length));
+    if (other !== pid && other > 0 && runs(other)) continue;
     const path = `instances/${name}`;
     if (attempt(() => files.removeInstance(path)))
       notes.push(`removed ${files.root}/${path}, which no doctor had open`);
@@ -173,7 +193,7 @@ function removeInstance(files: TraceFiles, dir: string): void {
       files.removeInstance(dir);
       return;
     } catch (error) {
-      if (codeOf(error) === "ENOENT") return;
+      if (GONE.includes(codeOf(error))) return;
       if (left > 1 && codeOf(error) === "EBUSY") {
         pause(REMOVE_PAUSE_MS);
         continue;

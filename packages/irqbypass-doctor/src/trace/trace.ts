@@ -10,7 +10,7 @@ import { DoctorError } from "../source/error.js";
 import { LiveSource } from "../source/live.js";
 import { attempt } from "../source/source.js";
 import type { TraceFacts } from "../source/trace-facts.js";
-import { type TraceFiles, traceFiles } from "./files.js";
+import { codeOf, type TraceFiles, traceFiles } from "./files.js";
 import { startInstance } from "./instance.js";
 import { TraceJoin } from "./join.js";
 
@@ -29,6 +29,8 @@ export interface TraceIo {
   readonly files: TraceFiles;
   /** Names the instance. */
   readonly pid: number;
+  /** Whether this process runs, as far as can be told from here. */
+  readonly runs: (pid: number) => boolean;
   /** Seconds of the monotonic clock, the one that events are stamped with. */
   readonly now: () => number;
   /** Runs `call` when the process ends by another way; gives the function that takes it back. */
@@ -52,7 +54,7 @@ export async function followTrace(options: TraceOptions, io: TraceIo): Promise<T
       throw new DoctorError("EINTR", "interrupted before the trace was over");
   };
   interrupted();
-  const instance = startInstance(io.files, io.pid);
+  const instance = startInstance(io);
   const takeBack = io.atExit(() => instance.remove());
   try {
     const began = io.now();
@@ -123,6 +125,13 @@ export function processTraceIo(root: string): TraceIo {
   return {
     files: findTraceFiles(root),
     pid: process.pid,
+    runs(pid) {
+      try {
+        return process.kill(pid, 0);
+      } catch (error) {
+        return codeOf(error) !== "ESRCH"; // EPERM: another user's
+      }
+    },
     now: () => Number(process.hrtime.bigint()) / 1e9,
     atExit(call) {
       process.once("exit", call);

@@ -45,11 +45,11 @@ export interface Kind extends EventfdKind {
   readonly producer?: ProducerOps;
   readonly consumer?: ConsumerOps;
   /**
-   * Delivers an interrupt of mode `injected` from the calling thread; gets the injection record. Returns false where it was
+   * @internal Delivers an interrupt of mode `injected` from the calling thread; gets the injection record. Returns false where it was
    * dropped, since no local APIC took it.
    */
   readonly inject?: (memory: HostMemory, injection: number) => boolean;
-  /** What the path of this kind's interrupts is called while they are not bypassed; "relayed" if absent. */
+  /** @internal What the path of this kind's interrupts is called while they are not bypassed; "relayed" if absent. */
   readonly unbypassed?: "irqfd";
 }
 

@@ -5,6 +5,7 @@ import { checkWord, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Injection, Producer as P } from "../host/layout.js";
 import { checkHost } from "../host/memory.js";
+import { Shown } from "../host/shown.js";
 import { nearest } from "../host/spelling.js";
 import { drop } from "../posting/dropped.js";
 import { signal } from "../posting/fast-path.js";
@@ -30,7 +31,7 @@ export function producerKind({ kinds }: BypassHost, kind: string | undefined): n
  * A device interrupt: one end of a bypass, and the thing that signals. It belongs to the thread that registers it;
  * only that thread may call `signal`.
  */
-export class Producer implements Disposable {
+export class Producer extends Shown implements Disposable {
   private readonly host: BypassHost;
   /** @internal */
   readonly record: number;
@@ -39,6 +40,7 @@ export class Producer implements Disposable {
   private disposed = false;
 
   private constructor(host: BypassHost, record: number) {
+    super();
     this.host = host;
     this.record = record;
   }
@@ -153,6 +155,12 @@ export class Producer implements Disposable {
     this.eventfd = undefined;
     this.disposed = true;
     host.mutex.guard(() => host.pools.producer.undo(record));
+  }
+
+  /** @internal */
+  protected describe(): object {
+    const { path, reason } = this;
+    return { eventfd: this.eventfd?.id ?? null, path, reason };
   }
 
   private hold(eventfd: number): void {

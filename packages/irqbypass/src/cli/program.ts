@@ -1,9 +1,9 @@
 /**
  * The command line: which commands there are, and what a mistake in using them gets.
  */
-import { readFileSync } from "node:fs";
 import { Command, type CommanderError } from "commander";
 import { WorkloadError } from "./file-schema.js";
+import { packageVersion } from "./package-file.js";
 import type { BuildMachine } from "./run/machine.js";
 import { runCommand } from "./run.js";
 
@@ -41,7 +41,7 @@ export function createProgram(build: BuildMachine): Command {
     .description(
       "Interrupts from devices straight into virtual CPUs, across threads and into real KVM guests.",
     )
-    .version(version(), "-V, --version", "print the version")
+    .version(packageVersion(), "-V, --version", "print the version")
     .helpCommand("help [command]", "show the help of a command")
     .addCommand(runCommand(build))
     .addHelpText(
@@ -130,9 +130,4 @@ function path(command: Command): string {
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return "code" in error ? error.message : (error.stack ?? error.message);
-}
-
-function version(): string {
-  const file = readFileSync(new URL("../../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(file) as { version: string }).version;
 }

@@ -2,14 +2,14 @@
  * Reading a workload file from disk or standard input.
  */
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { WorkloadError } from "./file-schema.js";
 import { findJsonFault } from "./json-fault.js";
+import { packageFile } from "./package-file.js";
 import { checkStorm, describesStorm, type Storm } from "./storm/storm-file.js";
 import { checkWorkload, type Workload } from "./workload.js";
 
 /** The example that runs when no file is named; it is shipped with the package. */
-export const DEFAULT_WORKLOAD = fileURLToPath(new URL("../../../examples/default.json", import.meta.url));
+export const DEFAULT_WORKLOAD = packageFile("examples/default.json");
 
 /**
  * Reads and checks a workload file. Blocks while it reads.

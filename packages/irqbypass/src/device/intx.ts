@@ -1,6 +1,7 @@
 import type { EventfdContext } from "../eventfd/context.js";
 import { checkFlag } from "../host/argument.js";
 import type { HostMemory } from "../host/memory.js";
+import { Shown } from "../host/shown.js";
 import { checkOpen, type IrqSet, irqError, selects } from "./set-irqs.js";
 import { Virqfd } from "./virqfd.js";
 
@@ -16,13 +17,15 @@ interface Session {
  * never bypassed: its eventfd is signalled, and an irqfd with a resample eventfd answers through the unmask eventfd.
  * The device drives the line, the VMM calls `setIrqs`, both in the thread that made the device.
  */
-export class Intx {
+export class Intx extends Shown {
   private session: Session | undefined;
   private line = false;
   private disabledByGuest = false;
 
   /** @internal Devices make their pin. */
-  constructor(private readonly host: HostMemory) {}
+  constructor(private readonly host: HostMemory) {
+    super();
+  }
 
   /** The device drives the line: it fires unless it is masked. */
   assert(): void {
@@ -67,6 +70,12 @@ export class Intx {
   /** Looks at the unmask eventfd now, for a thread that does not return to its event loop. */
   poll(): void {
     this.session?.unmask?.poll();
+  }
+
+  /** @internal */
+  protected describe(): object {
+    const { asserted, enabled, masked, disIntx } = this;
+    return { asserted, enabled, masked, disIntx };
   }
 
   /** @internal Carries out a checked call; `other` names another index that is in use. */

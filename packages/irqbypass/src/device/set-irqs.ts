@@ -9,7 +9,8 @@ import { type ErrorCode, IrqBypassError } from "../host/errors.js";
 import type { HostMemory } from "../host/memory.js";
 import { IRQ_ACTIONS, IRQ_INDEXES, type IrqAction, type IrqIndex, knows } from "./irq-index.js";
 
-interface IrqRange {
+/** The interrupts of one index that a call is about, and what it does to them. */
+export interface IrqRange {
   readonly index: IrqIndex;
   /** First interrupt of the range. */
   readonly start: number;

@@ -2,6 +2,7 @@ import type { BypassHost } from "../bypass/bypass-host.js";
 import type { EventfdContext } from "../eventfd/context.js";
 import { checkWord, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
+import { Shown } from "../host/shown.js";
 import type { Reason } from "../posting/reason.js";
 import { checkOpen } from "./set-irqs.js";
 import { setTriggers } from "./trigger-changes.js";
@@ -25,7 +26,7 @@ export const VIRTIO_STATUS = {
  * producer, where the kernel has lost the producer (or the eventfd) by then; and where an irqfd requires bypass that it
  * cannot have, the call that would leave it relayed is refused.
  */
-export class VdpaSession implements Disposable {
+export class VdpaSession extends Shown implements Disposable {
   private statusBits = 0;
   private config: EventfdContext | null = null;
   private isOpen = true;
@@ -35,7 +36,9 @@ export class VdpaSession implements Disposable {
     private readonly host: BypassHost,
     private readonly queues: readonly Virtqueue[],
     private readonly ops: VdpaOps,
-  ) {}
+  ) {
+    super();
+  }
 
   get open(): boolean {
     return this.isOpen;
@@ -163,6 +166,11 @@ export class VdpaSession implements Disposable {
   /** vhost_vdpa_unsetup_vq_irq for all: the call eventfds stay, the producers go. */
   private unsetAll(): void {
     this.setCalls(this.queues, ({ call: eventfd }) => ({ eventfd, irq: "no-driver-ok" }));
+  }
+
+  /** @internal */
+  protected describe(): object {
+    return { queues: this.queues.length, status: this.status };
   }
 
   private check(): void {

@@ -3,6 +3,7 @@ import { producerKind } from "../bypass/producer.js";
 import { checkOptions, checkParts, type OptionNames, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { checkHost } from "../host/memory.js";
+import { Shown } from "../host/shown.js";
 import { Trigger } from "./trigger.js";
 import type { VdpaOps } from "./vdpa-ops.js";
 import { VdpaSession } from "./vdpa-session.js";
@@ -26,7 +27,7 @@ const MAX_QUEUES = 65535;
  * while the driver has set DRIVER_OK. The device signals its queues; the VMM opens it and drives it through the session.
  * Both in the thread that made it. After `dispose` it cannot be opened any more; its queues go on, and signal nobody.
  */
-export class VdpaDevice implements Disposable {
+export class VdpaDevice extends Shown implements Disposable {
   private readonly host: BypassHost;
   private readonly ops: VdpaOps;
   private readonly queues: readonly Virtqueue[];
@@ -35,6 +36,7 @@ export class VdpaDevice implements Disposable {
 
   /** Throws EINVAL for bad options. */
   constructor(host: BypassHost, options: VdpaOptions) {
+    super();
     checkHost(host);
     checkOptions(options, OPTIONS, "options such as { queues: 2 }");
     const { queues, ops = {}, kind } = options;
@@ -101,6 +103,12 @@ export class VdpaDevice implements Disposable {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  /** @internal */
+  protected describe(): object {
+    this.check();
+    return { queues: this.queues.length, session: this.session?.open === true ? this.session : null };
   }
 
   private check(): void {

@@ -1,5 +1,6 @@
 import type { Path } from "../bypass/path.js";
 import type { EventfdContext } from "../eventfd/context.js";
+import { Shown } from "../host/shown.js";
 import type { Reason } from "../posting/reason.js";
 import type { Signalled, Trigger } from "./trigger.js";
 import type { TriggerChange } from "./trigger-changes.js";
@@ -9,7 +10,7 @@ import type { TriggerChange } from "./trigger-changes.js";
  * MSI-X table and the PBA (PCI Express base specification, "MSI and MSI-X"); they live as long as the device, whatever
  * happens to the trigger. For the thread that made the device only.
  */
-export class DeviceVector {
+export class DeviceVector extends Shown {
   readonly number: number;
   /** Where a signal goes: nowhere while it is held back. */
   private armed: Signalled | undefined;
@@ -22,6 +23,7 @@ export class DeviceVector {
     number: number,
     private readonly trigger: Trigger,
   ) {
+    super();
     this.number = number;
   }
 
@@ -68,6 +70,12 @@ export class DeviceVector {
   /** Why it would not be bypassed; undefined while it would, and without a trigger. */
   get reason(): Reason | undefined {
     return this.trigger.reason;
+  }
+
+  /** @internal */
+  protected describe(): object {
+    const { number, masked, pending, path, reason } = this;
+    return { number, masked, pending, path, reason };
   }
 
   /** @internal */

@@ -4,6 +4,7 @@ import type { EventfdContext } from "../eventfd/context.js";
 import { checkFlag, checkOptions, type OptionNames, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { checkHost } from "../host/memory.js";
+import { Shown } from "../host/shown.js";
 import { DeviceEvent } from "./event.js";
 import { Intx } from "./intx.js";
 import { IRQ_INDEXES, type IrqIndex, type IrqInfo, irqInfo } from "./irq-index.js";
@@ -52,7 +53,7 @@ const MAX_MSIX = 2048;
  * What the VMM does to a device that was disposed is EBADF. The device's own side (vectors, INTx pin, masks, pending bits,
  * `reportError`, `requestRelease`) goes on, as that of one whose triggers are all taken away: nothing is signalled.
  */
-export class VfioPciDevice implements Disposable {
+export class VfioPciDevice extends Shown implements Disposable {
   private readonly host: BypassHost;
   private readonly pin: Intx | undefined;
   private readonly msi: MsiIndex;
@@ -65,6 +66,7 @@ export class VfioPciDevice implements Disposable {
 
   /** Throws EINVAL for options that no device has. */
   constructor(host: BypassHost, options: VfioPciOptions = {}) {
+    super();
     checkHost(host);
     checkOptions(options, OPTIONS, "options such as { msix: 8 }, or none");
     const { intx = false, msi = 0, msix = 0, pcie = true, dynamicMsix = true, kind } = options;
@@ -230,6 +232,13 @@ export class VfioPciDevice implements Disposable {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  /** @internal How many interrupts each index has, and which of INTx, MSI and MSI-X is in use. */
+  protected describe(): object {
+    this.check();
+    const counts = IRQ_INDEXES.map((index) => [index, this.count(index)] as const);
+    return { inUse: this.otherThan("err") ?? null, ...Object.fromEntries(counts) };
   }
 
   private msiIndex(index: "msi" | "msix"): MsiIndex {

@@ -1,11 +1,12 @@
 import type { Path } from "../bypass/path.js";
 import type { EventfdContext } from "../eventfd/context.js";
+import { Shown } from "../host/shown.js";
 import type { Reason } from "../posting/reason.js";
 import type { Signalled, Trigger } from "./trigger.js";
 import type { TriggerChange } from "./trigger-changes.js";
 
 /** One virtqueue of a vDPA device, as the device sees it: what to signal. For the thread that made the device only. */
-export class Virtqueue {
+export class Virtqueue extends Shown {
   readonly number: number;
   private signalled: Signalled | undefined;
 
@@ -14,6 +15,7 @@ export class Virtqueue {
     number: number,
     private readonly trigger: Trigger,
   ) {
+    super();
     this.number = number;
   }
 
@@ -33,6 +35,12 @@ export class Virtqueue {
   /** Why it would not be bypassed; undefined while it would, and without a call eventfd. */
   get reason(): Reason | undefined {
     return this.trigger.reason;
+  }
+
+  /** @internal */
+  protected describe(): object {
+    const { number, path, reason } = this;
+    return { number, path, reason };
   }
 
   /** @internal */

@@ -1,7 +1,9 @@
-import { checkClass, show, type WaitOptions } from "../host/argument.js";
+import { type AbortSignalLike, checkClass, show, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
+import type { Handle } from "../host/handle.js";
 import { Eventfd as E, EventfdFlag } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
+import { Shown } from "../host/shown.js";
 import type { EventfdHost } from "./kind.js";
 import { closeHandle } from "./reference.js";
 
@@ -9,25 +11,27 @@ import { closeHandle } from "./reference.js";
  * A handle to an eventfd context (eventfd_ctx): the identity by which a producer and a consumer find each other.
  * `Eventfd` and `LinuxEventfd` are the two kinds of it.
  */
-export abstract class EventfdContext implements Disposable {
-  /** The context's record in the host. */
+export abstract class EventfdContext extends Shown implements Disposable {
+  /** @internal The context's record in the host. */
   readonly record: number;
   /** Was it created with EFD_SEMAPHORE: does a read take one unit only? */
   readonly semaphore: boolean;
+  /** @internal */
+  readonly memory: EventfdHost;
+  private readonly reference: number;
   private open = true;
 
-  /** `reference` is the handle that the caller has added for this object. */
-  protected constructor(
-    readonly memory: EventfdHost,
-    record: number,
-    private readonly reference: number,
-  ) {
+  /** @internal `reference` is the handle that the caller has added for this object. */
+  protected constructor(memory: EventfdHost, record: number, reference: number) {
+    super();
+    this.memory = memory;
     this.record = record;
+    this.reference = reference;
     this.semaphore = (memory.words.get(record + E.flags) & EventfdFlag.semaphore) !== 0;
   }
 
-  /** What another thread passes to `open` to get a handle of its own: a safe integer. Throws EBADF when closed. */
-  get handle(): number {
+  /** What another thread passes to `open` to get a handle of its own. Throws EBADF when closed. */
+  get handle(): Handle<"eventfd"> {
     this.check();
     return this.memory.pools.eventfd.handle(this.record);
   }
@@ -108,6 +112,12 @@ export abstract class EventfdContext implements Disposable {
     this.close();
   }
 
+  /** @internal The count as a number, exact below 2^53: JSON has no other. */
+  protected describe(): object {
+    const { id, semaphore, closed } = this;
+    return closed ? { id, semaphore, closed } : { id, semaphore, count: Number(this.count) };
+  }
+
   /** This handle is closed from now on: wakes those who wait through it, so that they see that. */
   protected closing(): void {}
 }
@@ -115,7 +125,7 @@ export abstract class EventfdContext implements Disposable {
 /** A standing wait on an eventfd. */
 export interface EventfdReader {
   /** As `readAsync`: rejects only where `signal` is aborted, and with EBADF where the handle was closed. */
-  next(signal: AbortSignal): Promise<bigint>;
+  next(signal: AbortSignalLike): Promise<bigint>;
   /** Ends it; nobody waits any more. Doing it again does nothing. */
   close(): void;
 }

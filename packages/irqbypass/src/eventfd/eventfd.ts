@@ -1,4 +1,5 @@
 import {
+  type AbortSignalLike,
   blockingTimeoutOf,
   checkFlag,
   checkOptions,
@@ -8,6 +9,7 @@ import {
   type WaitOptions,
 } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
+import type { Handle } from "../host/handle.js";
 import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
 import { checkHost, type HostMemory } from "../host/memory.js";
 import { checkWrite, EventfdContext, type EventfdReader } from "./context.js";
@@ -53,7 +55,7 @@ export class Eventfd extends EventfdContext {
   }
 
   /** A handle in this thread to an eventfd made in another. Throws ESTALE when it is gone, EXDEV for one of another host, EINVAL for the wrong kind. */
-  static open(memory: HostMemory, handle: number): Eventfd {
+  static open(memory: HostMemory, handle: Handle<"eventfd">): Eventfd {
     checkHost(memory);
     const { words, mutex, pools } = memory;
     return mutex.guard(() => {
@@ -151,7 +153,7 @@ export class Eventfd extends EventfdContext {
   }
 
   /** Reads as soon as there is something. The caller has a reference of role reader. */
-  private async untilRead(timeoutMs: number, signal: AbortSignal | undefined): Promise<bigint> {
+  private async untilRead(timeoutMs: number, signal: AbortSignalLike | undefined): Promise<bigint> {
     const { words, thread } = this.memory;
     const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
     for (;;) {

@@ -3,34 +3,35 @@ import type { ThreadModule } from "../host/spawn.js";
 
 /** A kind of producer, consumer or eventfd, as far as its eventfds and their ends go. */
 export interface Kind extends HostKind {
-  /** How an irqfd listens: for a kind of consumer its own way, for a kind of eventfd that of software VMs. */
+  /** @internal How an irqfd listens: for a kind of consumer its own way, for a kind of eventfd that of software VMs. */
   readonly listen?: Listen;
-  /** The last handle of the eventfd of `consumer` was closed (EPOLLHUP): deassign it. */
+  /** @internal The last handle of the eventfd of `consumer` was closed (EPOLLHUP): deassign it. */
   readonly hangup?: (memory: HostMemory, consumer: number) => void;
   /**
-   * An eventfd record of this kind is about to be given back. Called under the host mutex; what it returns is called
+   * @internal An eventfd record of this kind is about to be given back. Called under the host mutex; what it returns is called
    * after that, and may make system calls.
    */
   readonly forget?: (memory: HostMemory, eventfd: number) => () => void;
   /**
-   * Closes what `forget` returned to be closed, after the thread that was to do it has died: it may or may not have done so,
+   * @internal Closes what `forget` returned to be closed, after the thread that was to do it has died: it may or may not have done so,
    * and the number may be in use for something else by now.
    */
   readonly reclaim?: (memory: HostMemory, eventfd: number) => void;
-  /** Closes what a thread has left in {@link Thread.descriptor}. */
+  /** @internal Closes what a thread has left in {@link Thread.descriptor}. */
   readonly closeDescriptor?: (memory: HostMemory, fd: number) => void;
-  /** Closes what a VM of this kind has open, whose thread is gone. */
+  /** @internal Closes what a VM of this kind has open, whose thread is gone. */
   readonly closeVm?: (memory: HostMemory, vm: number) => void;
-  /** Signals an eventfd record of this kind as a device does; may make system calls, never refuses for a full counter. */
+  /** @internal Signals an eventfd record of this kind as a device does; may make system calls, never refuses for a full counter. */
   readonly signal?: (memory: HostMemory, eventfd: number) => void;
-  /** The C library of the calling thread, for a kind that makes system calls. */
+  /** @internal The C library of the calling thread, for a kind that makes system calls. */
   readonly ffi?: () => unknown;
-  /** The thread that relays for this kind. Whoever created the host starts it when it is asked for. */
+  /** @internal The thread that relays for this kind. Whoever created the host starts it when it is asked for. */
   readonly relay?: Relay;
 }
 
 /** A host's memory whose kinds say how their eventfds are signalled, listened to and closed. */
 export interface EventfdHost extends HostMemory {
+  /** @internal */
   readonly kinds: readonly Kind[];
 }
 

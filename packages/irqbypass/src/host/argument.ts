@@ -104,11 +104,21 @@ export function checkFlag(value: unknown, name: string): void {
   throw new IrqBypassError("EINVAL", `${name} is ${show(value)}: it is true or false`);
 }
 
+/** The part of an `AbortSignal` that a wait uses: structural, so that users need neither the types of the DOM nor Node's. */
+export interface AbortSignalLike {
+  readonly aborted: boolean;
+  readonly reason: unknown;
+  throwIfAborted(): void;
+  addEventListener(type: "abort", listener: () => void, options?: { readonly once?: boolean }): void;
+  removeEventListener(type: "abort", listener: () => void): void;
+}
+
 /** How long to wait, and by which signal not to. */
 export interface WaitOptions {
   /** Default: as long as it takes. 0 or less does not wait at all. */
   readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
+  /** Of an `AbortController`: ends the wait with its reason. */
+  readonly signal?: AbortSignalLike;
 }
 
 const WAIT: OptionNames<WaitOptions> = { timeoutMs: true, signal: true };

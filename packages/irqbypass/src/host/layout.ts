@@ -34,12 +34,24 @@ export const POOLS = [
   { name: "injection", words: Injection.words },
   { name: "reference", words: Reference.words },
   { name: "node", words: Node.words },
-] as const;
+] as const satisfies readonly { readonly name: PoolName; readonly words: number }[];
 
 /** The state of the pool of nodes in {@link Header.pools}: the eleventh. */
 export const NODES = Header.pools + 10 * 3;
 
-export type PoolName = (typeof POOLS)[number]["name"];
+/** What a host keeps records of. Written out, since it is public and the table is not. */
+export type PoolName =
+  | "thread"
+  | "eventfd"
+  | "producer"
+  | "consumer"
+  | "vm"
+  | "vcpu"
+  | "route"
+  | "routing"
+  | "injection"
+  | "reference"
+  | "node";
 
 /**
  * How many words behind the first two a record keeps when it is given back: whoever waits for a VM's mutex while the VM goes

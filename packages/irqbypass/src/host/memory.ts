@@ -10,7 +10,8 @@ import type { Platform } from "./platform.js";
 import { platformHere } from "./platform-here.js";
 import { POOL_STATE_WORDS, Pool } from "./pool.js";
 import { type HostHandle, type PlaceOptions, sharedBuffer } from "./reserve.js";
-import type { Spawn, Spawner } from "./spawn.js";
+import { Shown } from "./shown.js";
+import type { Spawn } from "./spawn.js";
 import { ThisThread } from "./thread.js";
 import { SharedWords, type Words } from "./words.js";
 
@@ -25,7 +26,9 @@ export interface HostKind {
   readonly capable?: () => boolean;
 }
 
+/** Options of a host's memory, in whichever thread. */
 export interface MemoryOptions extends PlaceOptions {
+  /** What the library needs from where it runs. If absent, Node's or the web's, whichever it is. */
   readonly platform?: Platform;
   /** How this thread starts the workers that the library needs. If absent, the library does it: see {@link Spawn}. */
   readonly spawn?: Spawn;
@@ -59,32 +62,37 @@ const BYTES = 4;
  * One thread's view of a host's memory: the words, the pools and the host mutex. Everything that the floors
  * above keep, they keep in its records.
  */
-export abstract class HostMemory implements Spawner {
+export abstract class HostMemory extends Shown {
   readonly handle: HostHandle;
-  /** Where the host starts in the memory, in bytes. */
+  /** @internal Where the host starts in the memory, in bytes. */
   readonly base: number;
   readonly platform: Platform;
   readonly spawn: Spawn | undefined;
   readonly words: Words;
-  /** The fast path as WebAssembly; undefined where it is TypeScript. The explorer sets another one, over `words`. */
+  /** @internal The fast path as WebAssembly; undefined where it is TypeScript. The explorer sets another one, over `words`. */
   compiled: Compiled | undefined;
+  /** @internal */
   readonly pools: Readonly<Record<PoolName, Pool>>;
+  /** @internal */
   readonly thread: ThisThread;
+  /** @internal */
   readonly kinds: readonly HostKind[];
-  /** The irqfds that wait for the relay. */
+  /** @internal The irqfds that wait for the relay. */
   readonly pending: PendingIrqfds;
-  /** The host mutex: guards the pools, both indexes, and every connect and disconnect. */
+  /** @internal The host mutex: guards the pools, both indexes, and every connect and disconnect. */
   readonly mutex: Mutex;
 
-  /** What the upper floors do when a thread has died. */
+  /** @internal What the upper floors do when a thread has died. */
   abstract readonly repair: Repair;
 
+  /** @internal */
   protected constructor(
     handle: HostHandle,
     options: MemoryOptions,
     kinds: readonly HostKind[],
     capacity: Capacity | undefined,
   ) {
+    super();
     this.handle = handle;
     this.base = handle.byteOffset;
     const platform = options.platform ?? platformHere();

@@ -1,3 +1,4 @@
+import type { AbortSignalLike } from "./argument.js";
 import { noRoom } from "./capacity.js";
 import { broken, IrqBypassError } from "./errors.js";
 import { leave } from "./in-flight.js";
@@ -206,7 +207,12 @@ export class ThisThread implements MutexThread {
   }
 
   /** `Words.waitAsync`, which ends early when `signal` is aborted, and keeps the event loop alive. */
-  async parkAsync(word: number, expected: number, timeoutMs: number, signal?: AbortSignal): Promise<void> {
+  async parkAsync(
+    word: number,
+    expected: number,
+    timeoutMs: number,
+    signal?: AbortSignalLike,
+  ): Promise<void> {
     signal?.throwIfAborted();
     const release = this.platform.hold();
     // Nothing can call off a waiter but a wake-up, and a wake-up too many is harmless to every waiter here.

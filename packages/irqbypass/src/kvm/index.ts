@@ -3,6 +3,7 @@
  */
 export { whyNoKvm } from "./available.js";
 export { bootGuest, FIRST_VECTOR, type GuestTables, guestPages, guestTables } from "./guest.js";
+export type { KvmCapability } from "./ioctl.js";
 export { kvm } from "./kind.js";
 export { Kvm, type KvmOptions } from "./kvm.js";
 export { KvmMachine, type KvmMachineOptions, signalMsi } from "./machine.js";

@@ -1,8 +1,10 @@
 /**
  * /dev/kvm itself: is it there, may we use it, can it do what is needed.
  */
+
 import { checkOptions, type OptionNames, show } from "../host/argument.js";
 import { ERRNO, type ErrorCode, IrqBypassError } from "../host/errors.js";
+import { Shown } from "../host/shown.js";
 import { checked } from "../linux/checked.js";
 import { type Ffi, O_CLOEXEC, O_RDWR } from "../linux/ffi.js";
 import { loadFfi } from "../linux/koffi.js";
@@ -55,7 +57,7 @@ const advice: Readonly<Record<number, readonly [ErrorCode, string]>> = {
 };
 
 /** An open /dev/kvm. VMs made from it live on after it is closed. */
-export class Kvm implements Disposable {
+export class Kvm extends Shown implements Disposable {
   readonly ffi: Ffi;
   /** Bytes of a vCPU's kvm_run area. */
   readonly runBytes: number;
@@ -65,6 +67,7 @@ export class Kvm implements Disposable {
   #fd: number;
 
   private constructor(ffi: Ffi, fd: number, path: string) {
+    super();
     this.ffi = ffi;
     this.#fd = fd;
     this.#path = path;
@@ -129,6 +132,11 @@ export class Kvm implements Disposable {
       );
     }
     return ioctl(this.ffi, this.fd, KVM_CHECK_EXTENSION, KVM_CAP[name], this.#path);
+  }
+
+  /** @internal */
+  protected describe(): object {
+    return { path: this.#path, fd: this.fd };
   }
 
   /** Closes the descriptor. Idempotent. */

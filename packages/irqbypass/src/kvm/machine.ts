@@ -4,8 +4,10 @@
  * A machine belongs to the thread that made it. What another thread needs, it does with the descriptor's number:
  * {@link signalMsi} with a C library of its own.
  */
+
 import { checkClass, checkOptions, type OptionNames, show } from "../host/argument.js";
 import { ERRNO, IrqBypassError } from "../host/errors.js";
+import { Shown } from "../host/shown.js";
 import { checkSpawn, type Spawn } from "../host/spawn.js";
 import { createMemory, isMemory, type WasmMemory } from "../host/wasm.js";
 import { checked } from "../linux/checked.js";
@@ -70,7 +72,7 @@ export interface KvmMachineOptions {
 const OPTIONS: OptionNames<KvmMachineOptions> = { memory: true, pages: true, irqchip: true, spawn: true };
 
 /** A VM's descriptor and all that hangs on it. */
-export class KvmMachine implements Disposable {
+export class KvmMachine extends Shown implements Disposable {
   readonly ffi: Ffi;
   /** The guest's memory. The kernel reads and writes it in place until the machine is disposed. */
   readonly memory: WasmMemory;
@@ -84,6 +86,7 @@ export class KvmMachine implements Disposable {
    * the kernel says; nothing is left open then. `kvm` may be closed afterwards.
    */
   constructor(kvm: Kvm, options: KvmMachineOptions = {}) {
+    super();
     checkClass(kvm, Kvm, () => `${show(kvm)} is no Kvm: pass what Kvm.open returned`);
     checkOptions(options, OPTIONS, "options such as { pages: 4 }, or none");
     const { pages = 1, irqchip = "full", spawn } = options;
@@ -138,6 +141,11 @@ export class KvmMachine implements Disposable {
   get fd(): number {
     if (this.#fd < 0) throw new IrqBypassError("EBADF", "the VM was closed by dispose");
     return this.#fd;
+  }
+
+  /** @internal */
+  protected describe(): object {
+    return { fd: this.fd, vcpus: this.#vcpus.length, memoryBytes: this.memory.buffer.byteLength };
   }
 
   /** The vCPUs by their APIC id. */

@@ -1,10 +1,12 @@
 /**
  * The thread that runs a vCPU, from its owner's side.
  */
+
 import { existsSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { ERRNO, type ErrorCode, IrqBypassError } from "../host/errors.js";
 import { platformHere } from "../host/platform-here.js";
+import { Shown } from "../host/shown.js";
 import { type Spawn, SpawnedThread, type ThreadModule } from "../host/spawn.js";
 import type { Ffi } from "../linux/ffi.js";
 import {
@@ -21,18 +23,21 @@ import {
 } from "./vcpu-control.js";
 
 /** A worker thread inside KVM_RUN. It keeps the process alive until it is stopped. */
-export class KvmVcpuThread implements Disposable {
+export class KvmVcpuThread extends Shown implements Disposable {
   /**
    * Resolves when the thread has ended: undefined after a stop, else the error that ended it, such as a guest
    * that shut down. Never rejects.
    */
   readonly ended: Promise<IrqBypassError | undefined>;
   readonly #ffi: Ffi;
+  readonly #index: number;
   readonly #control = createControl();
 
-  /** Made by a vCPU's start. */
+  /** @internal Made by a vCPU's start. */
   constructor(ffi: Ffi, vcpu: VcpuToRun, spawn?: Spawn) {
+    super();
     this.#ffi = ffi;
+    this.#index = vcpu.index;
     const module: ThreadModule = {
       name: KVM_VCPU_THREAD,
       start: () =>
@@ -46,6 +51,11 @@ export class KvmVcpuThread implements Disposable {
         resolve(error === undefined ? undefined : asFailure(error, vcpu.index));
       });
     });
+  }
+
+  /** @internal */
+  protected describe(): object {
+    return { vcpu: this.#index, tid: this.tid, left: this.left };
   }
 
   /** Has the thread left KVM_RUN for good? Then the vCPU's requests can be made again. */

@@ -4,8 +4,10 @@
  * While the vCPU's thread is inside KVM_RUN the kernel keeps every other request for it waiting, for as long as
  * the guest runs. So each of them is refused (EBUSY) until the thread has ended.
  */
+
 import { show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
+import { Shown } from "../host/shown.js";
 import type { Spawn } from "../host/spawn.js";
 import type { WasmMemory } from "../host/wasm.js";
 import { checked } from "../linux/checked.js";
@@ -37,7 +39,7 @@ export interface KvmFacts {
   readonly spawn?: Spawn | undefined;
 }
 
-export class KvmVcpu implements Disposable {
+export class KvmVcpu extends Shown implements Disposable {
   /** Its place in the machine, and the id of its local APIC. */
   readonly index: number;
   readonly #kvm: KvmFacts;
@@ -45,8 +47,9 @@ export class KvmVcpu implements Disposable {
   #fd: number;
   #thread: KvmVcpuThread | undefined;
 
-  /** Made by a machine's createVcpu. */
+  /** @internal Made by a machine's createVcpu. */
   constructor(vmFd: number, kvm: KvmFacts, memory: WasmMemory, index: number) {
+    super();
     this.index = index;
     this.#kvm = kvm;
     this.#memory = memory;
@@ -71,6 +74,11 @@ export class KvmVcpu implements Disposable {
       );
     }
     ioctl(this.#kvm.ffi, this.#fd, call, argument, `vCPU ${this.index}`);
+  }
+
+  /** @internal */
+  protected describe(): object {
+    return { index: this.index, fd: this.#fd, running: this.#thread?.left === false };
   }
 
   /** Its descriptor, -1 after dispose. */

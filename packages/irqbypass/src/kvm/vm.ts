@@ -1,6 +1,7 @@
 /**
  * A real guest on a host: KVM's VM, with its irqfds registered as consumers.
  */
+
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
 import { refresh, requires } from "../bypass/remapping.js";
@@ -8,6 +9,7 @@ import { checkOptions, type OptionNames, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Consumer, Injection, RouteType, Vm as V, VmFlag } from "../host/layout.js";
 import { checkHost } from "../host/memory.js";
+import { Shown } from "../host/shown.js";
 import type { WasmMemory } from "../host/wasm.js";
 import { LinuxEventfd } from "../linux/eventfd.js";
 import { injected, Mode, modeOf, relayed, targetOf } from "../posting/irte.js";
@@ -38,7 +40,7 @@ const OPTIONS: OptionNames<KvmVmOptions> = { vcpus: true, ffi: true, path: true,
  * A KVM guest that counts its interrupts. It belongs to the thread that made it; its interrupts may be signalled from
  * any thread. It takes Linux eventfds only: KVM cannot see shared ones.
  */
-export class KvmVm implements Disposable {
+export class KvmVm extends Shown implements Disposable {
   /** The VM as KVM offers it. Use it to look, and leave its irqfds and routing to this object. */
   readonly machine: KvmMachine;
   private readonly host: BypassHost;
@@ -53,6 +55,7 @@ export class KvmVm implements Disposable {
    * ...), EINVAL for a host without the kinds `linux()` and `kvm()`, ENOMEM.
    */
   constructor(host: BypassHost, options: KvmVmOptions = {}) {
+    super();
     checkHost(host);
     checkOptions(options, OPTIONS, "options such as { vcpus: 2 }, or none");
     const { vcpus = 1, ...how } = options;
@@ -300,6 +303,12 @@ export class KvmVm implements Disposable {
       refresh(host, irqfd);
     });
     return old;
+  }
+
+  /** @internal */
+  protected describe(): object {
+    this.check();
+    return { id: this.id, machine: this.machine };
   }
 
   private check(): void {

@@ -10,6 +10,7 @@
 import { readFileSync, readlinkSync } from "node:fs";
 import { checkFlag, checkOptions, type OptionNames, show } from "../host/argument.js";
 import { errorCode, IrqBypassError } from "../host/errors.js";
+import { Shown } from "../host/shown.js";
 import { checked, NO_DESCRIPTOR } from "./checked.js";
 import { F_DUPFD_CLOEXEC, type Ffi, O_CLOEXEC, O_NONBLOCK } from "./ffi.js";
 
@@ -126,7 +127,7 @@ export function newEventfd(ffi: Ffi, options: EventfdFileOptions): number {
 }
 
 /** One descriptor of an eventfd, owned by this object. Usable in the thread that made it. */
-export class EventfdFile implements Disposable {
+export class EventfdFile extends Shown implements Disposable {
   readonly id: number;
   readonly semaphore: boolean;
   readonly nonblocking: boolean;
@@ -135,6 +136,7 @@ export class EventfdFile implements Disposable {
   #fd: number;
 
   private constructor(ffi: Ffi, fd: number, subject = `fd ${fd}`) {
+    super();
     this.#ffi = ffi;
     this.#fd = fd;
     try {
@@ -195,6 +197,12 @@ export class EventfdFile implements Disposable {
     }
     this.#word[0] = BigInt(value);
     checked(this.#ffi.write(this.fd, this.#word), "write", `eventfd ${this.id}`);
+  }
+
+  /** @internal The count as a number, exact below 2^53: JSON has no other. */
+  protected describe(): object {
+    const { id, fd, semaphore, nonblocking } = this;
+    return { id, fd, count: Number(this.count), semaphore, nonblocking };
   }
 
   /** Closes the descriptor. The eventfd lives on while others hold one. Idempotent. */

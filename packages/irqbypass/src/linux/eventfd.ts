@@ -1,7 +1,14 @@
 import { checkWrite, EventfdContext, type EventfdReader } from "../eventfd/context.js";
 import { addReference } from "../eventfd/reference.js";
-import { blockingTimeoutOf, show, timeoutOf, type WaitOptions } from "../host/argument.js";
+import {
+  type AbortSignalLike,
+  blockingTimeoutOf,
+  show,
+  timeoutOf,
+  type WaitOptions,
+} from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
+import type { Handle } from "../host/handle.js";
 import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
 import { checkHost, type HostMemory } from "../host/memory.js";
 import { checked } from "./checked.js";
@@ -20,7 +27,8 @@ const EAGAIN = -11;
  * host's own: two descriptors of one eventfd are the same token, and a closed number that is used again is another. The
  * host must have been made with `kinds: [linux()]`. A close(2) elsewhere is not seen here: closing the last library handle
  * is what deassigns. The relay of a software VM hears of writes by epoll, which is silent about a write of 0 to a counter
- * at 0: a KVM guest and a shared eventfd take that as an interrupt, this does not.
+ * at 0: a KVM guest and a shared eventfd take that as an interrupt, this does not. Several writes that it finds at once are one
+ * event: of a semaphore it takes one unit for them, and the others stay.
  */
 export class LinuxEventfd extends EventfdContext {
   /** The kernel's eventfd-id. */
@@ -99,7 +107,7 @@ export class LinuxEventfd extends EventfdContext {
   }
 
   /** A handle in this thread to a Linux eventfd of the host. Throws ESTALE when it is gone, EXDEV for one of another host, EINVAL for the wrong kind. */
-  static open(memory: HostMemory, handle: number): LinuxEventfd {
+  static open(memory: HostMemory, handle: Handle<"eventfd">): LinuxEventfd {
     checkHost(memory);
     const ffi = linuxKindOf(memory).kind.ffi();
     const { words, mutex, pools } = memory;
@@ -121,6 +129,11 @@ export class LinuxEventfd extends EventfdContext {
   get fd(): number {
     this.check();
     return fdOf(this.memory, this.record);
+  }
+
+  /** @internal */
+  protected override describe(): object {
+    return { ...super.describe(), kernelId: this.kernelId };
   }
 
   /** As {@link EventfdContext.write}; one write(2). Blocks where the eventfd was made blocking and has no room. */
@@ -209,7 +222,11 @@ export class LinuxEventfd extends EventfdContext {
   }
 
   /** Reads as soon as there is something, which `own` tells. */
-  private async untilRead(own: number, timeoutMs: number, signal: AbortSignal | undefined): Promise<bigint> {
+  private async untilRead(
+    own: number,
+    timeoutMs: number,
+    signal: AbortSignalLike | undefined,
+  ): Promise<bigint> {
     signal?.throwIfAborted();
     const { promise, resolve, reject } = withResolvers<bigint>();
     const stop = this.ffi.watch(own, () => {

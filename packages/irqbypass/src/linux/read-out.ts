@@ -11,20 +11,21 @@ import { eventfdInfo } from "./eventfd-file.js";
 import type { Ffi } from "./ffi.js";
 
 /**
- * An event of the eventfd: makes the irqfd's injection due and takes the count out, of a semaphore one unit. The count at
- * assign is an interrupt by itself and stays, until the next signal. The calling thread has announced the irqfd.
+ * An event of the eventfd: makes the irqfd's injection due and takes the count out, of a semaphore one unit. The first event
+ * after an assign may be of the count that was there: that is an interrupt too and stays, until the next signal. The calling
+ * thread has announced the irqfd.
  */
 export function takeSignal(memory: HostMemory, ffi: Ffi, irqfd: number, eventfd: number): void {
   const { words, pending } = memory;
   const fd = words.get(eventfd + Eventfd.fd) - 1;
   pending.owe(irqfd);
   if (words.load(irqfd + Consumer.leftover) !== 0) {
-    words.store64(eventfd + Eventfd.counter, eventfdInfo(fd).count);
     words.store(irqfd + Consumer.leftover, 0);
-    return;
+    const count = countOf(fd);
+    if (count === undefined || count === knownOf(memory, eventfd)) return; // no signal has come with it
   }
-  const left = isSemaphore(memory, eventfd) ? eventfdInfo(fd).count - 1n : 0n;
-  words.store64(eventfd + Eventfd.counter, left > 0n ? left : 0n);
+  const count = isSemaphore(memory, eventfd) ? (countOf(fd) ?? 0n) : 0n;
+  words.store64(eventfd + Eventfd.counter, count > 0n ? count - 1n : 0n);
   take(ffi, fd);
 }
 
@@ -37,13 +38,14 @@ export function readOut(memory: HostMemory, ffi: Ffi, irqfd: number, eventfd: nu
   if (!mayReadOut(words, irqfd)) return;
   const fd = words.get(eventfd + Eventfd.fd) - 1;
   const wasIdle = pending.owe(irqfd);
-  const known = words.load64(eventfd + Eventfd.counter);
+  const known = knownOf(memory, eventfd);
   // Of a semaphore the read says only that there was a unit. Where there was none, one that comes meanwhile stays.
-  const before = isSemaphore(memory, eventfd) ? eventfdInfo(fd).count : undefined;
+  const semaphore = isSemaphore(memory, eventfd);
+  const before = semaphore ? countOf(fd) : undefined;
   const taken = before === 0n ? 0n : take(ffi, fd);
   const count = before ?? taken;
   const isSignal = count !== 0n && count !== known;
-  if (isSignal && before !== undefined) take(ffi, fd); // the signal's unit, beside that of the end
+  if (isSignal && semaphore) take(ffi, fd); // the signal's unit, beside that of the end
   if (wasIdle && !isSignal && words.load(irqfd + Consumer.leftover) === 0) pending.forgive(irqfd);
 }
 
@@ -57,6 +59,22 @@ export function forgetRead(memory: HostMemory, eventfd: number): void {
     if (words.compareExchange64(eventfd + Eventfd.counter, known, left) === known) return;
     words.relax();
   }
+}
+
+/** The count now; undefined where the process has no descriptor left to look with, so that nobody can say. */
+function countOf(fd: number): bigint | undefined {
+  try {
+    return eventfdInfo(fd).count;
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code === "EMFILE" || code === "ENFILE") return undefined;
+    throw error;
+  }
+}
+
+/** What is in the counter, or was, and has been an interrupt. */
+function knownOf({ words }: HostMemory, eventfd: number): bigint {
+  return BigInt.asUintN(64, words.load64(eventfd + Eventfd.counter));
 }
 
 /** What was taken, 0 where there was nothing: a software VM listens to non-blocking eventfds only. */

@@ -7,7 +7,7 @@ import { checkFlag, show } from "../host/argument.js";
 import { type Capacity, checkCapacity } from "../host/capacity.js";
 import { IrqBypassError } from "../host/errors.js";
 import { publishHeader } from "../host/header.js";
-import { Consumer, Header } from "../host/layout.js";
+import { Consumer, Header, POOLS } from "../host/layout.js";
 import { HostMemory, type MemoryOptions, type Repair } from "../host/memory.js";
 import type { WatchableWorker } from "../host/platform.js";
 import { type HostHandle, reserve } from "../host/reserve.js";
@@ -32,8 +32,11 @@ import { unfinishedOf } from "./unfinished.js";
  * `Host.attach` joins it in another thread. One thread has one of these for a host.
  */
 export class Host extends HostMemory implements BypassHost, Disposable {
+  /** @internal */
   override readonly kinds: readonly Kind[];
+  /** @internal */
   readonly manager: Manager;
+  /** @internal */
   readonly repair: Repair = new HostRepair(this);
   /** In the thread that created the host, until it leaves. */
   private supervision: Supervision | undefined;
@@ -221,6 +224,15 @@ export class Host extends HostMemory implements BypassHost, Disposable {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  /** @internal With how many records of each pool live, where any do. */
+  protected describe(): object {
+    const { threadId, bypass, fastPath, platform, pools } = this;
+    const live = this.look(() =>
+      POOLS.map(({ name }) => [name, pools[name].live] as const).filter(([, count]) => count > 0),
+    );
+    return { threadId, bypass, fastPath, platform: platform.name, live: Object.fromEntries(live) };
   }
 
   private refuseIfRequired(): void {

@@ -1,6 +1,7 @@
 import { checkFlag, checkOptions, checkWord, type OptionNames, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { IOAPIC_PINS } from "../host/layout.js";
+import { Shown } from "../host/shown.js";
 import { linesOf, readRegister } from "./ioapic.js";
 import { writeIoapic } from "./resample.js";
 import type { VmLife } from "./vm-mutex.js";
@@ -21,9 +22,11 @@ const LEVEL = 1 << 15;
 const MASKED = 1 << 16;
 
 /** A VM's I/O APIC, as its guest programs it (82093AA). From any thread; each call takes the VM's mutex. */
-export class IoApic {
+export class IoApic extends Shown {
   /** @internal `Vm.ioapic` makes it. */
-  constructor(private readonly life: VmLife) {}
+  constructor(private readonly life: VmLife) {
+    super();
+  }
 
   /** Reads a register by its number, as the guest does through its window. */
   read(register: number): number {
@@ -57,6 +60,11 @@ export class IoApic {
   get lines(): number {
     this.life.memory.checkCall();
     return this.life.guard(() => linesOf(this.life.memory, this.life.record));
+  }
+
+  /** @internal */
+  protected describe(): object {
+    return { vm: this.life.id, pins: IOAPIC_PINS, lines: this.lines };
   }
 
   private checkRegister(register: unknown): void {

@@ -5,18 +5,21 @@ import { POLICIES, type Policy } from "../bypass/remapping.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Consumer } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
+import { Shown } from "../host/shown.js";
 import type { Reason } from "../posting/reason.js";
 import { remedyOf } from "../posting/remedy.js";
 import { type Assigned, deassign } from "./assignment.js";
 
 /** An assigned irqfd: a VM's interrupt that listens to an eventfd. Any thread may use it. */
-export class Irqfd implements Disposable {
+export class Irqfd extends Shown implements Disposable {
   private readonly host: BypassHost;
   private readonly vmMutex: Mutex;
   private readonly record: number;
   private readonly handle: number;
 
+  /** @internal */
   constructor(host: BypassHost, vmMutex: Mutex, { record, handle }: Assigned) {
+    super();
     this.host = host;
     this.vmMutex = vmMutex;
     this.record = record;
@@ -106,6 +109,12 @@ export class Irqfd implements Disposable {
         ...(reasons[0] === undefined ? {} : { reason: reasons[0] }),
       },
     );
+  }
+
+  /** @internal */
+  protected describe(): object {
+    const { gsi, policy, path, reason } = this;
+    return { gsi, policy, path, reason };
   }
 
   /** Under the host mutex. */

@@ -9,12 +9,16 @@ import type { Delivery, Message } from "./delivery.js";
 /** An MSI: the raw x86 words, or for the common case the vCPU and the vector that they name. */
 export type Msi = ShortMsi | RawMsi;
 
-interface ShortMsi {
+/** An edge to one vCPU, fixed delivery: what nearly all are. */
+export interface ShortMsi {
+  /** Its index in the VM. */
   readonly vcpu: number;
+  /** 0 to 255. */
   readonly vector: number;
 }
 
-interface RawMsi {
+/** An MSI as a device writes it (SDM volume 3, "Message Signalled Interrupts"). */
+export interface RawMsi {
   readonly address: number;
   readonly addressHigh?: number;
   readonly data: number;
@@ -30,12 +34,14 @@ export interface IrqchipPin {
 /** One entry of `setGsiRouting` (struct kvm_irq_routing_entry): a GSI, 0 to 4095, and where it goes. */
 export type GsiRoute = MsiRoute | PinRoute;
 
-interface MsiRoute {
+/** A GSI that is a message. */
+export interface MsiRoute {
   readonly gsi: number;
   readonly msi: Msi;
 }
 
-interface PinRoute {
+/** A GSI that is a line. */
+export interface PinRoute {
   readonly gsi: number;
   readonly irqchip: IrqchipPin;
 }

@@ -1,7 +1,9 @@
 import { blockingTimeoutOf, show, timeoutOf, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
+import type { Handle } from "../host/handle.js";
 import { Descriptor, Vcpu as V, Vm, VmFlag } from "../host/layout.js";
 import { checkHost, type HostMemory } from "../host/memory.js";
+import { Shown } from "../host/shown.js";
 import * as descriptor from "../posting/descriptor.js";
 import { harvest, pending } from "../posting/fast-path.js";
 import { isLevel } from "./delivery.js";
@@ -14,22 +16,24 @@ const PIR_WORDS = 8;
 export type Wake = "interrupt" | "nmi" | "kicked" | "timeout";
 
 /** A vCPU seen from any thread: what its VM hands out. */
-export class VcpuRef {
+export class VcpuRef extends Shown {
+  /** @internal */
+  readonly memory: HostMemory;
+  /** @internal */
   readonly record: number;
   /** By which it is told from another vCPU in the same record. */
   private readonly life: number;
 
   /** @internal VMs hand them out, under the host mutex. */
-  constructor(
-    readonly memory: HostMemory,
-    record: number,
-  ) {
+  constructor(memory: HostMemory, record: number) {
+    super();
+    this.memory = memory;
     this.record = record;
     this.life = memory.words.load(record + V.life);
   }
 
   /** What the thread that runs it passes to `Vcpu.open`. Throws EBADF when its VM is gone, as all of these. */
-  get handle(): number {
+  get handle(): Handle<"vcpu"> {
     return this.look(() => this.memory.pools.vcpu.handle(this.record));
   }
 
@@ -62,6 +66,13 @@ export class VcpuRef {
   get onAddress(): number {
     this.look(() => {});
     return this.memory.handle.byteOffset + (this.record + V.descriptor + Descriptor.control) * 4;
+  }
+
+  /** @internal */
+  protected describe(): object {
+    const { words, pools } = this.memory;
+    const vm = this.look(() => pools.vm.slot(words.get(this.record + V.vm)));
+    return { vm, index: this.index, ...this.inspect() };
   }
 
   private isLive(): boolean {
@@ -98,7 +109,7 @@ export class Vcpu extends VcpuRef implements Disposable {
    * Takes the vCPU onto the calling thread. Throws EBUSY while it is open, in this thread or another; ESTALE when its VM is
    * gone, EXDEV for a vCPU of another host.
    */
-  static open(memory: HostMemory, handle: number): Vcpu {
+  static open(memory: HostMemory, handle: Handle<"vcpu">): Vcpu {
     checkHost(memory);
     const { words, mutex, pools, thread } = memory;
     return mutex.guard(() => {
@@ -278,6 +289,12 @@ export class Vcpu extends VcpuRef implements Disposable {
 
   [Symbol.dispose](): void {
     this.put();
+  }
+
+  /** @internal */
+  protected override describe(): object {
+    this.checkRunning();
+    return { ...super.describe(), apic: !this.bare, pending: this.pending() };
   }
 
   private ready(): boolean {

@@ -3,8 +3,10 @@ import type { Policy } from "../bypass/remapping.js";
 import type { EventfdContext } from "../eventfd/context.js";
 import { checkFlag, checkOptions, type OptionNames, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
+import type { Handle } from "../host/handle.js";
 import { Consumer, Eventfd as E, LEAVING, RouteType, Vm as V, VmFlag } from "../host/layout.js";
 import { checkHost } from "../host/memory.js";
+import { Shown } from "../host/shown.js";
 import { assign, checkIrqfd, deassign } from "./assignment.js";
 import { Source } from "./ioapic.js";
 import { IoApic } from "./ioapic-registers.js";
@@ -41,7 +43,7 @@ export const IRQFD: OptionNames<IrqfdOptions> = { bypass: true, resample: true }
 export const IRQFD_TEXT = 'options such as { bypass: "require" }, or none';
 
 /** A software virtual machine: vCPUs, GSI routing and irqfds. Its vCPUs are run by the VMM's threads. */
-export class Vm implements Disposable {
+export class Vm extends Shown implements Disposable {
   private readonly host: BypassHost;
   private readonly life: VmLife;
   /** Through this object. */
@@ -52,6 +54,7 @@ export class Vm implements Disposable {
   /** @internal For `Vm.open`. */
   constructor(host: BypassHost, opened: VmLife);
   constructor(host: BypassHost, from: VmOptions | VmLife = {}) {
+    super();
     checkHost(host);
     this.host = host;
     this.life = from instanceof VmLife ? from : newVm(host, from);
@@ -59,7 +62,7 @@ export class Vm implements Disposable {
   }
 
   /** A handle in this thread to a VM made in another. Throws ESTALE when it is gone, EXDEV for one of another host. */
-  static open(host: BypassHost, handle: number): Vm {
+  static open(host: BypassHost, handle: Handle<"vm">): Vm {
     checkHost(host);
     return new Vm(
       host,
@@ -68,7 +71,7 @@ export class Vm implements Disposable {
   }
 
   /** What another thread passes to `Vm.open`. */
-  get handle(): number {
+  get handle(): Handle<"vm"> {
     this.host.checkCall();
     return this.life.look(() => this.host.pools.vm.handle(this.life.record));
   }
@@ -189,6 +192,11 @@ export class Vm implements Disposable {
       throw new IrqBypassError("EINVAL", `VM ${this.id} was made with apic: false and has no I/O APIC`);
     }
     return new IoApic(this.life);
+  }
+
+  /** @internal */
+  protected describe(): object {
+    return { id: this.id, vcpus: this.vcpus, apic: !this.isBare };
   }
 
   private checkResample(resample: EventfdContext): void {

@@ -68,6 +68,9 @@ export interface Surface {
 
 const DEEPEST = 5;
 
+/** Interfaces that one class is meant by. */
+const STRUCTURAL: Readonly<Record<string, string>> = { BypassHost: "Host", AbortSignalLike: "AbortSignal" };
+
 /** The path of an entry point's declarations. */
 const declarationsOf = (name: string) =>
   fileURLToPath(new URL(`../../../build/src/${name}.d.ts`, import.meta.url));
@@ -214,6 +217,7 @@ class Reader {
       return { is: "literal", value: this.checker.typeToString(type) === "true" };
     }
     if (type.isUnion()) return { is: "union", of: type.types.map((one) => this.shape(one, depth + 1)) };
+    if (type.isIntersection()) return this.shape(type.types[0]!, depth); // a handle: a number that says what it opens
     if (type.flags & ts.TypeFlags.NumberLike) return { is: "number" };
     if (type.flags & ts.TypeFlags.BigIntLike) return { is: "bigint" };
     if (type.flags & ts.TypeFlags.StringLike) return { is: "string" };
@@ -229,7 +233,8 @@ class Reader {
     if (symbol !== undefined && (symbol.flags & ts.SymbolFlags.Class || this.isForeign(symbol))) {
       return { is: "class", name: symbol.name };
     }
-    if (symbol?.name === "BypassHost") return { is: "class", name: "Host" };
+    const standsFor = STRUCTURAL[symbol?.name ?? ""];
+    if (standsFor !== undefined) return { is: "class", name: standsFor };
     if (type.flags & ts.TypeFlags.Object) {
       const properties = type.getProperties().map((one) => this.parameter(one, depth + 1));
       return { is: "object", properties };

@@ -479,6 +479,51 @@ export const CASES: readonly Case[] = [
     },
   },
   {
+    name: "a write directly before a deassign, or before the last close, is an interrupt; one directly after it is counted",
+    run(t) {
+      t.routes(0, msi(24, 0, 0x41), ioapic(25, 20));
+      for (const e of [0, 2]) {
+        const write = { op: "write", e, value: "3" } as const;
+        for (const gsi of [24, 25]) {
+          const vector = gsi === 24 ? 0x41 : 0x7a;
+          t.assign(0, e, gsi);
+          t.expect("ok, ok", { op: "at once", operations: [write, { op: "deassign", vm: 0, e, gsi }] });
+          t.serves(0, 0, vector);
+          t.expect(e === 0 ? "EAGAIN" : "1", { op: "read", e });
+          if (e === 2) t.ok({ op: "close", e });
+          t.assign(0, e, gsi);
+          t.expect("ok, ok", { op: "at once", operations: [{ op: "deassign", vm: 0, e, gsi }, write] });
+          t.servesNone(0, 0);
+          t.count(e, 3);
+          t.ok({ op: "close", e });
+          t.assign(0, e, gsi);
+          t.expect("ok, ok", { op: "at once", operations: [write, { op: "close", e }] });
+          t.serves(0, 0, vector);
+        }
+      }
+    },
+  },
+  {
+    name: "a VMM that masks by a deassign and unmasks by an assign gets what was written before, between and after",
+    run(t) {
+      t.routes(0, msi(24, 0, 0x41));
+      t.assign(0, 0, 24);
+      const write = { op: "write", e: 0, value: "1" } as const;
+      const off = { op: "deassign", vm: 0, e: 0, gsi: 24 } as const;
+      const on = { op: "assign", vm: 0, e: 0, gsi: 24 } as const;
+      for (const [operations, count] of [
+        [[write, off, on], 0],
+        [[off, write, on], 1],
+        [[off, on, write], 0],
+      ] as const) {
+        t.expect("ok, ok, ok", { op: "at once", operations });
+        t.count(0, count);
+        t.serves(0, 0, 0x41);
+        t.servesNone(0, 0);
+      }
+    },
+  },
+  {
     name: "closing the last descriptor deassigns, a dup keeps it",
     run(t) {
       t.assign(0, 0, 10, 3);

@@ -79,6 +79,13 @@ export class KernelWorld implements World {
     };
   }
 
+  readonly attached = undefined;
+
+  /** What another thread writes to: a descriptor that becomes its own. */
+  target(e: number): number {
+    return checked(this.ffi.fcntl(this.fd(e), F_DUPFD_CLOEXEC, 0), "fcntl", "an eventfd");
+  }
+
   [Symbol.dispose](): void {
     for (const vm of this.vms) this.closeVm(vm);
     for (const fds of this.eventfds) for (const fd of fds) this.ffi.close(fd);
@@ -164,6 +171,8 @@ export class KernelWorld implements World {
         return this.code(() => this.vms[operation.vm]!.machine.setIrqLine(operation.gsi, operation.level));
       case "serve":
         return this.vms[operation.vm]!.vcpus[operation.vcpu]!.serve()?.toString(16) ?? "none";
+      case "at once":
+        return operation.operations.map((one) => this.attempt(one)).join(", ");
       case "renew":
         this.closeVm(this.vms[operation.vm]!);
         this.vms[operation.vm] = this.makeVm(operation.irqchip);

@@ -76,6 +76,8 @@ export type Operation =
   | { readonly op: "line"; readonly vm: number; readonly gsi: number; readonly level: boolean }
   /** Lets a vCPU take one interrupt and end it. */
   | { readonly op: "serve"; readonly vm: number; readonly vcpu: number }
+  /** Several, one directly after the other: nothing waits in between for what one of them has set off. */
+  | { readonly op: "at once"; readonly operations: readonly Operation[] }
   /** Closes the VM with all that is assigned, and makes a new one in its place, with the irqchip or without the I/O APIC. */
   | { readonly op: "renew"; readonly vm: number; readonly irqchip: "full" | "split" | "none" };
 
@@ -110,9 +112,11 @@ export function describeState({ irr, lines, waiting, counts }: State): string {
 
 export function describeOperation(operation: Operation): string {
   const { op, ...rest } = operation;
-  const words = Object.entries(rest).map(([name, value]) =>
-    name === "routes" ? (value as Route[]).map(describeRoute).join(", ") || "none" : `${name} ${value}`,
-  );
+  const words = Object.entries(rest).map(([name, value]) => {
+    if (name === "routes") return (value as Route[]).map(describeRoute).join(", ") || "none";
+    if (name === "operations") return (value as Operation[]).map(describeOperation).join("; ");
+    return `${name} ${value}`;
+  });
   return [op, ...words].join(" ");
 }
 

@@ -10,12 +10,14 @@ import { LinuxEventfd } from "#src/linux/eventfd.js";
 import { linux } from "#src/linux/kind.js";
 import { loadFfi } from "#src/linux/koffi.js";
 import { LinuxRelay } from "#src/linux/relay.js";
+import { droppedOf } from "#src/posting/dropped.js";
 import { Host } from "#src/vm/host.js";
 import { relayOne } from "#src/vm/relay.js";
 import type { GsiRoute, IrqchipPin } from "#src/vm/route.js";
 import { Vcpu } from "#src/vm/vcpu.js";
 import { Vm } from "#src/vm/vm.js";
 import { noRelay } from "../support/host.js";
+import type { Attached } from "./beside-work.js";
 import {
   type Operation,
   PINS,
@@ -30,8 +32,9 @@ import {
 } from "./operation.js";
 
 const CAPACITY = {
+  thread: 4,
   eventfd: 32,
-  producer: 1,
+  producer: 4,
   consumer: 32,
   vm: 8,
   vcpu: 16,
@@ -66,13 +69,9 @@ export class SoftwareWorld implements World {
 
   perform(operation: Operation): string {
     try {
-      const outcome = this.attempt(operation);
+      return this.outcomeOf(operation);
+    } finally {
       this.settle();
-      return outcome;
-    } catch (error) {
-      this.settle();
-      if (error instanceof IrqBypassError) return error.code;
-      throw error;
     }
   }
 
@@ -83,6 +82,25 @@ export class SoftwareWorld implements World {
       waiting: this.vms.map(({ vm }) => (this.hasIoapic(vm) ? waiting(vm) : 0)),
       counts: this.eventfds.map((handles) => handles.at(-1)!.count),
     };
+  }
+
+  get attached(): Attached {
+    return { host: this.host.handle, kinds: this.real ? "linux" : "none" };
+  }
+
+  /** What another thread writes to, once it has opened that. */
+  target(e: number): number {
+    return this.eventfd(e).handle;
+  }
+
+  /** The host's switch. */
+  set bypass(on: boolean) {
+    this.host.bypass = on;
+  }
+
+  /** How many signals of an eventfd went nowhere. */
+  dropped(e: number): number {
+    return droppedOf(this.host.words, this.eventfd(e).record)?.count ?? 0;
   }
 
   [Symbol.dispose](): void {
@@ -96,6 +114,15 @@ export class SoftwareWorld implements World {
     const left = [eventfd, consumer, vm, vcpu].filter((pool) => pool.live !== 0);
     if (left.length > 0) throw new Error(`left behind: ${left.map(({ name }) => name).join(", ")}`);
     this.host.dispose();
+  }
+
+  private outcomeOf(operation: Operation): string {
+    try {
+      return this.attempt(operation);
+    } catch (error) {
+      if (error instanceof IrqBypassError) return error.code;
+      throw error;
+    }
   }
 
   private attempt(operation: Operation): string {
@@ -173,6 +200,8 @@ export class SoftwareWorld implements World {
         vcpu.eoi();
         return vector.toString(16);
       }
+      case "at once":
+        return operation.operations.map((one) => this.outcomeOf(one)).join(", ");
       case "renew": {
         const { vm, vcpus } = this.vms[operation.vm]!;
         for (const vcpu of vcpus) vcpu.put();

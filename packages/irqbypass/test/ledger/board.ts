@@ -85,8 +85,9 @@ export const enum LineWord {
   deviceDid = 7,
   /** The round in which it waits for ever. */
   stuck = 8,
-  /** A handle, in two words: of this round's eventfd. */
+  /** A handle, in two words: of the eventfd that it has in one round, and in which. */
   handle = 10,
+  handleRound = 12,
   words = 16,
 }
 
@@ -114,15 +115,21 @@ export function note<Name extends string>(
   Atomics.or(words, word, 1 << names.indexOf(what));
 }
 
-/** A handle is a safe integer. */
-export function storeHandle(words: Int32Array, line: number, handle: number): void {
+/** Says of a line which eventfd it has in `round`, by a handle, which is a safe integer. */
+export function storeHandle(words: Int32Array, line: number, handle: number, round: number): void {
+  Atomics.store(words, wordOf(line, LineWord.handleRound), 0); // first and last: nobody takes halves of two
   Atomics.store(words, wordOf(line, LineWord.handle) + 1, Math.floor(handle / 2 ** 32));
   Atomics.store(words, wordOf(line, LineWord.handle), handle | 0);
+  Atomics.store(words, wordOf(line, LineWord.handleRound), round);
 }
 
-export function loadHandle(words: Int32Array, line: number): number {
+/** The handle of a line's eventfd of `round`; undefined where its device has that no more. */
+export function loadHandle(words: Int32Array, line: number, round: number): number | undefined {
+  const has = () => Atomics.load(words, wordOf(line, LineWord.handleRound)) === round;
+  if (!has()) return undefined;
   const high = Atomics.load(words, wordOf(line, LineWord.handle) + 1);
-  return high * 2 ** 32 + (Atomics.load(words, wordOf(line, LineWord.handle)) >>> 0);
+  const handle = high * 2 ** 32 + (Atomics.load(words, wordOf(line, LineWord.handle)) >>> 0);
+  return has() ? handle : undefined;
 }
 
 const LOOKS = 300;

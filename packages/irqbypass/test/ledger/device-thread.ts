@@ -121,7 +121,7 @@ class HangUpSource implements Source {
   private eventfd!: Eventfd;
 
   constructor(private readonly line: number) {
-    this.renew();
+    this.renew(Atomics.load(words, Word.device) + 1);
   }
 
   signal(): void {
@@ -135,9 +135,10 @@ class HangUpSource implements Source {
     return Atomics.load(words, assigned) !== 0;
   }
 
-  renew(): void {
+  /** Another eventfd, for this round. */
+  renew(round: number): void {
     this.eventfd = Eventfd.create(host);
-    storeHandle(words, this.line, this.eventfd.handle);
+    storeHandle(words, this.line, this.eventfd.handle, round);
   }
 
   close(): void {
@@ -199,7 +200,7 @@ for (let round = Atomics.load(words, Word.device); ; ) {
     const pending = !ends && source.pending?.() === true ? 1 : 0;
     Atomics.store(words, wordOf(line, LineWord.pending), pending);
   }
-  for (const source of sources) if (source instanceof HangUpSource) source.renew();
+  for (const source of sources) if (source instanceof HangUpSource) source.renew(round + 1);
   finish(words, Word.device, round);
 }
 process.exit(0); // with all that it has: whoever watches takes it down

@@ -201,7 +201,7 @@ class Ledger {
 
   private async replace(name: string, round: number): Promise<void> {
     this.deaths += 1;
-    await this.threads.get(name)!.done.catch(() => {}); // its end was meant
+    await this.threads.get(name)!.done; // one that was meant has no error
     if (name === "vmm")
       for (let line = 0; line < this.lines.length; line++)
         Atomics.store(this.words, wordOf(line, LineWord.assigned), 0);

@@ -108,10 +108,12 @@ function turn(): void {
 }
 
 /** The handle of the irqfd's maker is closed beside that of the device: whichever is the last deassigns. */
-function hangUp(line: number): void {
+function hangUp(line: number, round: number): void {
+  const shared = loadHandle(words, line, round);
+  if (shared === undefined) return; // this round's has been closed, and the next one's is not to be met twice
   let eventfd: Eventfd;
   try {
-    eventfd = Eventfd.open(host, loadHandle(words, line));
+    eventfd = Eventfd.open(host, shared);
   } catch (error) {
     if (error instanceof IrqBypassError && error.code === "ESTALE") return; // its device has died
     throw error;
@@ -136,13 +138,13 @@ function machine(line: number): void {
   own.dispose();
 }
 
-function act(line: number): void {
+function act(line: number, round: number): void {
   switch (lines[line]!.kind) {
     case "intx":
       if (!irqfds.has(line)) assign(line);
       break;
     case "hang-up":
-      hangUp(line);
+      hangUp(line, round);
       break;
     case "machine":
       machine(line);
@@ -163,7 +165,7 @@ for (let round = Atomics.load(words, Word.vmm); ; ) {
   const together = pick(8);
   for (const line of shuffled(lines.length, pick)) {
     dawdle(words, pick(PAUSE));
-    act(line);
+    act(line, round);
     if (together === 0 && pick(lines.length) === 0) reroute();
     if (together === 1 && pick(lines.length) === 0) turn();
   }

@@ -15,10 +15,15 @@ interface Manifest {
   readonly bin: Readonly<Record<string, string>>;
 }
 
+/** What npm says of a tarball that it has made. */
+interface Packed {
+  readonly filename: string;
+  readonly size: number;
+  readonly files: readonly { readonly path: string }[];
+}
+
 /** What is published, made anew from what was built. */
-const staging = spawnSync(process.execPath, [join(ROOT, "../../scripts/pack.mjs"), "irqbypass"], {
-  encoding: "utf8",
-}).stdout.trim();
+const staging = run(process.execPath, [join(ROOT, "../../scripts/pack/main.mjs"), "irqbypass"], ROOT).trim();
 
 export const manifest = JSON.parse(readFileSync(join(staging, "package.json"), "utf8")) as Manifest;
 
@@ -43,6 +48,8 @@ export class Installed {
   readonly folder = mkdtempSync(join(tmpdir(), "irqbypass-pack-"));
   /** Paths of the files in the tarball. */
   readonly files: readonly string[];
+  /** What the tarball takes. */
+  readonly bytes: number;
 
   /** Without optional dependencies, so that it is what a machine gets that has none of them. */
   constructor() {
@@ -51,8 +58,9 @@ export class Installed {
       ["pack", "--ignore-scripts", "--json", "--pack-destination", this.folder],
       staging,
     );
-    const [tarball] = JSON.parse(packed) as { filename: string; files: { path: string }[] }[];
+    const [tarball] = JSON.parse(packed) as Packed[];
     this.files = tarball!.files.map(({ path }) => path);
+    this.bytes = tarball!.size;
     this.write("package.json", JSON.stringify({ name: "user", private: true, type: "module" }));
     const quiet = ["--no-audit", "--no-fund", "--prefer-offline", "--ignore-scripts", "--omit=optional"];
     run("npm", ["install", ...quiet, join(this.folder, tarball!.filename)], this.folder);

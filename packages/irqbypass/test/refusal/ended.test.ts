@@ -220,10 +220,12 @@ describe("what another host has (d9)", () => {
   it("nor does a handle of another kind, or of what is gone: ESTALE", () => {
     const vm = new Vm(mine);
     const { handle } = vm;
+    // @ts-expect-error: the types say so too
     assert.throws(() => Eventfd.open(mine, handle), {
       code: "ESTALE",
       message: /not the handle of an eventfd, but of a vm/,
     });
+    // @ts-expect-error: the types say so too
     assert.throws(() => Vcpu.open(mine, own.handle), { code: "ESTALE" });
     vm.dispose();
     assert.throws(() => Vm.open(mine, handle), { code: "ESTALE", message: /is gone/ });

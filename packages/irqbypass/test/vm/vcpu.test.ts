@@ -277,6 +277,7 @@ describe("opening and putting", () => {
     for (const index of [-1, 2, 0.5]) {
       assert.throws(() => vm.vcpu(index), { code: "EINVAL", message: /VM 0 has vCPUs 0 to 1/ });
     }
+    // @ts-expect-error: the types say so too
     assert.throws(() => Vcpu.open(host, vm.handle), { code: "ESTALE" });
     vm.dispose();
     assert.throws(() => Vcpu.open(host, handle), { code: "ESTALE" });

@@ -25,15 +25,17 @@ interface BootSigns {
   readonly kernelCmdline: boolean;
 }
 
-function edit(file: string, where: string, then: string): Pick<BootWay, "add" | "remove"> {
+/** `or`: what follows `where` when a word is taken out, for it may stand in others of that kind too. */
+function edit(file: string, where: string, then: string, or = ""): Pick<BootWay, "add" | "remove"> {
   return {
     add: (words) => [`${file}: add ${words} to ${where}`, then],
-    remove: (words) => [`${file}: take ${words} out of ${where}`, then],
+    remove: (words) => [`${file}: take ${words} out of ${where}${or}`, then],
   };
 }
 
 const GRUB_FILE = "/etc/default/grub";
 const GRUB_LINE = "GRUB_CMDLINE_LINUX";
+const GRUB_OR = "*";
 
 /** The first that fits counts. */
 const BOOT_WAYS: readonly BootWay[] = [
@@ -57,19 +59,24 @@ const BOOT_WAYS: readonly BootWay[] = [
   },
   {
     fits: ({ grub, like, proxmox }) => grub && (proxmox || like("debian", "ubuntu")),
-    ...edit(GRUB_FILE, GRUB_LINE, "update-grub"),
+    ...edit(GRUB_FILE, GRUB_LINE, "update-grub", GRUB_OR),
   },
   {
     fits: ({ grub, like }) => grub && like("suse", "opensuse"),
-    ...edit(GRUB_FILE, GRUB_LINE, "grub2-mkconfig -o /boot/grub2/grub.cfg"),
+    ...edit(GRUB_FILE, GRUB_LINE, "grub2-mkconfig -o /boot/grub2/grub.cfg", GRUB_OR),
   },
   {
     fits: ({ grub, like }) => grub && like("arch", "gentoo"),
-    ...edit(GRUB_FILE, GRUB_LINE, "grub-mkconfig -o /boot/grub/grub.cfg"),
+    ...edit(GRUB_FILE, GRUB_LINE, "grub-mkconfig -o /boot/grub/grub.cfg", GRUB_OR),
   },
   {
     fits: ({ grub }) => grub,
-    ...edit(GRUB_FILE, GRUB_LINE, "then write GRUB's configuration anew with the distribution's tool"),
+    ...edit(
+      GRUB_FILE,
+      GRUB_LINE,
+      "then write GRUB's configuration anew with the distribution's tool",
+      GRUB_OR,
+    ),
   },
   {
     fits: ({ efi, kernelCmdline }) => efi && kernelCmdline,
