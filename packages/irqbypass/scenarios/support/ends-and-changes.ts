@@ -1,6 +1,5 @@
 import { type Cast, Explorer, type Subject, type World } from "atomics-explorer";
-import { LEAVING, ThreadState } from "#src/host/layout.js";
-import { RelayState } from "#src/vm/relay.js";
+import { LEAVING, RelayState, ThreadState } from "#src/host/layout.js";
 import { HostDiscipline } from "./discipline.js";
 
 /** What a word of the memory goes from and to, by its place in the layout: `pool.field`. */

@@ -4,7 +4,7 @@ import { override } from "atomics-explorer";
 import { Eventfd, Producer, Vcpu, Vm } from "irqbypass";
 import { rewrittenModule } from "#scenarios/support/compiled.js";
 import { hosts, runCompiled } from "#scenarios/support/hosts.js";
-import { Header } from "#src/host/layout.js";
+import { Header, RelayState } from "#src/host/layout.js";
 import { WAKEUP_VECTOR } from "#src/posting/descriptor.js";
 import { relayOne, runRelay } from "#src/vm/relay.js";
 
@@ -157,7 +157,7 @@ export const asksForWakeUp = (control) => ((control >>> 16) & 0xff) === WAKEUP_V
 
 /** The relay thread's part; a daemon. */
 export function relay(host) {
-  host.words.store(Header.relays, 2); // running
+  host.words.store(Header.relays, RelayState.starting);
   return () => runRelay(host);
 }
 

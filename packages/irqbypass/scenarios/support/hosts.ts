@@ -1,6 +1,7 @@
 import type { World } from "atomics-explorer";
 import type { Kind } from "#src/bypass/kind.js";
 import type { Capacity } from "#src/host/capacity.js";
+import { Header, RelayState } from "#src/host/layout.js";
 import type { Platform, WatchableWorker } from "#src/host/platform.js";
 import { ThisThread } from "#src/host/thread.js";
 import type { Words } from "#src/host/words.js";
@@ -48,6 +49,8 @@ export function hosts<Name extends string>(
     ...options(first),
     capacity: { ...CAPACITY, thread: names.length, ...capacity },
   });
+  creator.thread.serve = undefined; // a scenario starts no threads
+  creator.words.store(Header.relays, RelayState.running | creator.thread.record);
   const found = [
     [first, creator] as const,
     ...others.map((name) => [name, Host.attach(creator.handle, options(name))] as const),
@@ -96,6 +99,7 @@ function platformOf(world: World, name: string): Platform {
     leave() {},
     isWorker: (_value): _value is WatchableWorker => false,
     hold: () => () => {},
+    onExit: () => () => {},
     every: () => () => {},
   };
 }

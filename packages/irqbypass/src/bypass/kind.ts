@@ -74,8 +74,8 @@ const KIND: Readonly<Record<keyof Kind, What>> = {
 };
 const PRODUCER: OptionNames<ProducerOps> = { addConsumer: true, delConsumer: true, stop: true, start: true };
 const CONSUMER: OptionNames<ConsumerOps> = { addProducer: true, delProducer: true, stop: true, start: true };
-const LISTEN: OptionNames<Listen> = { start: true, stop: true };
-const RELAY: OptionNames<Relay> = { thread: true, wake: true, started: true };
+const LISTEN: OptionNames<Listen> = { start: true, stop: true, waits: true };
+const RELAY: OptionNames<Relay> = { thread: true, wake: true, close: true };
 const THREAD: OptionNames<ThreadModule> = { name: true, start: true };
 
 /** Throws EINVAL for what is no kind: it has no parts but those above, its parts are objects, and what is to be called can be. */
@@ -88,7 +88,7 @@ export function checkKindParts(kind: Kind): void {
   checkPart(producer, PRODUCER, "producer", []);
   checkPart(consumer, CONSUMER, "consumer", []);
   checkPart(listen, LISTEN, "listen", ["start", "stop"]);
-  checkPart(relay, RELAY, "relay", ["thread", "wake"]);
+  checkPart(relay, RELAY, "relay", ["thread"]);
   if (unbypassed !== undefined && unbypassed !== "irqfd")
     throw new IrqBypassError(
       "EINVAL",

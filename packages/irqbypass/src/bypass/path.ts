@@ -1,4 +1,5 @@
-import { Consumer, Header, Producer } from "../host/layout.js";
+import { relayRuns } from "../eventfd/relay-state.js";
+import { Consumer, Eventfd, EventfdFlag, Header, Producer } from "../host/layout.js";
 import { Mode, modeOf, reasonOf } from "../posting/irte.js";
 import { REASONS, type Reason, WORST_FIRST } from "../posting/reason.js";
 import type { BypassHost } from "./bypass-host.js";
@@ -30,7 +31,10 @@ export function pathOfConsumer(host: BypassHost, consumer: number): Path {
   return producer === 0 ? unbypassedPath(host, consumer) : pathOf(host, producer);
 }
 
-/** Why an irqfd's interrupts are not bypassed, the worst reason; undefined while they are. */
+/**
+ * Why an irqfd's interrupts are not bypassed, the worst reason; undefined while they are. That nobody relays them is said before
+ * anything else: until somebody does they wait.
+ */
 export function reasonOfConsumer(host: BypassHost, consumer: number): Reason | undefined {
   return reasonsOfConsumer(host, consumer)[0];
 }
@@ -45,9 +49,9 @@ export function reasonsOfConsumer(host: BypassHost, consumer: number): readonly 
     const refusal = REASONS[words.get(consumer + Consumer.refusal)];
     if (POLICIES[words.get(consumer + Consumer.policy)] === "off") found.add("policy-off");
     if (!waits) found.add("no-producer");
-    // The death of a producer is no reason any more where there is another.
-    if (refusal !== undefined && refusal !== "none" && !(waits && refusal === "thread-died"))
-      found.add(refusal);
+    // The end of a producer is no reason any more where there is another.
+    const isEnd = refusal === "thread-died" || refusal === "thread-ended";
+    if (refusal !== undefined && refusal !== "none" && !(waits && isEnd)) found.add(refusal);
   } else {
     const reason = reasonOfProducer(host, producer);
     if (reason === undefined) return [];
@@ -55,7 +59,22 @@ export function reasonsOfConsumer(host: BypassHost, consumer: number): readonly 
   }
   found.add(reasonOf(words.load(consumer + Consumer.target)));
   if (words.load(Header.bypass) === 0) found.add("switched-off");
+  if (waitsForRelay(host, consumer)) found.add("relay-not-running");
   return WORST_FIRST.filter((reason) => found.has(reason));
+}
+
+function waitsForRelay(host: BypassHost, consumer: number): boolean {
+  return pathOfConsumer(host, consumer) === "relayed" && !relayRuns(host.words, relayOf(host, consumer));
+}
+
+/** Number of the kind whose relay delivers what the eventfd of an irqfd is signalled with; -1 where the kernel does that. */
+export function relayOf(host: BypassHost, consumer: number): number {
+  if (unbypassedPath(host, consumer) !== "relayed") return -1;
+  const { words, kinds } = host;
+  const eventfd = words.get(consumer + Consumer.holds);
+  const kind = words.get(eventfd + Eventfd.flags) >>> EventfdFlag.kindShift;
+  const own = kinds[words.get(consumer + Consumer.kind)]?.listen;
+  return own === undefined && kinds[kind]?.relay !== undefined ? kind : 0;
 }
 
 /** The path of an irqfd's interrupts that no bypass takes. */

@@ -1,11 +1,12 @@
-import { type AbortSignalLike, checkClass, show, type WaitOptions } from "../host/argument.js";
+import { type AbortSignalLike, checkClass, show, timeoutOf, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
-import { Eventfd as E, EventfdFlag } from "../host/layout.js";
+import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { Shown } from "../host/shown.js";
 import type { EventfdHost } from "./kind.js";
-import { closeHandle } from "./reference.js";
+import { addReference, closeHandle, dropReference } from "./reference.js";
+import { MAX_COUNT, wakeSleepers } from "./signal.js";
 
 /**
  * A handle to an eventfd context (eventfd_ctx): the identity by which a producer and a consumer find each other.
@@ -84,13 +85,54 @@ export abstract class EventfdContext extends Shown implements Disposable {
   abstract read(options?: Pick<WaitOptions, "timeoutMs">): bigint;
 
   /** `read` without blocking the thread; rejects with the reason of `signal` when that is aborted. */
-  abstract readAsync(options?: WaitOptions): Promise<bigint>;
+  async readAsync(options: WaitOptions = {}): Promise<bigint> {
+    const timeoutMs = timeoutOf(options);
+    const { signal } = options;
+    this.checkWait();
+    signal?.throwIfAborted();
+    const taken = this.tryRead();
+    if (taken !== undefined) return taken;
+    if (timeoutMs <= 0) throw this.timedOut(timeoutMs);
+    const reader = this.reader();
+    try {
+      return await this.untilRead(timeoutMs, signal);
+    } finally {
+      reader.close();
+    }
+  }
 
   /**
    * @internal Takes what a standing wait needs, for as long as that goes on: ENOMEM or EMFILE is thrown here, and not when
    * somebody waits again.
    */
-  abstract reader(): EventfdReader;
+  reader(): EventfdReader {
+    this.checkWait();
+    const { memory } = this;
+    this.prepareSleep();
+    let reader = this.addReader(); // held meanwhile: this very handle may be closed
+    return {
+      next: (signal) => this.untilRead(Infinity, signal),
+      close() {
+        if (reader !== 0 && !memory.thread.left) dropReference(memory, reader); // who leaves the host gives all of them back
+        reader = 0;
+      },
+    };
+  }
+
+  /** Reads as soon as there is something. The caller has a reference of role reader. */
+  private async untilRead(timeoutMs: number, signal: AbortSignalLike | undefined): Promise<bigint> {
+    const { words, thread } = this.memory;
+    const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
+    for (;;) {
+      const sequence = words.load(this.record + E.sequence);
+      const taken = this.tryRead();
+      if (taken !== undefined) return taken;
+      const left = deadline === Infinity ? Infinity : deadline - words.clock();
+      if (left <= 0) throw this.timedOut(timeoutMs);
+      const limit = this.sleepLimit();
+      await thread.parkAsync(this.record + E.sequence, sequence, Math.min(left, limit), signal);
+    }
+  }
 
   /** What is in the counter now, without taking it: for tools, since it may change at once. */
   abstract get count(): bigint;
@@ -104,7 +146,7 @@ export abstract class EventfdContext extends Shown implements Disposable {
     this.memory.checkCall();
     closeHandle(this.memory, this.reference, () => {
       this.open = false;
-      this.closing();
+      wakeSleepers(this.memory.words, this.record); // those who read through this handle see that it is closed
     });
   }
 
@@ -118,8 +160,25 @@ export abstract class EventfdContext extends Shown implements Disposable {
     return closed ? { id, semaphore, closed } : { id, semaphore, count: Number(this.count) };
   }
 
-  /** This handle is closed from now on: wakes those who wait through it, so that they see that. */
-  protected closing(): void {}
+  /** @internal Takes what `sleepLimit` needs, where that is more than a record. */
+  protected prepareSleep(): void {}
+
+  /** @internal A reader is about to sleep until the counter changes. Returns for how long at most, as it may not hear of that. */
+  protected sleepLimit(): number {
+    return Infinity;
+  }
+
+  /** @internal Counts a reader that sleeps: whoever changes the counter notifies only where somebody sleeps. */
+  protected addReader(): number {
+    return this.memory.mutex.guard(() => addReference(this.memory, this.record, Role.reader));
+  }
+
+  /** @internal */
+  protected timedOut(timeoutMs: number): IrqBypassError {
+    return new IrqBypassError("ETIMEDOUT", `eventfd ${this.id} stayed at 0 for ${timeoutMs} ms`, {
+      subject: `eventfd ${this.id}`,
+    });
+  }
 }
 
 /** A standing wait on an eventfd. */
@@ -164,6 +223,3 @@ export function checkWrite(value: unknown): bigint {
   }
   return wide;
 }
-
-/** The largest count that a write can reach; a kernel-side signal can reach one more. */
-export const MAX_COUNT = 2n ** 64n - 2n;

@@ -1,18 +1,16 @@
 import {
-  type AbortSignalLike,
   blockingTimeoutOf,
   checkFlag,
   checkOptions,
   type OptionNames,
   show,
-  timeoutOf,
   type WaitOptions,
 } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
 import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
 import { checkHost, type HostMemory } from "../host/memory.js";
-import { checkWrite, EventfdContext, type EventfdReader } from "./context.js";
+import { checkWrite, EventfdContext } from "./context.js";
 import { addReference, dropReference } from "./reference.js";
 import { signalContext, wakeSleepers } from "./signal.js";
 
@@ -122,57 +120,9 @@ export class Eventfd extends EventfdContext {
     }
   }
 
-  async readAsync(options: WaitOptions = {}): Promise<bigint> {
-    const timeoutMs = timeoutOf(options);
-    const { signal } = options;
-    this.checkWait();
-    const taken = this.tryRead();
-    if (taken !== undefined) return taken;
-    if (timeoutMs <= 0) throw this.timedOut(timeoutMs);
-    // Held meanwhile: this very handle may be closed.
-    const reader = this.addReader();
-    try {
-      return await this.untilRead(timeoutMs, signal);
-    } finally {
-      dropReference(this.memory, reader);
-    }
-  }
-
-  /** @internal */
-  reader(): EventfdReader {
-    this.checkWait();
-    const { memory } = this;
-    let reader = this.addReader();
-    return {
-      next: (signal) => this.untilRead(Infinity, signal),
-      close() {
-        if (reader !== 0 && !memory.thread.left) dropReference(memory, reader); // who leaves the host gives all of them back
-        reader = 0;
-      },
-    };
-  }
-
-  /** Reads as soon as there is something. The caller has a reference of role reader. */
-  private async untilRead(timeoutMs: number, signal: AbortSignalLike | undefined): Promise<bigint> {
-    const { words, thread } = this.memory;
-    const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
-    for (;;) {
-      const sequence = words.load(this.record + E.sequence);
-      const taken = this.tryRead();
-      if (taken !== undefined) return taken;
-      const left = deadline === Infinity ? Infinity : deadline - words.clock();
-      if (left <= 0) throw this.timedOut(timeoutMs);
-      await thread.parkAsync(this.record + E.sequence, sequence, left, signal);
-    }
-  }
-
   get count(): bigint {
     this.check();
     return BigInt.asUintN(64, this.memory.words.load64(this.record + E.counter));
-  }
-
-  protected override closing(): void {
-    wakeSleepers(this.memory.words, this.record);
   }
 
   /** Sleeps while counted as a sleeper: whoever changes the counter notifies only where somebody sleeps. */
@@ -183,15 +133,5 @@ export class Eventfd extends EventfdContext {
     } finally {
       dropReference(this.memory, reader);
     }
-  }
-
-  private addReader(): number {
-    return this.memory.mutex.guard(() => addReference(this.memory, this.record, Role.reader));
-  }
-
-  private timedOut(timeoutMs: number): IrqBypassError {
-    return new IrqBypassError("ETIMEDOUT", `eventfd ${this.id} stayed at 0 for ${timeoutMs} ms`, {
-      subject: `eventfd ${this.id}`,
-    });
   }
 }

@@ -25,7 +25,7 @@ export interface Kind extends HostKind {
   readonly signal?: (memory: HostMemory, eventfd: number) => void;
   /** @internal The C library of the calling thread, for a kind that makes system calls. */
   readonly ffi?: () => unknown;
-  /** @internal The thread that relays for this kind. Whoever created the host starts it when it is asked for. */
+  /** @internal The thread that relays for this kind. Whoever created the host starts it when it is needed. */
   readonly relay?: Relay;
 }
 
@@ -55,17 +55,19 @@ export interface Listen {
    * written once nobody listens stays in the counter. Done again, it finishes what a thread has begun that died.
    */
   stop(memory: HostMemory, irqfd: number, eventfd: number): void;
+  /**
+   * Is there a signal that a relay has not taken yet? For tools, where no relay runs: makes system calls, and under no mutex,
+   * so that the eventfd may be gone by now. Absent where the irqfd's pending word says it.
+   */
+  readonly waits?: (memory: HostMemory, eventfd: number) => boolean;
 }
 
 /** A relay thread. */
 export interface Relay {
   /** Its module; it is told a `RelayStart`. */
   readonly thread: ThreadModule;
-  /** Ends its wait, so that it looks at its state word. */
-  readonly wake: (memory: HostMemory) => void;
-  /**
-   * The relay has started, told in the thread that started it. A relay that sleeps in a system call arranges here that
-   * `stop` is called before the process ends, which would wait for it otherwise; what it returns takes that back.
-   */
-  readonly started?: (stop: () => void) => () => void;
+  /** Ends its wait, so that it looks at its state word. Absent where it looks by itself, often enough. */
+  readonly wake?: (memory: HostMemory) => void;
+  /** No relay of this kind runs any more, and none will: closes what it waited on, if that is open. May be called again. */
+  readonly close?: (memory: HostMemory) => void;
 }

@@ -1,10 +1,11 @@
 import { Eventfd as E, EventfdFlag } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import type { Words } from "../host/words.js";
-import { MAX_COUNT } from "./context.js";
 import type { EventfdHost } from "./kind.js";
 import { irqfdOf } from "./reference.js";
 
+/** The largest count that a write can reach; a kernel-side signal can reach one more. */
+export const MAX_COUNT = 2n ** 64n - 2n;
 /** A write ends at 2^64-2, a signal from the kernel's side at 2^64-1 (the poll error state). */
 const SATURATED = 2n ** 64n - 1n;
 

@@ -4,6 +4,7 @@ import { type Compiled, compiledFor, type FastPath } from "./compiled.js";
 import { IrqBypassError } from "./errors.js";
 import { checkHeader, checkKinds, hostWords, joinNames, lines, readSize, writeHeader } from "./header.js";
 import { Header, KEPT, POOLS, type PoolName } from "./layout.js";
+import { whileLoading } from "./loading.js";
 import { deadlock, Mutex } from "./mutex.js";
 import { PendingIrqfds } from "./pending.js";
 import type { Platform } from "./platform.js";
@@ -101,7 +102,9 @@ export abstract class HostMemory extends Shown {
     const buffer = sharedBuffer(handle.memory);
     const access = options.words ?? ((...view) => new SharedWords(...view, platform.clock?.bind(platform)));
     const names = kinds.map((kind) => kind.name);
-    const capable = kinds.map((kind) => kind.capable?.() === true); // first: it may throw
+    const whatIsCapable = () => kinds.map((kind) => kind.capable?.() === true);
+    // It may throw: before anything is written.
+    const capable = capacity === undefined ? undefined : whatIsCapable();
     this.kinds = kinds;
     this.compiled = compiledFor(handle.memory, options.fastPath, options.words !== undefined);
     if (capacity !== undefined) {
@@ -126,9 +129,19 @@ export abstract class HostMemory extends Shown {
     this.mutex = new Mutex(this.words, Header.mutex, this.thread, "the host mutex", (dead) =>
       this.repair.host(this.thread.recordOf(dead)),
     );
-    capable.forEach((is, kind) => {
+    (capable ?? this.loaded(whatIsCapable)).forEach((is, kind) => {
       if (is) this.thread.grant(kind);
     });
+  }
+
+  /** Loads what the kinds need in a thread that others know by now: none of them ends it meanwhile. Leaves where that throws. */
+  private loaded<T>(load: () => T): T {
+    try {
+      return whileLoading(this, load);
+    } catch (error) {
+      this.thread.detach();
+      throw error;
+    }
   }
 
   /** @internal Is this a view of the same host? */

@@ -9,7 +9,7 @@ const RING = 2;
  * States of {@link Consumer.pending}. While an injection is under way it is the record of the thread that does it. Who
  * takes it from which to which: `scenarios/states/injection-due.ts`; and of the doorbell, `scenarios/states/doorbell.ts`.
  */
-const enum State {
+export const enum Pending {
   idle = 0,
   due = 1,
 }
@@ -47,7 +47,7 @@ export class PendingIrqfds {
   /** Makes an injection of `irqfd` due and rings the relay. Waits for nobody. */
   raise(irqfd: number): void {
     const { words } = this;
-    words.exchange(irqfd + Consumer.pending, State.due);
+    words.exchange(irqfd + Consumer.pending, Pending.due);
     let bit = this.consumers.slot(irqfd);
     for (const level of this.levels) {
       const word = level + (bit >>> 5);
@@ -64,12 +64,12 @@ export class PendingIrqfds {
    * {@link resume} raises it.
    */
   owe(irqfd: number): boolean {
-    return this.words.exchange(irqfd + Consumer.pending, State.due) === State.idle;
+    return this.words.exchange(irqfd + Consumer.pending, Pending.due) === Pending.idle;
   }
 
   /** The mirror image: there was no signal, so nothing is due. */
   forgive(irqfd: number): void {
-    this.words.compareExchange(irqfd + Consumer.pending, State.due, State.idle);
+    this.words.compareExchange(irqfd + Consumer.pending, Pending.due, Pending.idle);
   }
 
   /**
@@ -85,12 +85,12 @@ export class PendingIrqfds {
    * has it.
    */
   claim(irqfd: number, thread: number): boolean {
-    return this.words.compareExchange(irqfd + Consumer.pending, State.due, thread) === State.due;
+    return this.words.compareExchange(irqfd + Consumer.pending, Pending.due, thread) === Pending.due;
   }
 
   /** The injection that the thread claimed is done. Raised again meanwhile, the irqfd stays pending, or is another's. */
   settle(irqfd: number, thread: number): void {
-    this.words.compareExchange(irqfd + Consumer.pending, thread, State.idle);
+    this.words.compareExchange(irqfd + Consumer.pending, thread, Pending.idle);
   }
 
   /**
@@ -99,7 +99,7 @@ export class PendingIrqfds {
    */
   resume(irqfd: number, gone: number): void {
     const state = this.words.load(irqfd + Consumer.pending);
-    if (state === State.due || state === gone) this.raise(irqfd);
+    if (state === Pending.due || state === gone) this.raise(irqfd);
   }
 
   private take(level: number, index: number, visit: (irqfd: number) => void): void {
@@ -121,11 +121,18 @@ export class PendingIrqfds {
     return this.words.load(this.levels[this.levels.length - 1]!) !== 0;
   }
 
-  /** Sleeps until something is raised, at most `timeoutMs`. For the relay only. */
-  sleep(timeoutMs: number, park: (word: number, expected: number, timeoutMs: number) => void): void {
+  /**
+   * Sleeps until something is raised, at most `timeoutMs`; not at all where it is not to be `wanted` any more, of which
+   * {@link ring} tells. For the relay only.
+   */
+  sleep(
+    timeoutMs: number,
+    park: (word: number, expected: number, timeoutMs: number) => void,
+    wanted: () => boolean = () => true,
+  ): void {
     const { words } = this;
     const seen = words.load(Header.doorbell);
-    if (this.any) return; // looked at after the doorbell: a ring from here on changes the word
+    if (this.any || !wanted()) return; // looked at after the doorbell: a ring from here on changes the word
     if (words.compareExchange(Header.doorbell, seen, seen | ASLEEP) !== seen) return;
     park(Header.doorbell, seen | ASLEEP, timeoutMs);
     words.and(Header.doorbell, ~ASLEEP);

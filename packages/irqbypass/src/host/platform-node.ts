@@ -5,6 +5,14 @@
 import { IrqBypassError } from "./errors.js";
 import type { OsThread, Platform, WatchableWorker } from "./platform.js";
 
+// The one list of a thread that no object holds: it mirrors the one `process`, whose listeners are limited to ten before Node
+// warns of a leak, while a program may well have more hosts and more VMs.
+const leaving = new Set<(well: boolean) => void>();
+
+function leaveAll(code: number): void {
+  for (const listener of leaving) listener(code === 0);
+}
+
 /** The platform of a Node.js thread, or undefined where this is not Node.js. */
 export function nodePlatform(): Platform | undefined {
   return typeof globalThis.process?.getBuiltinModule === "function" ? node : undefined;
@@ -49,6 +57,15 @@ const node = Object.freeze<Platform>({
   hold() {
     const timer = setInterval(() => {}, 0x7fffffff);
     return () => clearInterval(timer);
+  },
+  onExit(listener) {
+    // Another function for each call, so that the same one may be given twice.
+    const own = (well: boolean) => listener(well);
+    if (leaving.size === 0) process.on("exit", leaveAll);
+    leaving.add(own);
+    return () => {
+      if (leaving.delete(own) && leaving.size === 0) process.off("exit", leaveAll);
+    };
   },
   every(ms, tick) {
     // When this thread has come to the end of what it is doing, before which nothing ticks: timers are slow to load.

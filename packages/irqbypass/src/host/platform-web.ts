@@ -30,6 +30,7 @@ export function webPlatform(): Platform {
     leave: () => scope.close(),
     isWorker: (_value): _value is WatchableWorker => false,
     hold: () => () => {}, // a page and its workers live until they are closed
+    onExit: () => () => {}, // none of them says so
     every(ms, tick) {
       const timer = setInterval(tick, ms);
       return () => clearInterval(timer);

@@ -9,7 +9,7 @@ export interface OsThread {
   readonly tid: number;
   /** Start time in clock ticks since boot, so that a reused tid is told from the old one. */
   readonly startTime: number;
-  /** What the platform calls its worker, 0 for the main thread and where it has no numbers for them; below 2^29. */
+  /** What the platform calls its worker, 0 for the main thread and where it has no numbers for them; below 2^28. */
   readonly worker: number;
 }
 
@@ -32,6 +32,8 @@ export interface ThreadWorker {
   readonly threadId?: number;
   /** Lets the process end while the worker runs. */
   unref?(): void;
+  /** Ends it, wherever it is. */
+  terminate?(): unknown;
   /** Node's events. */
   once?(event: "error" | "exit", listener: (value: unknown) => void): unknown;
   /** The DOM's events; it has none for the end of a worker. */
@@ -63,6 +65,12 @@ export interface Platform {
   isWorker(value: unknown): value is WatchableWorker;
   /** Keeps the event loop of this thread alive until the returned function is called. */
   hold(): () => void;
+  /**
+   * Calls `listener` when the calling thread comes to its end, by itself or by an error, with whether it ends well; it must not
+   * throw, and waits for no event. Returns the function that takes it back. A thread that is ended from outside calls none, and
+   * a page says nothing of its end.
+   */
+  onExit(listener: (well: boolean) => void): () => void;
   /** Calls `tick` about every `ms` without keeping the event loop alive; returns the stop. */
   every(ms: number, tick: () => void): () => void;
 }

@@ -49,14 +49,21 @@ export class SpawnedThread {
   readonly number: number;
   private readonly worker: ThreadWorker;
   private readonly name: ThreadName;
+  private readonly isOurs: boolean;
 
   /** Starts it and tells it `data`, which is structured-cloned. Throws EINVAL where the caller's `spawn` returns no worker. */
   constructor(module: ThreadModule, data: unknown, { platform, spawn }: Spawner) {
     this.name = module.name;
+    this.isOurs = spawn === undefined;
     this.worker = spawn === undefined ? module.start(platform) : spawnedBy(spawn, module.name);
     const start: ThreadStart = { irqbypass: module.name, data };
     this.number = this.worker.threadId ?? 0;
     this.worker.postMessage(start);
+  }
+
+  /** Ends it, wherever it is; not where the caller has started it, who may have other uses for the worker. */
+  terminate(): void {
+    if (this.isOurs) void this.worker.terminate?.();
   }
 
   /** Lets the process end while the thread runs. */

@@ -140,11 +140,16 @@ export class ThisThread implements MutexThread {
     this.free(this.record);
   }
 
+  /** Says that this thread comes to its own end, without an error: what it has left then, others tear down. */
+  endsWell(): void {
+    if (!this.left) this.words.or(this.record + Thread.state, ThreadState.ended);
+  }
+
   /** Gives the record of a thread back that does nothing any more. */
   free(record: number): void {
     const { words } = this;
     words.store(record + Thread.tid, 0); // first, for the same reason
-    words.store(record + Thread.twin, 0);
+    for (const word of [Thread.twin, Thread.loading, Thread.ending]) words.store(record + word, 0);
     for (const word of [Thread.pid, Thread.startLow, Thread.startHigh, Thread.capable, Thread.descriptor])
       words.set(record + word, 0);
     // Before the state: whoever has the record next has another lock id.
@@ -193,6 +198,12 @@ export class ThisThread implements MutexThread {
     return 0;
   }
 
+  /**
+   * In the thread that created the host: does what others have asked it for, and returns after how many milliseconds at the
+   * latest it is to look again. Called in each of its waits.
+   */
+  serve: (() => number) | undefined;
+
   /** Before a wait that blocks: EAGAIN in a thread that may not, which names the asynchronous form. */
   checkMayBlock(what: string, instead: string): void {
     if (this.mayBlock) return;
@@ -201,9 +212,17 @@ export class ThisThread implements MutexThread {
     });
   }
 
-  /** `Words.wait`. */
+  /** `Words.wait`, in which the thread serves others too. */
   park(word: number, expected: number, timeoutMs: number): "ok" | "not-equal" | "timed-out" {
-    return this.words.wait(word, expected, timeoutMs);
+    const { words, serve } = this;
+    if (serve === undefined) return words.wait(word, expected, timeoutMs);
+    const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
+    for (;;) {
+      const slice = serve();
+      const left = deadline === Infinity ? Infinity : Math.max(0, deadline - words.clock());
+      const result = words.wait(word, expected, Math.min(slice, left));
+      if (result !== "timed-out" || left <= slice) return result;
+    }
   }
 
   /** `Words.waitAsync`, which ends early when `signal` is aborted, and keeps the event loop alive. */

@@ -70,6 +70,9 @@ export function kvm(): Kind {
       for (const fd of fds) if (isKvms(fd)) ffi.close(fd);
       removeOrphans(ffi); // those of its vCPUs
     },
+    closeDescriptor(memory, fd) {
+      if (targetOf(fd) === "/dev/kvm") linuxKindOf(memory).kind.ffi().close(fd);
+    },
     hangup: (memory, consumer) => hangUp(memory as BypassHost, consumer),
   };
 }
@@ -80,10 +83,15 @@ function bind(ffi: Ffi, message: ArrayBufferView): { ffi: Ffi; address: number }
 
 /** Is this descriptor still one of KVM's? The thread that has died may have closed it, and another number took its place. */
 function isKvms(fd: number): boolean {
+  return targetOf(fd)?.startsWith("anon_inode:kvm-") === true;
+}
+
+/** What a descriptor of this process is open to, undefined for none. */
+function targetOf(fd: number): string | undefined {
   try {
-    return fd >= 0 && readlinkSync(`/proc/self/fd/${fd}`).startsWith("anon_inode:kvm-");
+    return fd < 0 ? undefined : readlinkSync(`/proc/self/fd/${fd}`);
   } catch {
-    return false;
+    return undefined;
   }
 }
 

@@ -19,7 +19,14 @@ import {
   KVM_SET_SIGNAL_MASK,
 } from "./ioctl.js";
 import { encodeSignalMask } from "./structs.js";
-import { enter, KVM_VCPU_THREAD, leave, stopRequested, type VcpuWorkerData } from "./vcpu-control.js";
+import {
+  endsLoading,
+  enter,
+  KVM_VCPU_THREAD,
+  leave,
+  stopRequested,
+  type VcpuWorkerData,
+} from "./vcpu-control.js";
 
 // Offsets in struct kvm_run.
 const EXIT_REASON_AT = 8;
@@ -80,6 +87,7 @@ function unexpected(exit: DataView, subject: string): IrqBypassError {
 
 runThread<VcpuWorkerData>(KVM_VCPU_THREAD, (vcpu) => {
   const ffi = loadFfi();
+  endsLoading(vcpu.control, vcpu.loading);
   blockKick(ffi);
   if (!enter(vcpu.control, threadId())) return;
   try {

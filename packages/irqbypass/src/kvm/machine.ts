@@ -7,11 +7,11 @@
 
 import { checkClass, checkOptions, type OptionNames, show } from "../host/argument.js";
 import { ERRNO, IrqBypassError } from "../host/errors.js";
+import { platformHere } from "../host/platform-here.js";
 import { Shown } from "../host/shown.js";
 import { checkSpawn, type Spawn } from "../host/spawn.js";
 import { createMemory, isMemory, type WasmMemory } from "../host/wasm.js";
 import { checked } from "../linux/checked.js";
-import { beforeExit } from "../linux/exit.js";
 import type { Ffi } from "../linux/ffi.js";
 import {
   ioctl,
@@ -29,6 +29,7 @@ import {
   KVM_SIGNAL_MSI,
 } from "./ioctl.js";
 import { Kvm } from "./kvm.js";
+import type { MachineHost } from "./machine-host.js";
 import {
   decodeIoapic,
   encodeEnableCap,
@@ -85,7 +86,10 @@ export class KvmMachine extends Shown implements Disposable {
    * Creates a VM with its memory and interrupt chips. Throws EINVAL for a memory that is not shared, else what
    * the kernel says; nothing is left open then. `kvm` may be closed afterwards.
    */
-  constructor(kvm: Kvm, options: KvmMachineOptions = {}) {
+  constructor(kvm: Kvm, options?: KvmMachineOptions);
+  /** @internal A machine of a host. */
+  constructor(kvm: Kvm, options: KvmMachineOptions, host: MachineHost);
+  constructor(kvm: Kvm, options: KvmMachineOptions = {}, host?: MachineHost) {
     super();
     checkClass(kvm, Kvm, () => `${show(kvm)} is no Kvm: pass what Kvm.open returned`);
     checkOptions(options, OPTIONS, "options such as { pages: 4 }, or none");
@@ -101,18 +105,20 @@ export class KvmMachine extends Shown implements Disposable {
     if (!isMemory(memory) || !(memory.buffer instanceof SharedArrayBuffer)) {
       throw new IrqBypassError("EINVAL", "a guest's memory is a WebAssembly.Memory made with shared: true");
     }
-    this.#kvm = { ffi: kvm.ffi, runBytes: kvm.runBytes, supportedCpuid: kvm.supportedCpuid, spawn };
+    this.#kvm = { ffi: kvm.ffi, runBytes: kvm.runBytes, supportedCpuid: kvm.supportedCpuid, spawn, host };
     this.ffi = kvm.ffi;
     this.memory = memory;
     this.#fd = ioctl(kvm.ffi, kvm.fd, KVM_CREATE_VM, 0, "/dev/kvm");
+    host?.opened(this.#fd);
     try {
       this.#setUp(irqchip);
     } catch (error) {
+      host?.opened(-1);
       this.ffi.close(this.#fd);
       throw error;
     }
-    // A vCPU thread inside KVM_RUN would keep the process from ending.
-    this.#forgetExit = beforeExit(() => {
+    // A vCPU's thread sees by itself that it is to end, but one after the other: this ends all at once.
+    this.#forgetExit = platformHere().onExit(() => {
       for (const vcpu of this.#vcpus) vcpu.thread?.requestStop();
     });
   }

@@ -7,12 +7,14 @@
  * | STOP    | owner      | 1: leave                                                                   |
  * | TID     | thread     | its kernel id while it may be kicked, else 0                               |
  * | KICKERS | owner      | how many are between reading TID and having sent the signal                |
+ * | LOADED  | both       | 1: it has loaded what it needs, or never will; whoever writes it tells the host |
  *
  * The owner writes STOP before it reads TID and sends the signal; the thread reads STOP before each KVM_RUN. A
  * signal sent in between stays pending, as the thread blocks it outside KVM_RUN, and ends the next KVM_RUN at
  * once. The thread clears TID, then waits until KICKERS is 0, then ends: so no signal meets a thread that took
  * over its id.
  */
+import { endLoadingAt, type LoadingWord } from "../host/loading.js";
 import type { ThreadName } from "../host/spawn.js";
 import type { WasmMemory } from "../host/wasm.js";
 import type { Ffi } from "../linux/ffi.js";
@@ -29,6 +31,8 @@ export interface VcpuToRun {
 /** What the thread is given. It holds the memory, so that the guest never outlives it. */
 export interface VcpuWorkerData extends VcpuToRun {
   readonly control: Int32Array<SharedArrayBuffer>;
+  /** Where its owner says that it loads native code; undefined for a machine of no host. */
+  readonly loading: LoadingWord | undefined;
 }
 
 /** What its module is called. */
@@ -38,7 +42,8 @@ export const STATE = 0;
 const STOP = 1;
 const TID = 2;
 const KICKERS = 3;
-const WORDS = 4;
+const LOADED = 4;
+const WORDS = 5;
 
 export const STARTING = 0;
 export const RUNNING = 1;
@@ -46,6 +51,11 @@ export const LEFT = 2;
 
 export function createControl(): Int32Array<SharedArrayBuffer> {
   return new Int32Array(new SharedArrayBuffer(WORDS * 4));
+}
+
+/** Either side: the thread loads no more. */
+export function endsLoading(control: Int32Array, loading: LoadingWord | undefined): void {
+  if (Atomics.exchange(control, LOADED, 1) === 0 && loading !== undefined) endLoadingAt(loading);
 }
 
 /** Thread side: may be kicked from here on. False where the owner stopped it before it began. */

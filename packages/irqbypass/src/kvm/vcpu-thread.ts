@@ -9,9 +9,11 @@ import { platformHere } from "../host/platform-here.js";
 import { Shown } from "../host/shown.js";
 import { type Spawn, SpawnedThread, type ThreadModule } from "../host/spawn.js";
 import type { Ffi } from "../linux/ffi.js";
+import type { MachineHost } from "./machine-host.js";
 import {
   createControl,
   declareGone,
+  endsLoading,
   KVM_VCPU_THREAD,
   kick,
   LEFT,
@@ -21,6 +23,15 @@ import {
   type VcpuToRun,
   type VcpuWorkerData,
 } from "./vcpu-control.js";
+
+/** What a thread needs to know beside its vCPU. */
+export interface VcpuThreadFacts {
+  readonly ffi: Ffi;
+  /** How it is started, where not as usual. */
+  readonly spawn?: Spawn | undefined;
+  /** The host of the guest, if it has one. */
+  readonly host?: MachineHost | undefined;
+}
 
 /** A worker thread inside KVM_RUN. It keeps the process alive until it is stopped. */
 export class KvmVcpuThread extends Shown implements Disposable {
@@ -34,7 +45,7 @@ export class KvmVcpuThread extends Shown implements Disposable {
   readonly #control = createControl();
 
   /** @internal Made by a vCPU's start. */
-  constructor(ffi: Ffi, vcpu: VcpuToRun, spawn?: Spawn) {
+  constructor(vcpu: VcpuToRun, { ffi, spawn, host }: VcpuThreadFacts) {
     super();
     this.#ffi = ffi;
     this.#index = vcpu.index;
@@ -43,11 +54,20 @@ export class KvmVcpuThread extends Shown implements Disposable {
       start: () =>
         new Worker(new URL("./kvm-vcpu-worker.js", import.meta.url), { name: `vcpu-${vcpu.index}` }),
     };
-    const data: VcpuWorkerData = { ...vcpu, control: this.#control };
-    const thread = new SpawnedThread(module, data, { platform: platformHere(), spawn });
+    const control = this.#control;
+    const loading = host?.loads();
+    const data: VcpuWorkerData = { ...vcpu, control, loading };
+    let thread: SpawnedThread;
+    try {
+      thread = new SpawnedThread(module, data, { platform: platformHere(), spawn });
+    } catch (error) {
+      endsLoading(control, loading);
+      throw error;
+    }
     this.ended = new Promise((resolve) => {
       thread.onExit((error) => {
-        declareGone(this.#control);
+        endsLoading(control, loading); // should it have ended before
+        declareGone(control);
         resolve(error === undefined ? undefined : asFailure(error, vcpu.index));
       });
     });

@@ -8,10 +8,8 @@
 import { show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Shown } from "../host/shown.js";
-import type { Spawn } from "../host/spawn.js";
 import type { WasmMemory } from "../host/wasm.js";
 import { checked } from "../linux/checked.js";
-import type { Ffi } from "../linux/ffi.js";
 import {
   type Ioctl,
   ioctl,
@@ -26,17 +24,14 @@ import {
 } from "./ioctl.js";
 import { checkLapic, encodeRegs, LAPIC_BYTES, SREGS_BYTES } from "./structs.js";
 import { checkThreadRoom } from "./thread-room.js";
-import { KvmVcpuThread } from "./vcpu-thread.js";
+import { KvmVcpuThread, type VcpuThreadFacts } from "./vcpu-thread.js";
 
 const RUNNABLE = 0;
 
 /** What a vCPU needs to know of /dev/kvm. */
-export interface KvmFacts {
-  readonly ffi: Ffi;
+export interface KvmFacts extends VcpuThreadFacts {
   readonly runBytes: number;
   readonly supportedCpuid: Uint8Array;
-  /** How its threads are started, where not as usual. */
-  readonly spawn?: Spawn | undefined;
 }
 
 export class KvmVcpu extends Shown implements Disposable {
@@ -54,11 +49,13 @@ export class KvmVcpu extends Shown implements Disposable {
     this.#kvm = kvm;
     this.#memory = memory;
     this.#fd = ioctl(kvm.ffi, vmFd, KVM_CREATE_VCPU, index, `VM fd ${vmFd}`, `vCPU ${index}`);
+    kvm.host?.opened(this.#fd, index);
     try {
       this.#ioctl(KVM_SET_CPUID2, kvm.supportedCpuid);
       // All but the first wait for a start-up IPI, which no guest of ours sends.
       this.#ioctl(KVM_SET_MP_STATE, new Uint32Array([RUNNABLE]));
     } catch (error) {
+      kvm.host?.opened(-1, index);
       kvm.ffi.close(this.#fd);
       throw error;
     }
@@ -126,10 +123,10 @@ export class KvmVcpu extends Shown implements Disposable {
    */
   start(): KvmVcpuThread {
     this.checkStart();
-    const { ffi, runBytes, spawn } = this.#kvm;
+    const { ffi, runBytes } = this.#kvm;
     checkThreadRoom(ffi, this.#fd, 1, `vCPU ${this.index}`);
     const vcpu = { fd: this.#fd, index: this.index, runBytes, memory: this.#memory };
-    this.#thread = new KvmVcpuThread(ffi, vcpu, spawn);
+    this.#thread = new KvmVcpuThread(vcpu, this.#kvm);
     return this.#thread;
   }
 

@@ -8,10 +8,12 @@ import { refresh, requires } from "../bypass/remapping.js";
 import { checkOptions, type OptionNames, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Consumer, Injection, RouteType, Vm as V, VmFlag } from "../host/layout.js";
+import { beginLoading, loadingWord } from "../host/loading.js";
 import { checkHost } from "../host/memory.js";
 import { Shown } from "../host/shown.js";
 import type { WasmMemory } from "../host/wasm.js";
 import { LinuxEventfd } from "../linux/eventfd.js";
+import { linuxKindOf } from "../linux/kind.js";
 import { injected, Mode, modeOf, relayed, targetOf } from "../posting/irte.js";
 import type { Reason } from "../posting/reason.js";
 import { assign, checkIrqfd } from "../vm/assignment.js";
@@ -69,21 +71,42 @@ export class KvmVm extends Shown implements Disposable {
       return lifeOf(host, record);
     });
     try {
-      using kvm = Kvm.open(how);
-      this.machine = new KvmMachine(kvm, { pages, spawn: host.spawn });
+      this.machine = this.open(how, pages);
     } catch (error) {
       this.undo();
       throw error;
     }
-    const { words } = host;
-    words.set(this.life.record + V.fd, this.machine.fd + 1);
     try {
       bootGuest(this.machine, vcpus);
-      for (const { index, fd } of this.machine.vcpus) words.set(this.life.record + V.vcpu + index, fd + 1);
     } catch (error) {
       this.machine[Symbol.dispose]();
       this.undo();
       throw error;
+    }
+  }
+
+  /** Makes the machine; each descriptor is noted where whoever repairs after this thread looks for it. */
+  private open(how: KvmOptions, pages: number): KvmMachine {
+    const { host } = this;
+    const { words, thread } = host;
+    const { record } = this.life;
+    // The thread has loaded its C library; another time would be one more in which it must not be ended.
+    using kvm = Kvm.open({ ffi: linuxKindOf(host).kind.ffi(), ...how });
+    thread.descriptor = kvm.fd;
+    try {
+      return new KvmMachine(
+        kvm,
+        { pages, spawn: host.spawn },
+        {
+          opened: (fd, vcpu) => words.set(record + (vcpu === undefined ? V.fd : V.vcpu + vcpu), fd + 1),
+          loads() {
+            beginLoading(host);
+            return loadingWord(host);
+          },
+        },
+      );
+    } finally {
+      thread.descriptor = -1;
     }
   }
 

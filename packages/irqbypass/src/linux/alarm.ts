@@ -33,7 +33,7 @@ export class Alarm implements Disposable {
     event.set([OURS, 0, KICK_SIGNAL, SIGEV_THREAD_ID, threadId()]);
     const id = new Int32Array(1);
     checked(
-      ffi.syscall(systemCall("timer_create"), CLOCK_MONOTONIC, ffi.addressOf(event), ffi.addressOf(id), 0),
+      ffi.syscall(systemCall("timer_create"), CLOCK_MONOTONIC, ffi.addressOf(event), ffi.addressOf(id)),
       "timer_create",
       "this thread's alarm",
     );
@@ -45,7 +45,7 @@ export class Alarm implements Disposable {
 
   /** Lets it ring once, after the time that it was made with. */
   set(): void {
-    checked(this.#ffi.syscall(this.#settime, this.#id, 0, this.#timeAt, 0), "timer_settime", "an alarm");
+    checked(this.#ffi.syscall(this.#settime, this.#id, 0, this.#timeAt), "timer_settime", "an alarm");
   }
 
   [Symbol.dispose](): void {
@@ -54,7 +54,7 @@ export class Alarm implements Disposable {
 }
 
 function removeTimer(ffi: Ffi, id: number): void {
-  checked(ffi.syscall(systemCall("timer_delete"), id, 0, 0, 0), "timer_delete", "an alarm");
+  checked(ffi.syscall(systemCall("timer_delete"), id), "timer_delete", "an alarm");
 }
 
 /**

@@ -1,11 +1,12 @@
 /**
- * The epoll instance on which the relay for Linux eventfds waits. Descriptors belong to the process, so whichever
- * thread needs it first makes it, and every thread adds and removes by itself.
+ * The epoll instances on which the relay for Linux eventfds waits: one for the irqfds that it serves, and inside it one for
+ * who sleeps until an eventfd can be read. Descriptors belong to the process, so whichever thread needs one first makes it,
+ * and every thread adds and removes by itself. Whoever ends the relay closes them.
  */
-import { Header } from "../host/layout.js";
+import { Header, RelayState } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { checked } from "./checked.js";
-import { type Ffi, O_CLOEXEC, O_NONBLOCK } from "./ffi.js";
+import { type Ffi, O_CLOEXEC } from "./ffi.js";
 
 export const EPOLL_CTL_ADD = 1;
 export const EPOLL_CTL_DEL = 2;
@@ -13,67 +14,95 @@ export const EPOLL_CTL_MOD = 3;
 const EPOLLIN = 1;
 /** Each write is an event of its own, also to an eventfd that is readable already. */
 const EPOLLET = 1 << 31;
+/** One event, also of what is readable now; then none until it is asked for again. */
+const EPOLLONESHOT = 1 << 30;
 /** struct epoll_event is packed on x86-64 alone. */
 const DATA_AT = process.arch === "x64" ? 4 : 8;
 export const EPOLL_EVENT_BYTES = DATA_AT + 8;
 
-/** One event to add: an irqfd's record and its generation come back with it. */
-export function epollEvent(irqfd: number, generation: number): DataView {
+/** What an event is about: a record and its generation come back with it. */
+export interface EpollData {
+  readonly record: number;
+  readonly generation: number;
+}
+
+/** One event to add for each write to an eventfd. */
+export const eachWrite = (record: number, generation: number) =>
+  epollEvent(EPOLLIN | EPOLLET, record, generation);
+
+/** One event to add for the first moment at which an eventfd can be read. */
+export const whenReadable = (record: number, generation: number) =>
+  epollEvent(EPOLLIN | EPOLLONESHOT, record, generation);
+
+function epollEvent(events: number, record: number, generation: number): DataView {
   const event = new DataView(new ArrayBuffer(EPOLL_EVENT_BYTES));
-  event.setInt32(0, EPOLLIN | EPOLLET, true);
-  event.setInt32(DATA_AT, irqfd, true);
+  event.setInt32(0, events, true);
+  event.setInt32(DATA_AT, record, true);
   event.setInt32(DATA_AT + 4, generation, true);
   return event;
 }
 
 /** The event at `index` of a buffer that epoll_wait filled. */
-export function eventAt(events: DataView, index: number): { irqfd: number; generation: number } {
+export function eventAt(events: DataView, index: number): EpollData {
   const at = index * EPOLL_EVENT_BYTES + DATA_AT;
-  return { irqfd: events.getInt32(at, true), generation: events.getInt32(at + 4, true) };
+  return { record: events.getInt32(at, true), generation: events.getInt32(at + 4, true) };
 }
 
-/** The relay's epoll descriptor, made at the first call in any thread. */
-export function relayEpoll(memory: HostMemory, ffi: Ffi): number {
-  const { words } = memory;
-  const there = words.load(Header.epoll);
-  if (there !== 0) return there - 1;
-  const epoll = checked(ffi.epollCreate(O_CLOEXEC), "epoll_create1", "the relay");
-  let control = -1;
-  try {
-    control = checked(ffi.eventfd(0, O_CLOEXEC | O_NONBLOCK), "eventfd", "the relay's control");
+/** The relay's epoll descriptor, made at the first call in any thread; -1 where no relay is to come any more. */
+export function relayEpoll(memory: HostMemory, ffi: Ffi, kind: number): number {
+  return epollIn(memory, ffi, kind, Header.epoll, () => {});
+}
+
+/** The same for that of the readers. What becomes ready in it is an event of record 0. */
+export function readersEpoll(memory: HostMemory, ffi: Ffi, kind: number): number {
+  return epollIn(memory, ffi, kind, Header.readersEpoll, (readers) => {
+    const outer = relayEpoll(memory, ffi, kind);
+    if (outer < 0) return;
     checked(
-      ffi.epollControl(epoll, EPOLL_CTL_ADD, control, epollEvent(0, 0)),
+      ffi.epollControl(outer, EPOLL_CTL_ADD, readers, epollEvent(EPOLLIN, 0, 0)),
       "epoll_ctl",
-      "the relay's control",
+      "the epoll of who reads",
     );
+  });
+}
+
+function epollIn(
+  memory: HostMemory,
+  ffi: Ffi,
+  kind: number,
+  word: Header.epoll | Header.readersEpoll,
+  made: (epoll: number) => void,
+): number {
+  const { words, thread } = memory;
+  const there = words.load(word);
+  if (there !== 0) return there - 1;
+  if (isOver(memory, kind)) return -1;
+  const epoll = checked(ffi.epollCreate(O_CLOEXEC), "epoll_create1", "the relay");
+  thread.descriptor = epoll; // at once: nobody else knows of it yet, should this thread die
+  try {
+    made(epoll);
   } catch (error) {
-    for (const fd of [epoll, control]) if (fd >= 0) ffi.close(fd);
+    thread.descriptor = -1;
+    ffi.close(epoll);
     throw error;
   }
-  if (words.compareExchange(Header.epollControl, 0, control + 1) === 0) {
-    words.store(Header.epoll, epoll + 1);
-    return epoll;
-  }
-  // Another thread was first; it is about to store its epoll, if it has not.
-  ffi.close(control);
-  ffi.close(epoll);
-  for (;;) {
-    const theirs = words.load(Header.epoll);
-    if (theirs !== 0) return theirs - 1;
-    words.relax();
-  }
+  const other = words.compareExchange(word, 0, epoll + 1);
+  thread.descriptor = -1;
+  if (other !== 0) ffi.close(epoll); // another thread was first
+  // Looked at once it is there: whoever ends the relays says so first, and closes what is there after that.
+  if (!isOver(memory, kind)) return other === 0 ? epoll : other - 1;
+  closeEpolls(memory, ffi);
+  return -1;
 }
 
-/** Ends the relay's epoll_wait, so that it looks at its state. */
-export function wakeRelay(memory: HostMemory, ffi: Ffi): void {
-  const control = memory.words.load(Header.epollControl);
-  if (control !== 0) ffi.write(control - 1, new BigUint64Array([1n]));
+function isOver({ words }: HostMemory, kind: number): boolean {
+  return words.load(Header.relays + kind) === RelayState.stopping;
 }
 
-/** Closes both descriptors: the relay's last act. */
-export function closeRelayEpoll(memory: HostMemory, ffi: Ffi): void {
-  const epoll = memory.words.exchange(Header.epoll, 0);
-  const control = memory.words.exchange(Header.epollControl, 0);
-  if (epoll !== 0) ffi.close(epoll - 1);
-  if (control !== 0) ffi.close(control - 1);
+/** Closes both. */
+export function closeEpolls({ words }: HostMemory, ffi: Ffi): void {
+  for (const word of [Header.readersEpoll, Header.epoll]) {
+    const epoll = words.exchange(word, 0);
+    if (epoll !== 0) ffi.close(epoll - 1);
+  }
 }

@@ -7,29 +7,18 @@
  * two belong together. (fs/eventfd.c: eventfd_show_fdinfo, eventfd_read, eventfd_write.)
  */
 
-import { readFileSync, readlinkSync } from "node:fs";
 import { checkFlag, checkOptions, type OptionNames, show } from "../host/argument.js";
-import { errorCode, IrqBypassError } from "../host/errors.js";
+import { IrqBypassError } from "../host/errors.js";
 import { Shown } from "../host/shown.js";
-import { checked, NO_DESCRIPTOR } from "./checked.js";
+import { readBlocking, writeBlocking } from "./blocking.js";
+import { checked } from "./checked.js";
+import { eventfdInfo, infoOf } from "./eventfd-info.js";
 import { F_DUPFD_CLOEXEC, type Ffi, O_CLOEXEC, O_NONBLOCK } from "./ffi.js";
 
 const EFD_SEMAPHORE = 1;
 const UINT32_MAX = 0xffff_ffff;
 /** The largest value that write(2) takes. */
 const WRITE_MAX = 0xffff_ffff_ffff_fffen;
-
-/** What the kernel says of an eventfd descriptor. */
-export interface EventfdInfo {
-  /** Equal for two descriptors exactly when they are one eventfd. */
-  readonly id: number;
-  /** The counter now. Reading it here takes nothing. */
-  readonly count: bigint;
-  /** A read takes 1 instead of all. */
-  readonly semaphore: boolean;
-  /** Reads of 0 and writes without room fail with EAGAIN instead of sleeping. A flag of all dups together. */
-  readonly nonblocking: boolean;
-}
 
 export interface EventfdFileOptions {
   /** The first count, 0 to 2^32 - 1; default 0. */
@@ -41,77 +30,6 @@ export interface EventfdFileOptions {
 }
 
 const OPTIONS: OptionNames<EventfdFileOptions> = { count: true, semaphore: true, nonblocking: true };
-
-/**
- * Reads the lines of /proc/self/fdinfo for an eventfd. Throws EINVAL where they are of another kind of file,
- * ENOSYS where the kernel gives no id (before 5.2), ENOSPC where it had none left (-1).
- */
-export function parseEventfdInfo(text: string, subject: string): EventfdInfo {
-  const field = (name: string): string | undefined =>
-    new RegExp(`^${name}:[ \t]*(\\S+)$`, "m").exec(text)?.[1];
-  const count = field("eventfd-count");
-  if (count === undefined) throw noEventfd(subject);
-  const id = field("eventfd-id");
-  if (id === undefined) {
-    throw new IrqBypassError(
-      "ENOSYS",
-      `${subject} has no eventfd-id in its fdinfo, so it cannot be told from others; Linux 5.2 or newer is needed`,
-      { subject },
-    );
-  }
-  if (!/^\d+$/.test(id)) {
-    throw new IrqBypassError(
-      "ENOSPC",
-      `${subject} has eventfd-id ${id}: the kernel had no id for it, so it cannot be told from others; close other eventfds and create it again`,
-      { subject },
-    );
-  }
-  return {
-    id: Number(id),
-    count: BigInt(`0x${count}`),
-    semaphore: field("eventfd-semaphore") === "1",
-    nonblocking: (Number.parseInt(field("flags") ?? "0", 8) & O_NONBLOCK) !== 0,
-  };
-}
-
-/** What the kernel says of descriptor `fd`. Throws EBADF where it is not open; else as {@link parseEventfdInfo}. */
-export function eventfdInfo(fd: number): EventfdInfo {
-  return infoOf(fd, `fd ${show(fd)}`);
-}
-
-/** The same, with the name that the caller has for it: of a dup, the number that was given. */
-export function infoOf(fd: number, subject: string): EventfdInfo {
-  if (!Number.isInteger(fd) || fd < 0)
-    throw new IrqBypassError("EBADF", `${show(fd)} is not a file descriptor`);
-  let text: string;
-  try {
-    text = readFileSync(`/proc/self/fdinfo/${fd}`, "latin1");
-  } catch (cause) {
-    const { code, errno = 0 } = cause as NodeJS.ErrnoException;
-    if (code === "ENOENT") throw new IrqBypassError("EBADF", `${subject} is not open`, { subject, cause });
-    throw new IrqBypassError(
-      errorCode(errno),
-      `${subject} cannot be looked at: /proc/self/fdinfo/${fd} does not open (${code})${code === "EMFILE" ? `; ${NO_DESCRIPTOR}` : ""}`,
-      { subject, syscall: "open", cause },
-    );
-  }
-  if (!text.includes("eventfd-count:")) throw noEventfd(subject, ` but ${fileOf(fd)}`);
-  return parseEventfdInfo(text, subject);
-}
-
-function noEventfd(subject: string, but = ""): IrqBypassError {
-  const text = `${subject} is not an eventfd${but}: pass a descriptor made by eventfd(2)`;
-  return new IrqBypassError("EINVAL", text, { subject });
-}
-
-/** What a descriptor is of: a path, "socket:[1234]", "anon_inode:[eventpoll]". */
-function fileOf(fd: number): string {
-  try {
-    return readlinkSync(`/proc/self/fd/${fd}`);
-  } catch {
-    return "something else";
-  }
-}
 
 /** The bare descriptor of a new eventfd. Throws as {@link EventfdFile.create}. */
 export function newEventfd(ffi: Ffi, options: EventfdFileOptions): number {
@@ -180,7 +98,10 @@ export class EventfdFile extends Shown implements Disposable {
    * sleeps until a write.
    */
   read(): bigint {
-    checked(this.#ffi.read(this.fd, this.#word), "read", `eventfd ${this.id}`);
+    const result = this.nonblocking
+      ? this.#ffi.read(this.fd, this.#word)
+      : readBlocking(this.#ffi, this.fd, this.#word);
+    checked(result, "read", `eventfd ${this.id}`);
     return this.#word[0]!;
   }
 
@@ -196,7 +117,10 @@ export class EventfdFile extends Shown implements Disposable {
       });
     }
     this.#word[0] = BigInt(value);
-    checked(this.#ffi.write(this.fd, this.#word), "write", `eventfd ${this.id}`);
+    const result = this.nonblocking
+      ? this.#ffi.write(this.fd, this.#word)
+      : writeBlocking(this.#ffi, this.fd, this.#word);
+    checked(result, "write", `eventfd ${this.id}`);
   }
 
   /** @internal The count as a number, exact below 2^53: JSON has no other. */

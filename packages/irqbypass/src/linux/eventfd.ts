@@ -1,25 +1,22 @@
-import { checkWrite, EventfdContext, type EventfdReader } from "../eventfd/context.js";
+import { checkWrite, EventfdContext } from "../eventfd/context.js";
 import { addReference } from "../eventfd/reference.js";
-import {
-  type AbortSignalLike,
-  blockingTimeoutOf,
-  show,
-  timeoutOf,
-  type WaitOptions,
-} from "../host/argument.js";
+import { askForRelay, relayRuns } from "../eventfd/relay-state.js";
+import { blockingTimeoutOf, show, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
-import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
+import { Eventfd as E, EventfdFlag, Rec, Role } from "../host/layout.js";
 import { checkHost, type HostMemory } from "../host/memory.js";
+import { SLICE_MS, untilReadable, writeBlocking } from "./blocking.js";
 import { checked } from "./checked.js";
-import { EPOLL_CTL_ADD, EPOLL_EVENT_BYTES, epollEvent } from "./epoll.js";
-import { type EventfdFileOptions, eventfdInfo, infoOf, newEventfd } from "./eventfd-file.js";
-import { F_DUPFD_CLOEXEC, type Ffi, O_CLOEXEC } from "./ffi.js";
-import { byKernelId, fdOf, linuxKindOf, signalFd } from "./kind.js";
+import { EPOLL_CTL_ADD, EPOLL_CTL_MOD, readersEpoll, whenReadable } from "./epoll.js";
+import { type EventfdFileOptions, newEventfd } from "./eventfd-file.js";
+import { eventfdInfo, infoOf } from "./eventfd-info.js";
+import { F_DUPFD_CLOEXEC, type Ffi } from "./ffi.js";
+import { byKernelId, fdOf, isBlocking, linuxKindOf, signalFd } from "./kind.js";
 import { forgetRead } from "./read-out.js";
 
-/** A blocking read looks this often whether it should end: no other kick reaches it. */
-const SLICE_MS = 50;
+/** Who awaits a read looks this often while no relay runs that would tell. */
+const LOOK_MS = 10;
 const EAGAIN = -11;
 
 /**
@@ -139,17 +136,21 @@ export class LinuxEventfd extends EventfdContext {
   /** As {@link EventfdContext.write}; one write(2). Blocks where the eventfd was made blocking and has no room. */
   write(value: number | bigint = 1): void {
     this.value[0] = value === 1 ? 1n : checkWrite(value);
-    checked(this.ffi.write(this.fd, this.value), "write", `eventfd ${this.id}`, "read it first");
+    const result = isBlocking(this.memory, this.record)
+      ? writeBlocking(this.ffi, this.fd, this.value, () => this.slice())
+      : this.ffi.write(this.fd, this.value);
+    checked(result, "write", `eventfd ${this.id}`, "read it first");
   }
 
   signal(): void {
-    signalFd(this.ffi, this.fd);
+    this.check();
+    signalFd(this.memory, this.ffi, this.record);
   }
 
   /** As {@link EventfdContext.tryRead}. Throws EINVAL on an eventfd made without EFD_NONBLOCK. */
   tryRead(): bigint | undefined {
     this.check();
-    if (this.memory.words.get(this.record + E.flags) & EventfdFlag.blocking) {
+    if (isBlocking(this.memory, this.record)) {
       throw new IrqBypassError("EINVAL", `eventfd ${this.id} blocks: make it with EFD_NONBLOCK`);
     }
     const { fd } = this;
@@ -160,115 +161,50 @@ export class LinuxEventfd extends EventfdContext {
     return this.value[0];
   }
 
-  /** As {@link EventfdContext.read}; sleeps in epoll_wait, a twentieth of a second at a time. */
+  /** As {@link EventfdContext.read}; sleeps in poll(2), a twentieth of a second at a time. */
   read(options: Pick<WaitOptions, "timeoutMs"> = {}): bigint {
     const timeoutMs = blockingTimeoutOf(options, "readAsync");
     this.checkWait();
     const { words } = this.memory;
     const deadline = words.clock() + timeoutMs;
-    const epoll = checked(this.ffi.epollCreate(O_CLOEXEC), "epoll_create1", `eventfd ${this.id}`);
-    try {
-      checked(
-        this.ffi.epollControl(epoll, EPOLL_CTL_ADD, this.fd, epollEvent(0, 0)),
-        "epoll_ctl",
-        `eventfd ${this.id}`,
+    for (;;) {
+      const taken = this.tryRead();
+      if (taken !== undefined) return taken;
+      const left = deadline - words.clock();
+      if (left <= 0) throw this.timedOut(timeoutMs);
+      this.memory.thread.checkMayBlock(`a read of eventfd ${this.id}, which is at 0,`, "readAsync");
+      untilReadable(this.ffi, this.fd, Math.min(left, this.slice()));
+    }
+  }
+
+  protected override prepareSleep(): void {
+    readersEpoll(this.memory, this.ffi, linuxKindOf(this.memory).number);
+  }
+
+  /** The relay's thread waits for who reads. Until it runs they look by themselves. */
+  protected override sleepLimit(): number {
+    const { memory, record, ffi } = this;
+    const { number } = linuxKindOf(memory);
+    askForRelay(memory, number);
+    const epoll = readersEpoll(memory, ffi, number);
+    if (epoll >= 0) {
+      const event = whenReadable(record, memory.words.get(record + Rec.generation));
+      // Again after ADD: another thread may have been the first to add it.
+      const armed = [EPOLL_CTL_MOD, EPOLL_CTL_ADD, EPOLL_CTL_MOD].some(
+        (how) => ffi.epollControl(epoll, how, this.fd, event) >= 0,
       );
-      const events = new DataView(new ArrayBuffer(EPOLL_EVENT_BYTES));
-      for (;;) {
-        const taken = this.tryRead();
-        if (taken !== undefined) return taken;
-        const left = deadline - words.clock();
-        if (left <= 0) throw this.timedOut(timeoutMs);
-        this.memory.thread.checkMayBlock(`a read of eventfd ${this.id}, which is at 0,`, "readAsync");
-        this.ffi.epollWait(epoll, events, 1, Math.ceil(Math.min(left, SLICE_MS)));
-      }
-    } finally {
-      this.ffi.close(epoll);
+      if (!armed) return LOOK_MS; // no memory for it, or the host's creator has just left
     }
+    // After it has asked: a relay that ends wakes everybody once nobody can take it for running any more.
+    return relayRuns(memory.words, number) ? Infinity : LOOK_MS;
   }
 
-  async readAsync(options: WaitOptions = {}): Promise<bigint> {
-    const timeoutMs = timeoutOf(options);
-    const { signal } = options;
-    this.checkWait();
-    signal?.throwIfAborted();
-    const first = this.tryRead();
-    if (first !== undefined) return first;
-    const own = this.ownDescriptor();
-    try {
-      return await this.untilRead(own, timeoutMs, signal);
-    } finally {
-      this.ffi.close(own);
-    }
-  }
-
-  /** @internal */
-  reader(): EventfdReader {
-    this.checkWait();
-    const { ffi } = this;
-    let own = this.ownDescriptor();
-    return {
-      next: (signal) => this.untilRead(own, Infinity, signal),
-      close() {
-        if (own >= 0) ffi.close(own);
-        own = -1;
-      },
-    };
-  }
-
-  /** The event loop takes each number once. */
-  private ownDescriptor(): number {
-    return checked(this.ffi.fcntl(this.fd, F_DUPFD_CLOEXEC, 0), "fcntl", `eventfd ${this.id}`);
-  }
-
-  /** Reads as soon as there is something, which `own` tells. */
-  private async untilRead(
-    own: number,
-    timeoutMs: number,
-    signal: AbortSignalLike | undefined,
-  ): Promise<bigint> {
-    signal?.throwIfAborted();
-    const { promise, resolve, reject } = withResolvers<bigint>();
-    const stop = this.ffi.watch(own, () => {
-      try {
-        const taken = this.tryRead();
-        if (taken !== undefined) resolve(taken);
-      } catch (error) {
-        reject(error);
-      }
-    });
-    const abort = () => reject(signal?.reason);
-    signal?.addEventListener("abort", abort, { once: true });
-    const timer =
-      timeoutMs === Infinity ? undefined : setTimeout(() => reject(this.timedOut(timeoutMs)), timeoutMs);
-    try {
-      return await promise;
-    } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", abort);
-      stop();
-    }
+  /** How long this thread may be in a system call: it serves others in between. */
+  private slice(): number {
+    return Math.min(SLICE_MS, this.memory.thread.serve?.() ?? Infinity);
   }
 
   get count(): bigint {
     return eventfdInfo(this.fd).count;
   }
-
-  private timedOut(timeoutMs: number): IrqBypassError {
-    return new IrqBypassError("ETIMEDOUT", `eventfd ${this.id} stayed at 0 for ${timeoutMs} ms`);
-  }
-}
-
-function withResolvers<T>(): {
-  promise: Promise<T>;
-  resolve: (value: T) => void;
-  reject: (reason: unknown) => void;
-} {
-  let resolve!: (value: T) => void;
-  let reject!: (reason: unknown) => void;
-  const promise = new Promise<T>((yes, no) => {
-    resolve = yes;
-    reject = no;
-  });
-  return { promise, resolve, reject };
 }

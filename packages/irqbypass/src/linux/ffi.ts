@@ -10,7 +10,7 @@
  *
  * An `Ffi` belongs to the thread that loaded it. Each thread loads its own; file descriptors and addresses are
  * the process's and travel between threads as plain numbers. Calls run on the calling thread and block it as
- * the system call does.
+ * the system call does. None of them calls back: a thread that is ended with a callback outstanding takes the process along.
  */
 export interface Ffi {
   /** open(2). */
@@ -37,16 +37,16 @@ export interface Ffi {
   epollControl(fd: number, operation: number, target: number, event: ArrayBufferView | null): number;
   /** epoll_wait(2); `events` holds `count` structs epoll_event. Blocks up to `timeoutMs`, -1 without end. */
   epollWait(fd: number, events: ArrayBufferView, count: number, timeoutMs: number): number;
-  /** Calls `readable` on the event loop whenever `fd` becomes readable, until the returned function is called. */
-  watch(fd: number, readable: () => void): () => void;
+  /** poll(2); `fds` holds `count` structs pollfd. Blocks up to `timeoutMs`, -1 without end. */
+  poll(fds: ArrayBufferView, count: number, timeoutMs: number): number;
   /** mmap(2) at an address that the kernel chooses; returns that address. */
   mmap(length: number, protection: number, flags: number, fd: number, offset: number): number;
   /** munmap(2). */
   munmap(address: number, length: number): number;
   /** sigprocmask(2) of the calling thread alone; both sets are 128 bytes, either may be null. */
   signalMask(how: number, set: ArrayBufferView | null, old: ArrayBufferView | null): number;
-  /** syscall(2) with up to four integers or addresses, for what older C libraries do not wrap. */
-  syscall(number: number, first: number, second: number, third: number, fourth: number): number;
+  /** syscall(2) with up to six integers or addresses, for what not every C library wraps. */
+  syscall(number: number, ...parameters: readonly number[]): number;
   /** Copies `target.byteLength` bytes from `address`, which must be mapped, to `target`. */
   copyFrom(address: number, target: ArrayBufferView): void;
   /** The address of the first byte of `view`, which the view's buffer keeps as long as it lives. */

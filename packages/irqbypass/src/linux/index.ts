@@ -3,7 +3,8 @@
  * {@link loadFfi} says why not elsewhere.
  */
 export { LinuxEventfd } from "./eventfd.js";
-export { EventfdFile, type EventfdFileOptions, type EventfdInfo, eventfdInfo } from "./eventfd-file.js";
+export { EventfdFile, type EventfdFileOptions } from "./eventfd-file.js";
+export { type EventfdInfo, eventfdInfo } from "./eventfd-info.js";
 export type { Ffi } from "./ffi.js";
 export { type LinuxKind, linux } from "./kind.js";
 export { type FfiSource, loadFfi } from "./koffi.js";

@@ -1,17 +1,17 @@
 /**
  * What a host needs to know to hold Linux eventfds: pass `linux()` to Host.create and Host.attach in every thread.
  */
+import { readlinkSync } from "node:fs";
 import type { BypassHost } from "../bypass/bypass-host.js";
 import type { Kind } from "../bypass/kind.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Eventfd as E, Header, Rec, Thread } from "../host/layout.js";
+import { Consumer, Eventfd as E, EventfdFlag, Header, Rec, Thread } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { XArray } from "../host/xarray.js";
-import { askForRelay } from "../vm/relay.js";
+import { isFull } from "./blocking.js";
 import { checked } from "./checked.js";
-import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, epollEvent, relayEpoll, wakeRelay } from "./epoll.js";
-import { eventfdInfo } from "./eventfd-file.js";
-import { beforeExit } from "./exit.js";
+import { closeEpolls, EPOLL_CTL_ADD, EPOLL_CTL_DEL, eachWrite, relayEpoll } from "./epoll.js";
+import { eventfdInfo } from "./eventfd-info.js";
 import type { Ffi } from "./ffi.js";
 import { loadFfi } from "./koffi.js";
 import { readOut } from "./read-out.js";
@@ -41,19 +41,25 @@ export function linux(): LinuxKind {
       const { words } = memory;
       byKernelId(memory).erase(words.get(eventfd + E.kernelId));
       const fd = fdOf(memory, eventfd);
-      return () => checked(ffi().close(fd), "close", `eventfd fd ${fd}`);
+      return () => {
+        expectNone(memory, ffi(), fd);
+        checked(ffi().close(fd), "close", `eventfd fd ${fd}`);
+      };
     },
     reclaim(memory, eventfd) {
       const fd = fdOf(memory, eventfd);
-      if (eventfdId(fd) === memory.words.get(eventfd + E.kernelId)) ffi().close(fd);
+      if (eventfdId(fd) !== memory.words.get(eventfd + E.kernelId)) return;
+      expectNone(memory, ffi(), fd);
+      ffi().close(fd);
     },
     closeDescriptor(memory, fd) {
+      if (isLostEpoll(memory, fd)) ffi().close(fd);
       const id = eventfdId(fd);
       // Not if a record has taken it over in the last moment.
       const known = id !== undefined && memory.mutex.guard(() => byKernelId(memory).load(id));
       if (known === 0 || (known && fdOf(memory, known) !== fd)) ffi().close(fd);
     },
-    signal: (memory, eventfd) => signalFd(ffi(), fdOf(memory, eventfd)),
+    signal: (memory, eventfd) => signalFd(memory, ffi(), eventfd),
     listen: {
       start(memory, irqfd, eventfd) {
         const { words } = memory;
@@ -65,27 +71,37 @@ export function linux(): LinuxKind {
             `eventfd ${id} was made without EFD_NONBLOCK: a software VM's relay could sleep in it, so make it non-blocking`,
           );
         }
-        const epoll = relayEpoll(memory, ffi()); // before anything is written: it may be refused
+        const epoll = relayEpoll(memory, ffi(), linuxKindOf(memory).number); // before anything is written: it may be refused
         // A count that is there already is one interrupt, and stays in the counter until the next signal.
         words.store64(eventfd + E.counter, count);
         words.store(irqfd + Consumer.leftover, count > 0n ? 1 : 0);
-        const event = epollEvent(irqfd, words.get(irqfd + Rec.generation));
+        if (epoll < 0) return false; // the host's creator has left: nobody relays any more, and the irqfd says so
+        const event = eachWrite(irqfd, words.get(irqfd + Rec.generation));
         checked(ffi().epollControl(epoll, EPOLL_CTL_ADD, fd, event), "epoll_ctl", `eventfd ${id}`);
-        askForRelay(memory, linuxKindOf(memory).number);
         return false;
       },
       stop(memory, irqfd, eventfd) {
-        const { thread } = memory;
-        ffi().epollControl(relayEpoll(memory, ffi()), EPOLL_CTL_DEL, fdOf(memory, eventfd), null);
+        const { words, thread } = memory;
+        const epoll = words.load(Header.epoll) - 1;
+        if (epoll >= 0) ffi().epollControl(epoll, EPOLL_CTL_DEL, fdOf(memory, eventfd), null);
         // The relay begins nothing with an irqfd that is being deassigned. What it has begun, it ends first.
         thread.fenceAll(Thread.writing, irqfd);
         readOut(memory, ffi(), irqfd, eventfd);
       },
+      waits(memory, eventfd) {
+        const fd = fdOf(memory, eventfd);
+        try {
+          const { id, count } = eventfdInfo(fd);
+          return id === memory.words.get(eventfd + E.kernelId) && count > 0n;
+        } catch (error) {
+          if (error instanceof IrqBypassError) return false; // gone meanwhile
+          throw error;
+        }
+      },
     },
     relay: {
       thread: linuxRelayThread,
-      wake: (memory) => wakeRelay(memory, ffi()),
-      started: beforeExit,
+      close: (memory) => closeEpolls(memory, ffi()),
     },
   };
 }
@@ -94,10 +110,33 @@ export function linux(): LinuxKind {
  * What a device does: adds 1. To a full counter, where the kernel's own signal saturates and wakes, user space can add
  * nothing: it stays as it is, and a write of 0 wakes who listens.
  */
-export function signalFd(ffi: Ffi, fd: number): void {
-  let result = ffi.eventfdWrite(fd, 1);
+export function signalFd(memory: HostMemory, ffi: Ffi, eventfd: number): void {
+  const fd = fdOf(memory, eventfd);
+  const blocks = isBlocking(memory, eventfd) && isFull(ffi, fd);
+  let result = ffi.eventfdWrite(fd, blocks ? 0 : 1);
   if (result === EAGAIN) result = ffi.eventfdWrite(fd, 0);
   if (result < 0) checked(result, "write", `eventfd fd ${fd}`);
+}
+
+/** Was the eventfd made without EFD_NONBLOCK? */
+export function isBlocking({ words }: HostMemory, eventfd: number): boolean {
+  return (words.get(eventfd + E.flags) & EventfdFlag.blocking) !== 0;
+}
+
+/** The eventfd of this descriptor is about to be closed: nobody sleeps until it can be read any more. */
+function expectNone({ words }: HostMemory, ffi: Ffi, fd: number): void {
+  const epoll = words.load(Header.readersEpoll) - 1;
+  if (epoll >= 0) ffi.epollControl(epoll, EPOLL_CTL_DEL, fd, null); // ENOENT where nobody ever did
+}
+
+/** Is this an epoll that a thread was making for the host when it died? */
+function isLostEpoll({ words }: HostMemory, fd: number): boolean {
+  const known = [Header.epoll, Header.readersEpoll].some((word) => words.load(word) === fd + 1);
+  try {
+    return !known && readlinkSync(`/proc/self/fd/${fd}`) === "anon_inode:[eventpoll]";
+  } catch {
+    return false;
+  }
 }
 
 /** The kernel's id of the eventfd behind this descriptor; undefined for one that is closed, or no eventfd. */

@@ -13,7 +13,6 @@ interface Koffi {
   load(library: null): { func(prototype: string): (...args: Argument[]) => number };
   errno(): number;
   address(view: ArrayBufferView): bigint;
-  readonly node: { poll(fd: number, callback: () => void): { stop(): void; close(): void } };
 }
 
 /** Where {@link loadFfi} looks; a test replaces it to see the refusals. */
@@ -48,6 +47,12 @@ export function loadFfi(source: FfiSource = thisProcess): Ffi {
   try {
     koffi = source.require("koffi") as Koffi;
   } catch (cause) {
+    if (isShortage(cause)) {
+      throw new IrqBypassError("EMFILE", "no descriptor is free to load koffi with: close others", {
+        subject: "koffi",
+        cause,
+      });
+    }
     throw new IrqBypassError("ENOSYS", whyNoKoffi(cause, source), { subject: "koffi", cause });
   }
   try {
@@ -55,6 +60,12 @@ export function loadFfi(source: FfiSource = thisProcess): Ffi {
   } catch (cause) {
     throw new IrqBypassError("ENOSYS", whyNoKoffi(cause, source), { subject: "koffi", cause });
   }
+}
+
+/** Would it have worked with more descriptors? The dynamic linker says so in words alone. */
+function isShortage(cause: unknown): boolean {
+  const { code, message } = cause as Partial<NodeJS.ErrnoException>;
+  return code === "EMFILE" || code === "ENFILE" || /too many open files/i.test(message ?? "");
 }
 
 function whyNoKoffi(cause: unknown, source: FfiSource): string {
@@ -82,12 +93,13 @@ function bind(koffi: Koffi): Ffi {
   const epollCreate = libc.func("int epoll_create1(int flags)");
   const epollControl = libc.func("int epoll_ctl(int fd, int operation, int target, void *event)");
   const epollWait = libc.func("int epoll_wait(int fd, void *events, int count, int timeout)");
+  const poll = libc.func("int poll(void *fds, unsigned long count, int timeout)");
   const mmap = libc.func(
     "intptr_t mmap(uintptr_t at, size_t length, int prot, int flags, int fd, long offset)",
   );
   const munmap = libc.func("int munmap(uintptr_t address, size_t length)");
   const sigprocmask = libc.func("int sigprocmask(int how, const void *set, void *old)");
-  const syscall = libc.func("long syscall(long number, long first, long second, long third, long fourth)");
+  const syscall = libc.func("long syscall(long number, long a, long b, long c, long d, long e, long f)");
   const memcpy = libc.func("uintptr_t memcpy(void *target, uintptr_t source, size_t length)");
 
   // koffi restores the errno of its last call, so nothing that V8 did in between shows here.
@@ -106,17 +118,11 @@ function bind(koffi: Koffi): Ffi {
     epollCreate: (flags) => result(epollCreate(flags)),
     epollControl: (fd, operation, target, event) => result(epollControl(fd, operation, target, event)),
     epollWait: (fd, events, count, timeoutMs) => result(epollWait(fd, events, count, timeoutMs)),
-    watch(fd, readable) {
-      const handle = koffi.node.poll(fd, readable);
-      return () => {
-        handle.stop();
-        handle.close();
-      };
-    },
+    poll: (fds, count, timeoutMs) => result(poll(fds, count, timeoutMs)),
     mmap: (length, protection, flags, fd, offset) => result(mmap(0, length, protection, flags, fd, offset)),
     munmap: (address, length) => result(munmap(address, length)),
     signalMask: (how, set, old) => result(sigprocmask(how, set, old)),
-    syscall: (...numbers) => result(syscall(...numbers)),
+    syscall: (number, a = 0, b = 0, c = 0, d = 0, e = 0, f = 0) => result(syscall(number, a, b, c, d, e, f)),
     copyFrom: (address, target) => void memcpy(target, address, target.byteLength),
     addressOf: (view) => Number(koffi.address(view)),
   };

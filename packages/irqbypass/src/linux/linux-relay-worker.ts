@@ -1,27 +1,14 @@
 /**
- * The thread of the relay for Linux eventfds. It is started by whoever created the host, and ends with it.
+ * The thread of the relay for Linux eventfds. `require` loads one file after the other, where `import` opens most at once: that
+ * many descriptors a process that is short of them does not have, and the relay is what it needs then.
  */
-import { runThread } from "../host/spawn.js";
-import { Host } from "../vm/host.js";
-import { type RelayStart, relayRuns } from "../vm/relay.js";
-import { closeRelayEpoll } from "./epoll.js";
-import { linux } from "./kind.js";
-import { LinuxRelay } from "./relay.js";
-import { linuxRelayThread } from "./relay-thread.js";
+import { createRequire } from "node:module";
 
-const NO_LIMIT = -1;
-
-runThread<RelayStart>(linuxRelayThread.name, ({ host: handle, kinds, kind }) => {
-  const own = linux();
-  const others = kinds.slice(1).map((name) => (name === own.name ? own : { name }));
-  const host = Host.attach(handle, { kinds: others, repairs: false });
-  try {
-    const relay = new LinuxRelay(host, own.ffi());
-    relay.arm();
-    // Its kick is the control eventfd, which whoever disposes the host writes after it has changed the state.
-    while (relayRuns(host, kind)) relay.round(NO_LIMIT);
-  } finally {
-    closeRelayEpoll(host, own.ffi());
-    host.dispose();
-  }
-});
+try {
+  createRequire(import.meta.url)("./relay-run.js");
+} catch (error) {
+  // In a bundle the other file is somewhere else, and the bundler has seen to that one; and not every Node can do it.
+  const { code = "" } = error as NodeJS.ErrnoException;
+  if (code !== "MODULE_NOT_FOUND" && code !== "ERR_REQUIRE_ESM") throw error;
+  await import("./relay-run.js");
+}

@@ -7,7 +7,7 @@
 import { mayReadOut } from "../eventfd/listen.js";
 import { Consumer, Eventfd, EventfdFlag } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
-import { eventfdInfo } from "./eventfd-file.js";
+import { eventfdInfo } from "./eventfd-info.js";
 import type { Ffi } from "./ffi.js";
 
 /**

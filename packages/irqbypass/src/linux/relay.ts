@@ -3,48 +3,69 @@
  * same eventfd may see the count before that, which the kernel's own irqfd never shows.
  */
 import type { BypassHost } from "../bypass/bypass-host.js";
-import { Consumer, Eventfd, EventfdFlag, Rec } from "../host/layout.js";
-import { injectDue } from "../vm/relay.js";
+import { wakeSleepers } from "../eventfd/signal.js";
+import { Consumer, Eventfd, EventfdFlag, Header, Rec, RelayState } from "../host/layout.js";
+import { injectDue, relayRounds } from "../vm/relay.js";
 import { checked } from "./checked.js";
-import { EPOLL_CTL_MOD, EPOLL_EVENT_BYTES, epollEvent, eventAt, relayEpoll } from "./epoll.js";
+import { closeEpolls, EPOLL_CTL_MOD, EPOLL_EVENT_BYTES, eachWrite, eventAt, relayEpoll } from "./epoll.js";
 import type { Ffi } from "./ffi.js";
-import { fdOf } from "./kind.js";
+import { fdOf, linuxKindOf } from "./kind.js";
 import { takeSignal } from "./read-out.js";
 
 const EVENTS = 64;
 const EINTR = -4;
+/** What its thread is to end by does not reach into epoll_wait, so it looks this often. */
+const SLICE_MS = 50;
 
-/** Waits for events and relays them, in rounds. */
+/** Waits for events of Linux eventfds and passes them on, in rounds: to irqfds, and to who sleeps until it can read. */
 export class LinuxRelay {
   private readonly events = new DataView(new ArrayBuffer(EVENTS * EPOLL_EVENT_BYTES));
+  private readonly kind: number;
 
   constructor(
     private readonly host: BypassHost,
     private readonly ffi: Ffi,
-  ) {}
+  ) {
+    this.kind = linuxKindOf(host).number;
+  }
 
   /** Has every event reported once more that is there: a relay that died may have taken some along. */
   arm(): void {
-    const { host, ffi } = this;
+    const { host, ffi, kind } = this;
     const { words, pools } = host;
+    const epoll = relayEpoll(host, ffi, kind);
     host.forEachLive(pools.consumer, (irqfd) => {
       const eventfd = words.load(irqfd + Consumer.source);
       if (eventfd === 0 || (words.get(eventfd + Eventfd.flags) & EventfdFlag.linux) === 0) return;
-      const event = epollEvent(irqfd, words.get(irqfd + Rec.generation));
-      ffi.epollControl(relayEpoll(host, ffi), EPOLL_CTL_MOD, fdOf(host, eventfd), event); // ENOENT for KVM's
+      const event = eachWrite(irqfd, words.get(irqfd + Rec.generation));
+      ffi.epollControl(epoll, EPOLL_CTL_MOD, fdOf(host, eventfd), event); // ENOENT for KVM's
+    });
+    this.wakeAll();
+  }
+
+  /** Every reader looks for itself, and asks again: when a relay begins, and once it has ended. */
+  wakeAll(): void {
+    const { host } = this;
+    const { words, pools } = host;
+    host.forEachLive(pools.eventfd, (eventfd) => {
+      if (words.get(eventfd + Eventfd.flags) & EventfdFlag.linux) wakeSleepers(words, eventfd);
     });
   }
 
-  /** Relays what is there, after waiting for it at most `timeoutMs`, -1 without end. Returns how many events there were. */
-  round(timeoutMs: number): number {
-    const { host, ffi, events } = this;
-    const ready = ffi.epollWait(relayEpoll(host, ffi), events, EVENTS, timeoutMs);
+  /** Passes on what is there, after waiting for it at most `timeoutMs`. Returns how many events there were. */
+  round(timeoutMs = SLICE_MS): number {
+    const epoll = relayEpoll(this.host, this.ffi, this.kind);
+    return epoll < 0 ? 0 : this.take(epoll, timeoutMs, (irqfd, generation) => this.relay(irqfd, generation));
+  }
+
+  private take(epoll: number, timeoutMs: number, pass: (record: number, generation: number) => void): number {
+    const { events } = this;
+    const ready = this.ffi.epollWait(epoll, events, EVENTS, timeoutMs);
     if (ready === EINTR) return 0;
     checked(ready, "epoll_wait", "the relay");
-    for (let index = 0; index < ready; index++) {
-      const { irqfd, generation } = eventAt(events, index);
-      if (irqfd !== 0) this.relay(irqfd, generation);
-    }
+    // Copied first: what is passed on may bring more events into the same buffer.
+    const taken = Array.from({ length: ready }, (_, index) => eventAt(events, index));
+    for (const { record, generation } of taken) pass(record, generation);
     return ready;
   }
 
@@ -53,6 +74,10 @@ export class LinuxRelay {
    * the announcement to be gone, so the eventfd's descriptor is open while it is used here.
    */
   private relay(irqfd: number, generation: number): void {
+    if (irqfd === 0) {
+      this.wakeReaders();
+      return;
+    }
     const { host } = this;
     const { words, thread } = host;
     words.store(thread.writing, irqfd);
@@ -65,4 +90,29 @@ export class LinuxRelay {
       thread.leave(thread.writing);
     }
   }
+
+  /** Some eventfds can be read. Who sleeps on one looks for itself, and asks again where another was faster. */
+  private wakeReaders(): void {
+    const { host } = this;
+    const { words, pools, mutex } = host;
+    this.take(words.load(Header.readersEpoll) - 1, 0, (eventfd, generation) => {
+      // Under the host mutex: the record is not given back meanwhile.
+      mutex.guard(() => {
+        if (pools.eventfd.lives(eventfd) && words.get(eventfd + Rec.generation) === generation)
+          wakeSleepers(words, eventfd);
+      });
+    });
+  }
+}
+
+/** Runs the relay in the calling thread until it is to end; then nobody waits for it any more. Blocks. */
+export function runLinuxRelay(host: BypassHost, ffi: Ffi, kind: number): void {
+  const relay = new LinuxRelay(host, ffi);
+  const ran = relayRounds(host, kind, () => {
+    relay.arm();
+    return () => relay.round();
+  });
+  if (!ran) return; // another one was first
+  if (host.words.load(Header.relays + kind) === RelayState.stopping) closeEpolls(host, ffi);
+  relay.wakeAll();
 }

@@ -50,7 +50,7 @@ export function threadId(): number {
  * must have called {@link blockKick}: the signal's default action ends the process.
  */
 export function kickThread(ffi: Ffi, tid: number): boolean {
-  const result = ffi.syscall(systemCall("tgkill"), process.pid, tid, KICK_SIGNAL, 0);
+  const result = ffi.syscall(systemCall("tgkill"), process.pid, tid, KICK_SIGNAL);
   if (result === -ESRCH) return false;
   checked(result, "tgkill", `thread ${tid}`);
   return true;

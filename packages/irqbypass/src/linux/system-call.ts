@@ -10,12 +10,20 @@ const GENERIC = {
   timer_delete: 111,
   tgkill: 131,
   rt_sigtimedwait: 137,
+  preadv2: 286,
 } as const;
 
 export type SystemCall = keyof typeof GENERIC;
 
 const NUMBERS: Readonly<Record<string, Readonly<Record<SystemCall, number>>>> = {
-  x64: { rt_sigtimedwait: 128, timer_create: 222, timer_settime: 223, timer_delete: 226, tgkill: 234 },
+  x64: {
+    rt_sigtimedwait: 128,
+    timer_create: 222,
+    timer_settime: 223,
+    timer_delete: 226,
+    tgkill: 234,
+    preadv2: 327,
+  },
   arm64: GENERIC,
   riscv64: GENERIC,
   loong64: GENERIC,

@@ -29,7 +29,7 @@ export const REASONS = [
   "no-capability",
   /** A callback of one end refused the connection. */
   "refused",
-  /** The thread that owned the other end died. */
+  /** The thread that owned the other end was ended in the middle of something, or by an error. */
   "thread-died",
   /** Another device interrupt signals the eventfd already, and an eventfd has one producer. */
   "another-producer",
@@ -41,16 +41,22 @@ export const REASONS = [
   "masked",
   /** Dropped only: the GSI leads to a pin of a PIC alone, and a software VM has none. */
   "no-pic",
+  /** Nobody relays: the relay's thread has not been started yet, or cannot be. What comes meanwhile waits. */
+  "relay-not-running",
+  /** The thread that owned the other end ended well, and had not given it back. */
+  "thread-ended",
 ] as const;
 
 export type Reason = Exclude<(typeof REASONS)[number], "none">;
 
 /**
  * The worst first, where several hold: `reason` says the first of these that holds, `reasons` all of them in this order. That
- * a signal is dropped is worse than that it takes the longer way; what has failed is worse than what somebody wants, or than
+ * nobody delivers is worse than that a signal is dropped, and that worse than that it takes the longer way; what has failed is worse than what somebody wants, or than
  * an end that may still come; and last is what lies in the route alone.
  */
 export const WORST_FIRST: readonly Reason[] = [
+  // Signals wait, and for how long nobody knows.
+  "relay-not-running",
   // Signals are dropped; of delivery modes, those of three.
   "no-route",
   "no-vcpu",
@@ -59,6 +65,7 @@ export const WORST_FIRST: readonly Reason[] = [
   "delivery-mode",
   // Something is gone, or has failed.
   "thread-died",
+  "thread-ended",
   "refused",
   "no-capability",
   "another-producer",

@@ -2,6 +2,8 @@ import type { Reason } from "./reason.js";
 
 /** What each reason means and what to do about it, in one clause: `docs/reasons.md` is the table for readers. */
 const REMEDIES: Readonly<Record<Reason, string>> = {
+  "relay-not-running":
+    "nobody relays yet: let the thread that made the host come to its event loop, or wait in it",
   "no-route": "its GSI has no route: give it one with setGsiRouting",
   "no-vcpu": "its MSI names no vCPU that the VM has: name one of them",
   "no-pic": "its GSI leads to a PIC alone, and a software VM has none: route it to an MSI or the I/O APIC",
@@ -9,6 +11,8 @@ const REMEDIES: Readonly<Record<Reason, string>> = {
   "delivery-mode":
     "its MSI is an NMI, SMI, INIT or ExtINT: only fixed and lowest-priority ones can be posted",
   "thread-died": "the thread that had the other end died: register or assign it again",
+  "thread-ended":
+    "the thread that had the other end ended well and had not given it back: register or assign it again",
   refused: "a callback of one end refused the connection: its kind knows why",
   "no-capability":
     "the thread that registered the producer makes no system calls: give it the kinds linux() and kvm()",

@@ -6,10 +6,12 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
 import { liveRecords } from "../bypass/heal.js";
+import { relayOf } from "../bypass/path.js";
 import { POLICIES, type Policy } from "../bypass/remapping.js";
 import { checkEventfd, type EventfdContext } from "../eventfd/context.js";
 import { listenOf, listensNow } from "../eventfd/listen.js";
 import { dropContext, holdContext } from "../eventfd/reference.js";
+import { askForRelay } from "../eventfd/relay-state.js";
 import { show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Consumer, Eventfd, LEAVING, LEVEL, Producer, Thread, Vm } from "../host/layout.js";
@@ -61,12 +63,13 @@ export function assign(host: BypassHost, wanted: Assignment): Assigned {
   const { life, eventfd, gsi, policy } = wanted;
   const { record: vm, mutex: guard } = life;
   const progress: Progress = { listening: false };
-  let record = 0;
-  const take = (): number => {
+  let taken = 0;
+  const take = () => {
     life.check();
     // What is looked at again when it is done: here a refusal has nothing to take back.
     if (words.load(eventfd + Eventfd.irqfd) !== 0) throw isTaken(host, eventfd);
-    record = pools.consumer.allocate();
+    const record = pools.consumer.allocate();
+    taken = record;
     holdContext(host, eventfd);
     words.set(record + Consumer.holds, eventfd);
     if (wanted.resample !== 0) holdContext(host, wanted.resample);
@@ -78,23 +81,26 @@ export function assign(host: BypassHost, wanted: Assignment): Assigned {
     words.set(record + Consumer.resample, wanted.resample);
     words.set(record + Consumer.flags, wanted.resample === 0 ? 0 : LEVEL);
     words.set(record + Consumer.owner, thread.record); // last: without an owner it is half made
-    return pools.consumer.handle(record);
+    return { record, handle: pools.consumer.handle(record), relay: relayOf(host, record) };
   };
+  let assigned: ReturnType<typeof take>;
   try {
-    return guard.enclose(() => {
-      const handle = mutex.guard(take);
+    assigned = guard.enclose(() => {
+      const irqfd = mutex.guard(take);
       try {
-        begin(host, wanted, record, progress);
+        begin(host, wanted, irqfd.record, progress);
       } catch (error) {
-        claim(host, record); // from here on nobody but this thread takes it down
+        claim(host, irqfd.record); // from here on nobody but this thread takes it down
         throw error;
       }
-      return { record, handle };
+      return irqfd;
     });
   } catch (error) {
-    if (record !== 0) takeDown(host, guard, record, eventfd, progress);
+    if (taken !== 0) takeDown(host, guard, taken, eventfd, progress);
     throw error;
   }
+  if (assigned.relay >= 0) askForRelay(host, assigned.relay);
+  return assigned;
 }
 
 /** How far an assign has got, for whoever takes it back. */

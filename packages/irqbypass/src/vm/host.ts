@@ -8,6 +8,7 @@ import { type Capacity, checkCapacity } from "../host/capacity.js";
 import { IrqBypassError } from "../host/errors.js";
 import { publishHeader } from "../host/header.js";
 import { Consumer, Header, POOLS } from "../host/layout.js";
+import { refuseLoading, untilNobodyLoads, untilNobodyLoadsAsync } from "../host/loading.js";
 import { HostMemory, type MemoryOptions, type Repair } from "../host/memory.js";
 import type { WatchableWorker } from "../host/platform.js";
 import { type HostHandle, reserve } from "../host/reserve.js";
@@ -41,6 +42,7 @@ export class Host extends HostMemory implements BypassHost, Disposable {
   /** In the thread that created the host, until it leaves. */
   private supervision: Supervision | undefined;
   private disposed = false;
+  private readonly forgetExit: () => void;
 
   /** Of a new host where a capacity is given. */
   private constructor(
@@ -52,6 +54,7 @@ export class Host extends HostMemory implements BypassHost, Disposable {
     super(handle, options, kinds, capacity);
     this.kinds = kinds;
     this.manager = new Manager(this, kinds);
+    this.forgetExit = this.platform.onExit((well) => this.threadEnds(well));
     if (capacity === undefined) return;
     buildDefaultTable(this);
     publishHeader(this.words);
@@ -130,7 +133,8 @@ export class Host extends HostMemory implements BypassHost, Disposable {
   /**
    * Repairs the host when `worker` ends, however it does: by terminate(), process.exit() or an error, in the middle of
    * anything. What threads in it were doing is completed or undone; their producers, irqfds, VMs and eventfd handles are torn
-   * down; what they were connected to says "thread-died"; nobody waits for them any more. A worker that has disposed its
+   * down; what they were connected to says "thread-died", or "thread-ended" where the worker just returned, or called
+   * process.exit(0); nobody waits for them any more. A worker that has disposed its
    * `Host` has nothing left. From the thread that started the worker; returns the function that ends the watch. Throws EINVAL
    * for a worker that says nothing of its end, as in a web page: call {@link threadLost} there.
    */
@@ -149,17 +153,28 @@ export class Host extends HostMemory implements BypassHost, Disposable {
   }
 
   /**
-   * Ends `worker` and repairs what it leaves; resolves when both is done. From the thread that started the worker.
+   * Ends `worker` and repairs what it leaves; resolves when both is done. It waits until no thread of this host is loading
+   * native code (koffi), which would take the process along, and lets none begin. From the thread that started the worker.
    */
   async terminate(worker: WatchableWorker): Promise<void> {
     const unwatch = this.watch(worker);
     const number = worker.threadId;
+    const allowLoading = refuseLoading(this);
     try {
+      await untilNobodyLoadsAsync(this);
       await worker.terminate();
     } finally {
+      allowLoading();
       unwatch();
     }
     this.lost(number);
+  }
+
+  /** This thread comes to its end with the host still attached, and those end that it has started. */
+  private threadEnds(well: boolean): void {
+    if (well) this.thread.endsWell();
+    refuseLoading(this); // for good
+    untilNobodyLoads(this);
   }
 
   /**
@@ -219,6 +234,7 @@ export class Host extends HostMemory implements BypassHost, Disposable {
     this.disposed = true;
     closeReferences(this, this.thread.record);
     this.supervision?.end();
+    this.forgetExit();
     this.thread.detach();
   }
 

@@ -10,7 +10,7 @@ export interface Interrupt {
   /** The eventfd's id. */
   readonly eventfd: number;
   readonly path: Path;
-  /** Why it is not bypassed; undefined while it is. */
+  /** Why it is not bypassed; undefined while it is. "relay-not-running" where nobody relays it either: what comes waits. */
   readonly reason: Reason | undefined;
   /** The irqfd, if one is registered. */
   readonly consumer: { readonly vm: number; readonly gsi: number } | undefined;

@@ -39,7 +39,11 @@ export class Irqfd extends Shown implements Disposable {
     return this.live(() => pathOfConsumer(this.host, this.record));
   }
 
-  /** Why they are not bypassed, the worst of {@link reasons}; undefined while they are. */
+  /**
+   * Why they are not bypassed, the worst of {@link reasons}; undefined while they are. Where they would have to be relayed and
+   * nobody does that, it says "relay-not-running": they wait until the thread that created the host is in one of the library's
+   * calls, or returns to its event loop.
+   */
   get reason(): Reason | undefined {
     return this.live(() => reasonOfConsumer(this.host, this.record));
   }
@@ -65,8 +69,8 @@ export class Irqfd extends Shown implements Disposable {
   }
 
   /**
-   * The mirror image: resolves with the reason as soon as the interrupt is not bypassed, as when its producer unregisters
-   * or the switch is turned off, which nobody can refuse.
+   * The mirror image: resolves as soon as the interrupt is not bypassed, as when its producer unregisters or the switch is turned
+   * off, which nobody can refuse; with the worst reason for that, which "relay-not-running" is none of.
    */
   async relayed(options: ChangeWait = {}): Promise<Reason> {
     const { gsi } = this;
@@ -74,7 +78,7 @@ export class Irqfd extends Shown implements Disposable {
     await untilChange(
       this.host,
       () => {
-        reason = this.reason;
+        reason = this.reasons.find((one) => one !== "relay-not-running");
         return reason !== undefined;
       },
       (timeoutMs) =>
@@ -99,7 +103,7 @@ export class Irqfd extends Shown implements Disposable {
 
   /** What a wait for bypass that is over has to say: why it still is not, all of it. */
   private stillUnbypassed(gsi: number, timeoutMs: number): IrqBypassError {
-    const { reasons } = this;
+    const reasons = this.reasons.filter((reason) => reason !== "relay-not-running"); // that keeps nothing from being bypassed
     const why = reasons.map((reason) => `${reason} (${remedyOf(reason)})`).join("; ");
     return new IrqBypassError(
       "ETIMEDOUT",

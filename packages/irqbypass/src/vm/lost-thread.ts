@@ -16,6 +16,7 @@ import {
   Injection,
   Producer,
   Reference,
+  RelayState,
   Role,
   Routing,
   Thread,
@@ -28,9 +29,10 @@ import { Mutex } from "../host/mutex.js";
 import type { Pool } from "../host/pool.js";
 import { put } from "../posting/descriptor.js";
 import { relayed } from "../posting/irte.js";
-import { reasonCode } from "../posting/reason.js";
+import { type Reason, reasonCode } from "../posting/reason.js";
 import { deassignLost } from "./assignment.js";
 import { requestAgain } from "./lapic.js";
+import { relaysNoMore } from "./relay.js";
 import { liveNow } from "./repair.js";
 import { freeLostTable } from "./routing.js";
 import { vmMutex } from "./vm-mutex.js";
@@ -76,10 +78,13 @@ function declareLost({ words }: BypassHost, gone: number): boolean {
 
 /** Tears down what the thread owned. After its in-flight words are clear, for which this waits too. */
 export function tearDown(host: BypassHost, gone: number): void {
-  const { pools } = host;
+  const { words, pools } = host;
+  const endedWell = (words.load(gone + Thread.state) & ThreadState.ended) !== 0;
+  const reason = endedWell ? "thread-ended" : "thread-died";
   for (const vcpu of liveNow(host, pools.vcpu)) putVcpu(host, vcpu, gone);
-  for (const producer of ownedBy(host, pools.producer, Producer.owner, gone)) endProducer(host, producer);
-  for (const irqfd of liveNow(host, pools.consumer)) endIrqfd(host, irqfd, gone);
+  for (const producer of ownedBy(host, pools.producer, Producer.owner, gone))
+    endProducer(host, producer, reason);
+  for (const irqfd of liveNow(host, pools.consumer)) endIrqfd(host, irqfd, gone, reason);
   for (const vm of liveNow(host, pools.vm)) endVm(host, vm, gone);
   for (const table of liveNow(host, pools.routing)) endTable(host, table, gone);
   for (const injection of liveNow(host, pools.injection)) endInjection(host, injection, gone);
@@ -88,6 +93,7 @@ export function tearDown(host: BypassHost, gone: number): void {
   const fd = host.words.get(gone + Thread.descriptor) - 1;
   if (fd >= 0) for (const kind of host.kinds) kind.closeDescriptor?.(host, fd);
   stopLooking(host, gone);
+  stopRelaying(host, gone);
   refreshAll(host); // it may have been turning the switch
   announceChange(host.words);
 }
@@ -101,14 +107,14 @@ function putVcpu({ words, thread }: BypassHost, vcpu: number, gone: number): voi
 }
 
 /** Unregisters a device interrupt and gives it back; the irqfd that it was connected to says why it is not any more. */
-function endProducer(host: BypassHost, producer: number): void {
+function endProducer(host: BypassHost, producer: number, reason: Reason): void {
   const { words, mutex, pools, manager } = host;
   const eventfd = mutex.guard(() => words.get(producer + Producer.eventfd));
   manager.unregisterProducer(producer);
   const close = mutex.guard(() => {
     // Also one that wants no bypass, and so is not registered.
     const consumer = eventfd === 0 ? 0 : manager.consumerAt(eventfd) || irqfdOf(host, eventfd);
-    if (consumer !== 0) words.set(consumer + Consumer.refusal, reasonCode("thread-died"));
+    if (consumer !== 0) words.set(consumer + Consumer.refusal, reasonCode(reason));
     const holds = words.get(producer + Producer.holds);
     pools.producer.release(producer);
     return holds === 0 ? undefined : dropContext(host, holds);
@@ -117,7 +123,7 @@ function endProducer(host: BypassHost, producer: number): void {
 }
 
 /** Deassigns an irqfd that the thread made, or was deassigning; the producer that it was connected to says why. */
-function endIrqfd(host: BypassHost, irqfd: number, gone: number): void {
+function endIrqfd(host: BypassHost, irqfd: number, gone: number, reason: Reason): void {
   const { words, mutex, manager } = host;
   const { vm, eventfd } = mutex.guard(() => ({
     vm: words.get(irqfd + Consumer.vm),
@@ -128,7 +134,7 @@ function endIrqfd(host: BypassHost, irqfd: number, gone: number): void {
   mutex.guard(() => {
     const producer = eventfd === 0 ? 0 : manager.producerAt(eventfd);
     if (producer !== 0 && words.get(producer + Producer.consumer) === 0)
-      words.store(producer + Producer.irte, relayed("thread-died"));
+      words.store(producer + Producer.irte, relayed(reason));
   });
 }
 
@@ -225,4 +231,11 @@ function stopLooking({ words, thread }: BypassHost, gone: number): void {
   const lockId = thread.lockIdOf(gone);
   for (let place: number = Header.looking; place < Header.lookingEnd; place++)
     words.compareExchange(place, lockId, 0);
+}
+
+/** A relay that is gone: its word goes on as if it had said so itself. */
+function stopRelaying({ words, kinds }: BypassHost, gone: number): void {
+  kinds.forEach((_, kind) => {
+    relaysNoMore(words, Header.relays + kind, RelayState.running | gone);
+  });
 }

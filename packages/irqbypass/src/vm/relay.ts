@@ -2,9 +2,10 @@
  * The relay: the path that bypass avoids. One thread of the host waits for irqfds that have an injection due and
  * injects them; connected irqfds too, since anybody else may still write to their eventfd.
  */
-import { Consumer, Header, LEVEL, Vcpu } from "../host/layout.js";
+import { Consumer, Header, LEVEL, RelayState, Vcpu } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import type { HostHandle } from "../host/reserve.js";
+import type { Words } from "../host/words.js";
 import { drop } from "../posting/dropped.js";
 import { post } from "../posting/fast-path.js";
 import { Mode, modeOf, targetOf, vectorOf } from "../posting/irte.js";
@@ -12,28 +13,7 @@ import { markTrigger } from "./delivery.js";
 import { inject } from "./routing.js";
 import { vmMutex } from "./vm-mutex.js";
 
-/** States of {@link Header.relays}. Who takes it from which to which: `scenarios/states/relay-state.ts`. */
-export const enum RelayState {
-  none = 0,
-  wanted = 1,
-  running = 2,
-  stopping = 3,
-}
-
 const NAP_MS = 1000;
-
-/** Asks for the relay thread of a kind; whoever created the host starts it. Costs one load once it is there. */
-export function askForRelay({ words }: HostMemory, kind: number): void {
-  const state = Header.relays + kind;
-  if (words.load(state) !== RelayState.none) return;
-  if (words.compareExchange(state, RelayState.none, RelayState.wanted) === RelayState.none)
-    words.notify(state);
-}
-
-/** Is the relay of a kind to go on? */
-export function relayRuns({ words }: HostMemory, kind: number): boolean {
-  return words.load(Header.relays + kind) === RelayState.running;
-}
 
 /** What the thread of a relay is told. */
 export interface RelayStart {
@@ -44,15 +24,43 @@ export interface RelayStart {
   readonly kind: number;
 }
 
-/** Runs the relay in the calling thread until it is asked to stop. Blocks. */
+/**
+ * Makes the calling thread the relay of a kind: calls `begin`, and what that returns again and again until it is to end,
+ * which it can ask. Does nothing, and returns false, where another thread was first or the host's creator has left. Blocks.
+ */
+export function relayRounds(
+  memory: HostMemory,
+  kind: number,
+  begin: (goesOn: () => boolean) => () => void,
+): boolean {
+  const { words, thread } = memory;
+  const word = Header.relays + kind;
+  const mine = RelayState.running | thread.record;
+  if (words.compareExchange(word, RelayState.starting, mine) !== RelayState.starting) return false;
+  try {
+    const goesOn = () => words.load(word) === mine;
+    const round = begin(goesOn);
+    while (goesOn()) round();
+  } finally {
+    relaysNoMore(words, word, mine);
+  }
+  return true;
+}
+
+/** The thread that has relayed does so no more: another one is wanted, unless the host's creator leaves. */
+export function relaysNoMore(words: Words, word: number, mine: number): void {
+  if (words.compareExchange(word, mine, RelayState.wanted) === mine) words.notify(word);
+}
+
+/** Runs the relay of irqfds in the calling thread. */
 export function runRelay(memory: HostMemory): void {
   const { thread, pending } = memory;
   const injectOne = (irqfd: number) => relayOne(memory, irqfd);
   const park = thread.park.bind(thread);
-  while (relayRuns(memory, 0)) {
+  relayRounds(memory, 0, (goesOn) => () => {
     pending.takeAll(injectOne);
-    pending.sleep(NAP_MS, park);
-  }
+    pending.sleep(NAP_MS, park, goesOn);
+  });
 }
 
 /**

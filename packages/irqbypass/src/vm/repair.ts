@@ -4,6 +4,7 @@
  */
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { healHost } from "../bypass/heal.js";
+import { askForRelay } from "../eventfd/relay-state.js";
 import { Eventfd, Header, LEAVING, Thread, Vm, VmFlag, WAITED } from "../host/layout.js";
 import type { Repair } from "../host/memory.js";
 import type { Pool } from "../host/pool.js";
@@ -80,6 +81,7 @@ export function notifyForIt(host: BypassHost, gone: number): void {
     if (irqfd !== 0) pending.raise(irqfd);
   });
   host.forEachLive(pools.consumer, (consumer) => pending.resume(consumer, gone));
+  if (pending.any) askForRelay(host, 0); // of irqfds, too, that another relay serves
   for (const eventfd of liveNow(host, pools.eventfd)) words.notify(eventfd + Eventfd.sequence);
   for (const vm of liveNow(host, pools.vm)) words.notify(vm + Vm.mutex);
   for (const word of [Header.mutex, Header.repair, Header.doorbell, Header.changes]) words.notify(word);

@@ -11,7 +11,6 @@ import { assign, checkIrqfd, deassign } from "./assignment.js";
 import { Source } from "./ioapic.js";
 import { IoApic } from "./ioapic-registers.js";
 import { Irqfd } from "./irqfd.js";
-import { askForRelay } from "./relay.js";
 import { replaceRoutes } from "./reroute.js";
 import { checkRoutes, type GsiRoute } from "./route.js";
 import { resolve, setGsi } from "./routing.js";
@@ -58,7 +57,6 @@ export class Vm extends Shown implements Disposable {
     checkHost(host);
     this.host = host;
     this.life = from instanceof VmLife ? from : newVm(host, from);
-    if (!(from instanceof VmLife)) askForRelay(host, 0);
   }
 
   /** A handle in this thread to a VM made in another. Throws ESTALE when it is gone, EXDEV for one of another host. */

@@ -1,5 +1,14 @@
 /** Damage to eventfds, producers and irqfds, and what the audit says of it. */
-import { Consumer, Eventfd as E, Injection, LEAVING, Producer as P, Reference } from "#src/host/layout.js";
+import {
+  Consumer,
+  Eventfd as E,
+  Header,
+  Injection,
+  LEAVING,
+  Producer as P,
+  Reference,
+  RelayState,
+} from "#src/host/layout.js";
 import type { Case } from "./sound.js";
 
 /** One that nobody is. */
@@ -278,6 +287,14 @@ export const ENDS: readonly Case[] = [
       s.set(s.host.pending.levels[1]!, 0);
     },
     found: ["pending the pending irqfds, word 0 of level 0"],
+  },
+  {
+    what: "an injection due that no relay is started for",
+    damage: (s) => {
+      s.host.pending.raise(s.at("consumer", 0));
+      s.set(Header.relays, RelayState.wanted);
+    },
+    found: ["waiting the relay of irqfd"],
   },
   {
     what: "a pending bit for no irqfd",

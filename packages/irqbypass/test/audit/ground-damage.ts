@@ -1,5 +1,5 @@
 /** Damage to the header, the threads, the pools and the indexes, and what the audit says of it. */
-import { Eventfd as E, Header, Node, Rec, Root, Thread, Vm as V } from "#src/host/layout.js";
+import { Eventfd as E, Header, Node, Rec, RelayState, Root, Thread, Vm as V } from "#src/host/layout.js";
 import type { Case } from "./sound.js";
 
 /** One that nobody is. */
@@ -40,8 +40,17 @@ export const GROUND: readonly Case[] = [
     damage: (s) => s.set(Header.watchers, -1),
     found: ["count the header"],
   },
-  { what: "an epoll descriptor alone", damage: (s) => s.set(Header.epoll, 9), found: ["header the header"] },
+  {
+    what: "an epoll descriptor below 0",
+    damage: (s) => s.set(Header.epoll, -9),
+    found: ["header the header"],
+  },
   { what: "a relay in no state", damage: (s) => s.set(Header.relays, 9), found: ["header the header"] },
+  {
+    what: "a relay that is no thread",
+    damage: (s) => s.set(Header.relays, RelayState.running | s.at("consumer", 0)),
+    found: ["header the header"],
+  },
   { what: "a relay of no kind", damage: (s) => s.set(Header.relays + 9, 1), found: ["header the header"] },
   {
     what: "a default routing table that is none",

@@ -1,15 +1,16 @@
 /** A sound host, to be damaged by hand. */
 import { Eventfd, type FindingKind, type Host, type Irqfd, Producer, Vm } from "irqbypass";
-import { Header, type PoolName, Root } from "#src/host/layout.js";
+import { type PoolName, Root } from "#src/host/layout.js";
 import { nodePlatform } from "#src/host/platform-node.js";
-import { smallHost } from "../support/host.js";
-
-const STOPPING = 3;
+import { noRelay, smallHost } from "../support/host.js";
 
 /** A host with one of everything, and the records that the cases damage. */
 export class Sound {
   /** Nobody repairs it, and nobody looks whether threads live. */
-  readonly host: Host = smallHost({ platform: { ...nodePlatform()!, every: () => () => {} } });
+  readonly host: Host = smallHost({
+    platform: { ...nodePlatform()!, every: () => () => {} },
+    spawn: noRelay,
+  });
   readonly eventfds: readonly Eventfd[];
   readonly producer: Producer;
   readonly vm: Vm;
@@ -35,7 +36,6 @@ export class Sound {
     Producer.create(host); // producer 2: not registered
     Eventfd.create(host).close(); // one that was given back: eventfd 70
     new Vm(host, { apic: false }).setGsiRouting([]); // VM 1
-    host.words.store(Header.relays, STOPPING); // no relay is to start on memory that is damaged then
   }
 
   at(pool: PoolName, slot: number): number {

@@ -9,6 +9,7 @@ import { planRun } from "#src/cli/run/plan.js";
 import { Tally } from "#src/cli/run/tally.js";
 import { checkWorkload } from "#src/cli/workload.js";
 import { kvmTests } from "../kvm/available.js";
+import { until } from "../support/worker.js";
 import { oneDevice } from "./command.js";
 
 const NEVER = new AbortController().signal;
@@ -133,12 +134,13 @@ test("a machine that was never started, or is stopped while it is built, closes"
   await assert.rejects(building, (error) => error === stop.signal.reason);
 });
 
-test("eventfds with one end are named by their end", () => {
+test("eventfds with one end are named by their end", async () => {
   using host = Host.create();
   using vm = new Vm(host);
   const [listened, signalled, unnamed] = [Eventfd.create(host), Eventfd.create(host), Eventfd.create(host)];
   vm.setGsiRouting([{ gsi: 24, msi: { vcpu: 0, vector: 0x41 } }]);
-  vm.irqfd(listened, 24);
+  const irqfd = vm.irqfd(listened, 24);
+  await until("the relay runs", () => irqfd.reason === "no-producer");
   using producer = Producer.create(host);
   producer.register(signalled);
   using another = Producer.create(host);

@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { Worker } from "node:worker_threads";
 import { Eventfd, Host, Producer, Vcpu, Vm } from "irqbypass";
 import { platformHere } from "#src/host/platform-here.js";
-import { liveRecords, smallHost } from "../support/host.js";
+import { liveThreadsAndRecords, noRelay, smallHost, whyRelayed } from "../support/host.js";
 
 const GSI = 24;
 
@@ -12,13 +12,13 @@ const GSI = 24;
 function scene() {
   // This thread is both, and alive: only a page would have to be believed.
   const platform = { ...platformHere(), alive: () => undefined };
-  const host = smallHost({ platform });
+  const host = smallHost({ platform, spawn: noRelay });
   const other = Host.attach(host.handle, { platform });
   const vm = new Vm(host, { vcpus: 2 });
   vm.setGsiRouting([{ gsi: GSI, msi: { vcpu: 1, vector: 0x41 } }]);
   const eventfd = Eventfd.create(host);
   const irqfd = vm.irqfd(eventfd, GSI);
-  const before = liveRecords(host);
+  const before = liveThreadsAndRecords(host);
   const producer = Producer.create(other);
   producer.register(Eventfd.open(other, eventfd.handle));
   const vcpu = Vcpu.open(other, vm.vcpu(1).handle);
@@ -32,9 +32,12 @@ describe("a thread that is lost", () => {
     const relayed = irqfd.relayed();
     assert.equal(host.threadLost(other.threadId), true);
     assert.equal(await relayed, "thread-died");
-    assert.deepEqual([irqfd.path, irqfd.reason], ["relayed", "thread-died"]);
-    assert.deepEqual(host.interrupts()[0]?.reason, "thread-died");
-    assert.deepEqual(liveRecords(host), before);
+    assert.deepEqual([irqfd.path, whyRelayed(irqfd)], ["relayed", "thread-died"]);
+    assert.deepEqual(
+      [irqfd.reason, host.interrupts()[0]?.reason],
+      ["relay-not-running", "relay-not-running"],
+    );
+    assert.deepEqual(liveThreadsAndRecords(host), before);
     assert.deepEqual(host.audit().findings, []);
     assert.equal(host.threadLost(other.threadId), false); // it has been
   });
@@ -44,9 +47,9 @@ describe("a thread that is lost", () => {
     host.threadLost(other.threadId);
     const next = Producer.create(host);
     next.register(eventfd);
-    assert.deepEqual([irqfd.path, irqfd.reason], ["posted", undefined]);
+    assert.deepEqual([irqfd.path, whyRelayed(irqfd)], ["posted", undefined]);
     next.dispose();
-    assert.equal(irqfd.reason, "no-producer");
+    assert.equal(whyRelayed(irqfd), "no-producer");
   });
 
   it("is told to the device of an irqfd that it made", () => {
@@ -118,32 +121,32 @@ describe("a worker that is watched", () => {
   for (const end of ["process.exit(1)", 'throw new Error("on purpose")', "process.exit(0)"]) {
     it(`is repaired after when it ends by ${end}`, async () => {
       using host = smallHost();
-      const before = liveRecords(host);
+      const before = liveThreadsAndRecords(host);
       const worker = start(host, end);
       worker.on("error", () => {});
       host.watch(worker);
       await ready(worker);
-      assert.notDeepEqual(liveRecords(host), before);
+      assert.notDeepEqual(liveThreadsAndRecords(host), before);
       const exited = new Promise((resolve) => worker.once("exit", resolve));
       worker.postMessage("go");
       await exited;
-      assert.deepEqual(liveRecords(host), before);
+      assert.deepEqual(liveThreadsAndRecords(host), before);
       assert.deepEqual(host.audit().findings, []);
     });
   }
 
   it("is repaired after by terminate, also where nobody watched", async () => {
     using host = smallHost();
-    const before = liveRecords(host);
+    const before = liveThreadsAndRecords(host);
     const worker = start(host, "");
     await ready(worker);
     await host.terminate(worker);
-    assert.deepEqual(liveRecords(host), before);
+    assert.deepEqual(liveThreadsAndRecords(host), before);
   });
 
   it("has left nothing to repair where it disposed its host", async () => {
     using host = smallHost();
-    const before = liveRecords(host);
+    const before = liveThreadsAndRecords(host);
     const worker = new Worker(
       `const { workerData } = require("node:worker_threads");
        import("irqbypass").then(({ Host, Eventfd }) => {
@@ -155,7 +158,7 @@ describe("a worker that is watched", () => {
     );
     host.watch(worker);
     await new Promise((resolve) => worker.once("exit", resolve));
-    assert.deepEqual(liveRecords(host), before);
+    assert.deepEqual(liveThreadsAndRecords(host), before);
     assert.deepEqual(host.audit().findings, []);
   });
 

@@ -5,10 +5,10 @@ import { Worker } from "node:worker_threads";
 import { Eventfd, Host, Vm } from "irqbypass";
 import { linux } from "irqbypass/linux";
 import { openDescriptors } from "../linux/descriptors.js";
-import { liveRecords, SMALL } from "../support/host.js";
-import { TestThread } from "../support/worker.js";
+import { liveThreadsAndRecords, SMALL } from "../support/host.js";
 import { random } from "./random.js";
-import { type SurvivorWork, type VictimWork, Word } from "./work.js";
+import { Survivors } from "./survivors.js";
+import type { VictimWork } from "./work.js";
 
 export interface Stress {
   /** Rounds of deaths, each with an audit after it. */
@@ -41,14 +41,7 @@ export async function stress({ rounds, deaths, seed, real }: Stress): Promise<Su
   const eventfd = Eventfd.create(host);
   vm.irqfd(eventfd, 10);
   const others = [Eventfd.create(host), Eventfd.create(host, { semaphore: true })];
-  const words = new Int32Array(new SharedArrayBuffer(Word.words * 4));
-  const survivor = (part: "device" | "vcpu", handle: number) => {
-    const work: SurvivorWork = { host: host.handle, part, handle, shared: words.buffer, real };
-    return new TestThread(new URL("./survivor.js", import.meta.url), work);
-  };
-  const survivors = [survivor("vcpu", vm.vcpu(2).handle), survivor("device", eventfd.handle)];
-  const failed = Promise.race(survivors.map(({ done }) => done.then(() => new Promise<never>(() => {}))));
-  failed.catch(() => {});
+  const survivors = new Survivors(host, vm.vcpu(2).handle, eventfd.handle);
   const pick = random(seed);
   let before: unknown;
   let fds = 0;
@@ -69,12 +62,12 @@ export async function stress({ rounds, deaths, seed, real }: Stress): Promise<Su
           await dieOnce(host, work, pick(4) === 0 ? pick(40) : -1, pick(6));
         }
       });
-      await Promise.race([failed, Promise.all(victims)]);
-      await rest(words, failed);
+      await survivors.during(Promise.all(victims));
+      await survivors.rest();
       route(); // the victims have routes of their own
       const { findings } = host.audit();
       assert.deepEqual(findings, [], `after round ${round}`);
-      const now = liveRecords(host);
+      const now = liveThreadsAndRecords(host);
       before ??= now; // with the handles that the survivors have opened
       assert.deepEqual(now, before, `something is left after round ${round}`);
       const open = openEventfds();
@@ -84,19 +77,15 @@ export async function stress({ rounds, deaths, seed, real }: Stress): Promise<Su
         leaked <= 2 + (round * deaths) / DEATHS_PER_LEAK,
         `${leaked} more eventfds are open after round ${round}`,
       );
-      Atomics.store(words, Word.rest, 0);
-      Atomics.notify(words, Word.rest);
+      survivors.goOn();
     }
   } finally {
-    Atomics.store(words, Word.rest, 2); // the device ends, then the vCPU
-    Atomics.notify(words, Word.rest);
-    await Promise.allSettled(survivors.map(({ done }) => done));
+    await survivors.end();
   }
-  for (const { done } of survivors) await done;
   vm.dispose();
   for (const one of [eventfd, ...others]) one.close();
   host.dispose();
-  return { deaths: rounds * deaths, interrupts: Atomics.load(words, Word.taken), leaked };
+  return { deaths: rounds * deaths, interrupts: survivors.taken, leaked };
 }
 
 /** Starts a victim and ends it: some milliseconds after it was started, or after it is ready. */
@@ -117,14 +106,4 @@ async function dieOnce(host: Host, work: VictimWork, afterStart: number, afterRe
   }
   await ended;
   unwatch();
-}
-
-/** Waits until both survivors rest. */
-async function rest(words: Int32Array, failed: Promise<never>): Promise<void> {
-  Atomics.store(words, Word.rest, 1);
-  const deadline = Date.now() + 30_000;
-  while (Atomics.load(words, Word.resting) < 2) {
-    if (Date.now() > deadline) throw new Error("the survivors do not come to rest");
-    await Promise.race([failed, sleep(2)]);
-  }
 }

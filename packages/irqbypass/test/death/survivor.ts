@@ -4,11 +4,13 @@
  */
 import { workerData } from "node:worker_threads";
 import { Eventfd, Host, Producer, Vcpu } from "irqbypass";
+import { kvm } from "irqbypass/kvm";
 import { linux } from "irqbypass/linux";
 import { type SurvivorWork, Word } from "./work.js";
 
-const { host: handle, part, handle: mine, shared, real } = workerData as SurvivorWork;
-const host = Host.attach(handle, { kinds: real ? [linux()] : [] });
+const { host: handle, part, handle: mine, shared, kinds } = workerData as SurvivorWork;
+const ways = [linux(), kvm()];
+const host = Host.attach(handle, { kinds: kinds.map((name) => ways.find((way) => way.name === name)!) });
 const words = new Int32Array(shared);
 const PATIENCE_MS = 20_000;
 

@@ -22,7 +22,8 @@ export interface SurvivorWork {
   readonly handle: number;
   /** {@link Word}. */
   readonly shared: SharedArrayBuffer;
-  readonly real: boolean;
+  /** Names of the host's kinds beside its own. */
+  readonly kinds: readonly string[];
 }
 
 /** Words that the survivors and the test share. */

@@ -1,6 +1,6 @@
 /** Attaching to memory that something else has written to, that is cut off, or where there is no host. */
 import { Eventfd, Host, type HostHandle, IrqBypassError, Producer, Vcpu, Vm } from "irqbypass";
-import { Header } from "#src/host/layout.js";
+import { Header, RelayState } from "#src/host/layout.js";
 import { createMemory, type WasmMemory } from "#src/host/wasm.js";
 import { smallHost } from "../support/host.js";
 import type { Random } from "./random.js";
@@ -8,7 +8,6 @@ import type { Random } from "./random.js";
 /** Bytes of a page of WebAssembly. */
 const PAGE = 65536;
 const HOST_AT = 1024;
-const STOPPING = 3;
 
 /** A host as others left it, to be copied and damaged. */
 export class Victim {
@@ -27,7 +26,7 @@ export class Victim {
     vm.irqfd(eventfds[1]!, 4, { resample: eventfds[2]! });
     Producer.create(host).register(eventfds[0]!);
     this.handles = [...eventfds.map(({ handle }) => handle), vm.handle, vm.vcpu(0).handle, 0, 2 ** 21 + 1];
-    host.words.store(Header.relays, STOPPING);
+    host.words.store(Header.relays, RelayState.stopping);
     this.image = new Int32Array(memory.buffer).slice();
     this.pages = 4;
     this.scratch = createMemory(4);

@@ -1,12 +1,14 @@
 /** Bugs of irqfd and routing (B1 to B15). */
 import assert from "node:assert/strict";
 import { Eventfd, type GsiRoute, Host, type IoApic, type Producer, Vm } from "irqbypass";
+import { relayRuns } from "#src/eventfd/relay-state.js";
 import { signalContext } from "#src/eventfd/signal.js";
 import {
   Consumer,
   Eventfd as E,
   Header,
   Producer as P,
+  RelayState,
   Route,
   Routing,
   Thread,
@@ -15,7 +17,6 @@ import {
 import { posted, reasonOf } from "#src/posting/irte.js";
 import { assign } from "#src/vm/assignment.js";
 import { writeRegister } from "#src/vm/ioapic.js";
-import { relayRuns } from "#src/vm/relay.js";
 import { checkRoutes } from "#src/vm/route.js";
 import { resolve } from "#src/vm/routing.js";
 import { lifeOf, vmMutex } from "#src/vm/vm-mutex.js";
@@ -447,7 +448,7 @@ export const irqfdProofs: readonly Proof[] = [
     {
       "ends it with any user that leaves": (view) =>
         playFalse(view, (real) => ({
-          dispose: () => [real("dispose"), view.words.store(Header.relays, 3)],
+          dispose: () => [real("dispose"), view.words.store(Header.relays, RelayState.stopping)],
         })),
     },
     (play) => {
@@ -458,7 +459,7 @@ export const irqfdProofs: readonly Proof[] = [
       play(view);
       assert.throws(() => smallHost({ memory }), { code: "EEXIST" });
       view.dispose();
-      assert.ok(relayRuns(host, 0), "the relay ends");
+      assert.ok(relayRuns(host.words, 0), "the relay ends");
     },
   ),
 
@@ -481,7 +482,7 @@ export const irqfdProofs: readonly Proof[] = [
     },
     (play) => {
       const host = smallHost({ capacity: { vcpu: 2 } });
-      host.words.store(Header.relays, 3); // no relay thread is to start on what the twin writes to
+      host.words.store(Header.relays, RelayState.stopping); // no relay thread is to start on what the twin writes to
       new Vm(host).dispose(); // the first one makes the routes that all start with
       const before = liveRecords(host);
       play(host);

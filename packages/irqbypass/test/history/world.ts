@@ -1,7 +1,7 @@
 /** A small host whose every access to shared memory can be counted, changed, or made the moment for something else. */
 import assert from "node:assert/strict";
 import { Eventfd, Host, type Kind, Producer, Vcpu, Vm, type Words } from "irqbypass";
-import { Consumer, Header, Vcpu as V } from "#src/host/layout.js";
+import { Consumer, Header, RelayState, Vcpu as V } from "#src/host/layout.js";
 import { SharedWords } from "#src/host/words.js";
 import { relayOne } from "#src/vm/relay.js";
 import type { Supervision } from "#src/vm/supervision.js";
@@ -35,7 +35,6 @@ class Watched {
 export const VECTOR = 0x41;
 export const OTHER_VECTOR = 0x42;
 export const GSI = 24;
-const RUNNING = 2;
 
 /** A host with a VM of two vCPUs whose GSI 24 goes to the first of them. No relay thread: `relay` runs it here. */
 export class World {
@@ -55,7 +54,7 @@ export class World {
       },
     });
     this.watched = watched!;
-    this.host.words.store(Header.relays, RUNNING); // or a thread would be started
+    this.host.words.store(Header.relays, RelayState.running | this.host.thread.record); // or a thread would be started
     this.vm = new Vm(this.host, { vcpus: 2 });
     this.vm.setGsiRouting([msi(GSI, 0)]);
     this.eventfd = Eventfd.create(this.host);

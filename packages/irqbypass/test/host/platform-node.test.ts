@@ -57,7 +57,8 @@ describe("the platform of a Node.js thread", () => {
     const program = `
       import { Eventfd, Host, Producer, Vcpu, Vm } from "irqbypass";
       const before = new Set(process.moduleLoadList);
-      const host = Host.create();
+      const spawn = () => ({ postMessage() {}, once() {} }); // a relay's thread is one
+      const host = Host.create({ spawn });
       const vm = new Vm(host);
       vm.setGsiRouting([{ gsi: 24, msi: { vcpu: 0, vector: 65 } }]);
       const eventfd = Eventfd.create(host);

@@ -55,7 +55,7 @@ export class Barrier implements Disposable {
         return;
       }
       if (Date.now() > deadline) throw new Error("the kernel's work queue does not come to our irqfd");
-      this.ffi.syscall(SYS_SCHED_YIELD, 0, 0, 0, 0);
+      this.ffi.syscall(SYS_SCHED_YIELD);
     }
   }
 
@@ -79,5 +79,5 @@ function bindToOneProcessor(ffi: Ffi): BigUint64Array {
 }
 
 function affinity(ffi: Ffi, call: number, set: BigUint64Array): void {
-  checked(ffi.syscall(call, 0, set.byteLength, ffi.addressOf(set), 0), "sched_setaffinity", "this thread");
+  checked(ffi.syscall(call, 0, set.byteLength, ffi.addressOf(set)), "sched_setaffinity", "this thread");
 }

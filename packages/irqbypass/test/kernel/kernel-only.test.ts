@@ -8,7 +8,7 @@ import { errorCode } from "#src/host/errors.js";
 import { KVM_CREATE_IRQCHIP, KVM_SET_GSI_ROUTING, KVM_SIGNAL_MSI } from "#src/kvm/ioctl.js";
 import { Kvm } from "#src/kvm/kvm.js";
 import { KvmMachine } from "#src/kvm/machine.js";
-import { EPOLL_CTL_ADD, EPOLL_EVENT_BYTES, epollEvent } from "#src/linux/epoll.js";
+import { EPOLL_CTL_ADD, EPOLL_EVENT_BYTES, eachWrite } from "#src/linux/epoll.js";
 import { EventfdFile } from "#src/linux/eventfd-file.js";
 import { O_CLOEXEC } from "#src/linux/ffi.js";
 import { loadFfi } from "#src/linux/koffi.js";
@@ -65,7 +65,7 @@ describe("KVM alone", kvmTests, () => {
     using eventfd = EventfdFile.create(ffi);
     const epoll = ffi.epollCreate(O_CLOEXEC);
     const events = new DataView(new ArrayBuffer(EPOLL_EVENT_BYTES));
-    ffi.epollControl(epoll, EPOLL_CTL_ADD, eventfd.fd, epollEvent(1, 0));
+    ffi.epollControl(epoll, EPOLL_CTL_ADD, eventfd.fd, eachWrite(1, 0));
     const ready = () => ffi.epollWait(epoll, events, 1, 0);
     eventfd.write();
     assert.equal(ready(), 1);
@@ -95,7 +95,7 @@ describe("an eventfd of the kernel alone", linux, () => {
     const EPOLLOUT = 4;
     using eventfd = EventfdFile.create(ffi);
     const epoll = ffi.epollCreate(O_CLOEXEC);
-    const wanted = epollEvent(1, 0);
+    const wanted = eachWrite(1, 0);
     wanted.setInt32(0, EPOLLIN | EPOLLOUT, true);
     ffi.epollControl(epoll, EPOLL_CTL_ADD, eventfd.fd, wanted);
     const events = new DataView(new ArrayBuffer(EPOLL_EVENT_BYTES));

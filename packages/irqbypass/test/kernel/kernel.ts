@@ -8,7 +8,7 @@ import type { Kvm } from "#src/kvm/kvm.js";
 import { KvmMachine } from "#src/kvm/machine.js";
 import { encodeEnableCap } from "#src/kvm/structs.js";
 import { checked } from "#src/linux/checked.js";
-import { eventfdInfo } from "#src/linux/eventfd-file.js";
+import { eventfdInfo } from "#src/linux/eventfd-info.js";
 import { F_DUPFD_CLOEXEC, type Ffi, O_CLOEXEC, O_NONBLOCK } from "#src/linux/ffi.js";
 import type { Barrier } from "./barrier.js";
 import {

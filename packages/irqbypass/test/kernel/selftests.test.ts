@@ -13,7 +13,7 @@ import { Kvm } from "#src/kvm/kvm.js";
 import { KvmMachine } from "#src/kvm/machine.js";
 import { KvmVm } from "#src/kvm/vm.js";
 import { LinuxEventfd } from "#src/linux/eventfd.js";
-import { eventfdInfo } from "#src/linux/eventfd-file.js";
+import { eventfdInfo } from "#src/linux/eventfd-info.js";
 import { O_CLOEXEC, O_NONBLOCK, O_RDWR } from "#src/linux/ffi.js";
 import { linux as linuxKind } from "#src/linux/kind.js";
 import { loadFfi } from "#src/linux/koffi.js";

@@ -5,7 +5,6 @@
 import { Eventfd } from "#src/eventfd/eventfd.js";
 import { IrqBypassError } from "#src/host/errors.js";
 import { Descriptor, Vcpu as V } from "#src/host/layout.js";
-import { closeRelayEpoll } from "#src/linux/epoll.js";
 import { LinuxEventfd } from "#src/linux/eventfd.js";
 import { linux } from "#src/linux/kind.js";
 import { loadFfi } from "#src/linux/koffi.js";
@@ -109,7 +108,6 @@ export class SoftwareWorld implements World {
       vm.dispose();
     }
     for (const handles of this.eventfds) for (const handle of handles) handle.close();
-    if (this.real) closeRelayEpoll(this.host, loadFfi());
     const { eventfd, consumer, vm, vcpu } = this.host.pools;
     const left = [eventfd, consumer, vm, vcpu].filter((pool) => pool.live !== 0);
     if (left.length > 0) throw new Error(`left behind: ${left.map(({ name }) => name).join(", ")}`);

@@ -9,7 +9,7 @@ import { LinuxEventfd, linux } from "irqbypass/linux";
 import { alarms } from "#src/linux/alarm.js";
 import { openDescriptors } from "../linux/descriptors.js";
 import { runChild } from "../support/child.js";
-import { liveRecords, SMALL } from "../support/host.js";
+import { liveThreadsAndRecords, SMALL } from "../support/host.js";
 import { until } from "../support/worker.js";
 import { kvmTests } from "./available.js";
 
@@ -27,7 +27,7 @@ describe("terminating the thread of a guest", kvmTests, () => {
   it("ends its vCPU threads, closes its descriptors and leaves nothing in the host", async () => {
     const host = Host.create({ kinds: [linux(), kvm()], capacity: SMALL });
     Eventfd.create(host).close();
-    const before = liveRecords(host);
+    const before = liveThreadsAndRecords(host);
     const fds = ours();
     for (let round = 0; round < 2; round++) {
       const worker = new Worker(new URL("./vmm-thread.js", import.meta.url), { workerData: host.handle });
@@ -36,7 +36,7 @@ describe("terminating the thread of a guest", kvmTests, () => {
       assert.notDeepEqual(ours(), fds);
       await host.terminate(worker);
       assert.deepEqual(host.audit().findings, []);
-      assert.deepEqual(liveRecords(host), before);
+      assert.deepEqual(liveThreadsAndRecords(host), before);
       assert.deepEqual(ours(), fds);
       assert.deepEqual([mapped(), alarms()], [[], []]);
     }

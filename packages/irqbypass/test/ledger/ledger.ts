@@ -225,10 +225,7 @@ class Ledger {
     const relay = this.relays.get(name);
     if (relay !== undefined) {
       this.deaths += 1;
-      // It may be in a system call, which ends when there is something to relay.
-      const wake = setInterval(() => host.kinds.forEach(({ relay: own }) => void own?.wake(host)), 1);
       await host.terminate(relay);
-      clearInterval(wake);
       return; // the host starts another one
     }
     await host.terminate(this.threads.get(name)!.worker);

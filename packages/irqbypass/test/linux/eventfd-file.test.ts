@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { closeSync, openSync } from "node:fs";
 import { describe, it } from "node:test";
-import { EventfdFile, eventfdInfo, parseEventfdInfo } from "#src/linux/eventfd-file.js";
+import { EventfdFile } from "#src/linux/eventfd-file.js";
+import { eventfdInfo, parseEventfdInfo } from "#src/linux/eventfd-info.js";
 import { loadFfi } from "#src/linux/koffi.js";
 import { linux } from "./available.js";
 import { openDescriptors } from "./descriptors.js";

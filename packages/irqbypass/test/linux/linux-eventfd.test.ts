@@ -4,6 +4,7 @@ import { closeSync, openSync } from "node:fs";
 import { describe, it } from "node:test";
 import { Worker } from "node:worker_threads";
 import { Eventfd } from "#src/eventfd/eventfd.js";
+import { relayRuns } from "#src/eventfd/relay-state.js";
 import { LinuxEventfd } from "#src/linux/eventfd.js";
 import { EventfdFile } from "#src/linux/eventfd-file.js";
 import { linux as linuxKind } from "#src/linux/kind.js";
@@ -12,6 +13,8 @@ import { Host } from "#src/vm/host.js";
 import type { Irqfd } from "#src/vm/irqfd.js";
 import { Vcpu } from "#src/vm/vcpu.js";
 import { Vm } from "#src/vm/vm.js";
+import { whyRelayed } from "../support/host.js";
+import { until } from "../support/worker.js";
 import { linux } from "./available.js";
 import { openDescriptors } from "./descriptors.js";
 
@@ -158,7 +161,6 @@ describe("a Linux eventfd of a host", linux, () => {
   it("waits with a time limit, and without blocking the thread", async () => {
     using host = makeHost();
     using eventfd = LinuxEventfd.create(host);
-    const before = openDescriptors();
     assert.throws(() => eventfd.read({ timeoutMs: 1 }), { code: "ETIMEDOUT", message: /for 1 ms/ });
     await assert.rejects(eventfd.readAsync({ timeoutMs: 1 }), { code: "ETIMEDOUT" });
     const waiting = eventfd.readAsync({ timeoutMs: PATIENCE_MS });
@@ -170,13 +172,24 @@ describe("a Linux eventfd of a host", linux, () => {
     await assert.rejects(given, /enough/);
     await assert.rejects(eventfd.readAsync({ signal: stop.signal }), /enough/);
     assert.equal(eventfd.count, 0n);
-    // What watched the descriptors closes them on the event loop.
-    for (let turn = 0; turn < 50 && openDescriptors().length > before.length; turn++)
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    assert.equal(
-      openDescriptors().filter((name) => name.includes("eventfd")).length,
-      before.filter((name) => name.includes("eventfd")).length,
-    );
+  });
+
+  it("is waited for without a descriptor of its own", async () => {
+    using host = makeHost();
+    using eventfd = LinuxEventfd.create(host);
+    const first = eventfd.readAsync({ timeoutMs: PATIENCE_MS });
+    await until("the relay runs", () => relayRuns(host.words, 1));
+    const before = openDescriptors();
+    const others = Array.from({ length: 50 }, () => eventfd.readAsync({ timeoutMs: PATIENCE_MS }));
+    assert.deepEqual(openDescriptors(), before);
+    const readers = [first, ...others];
+    for (let left = readers.length; left > 0; left--) {
+      eventfd.write(1);
+      const read = await Promise.race(readers.map(async (reader) => [await reader, reader] as const));
+      assert.equal(read[0], 1n);
+      readers.splice(readers.indexOf(read[1]), 1);
+    }
+    assert.deepEqual(openDescriptors(), before);
   });
 
   it("made to block is refused where a read could sleep", () => {
@@ -222,7 +235,7 @@ describe("a software VM that listens to a Linux eventfd", linux, () => {
     using t = setUp();
     using eventfd = LinuxEventfd.create(t.host);
     using irqfd = t.vm.irqfd(eventfd, 24);
-    assert.deepEqual([irqfd.path, irqfd.reason], ["relayed", "no-producer"]);
+    assert.deepEqual([irqfd.path, whyRelayed(irqfd)], ["relayed", "no-producer"]);
     for (const value of [1, 7, 2n ** 64n - 2n, ...Array.from({ length: 200 }, () => 1)]) {
       eventfd.write(value);
       assert.equal(await t.serve(), 0x41);

@@ -18,8 +18,10 @@ export const RECEIVERS: Readonly<Record<string, Receiver>> = {
   Host: ({ own }) => own.second,
   Intx: ({ own }) => own.pin.intx,
   IoApic: ({ own }) => own.vm.ioapic,
+  HostMemory: ({ own }) => own.second,
   Irqfd: ({ own }) => own.lone,
   Producer: ({ own }) => own.producer,
+  Shown: ({ own }) => own.producer,
   Vcpu: ({ own }) => own.vcpu,
   VcpuRef: ({ own }) => own.vm.vcpu(0),
   VdpaDevice: ({ own }) => own.vdpa,
@@ -55,6 +57,7 @@ export const ENDS: Readonly<Record<string, (stage: Stage, receiver: object) => v
   Eventfd: (_, one) => (one as Eventfd).close(),
   EventfdContext: (_, one) => (one as Eventfd).close(),
   Host: (_, one) => (one as Host).dispose(),
+  HostMemory: (_, one) => (one as Host).dispose(),
   Intx: ({ own }) => own.pin.dispose(),
   IoApic: ({ own }) => endVm(own),
   Irqfd: (_, one) => (one as Disposable)[Symbol.dispose](),
@@ -86,12 +89,12 @@ function endVm({ vcpu, vm, host }: Side): void {
 
 /** What still has an answer when its object has ended: constants of it, and what says or makes that it has. */
 export const ANSWERS: readonly (string | RegExp)[] = [
-  /(@@dispose|dispose|close|put|release|deassert|unregister)$/,
+  /(@@dispose|dispose|close|put|release|deassert|unregister|toJSON)$/,
   /^get .*(memory|record|closed|semaphore|\.id|kernelId|registered|nonblocking|number|\.open|index)$/,
   /(DeviceVector|Intx|Virtqueue)\.prototype/, // the device's own side, which goes on and signals nobody
   /VfioPciDevice\.prototype\.(vector|intx|functionMask|pendingBits|reportError|requestRelease)$/,
   /VdpaDevice\.prototype\.(queue|configChanged)$/,
-  /^get Host\.prototype\.(base|compiled|fastPath|handle|kinds|manager|mutex|pending|platform|pools|repair|spawn|thread|words)$/,
+  /^get Host(Memory)?\.prototype\.(base|compiled|fastPath|handle|kinds|manager|mutex|pending|platform|pools|repair|spawn|thread|words)$/,
   /Kvm(Vm|Machine)\.prototype\.(stop|tables|machine|ffi|vcpus)$/,
   /^get Kvm(Vcpu)?\.prototype\.(ffi|runBytes|supportedCpuid|fd|thread)$/,
 ];

@@ -18,6 +18,7 @@ export function runChild(
   module: URL,
   args: readonly string[],
   said: (text: string, child: ChildProcess) => void = () => {},
+  patienceMs = PATIENCE_MS,
 ): Promise<Ended> {
   const child = spawn(process.execPath, [fileURLToPath(module), ...args]);
   let out = "";
@@ -29,7 +30,7 @@ export function runChild(
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     errors += text;
   });
-  const hang = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MS);
+  const hang = setTimeout(() => child.kill("SIGKILL"), patienceMs);
   return new Promise((resolve) => {
     child.once("close", (code, signal) => {
       clearTimeout(hang);

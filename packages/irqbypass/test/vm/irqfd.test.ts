@@ -1,10 +1,10 @@
 /** Irqfds: assign, deassign, policies and the switch, on one thread with the relay when it is needed. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { Eventfd, type GsiRoute, Host, POLICIES, Producer, Vcpu, Vm } from "irqbypass";
+import { Eventfd, type GsiRoute, Host, type HostOptions, POLICIES, Producer, Vcpu, Vm } from "irqbypass";
 import { Eventfd as E } from "#src/host/layout.js";
 import { relayOne } from "#src/vm/relay.js";
-import { liveRecords, smallHost } from "../support/host.js";
+import { liveRecords, noRelay, smallHost, whyRelayed } from "../support/host.js";
 import { PATIENCE_MS, until } from "../support/worker.js";
 
 const VECTOR = 0x41;
@@ -16,16 +16,18 @@ let host: Host;
 let vm: Vm;
 let vcpu: Vcpu;
 let eventfd: Eventfd;
-beforeEach(() => {
-  host = smallHost();
+beforeEach(() => begin());
+afterEach(() => {
+  vcpu.put();
+});
+
+function begin(options: HostOptions = {}): void {
+  host = smallHost(options);
   vm = new Vm(host, { vcpus: 2 });
   vm.setGsiRouting(TO_VCPU);
   vcpu = Vcpu.open(host, vm.vcpu(0).handle);
   eventfd = Eventfd.create(host);
-});
-afterEach(() => {
-  vcpu.put();
-});
+}
 
 /** Vectors that have come so far, each served. */
 function served(): number[] {
@@ -53,11 +55,11 @@ describe("an assigned irqfd", () => {
   it("makes each signal an interrupt, posted by a device of this host", () => {
     const irqfd = vm.irqfd(eventfd, GSI);
     assert.deepEqual(
-      [irqfd.path, irqfd.reason, irqfd.gsi, irqfd.policy],
+      [irqfd.path, whyRelayed(irqfd), irqfd.gsi, irqfd.policy],
       ["relayed", "no-producer", GSI, "prefer"],
     );
     const nic = device();
-    assert.deepEqual([irqfd.path, irqfd.reason], ["posted", undefined]);
+    assert.deepEqual([irqfd.path, whyRelayed(irqfd)], ["posted", undefined]);
     assert.deepEqual([nic.path, nic.reason], ["posted", undefined]);
     for (let i = 0; i < 100; i++) {
       nic.signal();
@@ -114,7 +116,7 @@ describe("an assigned irqfd", () => {
       const irqfd = vm.irqfd(one, gsi);
       const nic = device(one);
       nic.signal();
-      assert.deepEqual([irqfd.gsi, irqfd.path, irqfd.reason], [gsi, "relayed", "no-route"]);
+      assert.deepEqual([irqfd.gsi, irqfd.path, whyRelayed(irqfd)], [gsi, "relayed", "no-route"]);
       assert.equal(host.interrupts().at(-1)?.consumer?.gsi, gsi);
       assert.equal(vm.deassign(one, gsi), true);
       nic.dispose();
@@ -203,7 +205,7 @@ describe("deassign", () => {
     nic.signal();
     assert.equal(eventfd.count, 1n);
     assert.deepEqual(served(), []);
-    for (const read of [() => irqfd.gsi, () => irqfd.path, () => irqfd.reason, () => irqfd.policy]) {
+    for (const read of [() => irqfd.gsi, () => irqfd.path, () => whyRelayed(irqfd), () => irqfd.policy]) {
       assert.throws(read, { code: "EBADF", message: /was deassigned: assign another one/ });
     }
   });
@@ -278,7 +280,7 @@ describe("the policy", () => {
   it("off never bypasses, and registers no consumer", () => {
     const nic = device();
     const irqfd = vm.irqfd(eventfd, GSI, { bypass: "off" });
-    assert.deepEqual([irqfd.path, irqfd.reason, irqfd.policy], ["relayed", "policy-off", "off"]);
+    assert.deepEqual([irqfd.path, whyRelayed(irqfd), irqfd.policy], ["relayed", "policy-off", "off"]);
     assert.deepEqual([nic.path, nic.reason], ["relayed", "no-consumer"]);
     assert.equal(
       host.mutex.guard(() => host.manager.consumerAt(eventfd.record)),
@@ -291,13 +293,13 @@ describe("the policy", () => {
     const irqfd = vm.irqfd(eventfd, GSI);
     const nic = device();
     assert.deepEqual(
-      [irqfd.path, irqfd.reason, nic.path, nic.reason],
+      [irqfd.path, whyRelayed(irqfd), nic.path, nic.reason],
       ["relayed", "multicast", "relayed", "multicast"],
     );
     nic.signal();
     assert.deepEqual(await relayed(), [VECTOR]);
     vm.setGsiRouting(TO_VCPU);
-    assert.deepEqual([irqfd.path, irqfd.reason], ["posted", undefined]);
+    assert.deepEqual([irqfd.path, whyRelayed(irqfd)], ["posted", undefined]);
   });
 
   for (const last of ["producer", "irqfd"] as const) {
@@ -354,7 +356,7 @@ describe("the policy", () => {
     assert.deepEqual(served(), [VECTOR]);
     // What cannot be refused leaves it relayed, with a reason.
     nic.dispose();
-    assert.deepEqual([irqfd.path, irqfd.reason], ["relayed", "no-producer"]);
+    assert.deepEqual([irqfd.path, whyRelayed(irqfd)], ["relayed", "no-producer"]);
     vm.setGsiRouting([]); // a lone end is relayed anyway
   });
 
@@ -388,13 +390,16 @@ describe("host.bypass", () => {
     const nic = device();
     host.bypass = false;
     assert.equal(Host.attach(host.handle).bypass, false);
-    assert.deepEqual([irqfd.path, irqfd.reason, nic.reason], ["relayed", "switched-off", "switched-off"]);
+    assert.deepEqual(
+      [irqfd.path, whyRelayed(irqfd), nic.reason],
+      ["relayed", "switched-off", "switched-off"],
+    );
     nic.signal();
     assert.deepEqual(await relayed(), [VECTOR]);
     const later = Eventfd.create(host);
     const second = vm.irqfd(later, GSI);
     device(later);
-    assert.equal(second.reason, "switched-off");
+    assert.equal(whyRelayed(second), "switched-off");
     host.bypass = true;
     assert.deepEqual([irqfd.path, second.path], ["posted", "posted"]);
   });
@@ -446,12 +451,14 @@ describe("irqfd.bypassed()", () => {
 });
 
 describe("host.interrupts()", () => {
-  it("lists every eventfd that has an end, and says which lacks one", () => {
+  it("lists every eventfd that has an end, and says which lacks one", async () => {
     const [lone, both] = [Eventfd.create(host), Eventfd.create(host)];
     vm.irqfd(eventfd, GSI);
     device(lone);
     vm.irqfd(both, GSI);
     device(both);
+    assert.equal(host.interrupts()[0]?.reason, "relay-not-running");
+    await until("the relay runs", () => host.interrupts()[0]?.reason !== "relay-not-running");
     assert.deepEqual(
       host.interrupts().map(({ sinceMs, ...rest }) => ({ ...rest, since: sinceMs >= 0 })),
       [
@@ -486,13 +493,13 @@ describe("host.interrupts()", () => {
       vm.ioapic.redirect(3, masked);
     },
   })) {
-    it(`counts what is dropped, and why: ${reason}`, () => {
+    it(`counts what is dropped, and why: ${reason}`, async () => {
       const irqfd = vm.irqfd(eventfd, GSI);
       const nic = device();
       prepare();
       for (let i = 1; i <= 3; i++) {
         nic.signal();
-        host.pending.takeAll((one) => relayOne(host, one));
+        await until("the relay drops it", () => host.interrupts()[0]?.dropped?.count === i);
         assert.deepEqual(host.interrupts()[0]?.dropped, { count: i, reason });
       }
       assert.equal(eventfd.count, 0n, "it was consumed");
@@ -516,6 +523,7 @@ describe("host.interrupts()", () => {
   });
 
   it("counts nothing as dropped that a line keeps, or that becomes part of what is pending", () => {
+    begin({ spawn: noRelay }); // this thread is the relay
     vm.setGsiRouting([pin(3), { gsi: 25, irqchip: { chip: "ioapic", pin: 4 } }]);
     vm.ioapic.redirect(3, { vcpu: 0, vector: VECTOR });
     vm.ioapic.redirect(4, { ...masked, vector: 0x51, level: true });
@@ -541,12 +549,12 @@ describe("host.interrupts()", () => {
     const irqfd = vm.irqfd(eventfd, GSI, { bypass: "require" });
     const nic = Producer.create(host);
     assert.throws(() => nic.register(eventfd), { code: "EOPNOTSUPP" });
-    assert.equal(irqfd.reason, "no-route");
+    assert.equal(whyRelayed(irqfd), "no-route");
     vm.setGsiRouting(TO_VCPU);
     nic.register(eventfd);
-    assert.equal(irqfd.reason, undefined);
+    assert.equal(whyRelayed(irqfd), undefined);
     nic.unregister();
-    assert.equal(irqfd.reason, "no-producer");
+    assert.equal(whyRelayed(irqfd), "no-producer");
   });
 });
 

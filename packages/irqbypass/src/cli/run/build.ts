@@ -67,6 +67,8 @@ function whatRuns(
 
 /** How often to look whether the relay is through. */
 const LOOK_MS = 1;
+/** How often a run looks whether its relays have started, until it goes on without. */
+const RELAY_LOOKS = 5000;
 
 class ThreadedMachine implements Machine {
   readonly ledger: Ledger;
@@ -127,7 +129,14 @@ class ThreadedMachine implements Machine {
     });
     signal.throwIfAborted();
     await Promise.race([Promise.all([...this.#guests, ...this.#devices].map((one) => one.ready)), stopped]);
+    // A relay is about as fast as they are. Where it cannot start, the run says so.
+    for (let looks = 0; looks < RELAY_LOOKS && this.#waitsForRelay() && !signal.aborted; looks++)
+      await sleep(LOOK_MS);
     signal.throwIfAborted();
+  }
+
+  #waitsForRelay(): boolean {
+    return this.#interrupts.some(({ irqfd }) => irqfd.reason === "relay-not-running");
   }
 
   wiring(): Wiring[] {

@@ -2,7 +2,7 @@
  * What every host has: the header, the roots and nodes of the xarrays, the threads.
  */
 export const MAGIC = 0x42515249; // "IRQB" in memory
-export const LAYOUT_VERSION = 3;
+export const LAYOUT_VERSION = 4;
 /** Words of one cache line; records that different threads write start on lines of their own. */
 export const LINE = 16;
 
@@ -50,9 +50,9 @@ export const enum Header {
 
   /** Rung by whoever makes an irqfd pending; the relay sleeps on it. Bit 0: it sleeps. A */
   doorbell = 48,
-  /** Linux: epoll descriptor and control eventfd of the relay, plus one; 0 while there is none. A */
+  /** Linux: the epoll on which the relay waits, and the one inside it for who reads; plus one, 0 while there is none. A */
   epoll = 49,
-  epollControl = 50,
+  readersEpoll = 50,
   /** Changes with every change of a connection while somebody watches. A */
   changes = 52,
   /** References of role watcher. A, written under H */
@@ -64,10 +64,27 @@ export const enum Header {
 
   /** Pool states: free list head, first never used record, live records; three words a pool. H */
   pools = 60,
-  /** State of the relay of each kind: 0 none, 1 wanted, 2 running, 3 to stop. A */
+  /** {@link RelayState} of the relay of each kind. A */
   relays = 96,
 
   words = 512,
+}
+
+/**
+ * {@link Header.relays}; while it runs, with the record of its thread. Who takes it from which to which:
+ * `scenarios/states/relay-state.ts`.
+ */
+export const enum RelayState {
+  /** Nobody needs it. */
+  none = 0,
+  /** Somebody needs it: whoever created the host starts it as soon as it hears of that. */
+  wanted = 1,
+  /** A thread was started, and does not relay yet. */
+  starting = 2,
+  running = 3,
+  /** Whoever created the host leaves. */
+  stopping = 4,
+  mask = 7,
 }
 
 /** An xarray's root. H */
@@ -97,6 +114,10 @@ export const enum Thread {
   descriptor = 9,
   /** {@link Twin}. A */
   twin = 10,
+  /** How many threads load native code, this one or those that it answers for: see `src/host/loading.ts`. A */
+  loading = 11,
+  /** How many times it is ending other threads, so that none may begin to load. A */
+  ending = 12,
   /** The producer this thread is signalling, plus WAITED if someone waits for it to finish. A, own line */
   signalling = 16,
   /** The same for the eventfd or irqfd this thread is writing to, draining or relaying. A */
@@ -105,7 +126,7 @@ export const enum Thread {
 }
 
 /**
- * {@link Thread.state}; from bit 2 on the platform's own number of the thread. Who takes it from which to which:
+ * {@link Thread.state}; from bit 3 on the platform's own number of the thread. Who takes it from which to which:
  * `scenarios/states/thread-state.ts`.
  */
 export const enum ThreadState {
@@ -113,7 +134,9 @@ export const enum ThreadState {
   attached = 1,
   /** It is known to be gone, and is being repaired. */
   lost = 2,
-  workerShift = 2,
+  /** It has come to its own end, without an error. */
+  ended = 4,
+  workerShift = 3,
 }
 
 /** What a thread that has attached more than once tells its records of each other. */

@@ -13,6 +13,7 @@ import { auditPending } from "./pending.js";
 import { auditPools } from "./pools.js";
 import { auditProducers } from "./producers.js";
 import { auditReferences } from "./references.js";
+import { auditRelays, type Unserved, unservedIrqfds } from "./relays.js";
 import { auditRoutes } from "./routes.js";
 import { auditVcpus } from "./vcpus.js";
 import { View } from "./view.js";
@@ -22,6 +23,7 @@ import { auditVms } from "./vms.js";
 export function audit(host: BypassHost): Audit {
   const view = new View(host);
   const ended = endedThreads(view);
+  let unserved: readonly Unserved[] = [];
   underAllMutexes(view, () => {
     auditHeader(view);
     auditThreads(view, ended);
@@ -35,6 +37,8 @@ export function audit(host: BypassHost): Audit {
     auditVms(view); // after the routes, which it follows
     auditVcpus(view);
     auditPending(view);
+    unserved = unservedIrqfds(view);
   });
+  auditRelays(view, unserved);
   return view.result;
 }

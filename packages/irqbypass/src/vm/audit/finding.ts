@@ -31,6 +31,8 @@ export const FINDING_KINDS = [
   "pending",
   /** An interrupt that nobody is going to deliver. */
   "lost",
+  /** Interrupts wait for a relay that does not run, and that nobody has started yet. */
+  "waiting",
   /** A mutex is held by a thread that does not let go of it. */
   "mutex",
   /** An in-flight word of a thread says what cannot be. */
@@ -63,6 +65,8 @@ export interface Audit {
    * hold a handle. If none does, they stay until the host goes.
    */
   readonly left: readonly string[];
+  /** How many irqfds have an interrupt that waits because their relay does not run (yet): see the reason "relay-not-running". */
+  readonly waiting: number;
   /** How many records of each pool live. */
   readonly live: Readonly<Record<PoolName, number>>;
 }

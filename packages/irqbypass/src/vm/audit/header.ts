@@ -1,10 +1,18 @@
 import { sizeOf } from "../../host/header.js";
-import { Header, LAYOUT_VERSION, MAGIC, POOLS, Thread, ThreadState, WAITED } from "../../host/layout.js";
+import {
+  Header,
+  LAYOUT_VERSION,
+  MAGIC,
+  POOLS,
+  RelayState,
+  Thread,
+  ThreadState,
+  WAITED,
+} from "../../host/layout.js";
 import { strayInHeader } from "./fields.js";
 import type { View } from "./view.js";
 
 const THE_HEADER = "the header";
-const LAST_RELAY_STATE = 3;
 
 /** The header: what is constant, and what has few values. */
 export function auditHeader(view: View): void {
@@ -37,18 +45,17 @@ export function auditHeader(view: View): void {
   if (bypass !== 0 && bypass !== 1) wrong(`its bypass switch is ${bypass}, neither on nor off`);
   if (words.get(Header.changing) !== 0) wrong(`a connection is being changed, and by nobody`);
   if (words.load(Header.repair) !== 0) wrong(`a repair is under way, and nobody makes it`);
-  // The control descriptor is there first, and both go together.
-  const epoll = words.load(Header.epoll);
-  const control = words.load(Header.epollControl);
-  if (epoll < 0 || control < 0 || (epoll === 0) !== (control === 0)) {
-    wrong(`its epoll descriptor is ${epoll} and that to control it ${control}: both are there, or neither`);
+  for (const epoll of [Header.epoll, Header.readersEpoll]) {
+    if (words.load(epoll) < 0) wrong(`its epoll descriptor is ${words.load(epoll)}`);
   }
   for (let kind = 0; kind < Header.kinds - Header.relays; kind++) {
-    const state = words.load(Header.relays + kind);
-    const last = host.kinds[kind]?.relay === undefined ? 0 : LAST_RELAY_STATE;
+    const word = words.load(Header.relays + kind);
+    const state = word & RelayState.mask;
     // A relay's own thread names the kinds and no more, so it cannot tell which have a relay.
-    const allowed = kind < host.kinds.length ? LAST_RELAY_STATE : last;
-    if (state < 0 || state > allowed) wrong(`the relay of kind ${kind} has state ${state}`);
+    const isOne = kind < host.kinds.length && state <= RelayState.stopping;
+    const thread = word & ~RelayState.mask;
+    const isThread = state === RelayState.running ? host.pools.thread.has(thread) : thread === 0;
+    if (word !== 0 && !(isOne && isThread)) wrong(`the relay of kind ${kind} has state ${word}`);
   }
 }
 

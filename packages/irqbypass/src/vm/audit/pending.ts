@@ -1,8 +1,6 @@
 import { Consumer, Thread, WAITED } from "../../host/layout.js";
+import { Pending } from "../../host/pending.js";
 import type { View } from "./view.js";
-
-const IDLE = 0;
-const DUE = 1;
 
 /** The set of pending irqfds: each bit has its summary, and each irqfd with an injection due has its bit. */
 export function auditPending(view: View): void {
@@ -33,14 +31,14 @@ export function auditPending(view: View): void {
     const state = words.load(irqfd + Consumer.pending);
     const slot = consumer.slot(irqfd);
     const bit = (words.load(levels[0]! + (slot >>> 5)) & (1 << (slot & 31))) !== 0;
-    if (state === DUE && !bit) {
+    if (state === Pending.due && !bit) {
       view.find(
         "lost",
         view.name("consumer", irqfd),
         "has an injection due, and is not among the pending irqfds: no relay looks for it",
       );
     }
-    if (state === IDLE || state === DUE) continue;
+    if (state === Pending.idle || state === Pending.due) continue;
     if (view.isAttached(state) && (words.load(state + Thread.writing) & ~WAITED) === irqfd) continue;
     view.find("lost", view.name("consumer", irqfd), "is being injected, and by no thread");
   }

@@ -39,6 +39,8 @@ export class View {
   readonly handles = new Map<number, number>();
   readonly holds = new Map<number, number>();
   readonly sleepers = new Map<number, number>();
+  /** How many irqfds wait for a relay that does not run. */
+  waiting = 0;
   private readonly findings: Finding[] = [];
   private readonly left: string[] = [];
   private readonly owners = new Map<number, string>();
@@ -65,6 +67,7 @@ export class View {
       findings: this.findings,
       more: this.found - this.findings.length,
       left: this.left,
+      waiting: this.waiting,
       live: live as Record<PoolName, number>,
     };
   }

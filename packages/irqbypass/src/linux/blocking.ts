@@ -1,0 +1,78 @@
+/**
+ * Waits for eventfds that do not call the kernel for longer than a moment: what a thread is to end by does not reach into a
+ * system call, and the thread that created a host has wishes of others to see to.
+ */
+import { ERRNO } from "../host/errors.js";
+import { eventfdInfo } from "./eventfd-info.js";
+import type { Ffi } from "./ffi.js";
+import { systemCall } from "./system-call.js";
+
+const POLLIN = 1;
+const POLLOUT = 4;
+const RWF_NOWAIT = 8;
+/** For how long a system call blocks a thread at most. */
+export const SLICE_MS = 50;
+const WRITE_MAX = 2n ** 64n - 2n;
+
+/** How long the next slice of a wait may be; called before each. */
+export type Slice = () => number;
+const wholeSlice: Slice = () => SLICE_MS;
+
+/** Waits until `fd` can be read, at most `timeoutMs`. May return early. */
+export function untilReadable(ffi: Ffi, fd: number, timeoutMs: number): void {
+  isReady(ffi, fd, POLLIN, timeoutMs);
+}
+
+/** read(2) of a blocking eventfd. Where another reader was faster it waits again. */
+export function readBlocking(ffi: Ffi, fd: number, into: BigUint64Array): number {
+  for (;;) {
+    const result = readNow(ffi, fd, into);
+    if (result !== -ERRNO.EAGAIN) return result;
+    untilReadable(ffi, fd, SLICE_MS);
+  }
+}
+
+/** A read that does not block, whatever the descriptor says (preadv2; before Linux 5.8 as the descriptor says). */
+function readNow(ffi: Ffi, fd: number, into: BigUint64Array): number {
+  const vector = new BigUint64Array([BigInt(ffi.addressOf(into)), BigInt(into.byteLength)]);
+  const here = -1;
+  const result = ffi.syscall(systemCall("preadv2"), fd, ffi.addressOf(vector), 1, here, here, RWF_NOWAIT);
+  return result === -ERRNO.EOPNOTSUPP || result === -ERRNO.ENOSYS ? ffi.read(fd, into) : result;
+}
+
+/**
+ * write(2) to a blocking eventfd, as soon as there is room. The kernel has no write that does not block, so of two writers that
+ * are after the same last room one sleeps there until somebody reads.
+ */
+export function writeBlocking(
+  ffi: Ffi,
+  fd: number,
+  value: BigUint64Array,
+  slice: Slice = wholeSlice,
+): number {
+  while (!hasRoom(ffi, fd, value[0]!, slice()));
+  return ffi.write(fd, value);
+}
+
+/** Is there room for one more in a counter? Waits for nobody. */
+export function isFull(ffi: Ffi, fd: number): boolean {
+  return !isReady(ffi, fd, POLLOUT, 0);
+}
+
+function hasRoom(ffi: Ffi, fd: number, value: bigint, timeoutMs: number): boolean {
+  if (value === 0n || value > WRITE_MAX) return true; // the kernel refuses what is too large
+  if (value === 1n) return isReady(ffi, fd, POLLOUT, timeoutMs);
+  if (eventfdInfo(fd).count + value <= WRITE_MAX) return true;
+  nap(ffi, timeoutMs);
+  return false;
+}
+
+/** Nothing tells of room for more than one. */
+function nap(ffi: Ffi, timeoutMs: number): void {
+  ffi.poll(new Int32Array(2), 0, timeoutMs);
+}
+
+function isReady(ffi: Ffi, fd: number, events: number, timeoutMs: number): boolean {
+  const pollfd = new Int32Array([fd, events]); // struct pollfd: the events, then what came of them, 16 bits each
+  return ffi.poll(pollfd, 1, Math.ceil(timeoutMs)) !== 0;
+}

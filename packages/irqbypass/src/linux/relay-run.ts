@@ -1,0 +1,20 @@
+/**
+ * What the thread of the relay for Linux eventfds does. It is started by whoever created the host, and ends with it.
+ */
+import { runThread } from "../host/spawn.js";
+import { Host } from "../vm/host.js";
+import type { RelayStart } from "../vm/relay.js";
+import { linux } from "./kind.js";
+import { runLinuxRelay } from "./relay.js";
+import { linuxRelayThread } from "./relay-thread.js";
+
+runThread<RelayStart>(linuxRelayThread.name, ({ host: handle, kinds, kind }) => {
+  const own = linux();
+  const others = kinds.slice(1).map((name) => (name === own.name ? own : { name }));
+  const host = Host.attach(handle, { kinds: others, repairs: false });
+  try {
+    runLinuxRelay(host, own.ffi(), kind);
+  } finally {
+    host.dispose();
+  }
+});
