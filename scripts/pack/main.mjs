@@ -4,7 +4,7 @@ import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { rollDeclarations, stripInternal } from "./declarations.mjs";
 import { bundleModules } from "./modules.mjs";
-import { PACKAGES, publishedManifest, readPackage } from "./packages.mjs";
+import { NOTICES, PACKAGES, publishedManifest, ROOT, readPackage } from "./packages.mjs";
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !PACKAGES.includes(name));
@@ -23,11 +23,12 @@ for (const name of wanted.length > 0 ? wanted : PACKAGES) {
   for (const [file, text] of await rollDeclarations(stripInternal(one), one.entries))
     writeFileSync(join(dist, file), text);
   const manifest = publishedManifest(one);
-  for (const file of [...one.manifest.files, "README.md", "LICENSE"]) {
+  for (const file of [...one.manifest.files, "README.md", "CHANGELOG.md", "LICENSE"]) {
     const from = join(one.folder, file);
-    if (!existsSync(from)) throw new Error(`${name}: package.json names ${file}, which is not there`);
+    if (!existsSync(from)) throw new Error(`${name}: ${file} is to be published, and is not there`);
     cpSync(from, join(staging, file), { recursive: true });
   }
+  cpSync(join(ROOT, NOTICES), join(staging, NOTICES));
   writeFileSync(join(staging, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
   console.log(staging);
 }

@@ -6,6 +6,9 @@ import { fileURLToPath } from "node:url";
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 export const PACKAGES = ["irqbypass", "atomics-explorer", "irqbypass-doctor"];
 
+/** What each of them has of others. */
+export const NOTICES = "NOTICES.md";
+
 /** Where the compiler puts a package's modules, seen from the package. */
 const BUILT = "./build/src/";
 /** What is for this repository alone. */
@@ -60,6 +63,6 @@ export function publishedManifest({ manifest, entries }) {
       ),
       ...Object.fromEntries(Object.entries(exports).filter(asTheyAre)),
     },
-    files: ["dist", ...manifest.files],
+    files: ["dist", ...manifest.files, "CHANGELOG.md", NOTICES],
   };
 }

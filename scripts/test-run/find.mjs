@@ -42,7 +42,7 @@ const GROUPS = {
       "/page.",
     ],
   ],
-  "@packages": ["test/package/", "heavy/"],
+  "@packages": ["test/package/", "scripts/test/published", "scripts/test/shipped", "heavy/"],
 };
 
 const sourceOf = (file) => file.replace(/\.js$/, ".ts");

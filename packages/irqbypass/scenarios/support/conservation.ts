@@ -10,6 +10,8 @@ export interface Signals {
   readonly eventfd?: { readonly record: number };
   /** Where its interrupts go, to whichever of its vCPUs; absent where they go to nobody. */
   readonly vm?: { readonly life: { readonly record: number } };
+  /** What is in the eventfd's counter, where that is not in the memory. */
+  readonly counted?: () => number;
   /** The vector that they have. */
   readonly vector?: number;
   /** Signals that were through: 1 where it is not said. What a thread that died was in the middle of is none. */
@@ -33,7 +35,7 @@ export interface Whereabouts {
 const VECTOR = 0x41;
 
 /** What the words of the memory say of some signals. */
-export function whereabouts({ host, eventfd, vm, vector = VECTOR }: Signals): Whereabouts {
+export function whereabouts({ host, eventfd, counted, vm, vector = VECTOR }: Signals): Whereabouts {
   const { words, pools } = host;
   const lives = eventfd !== undefined && pools.eventfd.lives(eventfd.record);
   const irqfd = lives ? words.load(eventfd.record + E.irqfd) & ~LEAVING : 0;
@@ -42,7 +44,7 @@ export function whereabouts({ host, eventfd, vm, vector = VECTOR }: Signals): Wh
   const line = record !== 0 && words.get(record + VmRecord.lines) !== 0;
   return {
     interrupts: record === 0 ? 0 : requested(host, record, vector),
-    counted: lives ? Number(words.load64(eventfd.record + E.counter)) : 0,
+    counted: counted?.() ?? (lives ? Number(words.load64(eventfd.record + E.counter)) : 0),
     pending: (due ? 1 : 0) + (line ? 1 : 0),
     dropped: lives ? (droppedOf(words, eventfd.record)?.count ?? 0) : 0,
   };

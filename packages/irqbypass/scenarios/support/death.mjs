@@ -12,10 +12,10 @@ export const mortal = { kills: ["victim"], timeouts: "stuck" };
 /**
  * Threads `victim`, which may die, `survivor`, and others by `names`. `make` gets the hosts and a guest that the survivor
  * owns; it returns what they do, `keeps`, and for the end the `signals` to be accounted for, and `check`. Where the victim has
- * died it is reported then, and repaired; before that the others repair what they wait for.
+ * died it is reported then, and repaired; before that the others repair what they wait for. `guestOf` makes the guest.
  */
-export function dies(world, make, play = () => {}, names = []) {
-  const made = guest(world, ["survivor", "victim", ...names]);
+export function dies(world, make, play = () => {}, names = [], guestOf = guest) {
+  const made = guestOf(world, ["survivor", "victim", ...names]);
   const { survivor: host, victim } = made.hosts;
   const {
     keeps = [],
@@ -26,7 +26,7 @@ export function dies(world, make, play = () => {}, names = []) {
     ...others
   } = make({ ...made, host, victim });
   const id = victim.threadId;
-  play(made);
+  play({ ...made, host });
   const hasDied = ({ victim }) => victim !== "done";
   const repairs = (results) => {
     if (hasDied(results)) host.threadLost(id);

@@ -36,10 +36,14 @@ export function hosts<Name extends string>(
   {
     kinds = [],
     capacity = {},
-  }: { readonly kinds?: readonly Kind[]; readonly capacity?: Partial<Capacity> } = {},
+  }: {
+    /** The same for every thread, or what each has for itself. */
+    readonly kinds?: readonly Kind[] | ((name: Name) => readonly Kind[]);
+    readonly capacity?: Partial<Capacity>;
+  } = {},
 ): Record<Name, Host> {
-  const options = (name: string) => ({
-    kinds,
+  const options = (name: Name) => ({
+    kinds: typeof kinds === "function" ? kinds(name) : kinds,
     platform: platformOf(world, name),
     words: (buffer: SharedArrayBuffer, byteOffset: number, length: number) =>
       world.adopt(name, buffer, byteOffset, length),

@@ -70,6 +70,7 @@ const KIND: Readonly<Record<keyof Kind, What>> = {
   signal: "function",
   inject: "function",
   ffi: "function",
+  info: "function",
   unbypassed: "text",
 };
 const PRODUCER: OptionNames<ProducerOps> = { addConsumer: true, delConsumer: true, stop: true, start: true };

@@ -25,6 +25,8 @@ export interface Kind extends HostKind {
   readonly signal?: (memory: HostMemory, eventfd: number) => void;
   /** @internal The C library of the calling thread, for a kind that makes system calls. */
   readonly ffi?: () => unknown;
+  /** @internal What the system says of a descriptor, for a kind that has some. */
+  readonly info?: (fd: number) => unknown;
   /** @internal The thread that relays for this kind. Whoever created the host starts it when it is needed. */
   readonly relay?: Relay;
 }

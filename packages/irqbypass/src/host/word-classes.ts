@@ -97,7 +97,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     sequence: [Eventfd.sequence, "A"],
     sleepers: [Eventfd.sleepers, "A"],
     irqfd: [Eventfd.irqfd, "A"],
-    fd: [Eventfd.fd, "H"],
+    fd: [Eventfd.fd, "C"],
     kernelId: [Eventfd.kernelId, "C"],
     owner: [Eventfd.owner, "C"],
     holds: [Eventfd.holds, "H"],

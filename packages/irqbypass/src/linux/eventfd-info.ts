@@ -56,11 +56,11 @@ export function parseEventfdInfo(text: string, subject: string): EventfdInfo {
  * look at it with, else as {@link parseEventfdInfo}.
  */
 export function eventfdInfo(fd: number): EventfdInfo {
-  return infoOf(fd, `fd ${show(fd)}`);
+  return infoOf(fd);
 }
 
 /** The same, with the name that the caller has for it: of a dup, the number that was given. */
-export function infoOf(fd: number, subject: string): EventfdInfo {
+export function infoOf(fd: number, subject = `fd ${fd}`): EventfdInfo {
   if (!Number.isInteger(fd) || fd < 0)
     throw new IrqBypassError("EBADF", `${show(fd)} is not a file descriptor`);
   let text: string;

@@ -10,7 +10,6 @@ import { SLICE_MS, untilReadable, writeBlocking } from "./blocking.js";
 import { checked } from "./checked.js";
 import { EPOLL_CTL_ADD, EPOLL_CTL_MOD, readersEpoll, whenReadable } from "./epoll.js";
 import { type EventfdFileOptions, newEventfd } from "./eventfd-file.js";
-import { eventfdInfo, infoOf } from "./eventfd-info.js";
 import { F_DUPFD_CLOEXEC, type Ffi } from "./ffi.js";
 import { byKernelId, fdOf, isBlocking, linuxKindOf, signalFd } from "./kind.js";
 import { forgetRead } from "./read-out.js";
@@ -74,7 +73,7 @@ export class LinuxEventfd extends EventfdContext {
     let reference = 0;
     let known = false;
     try {
-      const { id, semaphore, nonblocking } = infoOf(own, subject);
+      const { id, semaphore, nonblocking } = linuxKindOf(memory).kind.info(own, subject);
       const { words, mutex, pools } = memory;
       mutex.guard(() => {
         record = byKernelId(memory).load(id);
@@ -205,6 +204,6 @@ export class LinuxEventfd extends EventfdContext {
   }
 
   get count(): bigint {
-    return eventfdInfo(this.fd).count;
+    return linuxKindOf(this.memory).kind.info(this.fd).count;
   }
 }

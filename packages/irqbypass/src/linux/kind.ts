@@ -9,33 +9,37 @@ import { Consumer, Eventfd as E, EventfdFlag, Header, Rec, Thread } from "../hos
 import type { HostMemory } from "../host/memory.js";
 import { XArray } from "../host/xarray.js";
 import { isFull } from "./blocking.js";
+import { type LinuxCalls, realCalls } from "./calls.js";
 import { checked } from "./checked.js";
 import { closeEpolls, EPOLL_CTL_ADD, EPOLL_CTL_DEL, eachWrite, relayEpoll } from "./epoll.js";
-import { eventfdInfo } from "./eventfd-info.js";
+import type { EventfdInfo } from "./eventfd-info.js";
 import type { Ffi } from "./ffi.js";
-import { loadFfi } from "./koffi.js";
 import { readOut } from "./read-out.js";
 import { linuxRelayThread } from "./relay-thread.js";
 
 const NAME = "linux-eventfd";
 const EAGAIN = -11;
 
-/** The kind of Linux eventfds, with the C library of the thread that made it. */
+/** The kind of Linux eventfds, with the calls of the thread that made it. */
 export interface LinuxKind extends Kind {
   /** The C library, loaded at the first call. Throws ENOSYS, saying why, where there is none. */
   readonly ffi: () => Ffi;
+  /** @internal As {@link LinuxCalls.info}. */
+  readonly info: LinuxCalls["info"];
 }
 
 /** The kind of Linux eventfds. One for each thread; works, but is not capable, where there is no FFI. */
 export function linux(): LinuxKind {
-  let loaded: Ffi | undefined;
-  const ffi = () => {
-    loaded ??= loadFfi();
-    return loaded;
-  };
+  return linuxKind(realCalls());
+}
+
+/** @internal The same over other calls. */
+export function linuxKind(calls: LinuxCalls): LinuxKind {
+  const { ffi, info } = calls;
   return {
     name: NAME,
     ffi,
+    info,
     capable: () => isCapable(ffi),
     forget(memory, eventfd) {
       const { words } = memory;
@@ -48,13 +52,13 @@ export function linux(): LinuxKind {
     },
     reclaim(memory, eventfd) {
       const fd = fdOf(memory, eventfd);
-      if (eventfdId(fd) !== memory.words.get(eventfd + E.kernelId)) return;
+      if (eventfdId(info, fd) !== memory.words.get(eventfd + E.kernelId)) return;
       expectNone(memory, ffi(), fd);
       ffi().close(fd);
     },
     closeDescriptor(memory, fd) {
       if (isLostEpoll(memory, fd)) ffi().close(fd);
-      const id = eventfdId(fd);
+      const id = eventfdId(info, fd);
       // Not if a record has taken it over in the last moment.
       const known = id !== undefined && memory.mutex.guard(() => byKernelId(memory).load(id));
       if (known === 0 || (known && fdOf(memory, known) !== fd)) ffi().close(fd);
@@ -64,7 +68,7 @@ export function linux(): LinuxKind {
       start(memory, irqfd, eventfd) {
         const { words } = memory;
         const fd = fdOf(memory, eventfd);
-        const { count, nonblocking, id } = eventfdInfo(fd);
+        const { count, nonblocking, id } = info(fd);
         if (!nonblocking) {
           throw new IrqBypassError(
             "EINVAL",
@@ -86,12 +90,12 @@ export function linux(): LinuxKind {
         if (epoll >= 0) ffi().epollControl(epoll, EPOLL_CTL_DEL, fdOf(memory, eventfd), null);
         // The relay begins nothing with an irqfd that is being deassigned. What it has begun, it ends first.
         thread.fenceAll(Thread.writing, irqfd);
-        readOut(memory, ffi(), irqfd, eventfd);
+        readOut(memory, calls, irqfd, eventfd);
       },
       waits(memory, eventfd) {
         const fd = fdOf(memory, eventfd);
         try {
-          const { id, count } = eventfdInfo(fd);
+          const { id, count } = info(fd);
           return id === memory.words.get(eventfd + E.kernelId) && count > 0n;
         } catch (error) {
           if (error instanceof IrqBypassError) return false; // gone meanwhile
@@ -140,9 +144,9 @@ function isLostEpoll({ words }: HostMemory, fd: number): boolean {
 }
 
 /** The kernel's id of the eventfd behind this descriptor; undefined for one that is closed, or no eventfd. */
-function eventfdId(fd: number): number | undefined {
+function eventfdId(info: LinuxCalls["info"], fd: number): number | undefined {
   try {
-    return eventfdInfo(fd).id;
+    return info(fd).id;
   } catch (error) {
     if (error instanceof IrqBypassError && NONE.includes(error.code)) return undefined;
     throw error;

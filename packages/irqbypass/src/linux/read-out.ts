@@ -7,33 +7,32 @@
 import { mayReadOut } from "../eventfd/listen.js";
 import { Consumer, Eventfd, EventfdFlag } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
-import { eventfdInfo } from "./eventfd-info.js";
-import type { Ffi } from "./ffi.js";
+import type { LinuxCalls } from "./calls.js";
 
 /**
  * An event of the eventfd: makes the irqfd's injection due and takes the count out, of a semaphore one unit. The first event
  * after an assign may be of the count that was there: that is an interrupt too and stays, until the next signal. The calling
  * thread has announced the irqfd.
  */
-export function takeSignal(memory: HostMemory, ffi: Ffi, irqfd: number, eventfd: number): void {
+export function takeSignal(memory: HostMemory, calls: LinuxCalls, irqfd: number, eventfd: number): void {
   const { words, pending } = memory;
   const fd = words.get(eventfd + Eventfd.fd) - 1;
   pending.owe(irqfd);
   if (words.load(irqfd + Consumer.leftover) !== 0) {
     words.store(irqfd + Consumer.leftover, 0);
-    const count = countOf(fd);
+    const count = countOf(calls, fd);
     if (count === undefined || count === knownOf(memory, eventfd)) return; // no signal has come with it
   }
-  const count = isSemaphore(memory, eventfd) ? (countOf(fd) ?? 0n) : 0n;
+  const count = isSemaphore(memory, eventfd) ? (countOf(calls, fd) ?? 0n) : 0n;
   words.store64(eventfd + Eventfd.counter, count > 0n ? count - 1n : 0n);
-  take(ffi, fd);
+  take(calls, fd);
 }
 
 /**
  * The end of listening: what is in the counter and has not been an interrupt is one now, and the count is read out, of a
  * semaphore one unit. Nobody else takes counts out for this irqfd any more.
  */
-export function readOut(memory: HostMemory, ffi: Ffi, irqfd: number, eventfd: number): void {
+export function readOut(memory: HostMemory, calls: LinuxCalls, irqfd: number, eventfd: number): void {
   const { words, pending } = memory;
   if (!mayReadOut(words, irqfd)) return;
   const fd = words.get(eventfd + Eventfd.fd) - 1;
@@ -41,11 +40,11 @@ export function readOut(memory: HostMemory, ffi: Ffi, irqfd: number, eventfd: nu
   const known = knownOf(memory, eventfd);
   // Of a semaphore the read says only that there was a unit. Where there was none, one that comes meanwhile stays.
   const semaphore = isSemaphore(memory, eventfd);
-  const before = semaphore ? countOf(fd) : undefined;
-  const taken = before === 0n ? 0n : take(ffi, fd);
+  const before = semaphore ? countOf(calls, fd) : undefined;
+  const taken = before === 0n ? 0n : take(calls, fd);
   const count = before ?? taken;
   const isSignal = count !== 0n && count !== known;
-  if (isSignal && semaphore) take(ffi, fd); // the signal's unit, beside that of the end
+  if (isSignal && semaphore) take(calls, fd); // the signal's unit, beside that of the end
   if (wasIdle && !isSignal && words.load(irqfd + Consumer.leftover) === 0) pending.forgive(irqfd);
 }
 
@@ -62,9 +61,9 @@ export function forgetRead(memory: HostMemory, eventfd: number): void {
 }
 
 /** The count now; undefined where the process has no descriptor left to look with, so that nobody can say. */
-function countOf(fd: number): bigint | undefined {
+function countOf({ info }: LinuxCalls, fd: number): bigint | undefined {
   try {
-    return eventfdInfo(fd).count;
+    return info(fd).count;
   } catch (error) {
     const { code } = error as { code?: string };
     if (code === "EMFILE" || code === "ENFILE") return undefined;
@@ -78,9 +77,9 @@ function knownOf({ words }: HostMemory, eventfd: number): bigint {
 }
 
 /** What was taken, 0 where there was nothing: a software VM listens to non-blocking eventfds only. */
-function take(ffi: Ffi, fd: number): bigint {
+function take({ ffi }: LinuxCalls, fd: number): bigint {
   const count = new BigUint64Array(1);
-  return ffi.read(fd, count) < 0 ? 0n : count[0]!;
+  return ffi().read(fd, count) < 0 ? 0n : count[0]!;
 }
 
 function isSemaphore({ words }: HostMemory, eventfd: number): boolean {

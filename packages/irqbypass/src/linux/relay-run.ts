@@ -13,7 +13,7 @@ runThread<RelayStart>(linuxRelayThread.name, ({ host: handle, kinds, kind }) => 
   const others = kinds.slice(1).map((name) => (name === own.name ? own : { name }));
   const host = Host.attach(handle, { kinds: others, repairs: false });
   try {
-    runLinuxRelay(host, own.ffi(), kind);
+    runLinuxRelay(host, own, kind);
   } finally {
     host.dispose();
   }

@@ -6,9 +6,9 @@ import type { BypassHost } from "../bypass/bypass-host.js";
 import { wakeSleepers } from "../eventfd/signal.js";
 import { Consumer, Eventfd, EventfdFlag, Header, Rec, RelayState } from "../host/layout.js";
 import { injectDue, relayRounds } from "../vm/relay.js";
+import type { LinuxCalls } from "./calls.js";
 import { checked } from "./checked.js";
 import { closeEpolls, EPOLL_CTL_MOD, EPOLL_EVENT_BYTES, eachWrite, eventAt, relayEpoll } from "./epoll.js";
-import type { Ffi } from "./ffi.js";
 import { fdOf, linuxKindOf } from "./kind.js";
 import { takeSignal } from "./read-out.js";
 
@@ -24,14 +24,15 @@ export class LinuxRelay {
 
   constructor(
     private readonly host: BypassHost,
-    private readonly ffi: Ffi,
+    private readonly calls: LinuxCalls,
   ) {
     this.kind = linuxKindOf(host).number;
   }
 
   /** Has every event reported once more that is there: a relay that died may have taken some along. */
   arm(): void {
-    const { host, ffi, kind } = this;
+    const { host, kind } = this;
+    const ffi = this.calls.ffi();
     const { words, pools } = host;
     const epoll = relayEpoll(host, ffi, kind);
     host.forEachLive(pools.consumer, (irqfd) => {
@@ -54,13 +55,13 @@ export class LinuxRelay {
 
   /** Passes on what is there, after waiting for it at most `timeoutMs`. Returns how many events there were. */
   round(timeoutMs = SLICE_MS): number {
-    const epoll = relayEpoll(this.host, this.ffi, this.kind);
+    const epoll = relayEpoll(this.host, this.calls.ffi(), this.kind);
     return epoll < 0 ? 0 : this.take(epoll, timeoutMs, (irqfd, generation) => this.relay(irqfd, generation));
   }
 
   private take(epoll: number, timeoutMs: number, pass: (record: number, generation: number) => void): number {
     const { events } = this;
-    const ready = this.ffi.epollWait(epoll, events, EVENTS, timeoutMs);
+    const ready = this.calls.ffi().epollWait(epoll, events, EVENTS, timeoutMs);
     if (ready === EINTR) return 0;
     checked(ready, "epoll_wait", "the relay");
     // Copied first: what is passed on may bring more events into the same buffer.
@@ -84,7 +85,7 @@ export class LinuxRelay {
     try {
       const eventfd = words.load(irqfd + Consumer.source);
       if (eventfd === 0 || words.get(irqfd + Rec.generation) !== generation) return;
-      takeSignal(host, this.ffi, irqfd, eventfd);
+      takeSignal(host, this.calls, irqfd, eventfd);
       injectDue(host, irqfd);
     } finally {
       thread.leave(thread.writing);
@@ -106,13 +107,13 @@ export class LinuxRelay {
 }
 
 /** Runs the relay in the calling thread until it is to end; then nobody waits for it any more. Blocks. */
-export function runLinuxRelay(host: BypassHost, ffi: Ffi, kind: number): void {
-  const relay = new LinuxRelay(host, ffi);
+export function runLinuxRelay(host: BypassHost, calls: LinuxCalls, kind: number): void {
+  const relay = new LinuxRelay(host, calls);
   const ran = relayRounds(host, kind, () => {
     relay.arm();
     return () => relay.round();
   });
   if (!ran) return; // another one was first
-  if (host.words.load(Header.relays + kind) === RelayState.stopping) closeEpolls(host, ffi);
+  if (host.words.load(Header.relays + kind) === RelayState.stopping) closeEpolls(host, calls.ffi());
   relay.wakeAll();
 }

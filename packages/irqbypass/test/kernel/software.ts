@@ -5,9 +5,9 @@
 import { Eventfd } from "#src/eventfd/eventfd.js";
 import { IrqBypassError } from "#src/host/errors.js";
 import { Descriptor, Vcpu as V } from "#src/host/layout.js";
+import { realCalls } from "#src/linux/calls.js";
 import { LinuxEventfd } from "#src/linux/eventfd.js";
 import { linux } from "#src/linux/kind.js";
-import { loadFfi } from "#src/linux/koffi.js";
 import { LinuxRelay } from "#src/linux/relay.js";
 import { droppedOf } from "#src/posting/dropped.js";
 import { Host } from "#src/vm/host.js";
@@ -61,7 +61,7 @@ export class SoftwareWorld implements World {
       spawn: noRelay, // this thread is the relay
       kinds: this.real ? [linux()] : [],
     });
-    this.relay = this.real ? new LinuxRelay(this.host, loadFfi()) : undefined;
+    this.relay = this.real ? new LinuxRelay(this.host, realCalls()) : undefined;
     for (let vm = 0; vm < VMS; vm++) this.vms.push(this.makeVm("full"));
     this.eventfds = SEMAPHORES.map((semaphore) => [this.makeEventfd(semaphore)]);
   }

@@ -2,6 +2,7 @@
 // where a signal is taken out of where it is, which must be found. The long run is in ledger.long.ts.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { scenarios } from "#scenarios/support/scenarios.js";
 import { kvmTests } from "../kvm/available.js";
 import { linux as needsLinux } from "../linux/available.js";
 import { ALL_LINES, KVM_LINES, SHARED_LINES } from "./board.js";
@@ -40,6 +41,16 @@ test(`nor with a KVM guest (seed ${seed})`, kvmTests, async (t) => {
   const result = await keepLedger({ lines: KVM_LINES, seed, rounds: 200, kvm: true });
   t.diagnostic(JSON.stringify(result));
   assertWhole(result);
+});
+
+test("what is planted here has a twin of a scenario each, in which the explorer finds it", async () => {
+  const twins = new Set((await scenarios()).filter(({ twin }) => twin).map(({ name }) => name));
+  const planted = Object.values(PLANTS).map(({ twin }) => twin);
+  assert.deepEqual(
+    planted.filter((twin) => !twins.has(twin)),
+    [],
+  );
+  assert.equal(new Set(planted).size, planted.length, "each place its own");
 });
 
 const MOST_ROUNDS = 5000;

@@ -16,6 +16,8 @@ export type Role = "main" | "device" | "vmm" | "vcpu" | "relay" | "linux-relay";
 
 interface Plant {
   readonly sentence: string;
+  /** The twin of a scenario that loses it in the same place, for the explorer to find. */
+  readonly twin: string;
   readonly apply: Partial<Readonly<Record<Role, (host: Host) => void>>>;
   /** The lines that show it; shared ones, where it is not said. */
   readonly lines?: readonly LineKind[];
@@ -46,6 +48,7 @@ const PAUSE = 4000;
 export const PLANTS = {
   writer: {
     sentence: "a writer takes its count out, and does not make the irqfd pending",
+    twin: "conservation/deassign/writer-forgets",
     apply: {
       device(host) {
         const raise = host.pending.raise.bind(host.pending);
@@ -58,6 +61,7 @@ export const PLANTS = {
   },
   "deassign of a shared eventfd": {
     sentence: "a deassign takes the irqfd off first, and throws away what is in the counter after it",
+    twin: "conservation/deassign/takes-off-first",
     apply: {
       vmm(host) {
         const { words, thread } = host;
@@ -83,6 +87,7 @@ export const PLANTS = {
   },
   "deassign of a Linux eventfd": {
     sentence: "a deassign reads a Linux eventfd out, and throws away what was in it",
+    twin: "linux/deassign/throws-away",
     lines: KVM_LINES,
     apply: {
       vmm(host) {
@@ -105,19 +110,23 @@ export const PLANTS = {
   },
   "deassign of what is pending": {
     sentence: "a deassign throws away an injection that nobody has begun",
+    twin: "conservation/deassign/deassign-forgets",
     apply: { vmm: losesClaims },
   },
   relay: {
     sentence: "the relay claims an injection, and does not make it",
+    twin: "conservation/deassign/relay-forgets",
     apply: { relay: losesClaims },
   },
   "Linux relay": {
     sentence: "the relay takes the count of a Linux eventfd out, and does not make the injection",
+    twin: "linux/deassign/relay-forgets",
     lines: KVM_LINES,
     apply: { "linux-relay": losesClaims },
   },
   vector: {
     sentence: "a vector that is unmasked clears its pending bit, and does not fire",
+    twin: "conservation/vector/clears-first",
     apply: {
       device() {
         const { rearm } = DeviceVector.prototype;
@@ -130,6 +139,7 @@ export const PLANTS = {
   },
   listener: {
     sentence: "a device reads its unmask eventfd, and does not unmask",
+    twin: "device/release/reads-and-forgets",
     apply: {
       device() {
         const now = every(20);
@@ -145,6 +155,7 @@ export const PLANTS = {
   repair: {
     sentence:
       "a thread dies with a count that it has taken out, and the repair does not make the irqfd pending",
+    twin: "conservation/deathInDeassign/repair-forgets",
     lines: ["write", "semaphore", "producer"],
     deathsEvery: 1000,
     apply: {

@@ -15,13 +15,6 @@ interface Manifest {
   readonly bin: Readonly<Record<string, string>>;
 }
 
-/** What npm says of a tarball that it has made. */
-interface Packed {
-  readonly filename: string;
-  readonly size: number;
-  readonly files: readonly { readonly path: string }[];
-}
-
 /** What is published, made anew from what was built. */
 const staging = run(process.execPath, [join(ROOT, "../../scripts/pack/main.mjs"), "irqbypass"], ROOT).trim();
 
@@ -46,11 +39,6 @@ export function run(command: string, args: readonly string[], cwd: string): stri
 
 export class Installed {
   readonly folder = mkdtempSync(join(tmpdir(), "irqbypass-pack-"));
-  /** Paths of the files in the tarball. */
-  readonly files: readonly string[];
-  /** What the tarball takes. */
-  readonly bytes: number;
-
   /** Without optional dependencies, so that it is what a machine gets that has none of them. */
   constructor() {
     const packed = run(
@@ -58,9 +46,7 @@ export class Installed {
       ["pack", "--ignore-scripts", "--json", "--pack-destination", this.folder],
       staging,
     );
-    const [tarball] = JSON.parse(packed) as Packed[];
-    this.files = tarball!.files.map(({ path }) => path);
-    this.bytes = tarball!.size;
+    const [tarball] = JSON.parse(packed) as { readonly filename: string }[];
     this.write("package.json", JSON.stringify({ name: "user", private: true, type: "module" }));
     const quiet = ["--no-audit", "--no-fund", "--prefer-offline", "--ignore-scripts", "--omit=optional"];
     run("npm", ["install", ...quiet, join(this.folder, tarball!.filename)], this.folder);

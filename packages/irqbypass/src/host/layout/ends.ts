@@ -15,7 +15,7 @@ export const enum Eventfd {
   sleepers = 7,
   /** The irqfd that consumes this eventfd, or 0; with {@link LEAVING} one that is being deassigned. A */
   irqfd = 8,
-  /** Linux: the host's own descriptor, plus one. H */
+  /** Linux: the host's own descriptor, plus one. C */
   fd = 9,
   /** Linux: the kernel's eventfd-id. C */
   kernelId = 10,

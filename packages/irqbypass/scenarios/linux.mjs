@@ -1,0 +1,282 @@
+// A write to a Linux eventfd that the irqfd of a software VM listens to, at any moment of an end or a change: the relay and the
+// deassign of the shipped code, over a model of what Linux does. Each place where a count is read out has a twin that loses it.
+import { override } from "atomics-explorer";
+import { Vm } from "irqbypass";
+import { LinuxEventfd } from "irqbypass/linux";
+import { conserves } from "#scenarios/support/conservation.js";
+import { LinuxModel } from "#scenarios/support/linux.js";
+import { Consumer, Header, RelayState } from "#src/host/layout.js";
+import { relayEpoll } from "#src/linux/epoll.js";
+import { linuxKind } from "#src/linux/kind.js";
+import { LinuxRelay } from "#src/linux/relay.js";
+import { dies, mortal } from "./support/death.mjs";
+import { arrived, expect, guest, openVcpu } from "./support/guest.mjs";
+
+const GSI = 24;
+const KIND = 1;
+const NO_LIMIT = -1;
+/** The guest's eventfd, the one that is written to, and the one that the model takes for that. */
+const EVENTFDS = { eventfd: 3 };
+
+/** A guest whose host has Linux eventfds, one of them with an irqfd if `assigned`, and what each thread asks its kernel. */
+function linuxGuest(world, names, { semaphore = false, assigned = true } = {}) {
+  const model = new LinuxModel();
+  const seen = {};
+  const calls = Object.fromEntries(names.map((name) => [name, model.calls(() => seen[name].words)]));
+  const kinds = (name) => [linuxKind(calls[name])];
+  const { hosts, host, vm } = guest(world, names, { kinds, capacity: EVENTFDS });
+  Object.assign(seen, hosts);
+  model.takeRoom(host, 1);
+  host.words.store(Header.relays + KIND, RelayState.starting); // so that none is asked for
+  relayEpoll(host, calls[names[0]].ffi(), KIND);
+  openVcpu(host, vm);
+  const eventfd = LinuxEventfd.create(host, { semaphore });
+  const irqfd = assigned ? vm.irqfd(eventfd, GSI) : undefined;
+  const counted = () => model.count(host.words, eventfd.fd);
+  return { hosts, host, vm, eventfd, irqfd, calls, signals: { host, vm, eventfd, counted } };
+}
+
+/** The device writes once to a Linux eventfd, while the VMM does something to its irqfd; a relay serves it, or none is there yet. */
+function beside(world, act, { most, relayed = true, play = () => {}, end, ...how } = {}) {
+  const made = linuxGuest(world, ["vmm", "device", ...(relayed ? ["relay"] : [])], how);
+  const { hosts, vm, eventfd, irqfd, signals } = made;
+  const own = LinuxEventfd.open(hosts.device, eventfd.handle);
+  play(made);
+  return {
+    threads: {
+      vmm: () => void act(made),
+      device: () => own.write(),
+      ...(relayed ? { relay: relayOf(made) } : {}),
+    },
+    ...(relayed ? { daemons: ["relay"] } : {}),
+    keeps: [...(irqfd === undefined ? [] : [irqfd]), own, vm, eventfd],
+    end: conserves({ ...signals, ...(most === undefined ? {} : { most }) }, () => end?.(made)),
+  };
+}
+
+/** The relay thread's part; a daemon. */
+const relayOf =
+  ({ hosts, calls }) =>
+  () => {
+    const relay = new LinuxRelay(hosts.relay, calls.relay);
+    for (;;) relay.round(NO_LIMIT);
+  };
+
+const disposes = ({ irqfd }) => irqfd.dispose();
+
+/** Ends the listening in another way: `stop` gets what the shipped code does, and what the thread asks the kernel. */
+function stopsBy(host, calls, stop) {
+  const [first, own] = host.kinds;
+  const { listen } = own;
+  const otherwise = (...args) => stop({ stop: () => listen.stop(...args), ffi: calls.ffi(), args });
+  host.kinds = [first, { ...own, listen: { ...listen, stop: otherwise } }];
+}
+
+/** Takes the count out as the end of listening, and throws it away. */
+const throwsAway = ({ hosts, calls, eventfd }) =>
+  stopsBy(hosts.vmm, calls.vmm, ({ stop, ffi }) => {
+    ffi.read(eventfd.fd, new BigUint64Array(1));
+    stop();
+  });
+
+/** Claims an injection that is due, and does not make it. */
+function forgets({ pending }) {
+  const claim = pending.claim.bind(pending);
+  pending.claim = (irqfd, thread) => {
+    if (claim(irqfd, thread)) pending.settle(irqfd, thread);
+    return false;
+  };
+}
+
+/** Waits for nobody who has announced this irqfd. */
+const waitsForNobody = ({ hosts, irqfd }) => {
+  const { thread } = hosts.vmm;
+  const fenceAll = thread.fenceAll.bind(thread);
+  thread.fenceAll = (word, record) => record === irqfd.record || fenceAll(word, record);
+};
+
+/** Threads: vmm, device, relay. */
+export const deassign = {
+  sentence: "A write at any moment of a deassign is an interrupt, or is in the counter when both are over.",
+  mutexes: "assumed",
+  setup: (world) => beside(world, disposes),
+  twins: {
+    "throws-away": {
+      sentence: "reads out, in the deassign, what is in the counter, and makes nothing due for it",
+      setup: (world) => beside(world, disposes, { play: throwsAway }),
+    },
+    "deassign-forgets": {
+      sentence: "throws away, in the deassign, an injection that nobody has begun",
+      setup: (world) => beside(world, disposes, { play: ({ hosts }) => forgets(hosts.vmm) }),
+    },
+    "relay-forgets": {
+      sentence: "takes the count out, as the relay, and does not make the injection",
+      setup: (world) => beside(world, disposes, { play: ({ hosts }) => forgets(hosts.relay) }),
+    },
+    "waits-for-nobody": {
+      sentence: "reads out beside a relay that has begun, and forgives the signal that this has taken",
+      setup: (world) => beside(world, disposes, { play: waitsForNobody }),
+    },
+  },
+};
+
+/** Threads: vmm, device, relay. */
+export const semaphore = {
+  sentence: "The same with a semaphore, of which the signal takes one unit, and the deassign another one.",
+  mutexes: "assumed",
+  setup: (world) => beside(world, disposes, { semaphore: true }),
+  twins: {
+    "throws-away": {
+      sentence: "takes a unit out, in the deassign, and makes nothing due for it",
+      setup: (world) => beside(world, disposes, { semaphore: true, play: throwsAway }),
+    },
+  },
+};
+
+const assigns = ({ vm, eventfd }) => vm.irqfd(eventfd, GSI);
+const masks = (made) => {
+  disposes(made);
+  assigns(made);
+};
+const masksTwice = (made) => {
+  disposes(made);
+  assigns(made).dispose();
+};
+
+/** The count of before is an interrupt of the new irqfd, and stays in the counter until the next signal. */
+const arrives = ({ host, vm }) => expect(arrived(host, vm), "the guest waits for it for ever");
+
+/** Threads: vmm, device, relay. */
+export const assign = {
+  sentence: "A write at any moment of an assign is an interrupt, which may be in the counter still.",
+  mutexes: "assumed",
+  setup: (world) => beside(world, assigns, { assigned: false, most: 2, end: arrives }),
+  twins: {
+    "relay-forgets": {
+      sentence: "does not make the injection of the count that was there",
+      setup: (world) =>
+        beside(world, assigns, {
+          ...{ assigned: false, most: 2, end: arrives },
+          play: ({ hosts }) => forgets(hosts.relay),
+        }),
+    },
+  },
+};
+
+/** Threads: vmm, device, relay. */
+export const mask = {
+  sentence:
+    "A VMM that masks by a deassign and unmasks by an assign gets every interrupt, at whatever moment it comes.",
+  mutexes: "assumed",
+  setup: (world) => beside(world, masks, { most: 2, end: arrives }),
+  twins: {
+    "throws-away": {
+      sentence: "reads out, in the deassign, what is in the counter, and makes nothing due for it",
+      setup: (world) => beside(world, masks, { most: 2, end: arrives, play: throwsAway }),
+    },
+  },
+};
+
+/** Threads: vmm, device. */
+export const maskTwice = {
+  sentence:
+    "A deassign, an assign and a deassign at once: a count of in between is an interrupt, though it is read out.",
+  mutexes: "assumed",
+  setup: (world) => beside(world, masksTwice, { relayed: false }),
+  twins: {
+    "forgives-leftover": {
+      sentence:
+        "takes what was there at assign for an interrupt that has been, though its event is still to come",
+      setup: (world) =>
+        beside(world, masksTwice, {
+          relayed: false,
+          play({ hosts: { vmm }, irqfd }) {
+            const { words } = vmm;
+            const leftover = irqfd.record + Consumer.leftover; // the second irqfd gets the same record
+            vmm.words = override(words, { load: (word) => (word === leftover ? 0 : words.load(word)) });
+          },
+        }),
+    },
+  },
+};
+
+/** What a relay that comes later would do; for checks. */
+function relayAgain({ host, calls }, arms = true) {
+  const relay = new LinuxRelay(host, calls.survivor);
+  if (arms) relay.arm();
+  while (relay.round(0) > 0);
+}
+
+/** The survivor writes; the victim does something for the irqfd, and may die in it. */
+const ends =
+  (act, { arms, check } = {}) =>
+  (made) => {
+    const { survivor, victim } = made.hosts;
+    const { vm, eventfd, irqfd, signals } = made;
+    const others = Vm.open(victim, vm.handle);
+    const own = LinuxEventfd.open(victim, eventfd.handle);
+    return {
+      victim: () => act({ ...made, others, own }),
+      survivor: () => eventfd.write(),
+      keeps: [others, own, eventfd, vm, irqfd],
+      signals() {
+        relayAgain({ host: survivor, calls: made.calls }, arms);
+        return { ...signals, most: 2 }; // repair may make one up
+      },
+      check: () => check?.(made),
+    };
+  };
+const relays = ({ hosts, calls }) => new LinuxRelay(hosts.victim, calls.victim).round(0);
+const deassigns = ({ others, own }) => others.deassign(own, GSI);
+
+/** Threads: victim, survivor. */
+export const deathOfRelay = {
+  sentence: "A write whose relay dies is an interrupt of the relay that follows.",
+  ...mortal,
+  setup: (world) => dies(world, ends(relays, { check: arrives }), undefined, [], linuxGuest),
+  twins: {
+    "owes-later": {
+      sentence: "takes the count out first, and says after it that a signal is owed",
+      setup: (world) => dies(world, ends(relays, { check: arrives }), owesLater, [], linuxGuest),
+    },
+    "asks-for-nothing": {
+      sentence: "does not ask for the events that the dead one has taken along",
+      setup: (world) => dies(world, ends(relays, { arms: false, check: arrives }), undefined, [], linuxGuest),
+    },
+    "repair-forgets": {
+      sentence: "throws away, in the repair, an injection that the dead thread has not made",
+      setup: (world) =>
+        dies(world, ends(relays, { check: arrives }), ({ host }) => forgets(host), [], linuxGuest),
+    },
+  },
+};
+
+/** Threads: victim, survivor. */
+export const deathInDeassign = {
+  sentence: "A write beside a deassign whose thread dies is an interrupt, or in the counter.",
+  ...mortal,
+  setup: (world) => dies(world, ends(deassigns), undefined, [], linuxGuest),
+  twins: {
+    "owes-later": {
+      sentence: "reads the counter out first, and says after it that a signal is owed",
+      setup: (world) => dies(world, ends(deassigns), owesLater, [], linuxGuest),
+    },
+    "repair-forgets": {
+      sentence: "throws away, in the repair, an injection that the dead thread has not made",
+      setup: (world) => dies(world, ends(deassigns), ({ host }) => forgets(host), [], linuxGuest),
+    },
+  },
+};
+
+function owesLater({ hosts: { victim }, calls, irqfd }) {
+  const { pending } = victim;
+  const owe = pending.owe.bind(pending);
+  pending.owe = () => true;
+  const ffi = calls.victim.ffi();
+  const { read } = ffi;
+  ffi.read = (...args) => {
+    const result = read(...args);
+    owe(irqfd.record);
+    return result;
+  };
+}

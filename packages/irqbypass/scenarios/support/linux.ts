@@ -1,0 +1,160 @@
+import { Eventfd } from "irqbypass";
+import { Eventfd as E } from "#src/host/layout.js";
+import type { Words } from "#src/host/words.js";
+import type { LinuxCalls } from "#src/linux/calls.js";
+import { EPOLL_CTL_DEL, EPOLL_EVENT_BYTES } from "#src/linux/epoll.js";
+import type { Ffi } from "#src/linux/ffi.js";
+import type { Host } from "#src/vm/host.js";
+
+const EAGAIN = -11;
+const ENOENT = -2;
+const EFD_SEMAPHORE = 1;
+/** Descriptors: of the epoll, and of the eventfds from there on. */
+const EPOLL = 3;
+const FIRST = 4;
+/** Where the user's data is in a struct epoll_event. */
+const DATA_AT = EPOLL_EVENT_BYTES - 8;
+
+/** The fields of an eventfd's word: its count, and what the epoll knows of it. */
+const COUNT = 0xffn;
+/** It is on the list of those that epoll_wait looks at. */
+const READY = 1n << 8n;
+/** The epoll has it; the data of its event is above, a record and its generation. */
+const WANTED = 1n << 9n;
+const GENERATION_AT = 16n;
+const GENERATION = 0xffff;
+const RECORD_AT = 32n;
+
+/**
+ * What Linux does with eventfds and one edge-triggered epoll, as a model for the explorer (fs/eventfd.c, fs/eventpoll.c). All that
+ * happens to an eventfd happens under the lock of its wait queue, so it is one 64-bit word here, and one change of it is one
+ * step: a write adds to the count and puts the eventfd on the epoll's list; epoll_wait takes it off that, and reports it if there is
+ * a count then. The words are those of shared eventfds that nothing else uses, in the memory of the host.
+ */
+export class LinuxModel {
+  private spare: readonly number[] = [];
+  /** Of the eventfds that were made: are they semaphores? */
+  private readonly semaphores: boolean[] = [];
+  /** What the generations of a run have in common, and what is not in a word. */
+  private epoch = 0;
+
+  /** Takes the words for so many eventfds out of the room of a host, before the first of them is made. */
+  takeRoom(host: Host, count: number): void {
+    this.spare = Array.from({ length: count }, () => Eventfd.create(host).record);
+  }
+
+  /** What is in a counter. */
+  count(words: Words, fd: number): number {
+    return Number(words.load64(this.wordOf(fd)) & COUNT);
+  }
+
+  /** The calls of a thread; `words` is its way to the memory. */
+  calls(words: () => Words): LinuxCalls {
+    const ffi: Partial<Ffi> = {
+      eventfd: (_count, flags) => this.make((flags & EFD_SEMAPHORE) !== 0),
+      close: () => 0,
+      eventfdWrite: (fd, value) => this.write(words(), fd, BigInt(value)),
+      write: (fd, buffer) => this.write(words(), fd, (buffer as BigUint64Array)[0]!),
+      read: (fd, buffer) => this.read(words(), fd, buffer as BigUint64Array),
+      epollCreate: () => EPOLL,
+      epollControl: (_epoll, operation, fd, event) =>
+        this.control(words(), operation, fd, event as DataView | null),
+      epollWait: (_epoll, events, _count, timeoutMs) => this.wait(words(), events as DataView, timeoutMs),
+    };
+    return {
+      ffi: () => ffi as Ffi,
+      info: (fd) => ({
+        id: fd,
+        count: words().load64(this.wordOf(fd)) & COUNT,
+        semaphore: this.isSemaphore(fd),
+        nonblocking: true,
+      }),
+    };
+  }
+
+  private make(semaphore: boolean): number {
+    if (this.semaphores.length === this.spare.length) throw new Error("give the model more room");
+    return FIRST + this.semaphores.push(semaphore) - 1;
+  }
+
+  private write(words: Words, fd: number, value: bigint): number {
+    const before = change(words, this.wordOf(fd), (now) => (now + value) | (now & WANTED ? READY : 0n));
+    if (before & WANTED) this.ring(words);
+    return 8;
+  }
+
+  private read(words: Words, fd: number, buffer: BigUint64Array): number {
+    const isSemaphore = this.isSemaphore(fd);
+    const before = change(words, this.wordOf(fd), (now) => {
+      if ((now & COUNT) === 0n) return now;
+      return isSemaphore ? now - 1n : now & ~COUNT;
+    });
+    const count = before & COUNT;
+    if (count === 0n) return EAGAIN;
+    buffer[0] = isSemaphore ? 1n : count;
+    return 8;
+  }
+
+  private control(words: Words, operation: number, fd: number, event: DataView | null): number {
+    if (operation === EPOLL_CTL_DEL || event === null)
+      return change(words, this.wordOf(fd), (now) => now & COUNT) & WANTED ? 0 : ENOENT;
+    const [record, generation] = [event.getInt32(DATA_AT, true), event.getInt32(DATA_AT + 4, true)];
+    this.epoch = generation & ~GENERATION;
+    const data = (BigInt(record) << RECORD_AT) | (BigInt(generation & GENERATION) << GENERATION_AT);
+    // One that can be read already is an event at once.
+    const before = change(words, this.wordOf(fd), (now) => {
+      const count = now & COUNT;
+      return count | data | WANTED | (count === 0n ? 0n : READY);
+    });
+    if (before & COUNT) this.ring(words);
+    return 0;
+  }
+
+  /** Reports each eventfd of the list that can be read; where there is none, sleeps until one is put there. */
+  private wait(words: Words, events: DataView, timeoutMs: number): number {
+    for (;;) {
+      const seen = words.load(this.doorbell); // before the look: what is put on the list after it changes this
+      let found = 0;
+      for (let index = 0; index < this.semaphores.length; index++) {
+        const word = this.wordOf(FIRST + index);
+        const before = change(words, word, (now) => now & ~READY);
+        if ((before & READY) === 0n) continue;
+        // Looked at once it is off the list: what is written from here on puts it there again.
+        if ((words.load64(word) & COUNT) === 0n) continue;
+        const at = found * EPOLL_EVENT_BYTES + DATA_AT;
+        events.setInt32(at, Number(before >> RECORD_AT), true);
+        events.setInt32(at + 4, this.epoch | (Number(before >> GENERATION_AT) & GENERATION), true);
+        found += 1;
+      }
+      if (found > 0 || timeoutMs === 0) return found;
+      words.wait(this.doorbell, seen, Infinity);
+    }
+  }
+
+  private ring(words: Words): void {
+    words.add(this.doorbell, 1);
+    words.notify(this.doorbell);
+  }
+
+  private get doorbell(): number {
+    return this.spare[0]! + E.sequence;
+  }
+
+  private wordOf(fd: number): number {
+    return this.spare[fd - FIRST]! + E.counter;
+  }
+
+  private isSemaphore(fd: number): boolean {
+    return this.semaphores[fd - FIRST]!;
+  }
+}
+
+/** Changes a word in one step; returns what it was. */
+function change(words: Words, word: number, next: (now: bigint) => bigint): bigint {
+  for (;;) {
+    const now = words.load64(word);
+    const then = next(now);
+    if (then === now || words.compareExchange64(word, now, then) === now) return now;
+    words.relax();
+  }
+}
