@@ -1,21 +1,25 @@
 /**
- * Trees whose files were damaged: truncated, doubled, reordered, binary, with huge lines. The doctor must come to a report or
- * refuse with a sentence, whatever it reads; and where a damaged file matches no format any more, claim nothing from it.
+ * Hosts whose files were damaged: truncated, doubled, reordered, binary, with huge lines; as a tree, as a capture, and as an
+ * archive whose own bytes were damaged. The doctor must come to a report or refuse with a sentence, whatever it reads, and
+ * claim nothing from a file that matches no format any more.
  */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import fc from "fast-check";
 import { DoctorError, inspectHost, prometheusText, type Report, textReport } from "#src/index.js";
-import { type HostText, hostNames, loadHost, withTree } from "./tree.js";
+import { CASES, type HostText, hostNames, loadCase, loadHost, withTree } from "./tree.js";
 
+/** Damages a text or the bytes of an archive (as latin1), at a place from 0 to 1 in it. */
 type Damage = (text: string, at: number) => string;
 
-const half = (text: string, at: number) => Math.floor(text.length * at);
+const placeOf = (text: string, at: number) => Math.floor(text.length * at);
 const lines = (text: string) => text.split("\n");
 
-/** Ways to damage a text, each by a place from 0 to 1 in it. */
 const DAMAGES: Readonly<Record<string, Damage>> = {
-  truncated: (text, at) => text.slice(0, half(text, at)),
-  "without its beginning": (text, at) => text.slice(half(text, at)),
+  truncated: (text, at) => text.slice(0, placeOf(text, at)),
+  "without its beginning": (text, at) => text.slice(placeOf(text, at)),
   doubled: (text) => text + text,
   reversed: (text) => lines(text).reverse().join("\n"),
   "without a line": (text, at) => {
@@ -24,16 +28,32 @@ const DAMAGES: Readonly<Record<string, Damage>> = {
     return all.join("\n");
   },
   "with a byte flipped": (text, at) => {
-    const place = Math.min(half(text, at), Math.max(text.length - 1, 0));
+    const place = Math.min(placeOf(text, at), Math.max(text.length - 1, 0));
     return (
       text.slice(0, place) + String.fromCharCode((text.charCodeAt(place) || 0) ^ 0x15) + text.slice(place + 1)
     );
   },
-  binary: (text, at) => text.slice(0, half(text, at)) + "\0\u0001\u001b[2J\u009b\ufffd".repeat(40),
+  binary: (text, at) => text.slice(0, placeOf(text, at)) + "\0\u0001\u001b[2J\u009b\ufffd".repeat(40),
   "with a huge line": (text, at) =>
-    `${text.slice(0, half(text, at))}${"9 ".repeat(200_000)}${text.slice(half(text, at))}`,
+    `${text.slice(0, placeOf(text, at))}${"9 ".repeat(200_000)}${text.slice(placeOf(text, at))}`,
   "with a huge number": (text) => text.replace(/\d+/g, (digits) => `${digits}${"9".repeat(30)}`),
   empty: () => "",
+};
+
+/** Of an archive: its blocks are what its lines are. */
+const BLOCK = 512;
+const ARCHIVE_DAMAGES: Readonly<Record<string, Damage>> = {
+  truncated: DAMAGES.truncated!,
+  doubled: DAMAGES.doubled!,
+  "with a byte flipped": DAMAGES["with a byte flipped"]!,
+  "without a block": (text, at) => {
+    const place = Math.floor(placeOf(text, at) / BLOCK) * BLOCK;
+    return text.slice(0, place) + text.slice(place + BLOCK);
+  },
+  "with a block twice": (text, at) => {
+    const place = Math.floor(placeOf(text, at) / BLOCK) * BLOCK;
+    return text.slice(0, place + BLOCK) + text.slice(place);
+  },
 };
 
 /** What no format matches: a report may name it, and draw nothing from it. */
@@ -43,6 +63,8 @@ export interface Fuzzed {
   readonly reports: number;
   readonly refused: number;
 }
+
+type Form = "directory" | "archive" | "damaged archive";
 
 const damaged = (host: HostText, path: string, text: string): HostText => ({
   ...host,
@@ -56,10 +78,22 @@ function textsOf(host: HostText): [path: string, text: string][] {
   );
 }
 
-async function reportOf(name: string, host: HostText): Promise<Report | undefined> {
-  return withTree(name, host, async (from) => {
+/** The report on a host, or undefined where the doctor refused it with a sentence. */
+async function reportOf(
+  name: string,
+  host: HostText,
+  form: Form = "directory",
+  damage: (bytes: string) => string = (bytes) => bytes,
+): Promise<Report | undefined> {
+  return withTree(name, host, async (dir) => {
+    if (form !== "directory") {
+      execFileSync("tar", ["-cf", `${dir}.tar`, "-C", join(dir, ".."), name]);
+      if (form === "damaged archive")
+        writeFileSync(`${dir}.tar`, damage(readFileSync(`${dir}.tar`, "latin1")), "latin1");
+    }
     try {
-      return await inspectHost({ from });
+      if (host.root) return await inspectHost({ root: dir, interval: 0.1 });
+      return await inspectHost({ from: form === "directory" ? dir : `${dir}.tar` });
     } catch (error) {
       if (error instanceof DoctorError) return undefined;
       throw error;
@@ -68,48 +102,82 @@ async function reportOf(name: string, host: HostText): Promise<Report | undefine
 }
 
 const vectors = ({ vms, unclaimed }: Report) =>
-  [...vms.flatMap(({ devices }) => devices), ...unclaimed].flatMap((device) => device.vectors);
+  [...vms.flatMap(({ devices }) => devices), ...unclaimed].flatMap((device) =>
+    device.vectors.map((vector) => ({ ...vector, name: `${device.address} ${vector.label}` })),
+  );
+const CLAIMS: readonly string[] = ["posted now", "cannot be"];
 
-/** Damages files of the captures at random, `runs` times. */
+/** What holds of every report, whatever it was made from. */
+function assertSound(report: Report): void {
+  // Every writer comes to an end with it, and lets nothing through that moves a terminal.
+  const printed = textReport(report, { width: 80, colour: false }) + prometheusText(report);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
+  assert.doesNotMatch(printed, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+  JSON.stringify(report);
+  assert.ok([0, 1, 2].includes(report.verdict.exit));
+  const strange = new Set(report.strange.map(({ path }) => path));
+  for (const { name, verdict, evidence } of vectors(report))
+    if (CLAIMS.includes(verdict))
+      assert.deepEqual(
+        evidence.filter(({ source }) => strange.has(source)),
+        [],
+        `${name}: ${verdict}`,
+      );
+  for (const { name, state, evidence } of report.chain)
+    if (state === "broken")
+      assert.deepEqual(
+        evidence.filter(({ source }) => strange.has(source)),
+        [],
+        `${name}: ${state}`,
+      );
+}
+
+/** All hosts and cases; the largest host takes too long to be read thousands of times. */
+function hostsAndCases(): (readonly [name: string, host: HostText])[] {
+  return [
+    ...hostNames()
+      .filter((name) => name !== "vectors-2000")
+      .map((name) => [name, loadHost(name)] as const),
+    ...readdirSync(CASES)
+      .sort()
+      .map((name) => [name, loadCase(name)] as const),
+  ];
+}
+
+/** Damages files of the hosts at random, `runs` times. */
 export async function fuzzTrees(runs: number, seed: number): Promise<Fuzzed> {
-  const hosts = hostNames()
-    .map((name) => [name, loadHost(name)] as const)
-    .filter(([name, host]) => !host.root && name !== "vectors-2000");
+  const hosts = hostsAndCases();
   let reports = 0;
   let refused = 0;
+  const place = fc.double({ min: 0, max: 1, noNaN: true });
+  const damages = (all: Readonly<Record<string, Damage>>) => fc.constantFrom(...Object.keys(all));
   await fc.assert(
     fc.asyncProperty(
       fc.nat(hosts.length - 1),
-      fc.array(
-        fc.tuple(
-          fc.nat(),
-          fc.constantFrom(...Object.keys(DAMAGES)),
-          fc.double({ min: 0, max: 1, noNaN: true }),
-        ),
-        {
-          minLength: 1,
-          maxLength: 4,
-        },
+      fc.array(fc.tuple(fc.nat(), damages(DAMAGES), place), { minLength: 1, maxLength: 4 }),
+      fc.oneof(
+        { weight: 6, arbitrary: fc.constant("directory" as const) },
+        { weight: 1, arbitrary: fc.constant("archive" as const) },
+        { weight: 1, arbitrary: fc.constant("damaged archive" as const) },
       ),
-      async (which, damages) => {
+      fc.tuple(damages(ARCHIVE_DAMAGES), place),
+      async (which, files, form, [archive, at]) => {
         const [name, whole] = hosts[which]!;
         let host = whole;
-        for (const [file, how, at] of damages) {
+        for (const [file, how, where] of files) {
           const all = textsOf(host);
           const [path, text] = all[file % all.length]!;
-          host = damaged(host, path, DAMAGES[how]!(text, at));
+          host = damaged(host, path, DAMAGES[how]!(text, where));
         }
-        const report = await reportOf(name, host);
+        const report = await reportOf(name, host, host.root ? "directory" : form, (bytes) =>
+          ARCHIVE_DAMAGES[archive]!(bytes, at),
+        );
         if (report === undefined) {
           refused += 1;
           return;
         }
         reports += 1;
-        // Every writer comes to an end with it, and lets nothing through that moves a terminal.
-        const printed = textReport(report, { width: 80, colour: false }) + prometheusText(report);
-        // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
-        assert.doesNotMatch(printed, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
-        assert.ok([0, 1, 2].includes(report.verdict.exit));
+        assertSound(report);
       },
     ),
     { numRuns: runs, seed, endOnFailure: false },
@@ -117,29 +185,40 @@ export async function fuzzTrees(runs: number, seed: number): Promise<Fuzzed> {
   return { reports, refused };
 }
 
+/** A running host as a capture of it, in which nothing grew. */
+function asCapture(host: HostText): HostText {
+  const counts = [...host.entries].filter(([path]) => /interrupts$|per_cpu_count$/.test(path));
+  const later = counts.map(([path, entry]) => [path.replace(/^1/, "2"), entry] as const);
+  return { ...host, root: false, entries: new Map([...host.entries, ...later]) };
+}
+
 /**
- * For each capture and each of its files by itself: with gibberish in its place, no interrupt is posted or cannot be by the
- * evidence of that file. Returns how many were looked at.
+ * For each host and each of its files by itself: with gibberish in its place it tells no more than one that could not be
+ * read. No interrupt is posted, and none cannot be, that is not so without the file. Returns how many were looked at.
  */
-export async function claimsNothing(names: readonly string[] = hostNames()): Promise<number> {
+export async function claimsNothing(names?: readonly string[]): Promise<number> {
   let looked = 0;
-  for (const name of names) {
-    const host = loadHost(name);
-    if (host.root) continue;
+  for (const [name, found] of hostsAndCases()) {
+    if (names?.includes(name) === false) continue;
+    const host = found.root ? asCapture(found) : found;
     const files = new Set(textsOf(host).map(([path]) => path.slice(2)));
     for (const file of files) {
-      if (!/^(proc|sys)\//.test(file) || /cmdline$|comm$|osrelease$/.test(file)) continue; // any text is one of those
-      let spoilt = host;
-      for (const sample of [1, 2])
-        if (host.entries.has(`${sample}/${file}`)) spoilt = damaged(spoilt, `${sample}/${file}`, GIBBERISH);
-      const report = await reportOf(name, spoilt);
-      looked += 1;
-      if (report === undefined) continue;
-      for (const vector of vectors(report)) {
-        if (vector.verdict !== "posted now" && vector.verdict !== "cannot be") continue;
-        const named = vector.evidence.filter(({ source }) => source.includes(`/${file}`));
-        assert.deepEqual(named, [], `${name}: ${vector.verdict} by /${file}, which says ${GIBBERISH}`);
+      if (!/^(proc|sys)\//.test(file) || /cmdline$|comm$/.test(file)) continue; // any text is one of those
+      const [spoilt, unread] = [host, host].map((one) => ({ ...one, entries: new Map(one.entries) })) as [
+        HostText,
+        HostText,
+      ];
+      for (const path of [`1/${file}`, `2/${file}`].filter((one) => host.entries.has(one))) {
+        spoilt.entries.set(path, { text: GIBBERISH });
+        unread.entries.set(path, { code: "EIO" });
       }
+      const [told, without] = [await reportOf(name, spoilt), await reportOf(name, unread)];
+      looked += 1;
+      if (told === undefined || without === undefined) continue;
+      const rightly = new Map(vectors(without).map((vector) => [vector.name, vector.verdict]));
+      for (const vector of vectors(told))
+        if (CLAIMS.includes(vector.verdict))
+          assert.equal(vector.verdict, rightly.get(vector.name), `${name}, /${file}: ${vector.name}`);
     }
   }
   return looked;

@@ -341,9 +341,9 @@ test("an instance that stays in use is named with the command that removes it", 
 test("without the right to make an instance the error says what to do", async () => {
   const tracefs = new FakeTracefs();
   for (const [code, words] of [
-    ["EACCES", /^EACCES: .*run it as root/],
+    ["EACCES", /^EACCES: .*needs CAP_DAC_OVERRIDE/],
     ["EPERM", /^EPERM: .*lockdown/],
-    ["EROFS", /^EPERM: /],
+    ["EROFS", /^EPERM: .*\(EROFS\): it is mounted to be read only/],
     ["ENOENT", /^ENOENT: .*no tracing instances/],
     ["EEXIST", /^EEXIST: .*rmdir/],
     ["ENOMEM", /^EIO: .*ENOMEM/],

@@ -1,7 +1,7 @@
 /**
  * Unpacks a test host into a directory that `irqbypass-doctor --from` reads:
  *
- *     node build/test/doctor/unpack.js intel-nopost /tmp/intel-nopost
+ *     node build/test/unpack.js intel-nopost /tmp/intel-nopost
  */
 import { existsSync } from "node:fs";
 import { hostNames, loadHost, unpack } from "./tree.js";

@@ -36,8 +36,11 @@ export function doctorCommand(io: DoctorIo = processIo()): Command {
       .option("--capture <dir>", "save the files that were read into this new directory")
       .option("--raw", "with --capture: do not mask command lines, names and paths of files")
       .option("--guest-received", "you saw the guest's own counts of these interrupts grow in the window")
-      .option("--write-devid", "on AMD, as root: select each device in debugfs to read its remapping table")
-      .option("--trace <seconds>", "as root: follow the tracepoints for this long too", seconds)
+      .option(
+        "--write-devid",
+        "on AMD: select each device in debugfs to read its remapping table; needs a right",
+      )
+      .option("--trace <seconds>", "follow the tracepoints for this long too; needs a right", seconds)
       .option(
         "--trace-from <file>",
         "read the text of a trace: of trace_pipe, trace-cmd report or perf script",

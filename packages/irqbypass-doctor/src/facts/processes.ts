@@ -55,10 +55,10 @@ export function readProcesses(source: Source): Processes {
   const found: VmProcess[] = [];
   let hidden = 0;
   for (const pid of pids.sort((a, b) => a - b)) {
-    const fds = source.list(`proc/${pid}/fd`);
-    if (fds.state === "unreadable" && !isKernelThread(source, pid)) hidden += 1;
-    if (fds.state !== "read") continue;
-    const process = readProcess(source, pid, fds.value);
+    const fds = readDescriptors(source, pid);
+    if (fds === "hidden" && !isKernelThread(source, pid)) hidden += 1;
+    if (fds === "hidden" || fds === undefined) continue;
+    const process = readProcess(source, pid, fds);
     if (process !== undefined) found.push(process);
   }
   return { found, hidden, proc: { state: "read", path: "proc", value: pids.length } };
@@ -69,13 +69,29 @@ function isKernelThread(source: Source, pid: number): boolean {
   return known(source.read(`proc/${pid}/cmdline`)) === "";
 }
 
-function readProcess(source: Source, pid: number, names: readonly string[]): VmProcess | undefined {
+/** What a process has open; undefined if it has gone. With one right of two they may be listed, and not seen. */
+function readDescriptors(
+  source: Source,
+  pid: number,
+): ReadonlyMap<number, Descriptor> | "hidden" | undefined {
+  const names = source.list(`proc/${pid}/fd`);
+  if (names.state !== "read") return names.state === "unreadable" ? "hidden" : undefined;
   const fds = new Map<number, Descriptor>();
   // In the order of their numbers, whatever that of the listing: a report depends on the host alone.
-  for (const name of [...names].sort((a, b) => Number(a) - Number(b))) {
-    const target = /^\d{1,9}$/.test(name) ? known(source.link(`proc/${pid}/fd/${name}`)) : undefined;
-    if (target !== undefined) fds.set(Number(name), parseDescriptor(target));
+  for (const name of [...names.value].sort((a, b) => Number(a) - Number(b))) {
+    if (!/^\d{1,9}$/.test(name)) continue;
+    const target = source.link(`proc/${pid}/fd/${name}`);
+    if (target.state === "unreadable") return "hidden";
+    if (target.state === "read") fds.set(Number(name), parseDescriptor(target.value));
   }
+  return fds;
+}
+
+function readProcess(
+  source: Source,
+  pid: number,
+  fds: ReadonlyMap<number, Descriptor>,
+): VmProcess | undefined {
   const ofKind = (kind: Descriptor["kind"]) =>
     [...fds]
       .filter(([, descriptor]) => descriptor.kind === kind)

@@ -27,9 +27,9 @@ export interface InspectOptions {
   readonly device?: string | undefined;
   /** The caller saw the guest's own counts of these interrupts grow within the window. */
   readonly guestReceived?: boolean | undefined;
-  /** AMD, as root: writes each device's address to debugfs' `devid`, to read its table. It changes what others read there. */
+  /** AMD: writes each device's address to debugfs' `devid`, to read its table. It changes what others read there. */
   readonly writeDevid?: boolean | undefined;
-  /** As root: follows the tracepoints for this many seconds too, 0.1 to 3600; the samples are taken at the end. */
+  /** Follows the tracepoints for this many seconds too, 0.1 to 3600; the samples are taken at the end. */
   readonly trace?: number | undefined;
   /**
    * A file with the text of a trace that somebody recorded, of trace_pipe, trace-cmd report or perf script, in place of

@@ -2,12 +2,14 @@
  * Sources that would say more and could not be read: which right, mount or option they need, and how to get it.
  */
 import type { Host } from "../facts/host.js";
+import { rightFor } from "../source/rights.js";
 import { known, type Reading } from "../source/source.js";
 import type { TraceFacts } from "../source/trace-facts.js";
 import type { Chain } from "./link.js";
 import type { MissingSource } from "./report.js";
 
-const AS_ROOT = "sudo irqbypass-doctor";
+/** The command, with a remark. */
+const again = (options: string, remark: string) => `irqbypass-doctor${options}  # ${remark}`;
 
 /** What is missing. `unsettled`: some interrupt is neither posted now nor kept from it, so more would help. */
 export function missingOf(
@@ -20,17 +22,17 @@ export function missingOf(
   const { hidden } = host.processes;
   if (hidden > 0) {
     const why = `${hidden} processes may not be looked into: their VMs, devices and eventfds are not in this report`;
-    missing.push({ path: "/proc/*/fd", why, grant: AS_ROOT });
+    missing.push({ path: "/proc/*/fd", why, grant: again("", rightFor("processes")) });
   }
   for (const reading of basics(host)) {
     if (reading.state !== "unreadable" && !(reading.state === "absent" && reading === host.interrupts))
       continue;
-    const why = reading.state === "absent" ? "is not there" : unreadable(reading.code);
-    missing.push({
-      path: `/${reading.path}`,
-      why,
-      grant: reading.state === "absent" ? "sudo mount -t proc proc /proc" : AS_ROOT,
-    });
+    const path = `/${reading.path}`;
+    missing.push(
+      reading.state === "absent"
+        ? { path, why: "is not there", grant: "sudo mount -t proc proc /proc" }
+        : { path, why: unreadable(reading.code), grant: grantOf("files", reading.code) },
+    );
   }
   if (unsettled && chain.able !== "no") {
     missing.push(...tables(host));
@@ -41,7 +43,7 @@ export function missingOf(
       missing.push({
         path: "/sys/kernel/tracing",
         why,
-        grant: "sudo irqbypass-doctor --trace 30     # while the VM starts",
+        grant: again(" --trace 30", `as the VM starts; ${rightFor("trace")}`),
       });
     }
   }
@@ -50,9 +52,19 @@ export function missingOf(
 
 /** What kept a file from being read. */
 function unreadable(code: string): string {
-  return code === "EFBIG" || code === "E2BIG"
-    ? `is larger than any host's (${code}), and was not read`
-    : `may not be read (${code})`;
+  if (code === "EFBIG" || code === "E2BIG") return `is larger than any host's (${code}), and was not read`;
+  return code === "EACCES" || code === "EPERM" ? `may not be read (${code})` : `could not be read (${code})`;
+}
+
+/**
+ * What opens a file of that source. A mode that forbids it gives EACCES, and a capability helps; what is forbidden to
+ * root too gives EPERM, and any other answer is none about rights.
+ */
+function grantOf(source: "files" | "tables", code: string): string {
+  if (code === "EACCES") return again("", rightFor(source));
+  if (code === "EPERM")
+    return "no right: the kernel forbids it to root too, as lockdown does (/sys/kernel/security/lockdown)";
+  return "no right: it is there, and could not be read";
 }
 
 function basics(host: Host): readonly Reading<unknown>[] {
@@ -71,11 +83,13 @@ function tables(host: Host): MissingSource[] {
   const wanted: Reading<unknown>[] = vendor === "intel" ? [host.intelTables] : [...host.amdTables];
   const path = `/${wanted[0]?.path ?? "sys/kernel/debug"}`;
   const why = "it says which table entries are posted now";
-  if (host.debugfs.state === "unreadable") return [{ path, why, grant: AS_ROOT }];
+  if (host.debugfs.state === "unreadable")
+    return [{ path, why, grant: grantOf("tables", host.debugfs.code) }];
   if (host.debugfs.state === "absent" || known(host.debugfs)?.length === 0) {
     return [{ path, why, grant: "sudo mount -t debugfs debugfs /sys/kernel/debug" }];
   }
-  if (wanted.some(({ state }) => state === "unreadable")) return [{ path, why, grant: AS_ROOT }];
+  const closed = wanted.find((reading) => reading.state === "unreadable");
+  if (closed !== undefined) return [{ path, why, grant: grantOf("tables", closed.code) }];
   if (wanted.every(({ state }) => state === "absent")) {
     const grant =
       vendor === "intel"
@@ -84,8 +98,10 @@ function tables(host: Host): MissingSource[] {
     return [{ path, why, grant }];
   }
   if (vendor === "amd" && !host.devices.every(({ address }) => selected(host, address))) {
-    const grant = "sudo irqbypass-doctor --write-devid     # writes its address to devid";
-    return [{ path, why: `${why}, and shows one device at a time`, grant }];
+    const grant = again(" --write-devid", rightFor("devid"));
+    return [
+      { path, why: `${why}, and shows one device at a time, whose address is written to devid`, grant },
+    ];
   }
   return [];
 }

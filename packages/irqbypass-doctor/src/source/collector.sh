@@ -299,7 +299,8 @@ processes() {
     pid=${dir##*/}
     case $pid in *[!0-9]* | ???????????*) continue ;; esac
     # Which processes to look into. Names that their owners chose may stand in it, so that nothing else is taken from it.
-    ls -l "$dir/fd" >./fds 2>"$errors" || [ -s ./fds ] || {
+    # One that was closed meanwhile is no matter; with one right of two they are listed, and where they lead is not.
+    ls -l "$dir/fd" >./fds 2>"$errors" || { [ -s ./fds ] && ! grep -q 'ermission denied' "$errors"; } || {
       # A thread of the kernel has no command line and holds nothing.
       if [ -r "$dir/cmdline" ] && plain "proc/$pid/cmdline" && [ -z "$(head -c 1 "$dir/cmdline" | tr -d '\0')" ]; then continue; fi
       before=$(wc -l <"$tree/unreadable")

@@ -7,6 +7,7 @@ import { closeSync, constants, lstatSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { DoctorError } from "./error.js";
 import type { LiveSource } from "./live.js";
+import { rightFor } from "./rights.js";
 import { attempt, known, type Reading, type Source } from "./source.js";
 
 const AMD = "sys/kernel/debug/iommu/amd";
@@ -86,10 +87,11 @@ function findDevid(inner: LiveSource): string {
   }
   const code = opened.state === "unreadable" ? opened.code : "EINVAL";
   const named = code === "EACCES" || code === "EPERM" ? code : "EIO";
-  throw new DoctorError(
-    named,
-    `/${SELECT} may not be written (${code}): --write-devid needs root, or CAP_DAC_OVERRIDE`,
-  );
+  const why =
+    code === "EPERM"
+      ? "the kernel forbids it to root too, as lockdown does (/sys/kernel/security/lockdown): leave --write-devid out"
+      : `--write-devid needs ${rightFor("devid")}`;
+  throw new DoctorError(named, `/${SELECT} may not be written (${code}): ${why}`);
 }
 
 /** Opens a file that is there; none is made, no link followed. */

@@ -168,8 +168,8 @@ class SavedSource implements Source {
   readonly #sample: string;
   readonly #unreadable: ReadonlyMap<string, string>;
   readonly #links: ReadonlyMap<string, string> | undefined;
-  /** Names of the links in each directory, where they stand aside. */
-  readonly #linkNames = new Map<string, string[]>();
+  /** Names in each directory that have no file in their places: links that stand aside, and what could not be read. */
+  readonly #aside = new Map<string, string[]>();
 
   constructor(
     files: Files,
@@ -183,20 +183,20 @@ class SavedSource implements Source {
     this.#sample = sample;
     this.#unreadable = unreadable;
     this.#links = links;
-    for (const path of links?.keys() ?? []) {
+    for (const path of [...(links?.keys() ?? []), ...unreadable.keys()]) {
       const slash = path.lastIndexOf("/");
       const directory = path.slice(0, Math.max(slash, 0));
-      const names = this.#linkNames.get(directory);
-      if (names === undefined) this.#linkNames.set(directory, [path.slice(slash + 1)]);
+      const names = this.#aside.get(directory);
+      if (names === undefined) this.#aside.set(directory, [path.slice(slash + 1)]);
       else names.push(path.slice(slash + 1));
     }
   }
 
   list(path: string): Reading<readonly string[]> {
     const names = this.#open(path, (full) => this.#files.list(full));
-    const links = this.#linkNames.get(this.#full(path));
-    if (links === undefined || names.state === "unreadable") return names;
-    const value = [...new Set([...(names.state === "read" ? names.value : []), ...links])];
+    const aside = this.#aside.get(this.#full(path));
+    if (aside === undefined || names.state === "unreadable") return names;
+    const value = [...new Set([...(names.state === "read" ? names.value : []), ...aside])];
     return { state: "read", path, value };
   }
 

@@ -140,7 +140,7 @@ function openDevice(): number {
     if (code === "EACCES" || code === "EPERM") {
       throw new DoctorError(
         code,
-        "--storm may not open /dev/kvm; run as root or join the group that owns it (often kvm)",
+        "--storm may not open /dev/kvm; join the group that owns it (often kvm), or run as root where that is root's own",
         error,
       );
     }

@@ -6,6 +6,7 @@
  * The one part of the doctor that changes anything: it makes VMs and irqfds of its own and takes them away again.
  */
 import { DoctorError } from "../source/error.js";
+import { rightFor } from "../source/rights.js";
 import { known, type Source } from "../source/source.js";
 import { consumerRegistration, freeDescriptors, type OtherVms, otherVms } from "./host.js";
 import {
@@ -181,7 +182,7 @@ function refusal(others: OtherVms): string {
   return (
     `--storm does not run while ${whoElse(others)}: on a kernel with the list it holds the host-wide irqbypass mutex ` +
     "for long, and each deassign waits for the teardown jobs of all VMs, so their guests would feel it and the " +
-    `figures would be theirs too; ${others.pids.length > 0 ? "stop them" : "run as root to see them"}, ` +
+    `figures would be theirs too; ${others.pids.length > 0 ? "stop them" : `seeing them needs ${rightFor("processes")}`}, ` +
     "or measure all the same with --force"
   );
 }

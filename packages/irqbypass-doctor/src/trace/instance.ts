@@ -4,6 +4,7 @@
 
 import { parseEventFormat } from "../parse/trace-format.js";
 import { DoctorError } from "../source/error.js";
+import { rightFor } from "../source/rights.js";
 import { FOLLOWED, type FollowedEvent, type MatchedFormat } from "./events.js";
 import { codeOf, type TraceFiles, type TracePipe } from "./files.js";
 
@@ -211,12 +212,11 @@ function removeInstance(files: TraceFiles, dir: string): void {
 function refusal(files: TraceFiles, dir: string, error: unknown): DoctorError {
   const code = codeOf(error);
   const path = `${files.root}/${dir}`;
-  if (code === "EACCES" || code === "EPERM" || code === "EROFS") {
-    return new DoctorError(
-      code === "EROFS" ? "EPERM" : code,
-      `--trace may not make ${path}: run it as root, on a host whose kernel lockdown allows tracing`,
-      error,
-    );
+  if (code === "EACCES")
+    return new DoctorError(code, `--trace may not make ${path}: that needs ${rightFor("trace")}`, error);
+  if (code === "EPERM" || code === "EROFS") {
+    const why = "it is mounted to be read only, or the kernel forbids it to root too, as lockdown does";
+    return new DoctorError("EPERM", `--trace may not make ${path} (${code}): ${why}`, error);
   }
   if (code === "EEXIST") {
     return new DoctorError(

@@ -3,11 +3,12 @@
  * Records into a tracing instance of its own, which is removed on every path, Ctrl-C included; it changes nothing
  * else. KVM reports an update of a table entry when it happens, so what was set up before the trace does not show.
  */
-import { existsSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import { LineCutter } from "../parse/trace-line.js";
 import { DoctorError } from "../source/error.js";
 import { LiveSource } from "../source/live.js";
+import { rightFor } from "../source/rights.js";
 import { attempt } from "../source/source.js";
 import type { TraceFacts } from "../source/trace-facts.js";
 import { codeOf, type TraceFiles, traceFiles } from "./files.js";
@@ -98,23 +99,32 @@ export async function followTrace(options: TraceOptions, io: TraceIo): Promise<T
 
 /**
  * The tracing directory of the host whose files are under `root` ("/" for this one).
- * @throws DoctorError ENOENT if none is mounted there; EPERM if others may change what is below `root`.
+ * @throws DoctorError ENOENT if none is mounted there; EACCES if it may not be looked into; EPERM if others may change
+ * what is below `root`.
  */
 export function findTraceFiles(root: string): TraceFiles {
   const { tree } = new LiveSource(root);
+  let closed: string | undefined;
   try {
     for (const place of PLACES) {
       const found = attempt(place, () => tree.writable(place));
-      if (found.state === "read" && existsSync(join(found.value, "events"))) return traceFiles(found.value);
+      if (found.state === "unreadable") closed ??= join(root, place);
+      // Not by access(2), which asks for the user and not for the capabilities.
+      if (
+        found.state === "read" &&
+        attempt(place, () => lstatSync(join(found.value, "events"))).state === "read"
+      )
+        return traceFiles(found.value);
     }
   } finally {
     tree.close();
   }
+  if (closed !== undefined)
+    throw new DoctorError("EACCES", `--trace may not look into ${closed}: that needs ${rightFor("trace")}`);
   const first = join(root, PLACES[0]);
   throw new DoctorError(
     "ENOENT",
-    `--trace finds no tracing file system at ${first} (or may not look into it); as root, mount it with: ` +
-      `mount -t tracefs tracefs ${first}`,
+    `--trace finds no tracing file system at ${first}: mount it with: sudo mount -t tracefs tracefs ${first}`,
   );
 }
 

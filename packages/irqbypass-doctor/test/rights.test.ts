@@ -1,0 +1,123 @@
+/**
+ * That the rights which the report names are enough, and no more than needed: tried on this host, as a user who owns
+ * nothing, with one capability after the other. Debugfs and tracefs are mounted for the time of a try alone.
+ */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { inspectHost } from "#src/index.js";
+import { collectorScript } from "#src/source/collector.js";
+import { RIGHTS } from "#src/source/rights.js";
+import { workDir } from "./collect.js";
+import { isRoot, NOBODY } from "./users.js";
+
+const module = (name: string) => JSON.stringify(import.meta.resolve(`#src/${name}.js`));
+
+/** Runs `body` as a user with these capabilities alone; what it prints, as JSON. */
+function withOnly(capabilities: readonly string[], body: string): unknown {
+  return JSON.parse(runWithOnly(capabilities, [process.execPath, "--input-type=module", "-e", body]));
+}
+
+/** Runs a program so; what it prints. */
+function runWithOnly(capabilities: readonly string[], program: readonly string[], input = ""): string {
+  const list = capabilities.map((name) => `+${name.replace("CAP_", "").toLowerCase()}`).join(",");
+  const granted = list === "" ? [] : [`--inh-caps=${list}`, `--ambient-caps=${list}`];
+  const user = ["setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups", ...granted];
+  const mounts =
+    'mount -t debugfs debugfs /sys/kernel/debug; mount -t tracefs tracefs /sys/kernel/tracing; exec "$@"';
+  const { stdout, stderr, status } = spawnSync(
+    "unshare",
+    ["--mount", "--propagation", "private", "sh", "-c", mounts, "sh", ...user, ...program],
+    { encoding: "utf8", input },
+  );
+  assert.equal(status, 0, stderr);
+  return stdout;
+}
+
+/** Whether a process of root's, this one, can be looked into. */
+const looked = (capabilities: readonly string[]) =>
+  withOnly(
+    capabilities,
+    `const { readProcesses } = await import(${module("facts/processes")});
+     const { LiveSource } = await import(${module("source/live")});
+     const source = new LiveSource("/");
+     const dir = "proc/${process.pid}";
+     const fd = source.link(dir + "/fd/0").state;
+     const listed = [source.list(dir + "/fd"), source.read(dir + "/fdinfo/0")].map(({ state }) => state);
+     console.log(JSON.stringify({ states: [fd, ...listed], hidden: readProcesses(source).hidden }));`,
+  ) as { states: string[]; hidden: number };
+
+/** What --trace comes to. */
+const traced = (capabilities: readonly string[]) =>
+  withOnly(
+    capabilities,
+    `const { followTrace, processTraceIo } = await import(${module("trace/trace")});
+     let found;
+     try { found = (await followTrace({ seconds: 0.01 }, processTraceIo("/"))).followed.length > 0; }
+     catch (error) { found = error.code + ": " + error.message; }
+     console.log(JSON.stringify(found));`,
+  );
+
+/** Whether the directory of debugfs can be listed, and what is below it. */
+const debugfs = (capabilities: readonly string[]) =>
+  withOnly(
+    capabilities,
+    `const { LiveSource } = await import(${module("source/live")});
+     console.log(JSON.stringify(new LiveSource("/").list("sys/kernel/debug").state));`,
+  );
+
+/** The capabilities that a row of the table names. */
+function named(source: RegExp): string[] {
+  const right = RIGHTS.find((one) => source.test(one.source));
+  assert.ok(right !== undefined);
+  return [...new Set(right.needs.match(/CAP_[A-Z_]+/g) ?? [])];
+}
+
+function cannotTry(): string | false {
+  if (process.platform !== "linux" || !isRoot) return "only root can take rights away and mount";
+  const tools = ["setpriv", "unshare"].filter((tool) => spawnSync(tool, ["--version"]).status !== 0);
+  if (tools.length > 0) return `no ${tools.join(" and ")} here`;
+  const mounted = spawnSync("unshare", ["--mount", "sh", "-c", "mount -t debugfs d /sys/kernel/debug"]);
+  return mounted.status === 0 ? false : "debugfs cannot be mounted here";
+}
+
+describe("the rights that a source needs", { skip: cannotTry() }, () => {
+  it("are those named for the descriptors of other users' processes, and each of them", () => {
+    const needed = named(/fdinfo of other users/);
+    assert.equal(needed.length, 2);
+    assert.deepEqual(looked(needed).states, ["read", "read", "read"]);
+    for (const one of [[], ...needed.map((name) => [name])]) {
+      const { states, hidden } = looked(one);
+      assert.ok(states.includes("unreadable"), one.join());
+      assert.ok(hidden > 0, `${one.join()} alone: what cannot be looked into is counted`);
+    }
+  });
+
+  it("are missed by the collector too, where it has one of the two", async () => {
+    const dir = workDir();
+    const output = join(dir, "x.tar");
+    const args = ["-s", "--", "--interval", "1", "--output", output];
+    runWithOnly(["CAP_DAC_READ_SEARCH"], ["sh", ...args], collectorScript());
+    const { missing } = await inspectHost({ from: output });
+    assert.ok(
+      missing.some(({ path }) => path === "/proc/*/fd"),
+      "what cannot be looked into is counted",
+    );
+  });
+
+  it("are those named for debugfs", () => {
+    assert.equal(debugfs(named(/debug\/iommu/)), "read");
+    assert.equal(debugfs([]), "unreadable");
+  });
+
+  it("are those named for --trace", (t) => {
+    const needed = named(/--trace/);
+    const most = traced([...needed, "CAP_DAC_READ_SEARCH", "CAP_SYS_PTRACE"]);
+    if (typeof most === "string" && most.startsWith("ENOENT"))
+      return t.skip("this kernel has no tracepoints of KVM");
+    assert.equal(traced(needed), true);
+    assert.match(String(traced([])), /^EACCES: .*needs CAP_DAC_OVERRIDE/);
+    assert.match(String(traced(["CAP_DAC_READ_SEARCH"])), /^EACCES: .*CAP_DAC_OVERRIDE/);
+  });
+});
