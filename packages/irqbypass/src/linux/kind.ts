@@ -12,7 +12,6 @@ import { isFull } from "./blocking.js";
 import { type LinuxCalls, realCalls } from "./calls.js";
 import { checked } from "./checked.js";
 import { closeEpolls, EPOLL_CTL_ADD, EPOLL_CTL_DEL, eachWrite, relayEpoll } from "./epoll.js";
-import type { EventfdInfo } from "./eventfd-info.js";
 import type { Ffi } from "./ffi.js";
 import { readOut } from "./read-out.js";
 import { linuxRelayThread } from "./relay-thread.js";
