@@ -1,4 +1,5 @@
-// The project's own checks: lint and format, the import floors, the package as others will see it.
+// The project's own checks: lint and format, the import floors, what documents are generated from, the packages as others will
+// see them.
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
@@ -8,6 +9,7 @@ const checks = [
   ["import floors", "scripts/floors.mjs", []],
   ["rules and their tests", "scripts/semantics.mjs", []],
   ["figures", "scripts/figures.mjs", []],
+  ["reasons", "scripts/reasons.mjs", []],
   ["what is published", "scripts/pack/main.mjs", []],
   ...["irqbypass", "atomics-explorer", "irqbypass-doctor"].map((name) => [
     `package ${name}`,

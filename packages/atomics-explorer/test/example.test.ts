@@ -1,4 +1,4 @@
-// The worked example of docs/explorer.md, run as it is printed there, says what is printed there.
+// The worked examples of docs/explorer.md and the README, run as they are printed there, say what is printed there.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -38,6 +38,26 @@ test("the ring buffer of docs/explorer.md is explored as printed, and says what 
     assert.equal(status, 0, stdout + stderr);
     const said = stdout.replace(/ in [\d.]+ s \(.*$/gm, "");
     assert.equal(said.slice(0, said.indexOf("\n\n") + 1), outputOf("atomics-explorer ./ring.mjs"));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("the scenario of the README holds, and its twin is caught", () => {
+  const [, code] =
+    /```js\n(\/\/ count\.mjs\n[\s\S]*?)```/.exec(readFileSync(`${root}README.md`, "utf8")) ?? [];
+  assert.ok(code !== undefined, "the README has no count.mjs");
+  const folder = mkdtempSync(join(root, "build", "readme-"));
+  try {
+    writeFileSync(join(folder, "count.mjs"), code);
+    const command = `${root}build/src/cli/main.js`;
+    const { status, stdout } = spawnSync(process.execPath, [command, "./count.mjs"], {
+      cwd: folder,
+      encoding: "utf8",
+    });
+    assert.equal(status, 0, stdout);
+    assert.match(stdout, /^ok +\.\/count\.mjs\/count:.*\n.*\n +exhaustive/);
+    assert.match(stdout, /twin \.\/count\.mjs\/count\/torn:.*\n +caught .*an addition was lost/);
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -24,7 +24,7 @@ const EAGAIN = -11;
  * host must have been made with `kinds: [linux()]`. A close(2) elsewhere is not seen here: closing the last library handle
  * is what deassigns. The relay of a software VM hears of writes by epoll, which is silent about a write of 0 to a counter
  * at 0: a KVM guest and a shared eventfd take that as an interrupt, this does not. Several writes that it finds at once are one
- * event: of a semaphore it takes one unit for them, and the others stay.
+ * event: of a semaphore it takes one unit for them, and the others stay, which may be interrupts too.
  */
 export class LinuxEventfd extends EventfdContext {
   /** The kernel's eventfd-id. */

@@ -1,49 +1,92 @@
 /**
  * Why an interrupt is not bypassed, and why a signal of one went nowhere: a closed set of words, the same in the API, in JSON
- * and in metrics. Their position is their number in shared memory, so new ones go at the end.
+ * and in metrics. Their position is their number in shared memory, so new ones go at the end. The table in the README is made
+ * of what stands here before and after "What to do:", by `scripts/reasons.mjs`.
  */
 export const REASONS = [
   /** Nothing has been decided yet. */
   "none",
-  /** No device interrupt of this host signals the eventfd. */
+  /**
+   * No device interrupt of this host signals the eventfd. What to do: set the trigger of a device to it, or leave it if only
+   * programs write to it.
+   */
   "no-producer",
-  /** No irqfd listens to the eventfd. */
+  /** No irqfd listens to the eventfd. What to do: assign one: `vm.irqfd(eventfd, gsi)`. */
   "no-consumer",
-  /** The irqfd was assigned with bypass: "off". */
+  /** The irqfd was assigned with bypass: "off". What to do: assign it with "prefer" or "require". */
   "policy-off",
-  /** The host-wide switch is off. */
+  /** The host-wide switch is off. What to do: `host.bypass = true`. */
   "switched-off",
-  /** The GSI has no route; dropped: nothing is where a signal could go. */
+  /**
+   * The GSI has no route; its signals are dropped, as nothing is where they could go. What to do: give it one with
+   * `setGsiRouting`.
+   */
   "no-route",
-  /** The GSI has several routes. */
+  /** The GSI has several routes. What to do: give it one route, an MSI. */
   "several-routes",
-  /** The GSI's route is a pin of an interrupt controller, not an MSI. */
+  /**
+   * The GSI's route is a pin of an interrupt controller, not an MSI. What to do: nothing for a line, which goes through the
+   * I/O APIC; else route the GSI to an MSI.
+   */
   "not-msi",
-  /** The MSI is an NMI, SMI, INIT or ExtINT: only fixed and lowest-priority can be posted, and the last three are dropped. */
+  /**
+   * The MSI is an NMI, SMI, INIT or ExtINT: only fixed and lowest-priority can be posted, and the last three are dropped.
+   * What to do: route a fixed MSI.
+   */
   "delivery-mode",
-  /** The MSI goes to several vCPUs. */
+  /** The MSI goes to several vCPUs. What to do: name one vCPU; what is for several is always relayed. */
   "multicast",
-  /** The MSI goes to a vCPU that the VM does not have; of a KVM guest also to one whose local APIC is off. */
+  /**
+   * The MSI goes to a vCPU that the VM does not have; of a KVM guest also to one whose local APIC is off. What to do: name
+   * one that it has; wait until the guest has turned its local APIC on.
+   */
   "no-vcpu",
-  /** The thread that signals the device interrupt cannot do what this VM's kind needs (system calls). */
+  /**
+   * The thread that signals the device interrupt cannot do what this VM's kind needs (system calls). What to do: install
+   * koffi, and pass the host's kinds to `Host.attach` in that thread.
+   */
   "no-capability",
-  /** A callback of one end refused the connection. */
+  /**
+   * A callback of one end refused the connection. What to do: ask the kind that refuses: its callback says when it would
+   * not.
+   */
   "refused",
-  /** The thread that owned the other end was ended in the middle of something, or by an error. */
+  /**
+   * The thread that owned the other end was ended in the middle of something, or by an error. What to do: start the device
+   * again: a producer that registers takes its place.
+   */
   "thread-died",
-  /** Another device interrupt signals the eventfd already, and an eventfd has one producer. */
+  /**
+   * Another device interrupt signals the eventfd already, and an eventfd has one producer. What to do: give each device
+   * interrupt an eventfd of its own.
+   */
   "another-producer",
-  /** The virtqueue's driver has not set DRIVER_OK. */
+  /** The virtqueue's driver has not set DRIVER_OK. What to do: wait for it: `session.setStatus` with DRIVER_OK connects. */
   "no-driver-ok",
-  /** The virtqueue has no interrupt of its own. */
+  /**
+   * The virtqueue has no interrupt of its own. What to do: let `getVqIrq` return its number, where the device has one for
+   * it.
+   */
   "no-irq",
-  /** Dropped only: an edge at a pin of the I/O APIC that its guest has masked. */
+  /**
+   * Dropped only: an edge at a pin of the I/O APIC that its guest has masked. What to do: nothing: the guest wants it so,
+   * and the kernel drops it too.
+   */
   "masked",
-  /** Dropped only: the GSI leads to a pin of a PIC alone, and a software VM has none. */
+  /**
+   * Dropped only: the GSI leads to a pin of a PIC alone, and a software VM has none. What to do: route the GSI to the I/O
+   * APIC or to an MSI.
+   */
   "no-pic",
-  /** Nobody relays: the relay's thread has not been started yet, or cannot be. What comes meanwhile waits. */
+  /**
+   * Nobody relays: the relay's thread has not been started yet, or cannot be. What comes meanwhile waits. What to do: let the
+   * thread that created the host call the library, or return to its event loop.
+   */
   "relay-not-running",
-  /** The thread that owned the other end ended well, and had not given it back. */
+  /**
+   * The thread that owned the other end ended well, and had not given it back. What to do: dispose in a thread what it has
+   * made, and start the device again.
+   */
   "thread-ended",
 ] as const;
 

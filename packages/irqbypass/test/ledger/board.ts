@@ -3,17 +3,13 @@
  * words, so that each signal can be asked for afterwards: sent, taken by the guest, counted, pending or dropped.
  */
 
-/** What signals a line, and by what kind of eventfd. */
-export type LineKind =
-  /** Writes to a shared eventfd, or a semaphore; nothing is bypassed. */
+/** What signals a line. */
+export type Sort =
+  /** Writes to an eventfd, or a semaphore; nothing is bypassed. */
   | "write"
   | "semaphore"
-  /** The same to eventfds of Linux. */
-  | "linux"
-  | "linux-semaphore"
-  /** A producer on either, which is bypassed where it can be. */
+  /** A producer, which is bypassed where it can be. */
   | "producer"
-  | "linux-producer"
   /** A vector of a device, which is masked, disabled and given other triggers meanwhile. */
   | "vector"
   /** The INTx pin of a device, whose interrupts are acknowledged through an unmask eventfd. */
@@ -23,7 +19,10 @@ export type LineKind =
   /** Writes to an eventfd whose VM is made and disposed of in the round. */
   | "machine";
 
-/** One line of each kind without Linux eventfds, of every kind, and of each kind that a real guest can have. */
+/** That, and by what kind of eventfd: shared ones, or those of Linux. */
+export type LineKind = Sort | `linux-${Sort}`;
+
+/** One line of each kind without Linux eventfds, of each kind that a real guest can have, and of every kind. */
 export const SHARED_LINES: readonly LineKind[] = [
   "write",
   "semaphore",
@@ -33,8 +32,14 @@ export const SHARED_LINES: readonly LineKind[] = [
   "hang-up",
   "machine",
 ];
-export const KVM_LINES: readonly LineKind[] = ["linux", "linux-semaphore", "linux-producer"];
-export const ALL_LINES: readonly LineKind[] = [...SHARED_LINES, ...KVM_LINES];
+export const KVM_LINES: readonly LineKind[] = [
+  "linux-write",
+  "linux-semaphore",
+  "linux-producer",
+  "linux-vector",
+  "linux-hang-up",
+];
+export const ALL_LINES: readonly LineKind[] = [...SHARED_LINES, ...KVM_LINES, "linux-intx", "linux-machine"];
 
 /** A line, as each thread is told of it. */
 export interface Line {
@@ -45,14 +50,15 @@ export interface Line {
   readonly unmask?: number;
 }
 
-export const isLinux = (kind: LineKind): boolean => kind.startsWith("linux");
+export const isLinux = (kind: LineKind): boolean => kind.startsWith("linux-");
+export const sortOf = (kind: LineKind): Sort => kind.replace("linux-", "") as Sort;
 
 /** Each line has a GSI, and two vectors that its route may name. */
 export const gsiOf = (line: number): number => 24 + line;
 export const vectorsOf = (line: number): readonly [number, number] => [0x40 + line, 0x60 + line];
 export const lineOf = (vector: number): number => vector & 0x1f;
 /** The pin of the I/O APIC to which an INTx line goes. */
-export const INTX_PIN = 20;
+export const pinOf = (kind: LineKind): number => (isLinux(kind) ? 21 : 20);
 
 /** Words of them all. */
 export const enum Word {

@@ -12,6 +12,7 @@ import {
   nextRound,
   note,
   shuffled,
+  sortOf,
   storeHandle,
   Word,
   wordOf,
@@ -40,11 +41,14 @@ interface Source {
 const did = (line: number, what: (typeof DEVICE_DID)[number]) =>
   note(words, wordOf(line, LineWord.deviceDid), DEVICE_DID, what);
 
+const create = (linuxEventfd: boolean): EventfdContext =>
+  (linuxEventfd ? LinuxEventfd : Eventfd).create(host);
+
 /** A vector and its triggers: the line's eventfd, or none for a while. */
 function vectorSource(line: number, eventfd: EventfdContext): Source {
   const nic = new VfioPciDevice(host, { msix: 2 });
   const vector: DeviceVector = nic.vector("msix", 0);
-  const other = Eventfd.create(host);
+  const other = create(isLinux(lines[line]!.kind));
   nic.setTrigger("msix", 0, eventfd);
   const changes: readonly [(typeof DEVICE_DID)[number], () => void][] = [
     ["masked", () => vector.mask()],
@@ -85,6 +89,7 @@ function intxSource(line: number, eventfd: EventfdContext, unmask: EventfdContex
   const pin = device.intx;
   const taken = wordOf(line, LineWord.taken);
   const assigned = wordOf(line, LineWord.assigned);
+  const assigns = wordOf(line, LineWord.assigns);
   device.setTrigger("intx", 0, eventfd);
   device.setIrqs({
     index: "intx",
@@ -94,10 +99,10 @@ function intxSource(line: number, eventfd: EventfdContext, unmask: EventfdContex
     data: "eventfd",
     eventfds: [unmask],
   });
-  /** Acknowledged, or nobody is there who would. */
-  const until = (settled: () => boolean): boolean => {
+  /** Acknowledged, or nobody is there who would: the irqfd is gone, or it is another one than at the signal. */
+  const until = (irqfd: number, settled: () => boolean): boolean => {
     for (const deadline = Date.now() + patienceMs; Date.now() < deadline; ) {
-      if (Atomics.load(words, assigned) === 0) return false;
+      if (Atomics.load(words, assigned) === 0 || Atomics.load(words, assigns) !== irqfd) return false;
       if (settled()) return true;
       pin.poll();
     }
@@ -106,19 +111,19 @@ function intxSource(line: number, eventfd: EventfdContext, unmask: EventfdContex
   };
   return {
     signal() {
-      if (Atomics.load(words, assigned) === 0) return;
+      const irqfd = Atomics.load(words, assigns);
       const before = Atomics.load(words, taken);
       pin.assert();
-      const came = until(() => Atomics.load(words, taken) !== before);
+      const came = until(irqfd, () => Atomics.load(words, taken) !== before);
       pin.deassert();
-      if (!came || !until(() => !pin.masked)) device.unmask("intx");
+      if (!came || !until(irqfd, () => !pin.masked)) device.unmask("intx");
     },
   };
 }
 
 /** Another eventfd in each round, which is closed after the signals of the round. */
 class HangUpSource implements Source {
-  private eventfd!: Eventfd;
+  private eventfd!: EventfdContext;
 
   constructor(private readonly line: number) {
     this.renew(Atomics.load(words, Word.device) + 1);
@@ -137,7 +142,7 @@ class HangUpSource implements Source {
 
   /** Another eventfd, for this round. */
   renew(round: number): void {
-    this.eventfd = Eventfd.create(host);
+    this.eventfd = create(isLinux(lines[this.line]!.kind));
     storeHandle(words, this.line, this.eventfd.handle, round);
   }
 
@@ -149,11 +154,13 @@ class HangUpSource implements Source {
 
 function sourceOf(line: number): Source {
   const { kind, eventfd, unmask } = lines[line]!;
-  if (kind === "hang-up") return new HangUpSource(line);
-  const own = isLinux(kind) ? LinuxEventfd.open(host, eventfd) : Eventfd.open(host, eventfd);
-  if (kind === "vector") return vectorSource(line, own);
-  if (kind === "intx") return intxSource(line, own, Eventfd.open(host, unmask!));
-  if (kind !== "producer" && kind !== "linux-producer") return own;
+  const sort = sortOf(kind);
+  if (sort === "hang-up") return new HangUpSource(line);
+  const open = (of: number) => (isLinux(kind) ? LinuxEventfd : Eventfd).open(host, of);
+  const own = open(eventfd);
+  if (sort === "vector") return vectorSource(line, own);
+  if (sort === "intx") return intxSource(line, own, open(unmask!));
+  if (sort !== "producer") return own;
   const producer = Producer.create(host);
   producer.register(own);
   return producer;
@@ -176,7 +183,7 @@ if (dies) {
 function signal(line: number, source: Source): void {
   signalled = line;
   const burst = Atomics.load(words, Word.burst);
-  const isLevel = lines[line]!.kind === "intx";
+  const isLevel = sortOf(lines[line]!.kind) === "intx";
   for (let left = isLevel ? 1 : burst === 1 ? 1 : pick(burst + 1); left > 0; left--) {
     dawdle(words, pick(2) === 0 ? 0 : pick(PAUSE));
     if (source.change !== undefined && pick(3) === 0) source.change();

@@ -13,7 +13,17 @@ import { type Random, random } from "../death/random.js";
 import { SMALL } from "../support/host.js";
 import { TestThread } from "../support/worker.js";
 import { Accounts } from "./accounts.js";
-import { INTX_PIN, isLinux, type Line, type LineKind, LineWord, vectorsOf, Word, wordOf } from "./board.js";
+import {
+  isLinux,
+  type Line,
+  type LineKind,
+  LineWord,
+  pinOf,
+  sortOf,
+  vectorsOf,
+  Word,
+  wordOf,
+} from "./board.js";
 import { type PlantName, plant } from "./plants.js";
 import { Quiet } from "./quiet.js";
 import { RealGuest } from "./real-guest.js";
@@ -91,15 +101,17 @@ class Ledger {
     this.words = new Int32Array(new SharedArrayBuffer(wordOf(options.lines.length, 0) * 4));
     this.vm = options.kvm ? undefined : new Vm(this.host, { vcpus: 2 });
     const made = options.lines.map((kind) => this.eventfdOf(kind));
-    const unmasks = options.lines.map((kind) => (kind === "intx" ? Eventfd.create(this.host) : undefined));
+    const unmasks = options.lines.map((kind) => (sortOf(kind) === "intx" ? this.eventfdOf(kind) : undefined));
     this.eventfds = made;
     this.lines = options.lines.map((kind, line) => ({
       kind,
       eventfd: made[line]?.handle ?? 0,
       ...(unmasks[line] === undefined ? {} : { unmask: unmasks[line].handle }),
     }));
-    const intx = options.lines.indexOf("intx");
-    if (intx >= 0) this.vm!.ioapic.redirect(INTX_PIN, { vcpu: 0, vector: vectorsOf(intx)[0], level: true });
+    options.lines.forEach((kind, line) => {
+      if (sortOf(kind) !== "intx") return;
+      this.vm!.ioapic.redirect(pinOf(kind), { vcpu: 0, vector: vectorsOf(line)[0], level: true });
+    });
   }
 
   async run(): Promise<LedgerResult> {
@@ -113,14 +125,15 @@ class Ledger {
     let round = 1;
     for (; round <= rounds && accounts.signals < signals && fault === undefined; round++) {
       accounts.begin();
+      const { deaths } = this;
       const dying = deathsEvery < Infinity && this.pick(deathsEvery) === 0 ? this.victim() : undefined;
       this.begin(round);
       if (dying !== undefined) await this.kill(dying);
       await this.finished(round);
       const what = await quiet.wait(PATIENCE_MS);
-      fault = what === undefined ? accounts.close(dying !== undefined) : `${what} does not come to rest`;
+      fault = what === undefined ? accounts.close(this.deaths > deaths) : `${what} does not come to rest`;
       if (fault !== undefined)
-        fault = `round ${round}${dying === undefined ? "" : `, in which ${dying} died`}: ${fault}`;
+        fault = `round ${round}${this.deaths > deaths ? `, in which ${dying ?? "the device"} died` : ""}: ${fault}`;
       if (round % TURN === 0) await new Promise(setImmediate);
     }
     const { signals: sent, interrupts, counted, pending, dropped } = accounts;
@@ -205,7 +218,12 @@ class Ledger {
     if (name === "vmm")
       for (let line = 0; line < this.lines.length; line++)
         Atomics.store(this.words, wordOf(line, LineWord.assigned), 0);
-    if (name === "device") Atomics.store(this.words, Word.device, round);
+    if (name === "device") {
+      // What it held back has gone with it.
+      for (let line = 0; line < this.lines.length; line++)
+        Atomics.store(this.words, wordOf(line, LineWord.pending), 0);
+      Atomics.store(this.words, Word.device, round);
+    }
     if (name === "vmm") Atomics.store(this.words, Word.vmm, round);
     await this.startThread(name);
   }
@@ -233,8 +251,9 @@ class Ledger {
   }
 
   private eventfdOf(kind: LineKind): EventfdContext | undefined {
-    if (kind === "hang-up") return undefined;
-    const semaphore = kind.endsWith("semaphore");
+    const sort = sortOf(kind);
+    if (sort === "hang-up") return undefined;
+    const semaphore = sort === "semaphore";
     return isLinux(kind)
       ? LinuxEventfd.create(this.host, { semaphore })
       : Eventfd.create(this.host, { semaphore });

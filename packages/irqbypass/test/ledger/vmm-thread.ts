@@ -11,13 +11,14 @@ import {
   dawdle,
   finish,
   gsiOf,
-  INTX_PIN,
   isLinux,
   LineWord,
   loadHandle,
   nextRound,
   note,
+  pinOf,
   shuffled,
+  sortOf,
   VMM_DID,
   vectorsOf,
   Word,
@@ -48,10 +49,10 @@ const did = (line: number, what: (typeof VMM_DID)[number]) =>
 
 function assign(line: number): void {
   const { kind, unmask } = lines[line]!;
-  const bypass = pick(3) === 0 && kind !== "vector" ? "off" : "prefer";
+  const bypass = pick(3) === 0 && sortOf(kind) !== "vector" ? "off" : "prefer";
   const options = {
     bypass,
-    ...(unmask === undefined ? {} : { resample: Eventfd.open(host, unmask) }),
+    ...(unmask === undefined ? {} : { resample: open(isLinux(kind), unmask) }),
   } as const;
   did(line, "assigned");
   Atomics.add(words, wordOf(line, LineWord.assigns), 1);
@@ -92,8 +93,8 @@ function reroute(): void {
   const routes: GsiRoute[] = [];
   lines.forEach(({ kind }, line) => {
     const gsi = gsiOf(line);
-    if (kind === "intx") routes.push({ gsi, irqchip: { chip: "ioapic", pin: INTX_PIN } });
-    else if (line === nowhere && kind !== "hang-up") did(line, "unrouted");
+    if (sortOf(kind) === "intx") routes.push({ gsi, irqchip: { chip: "ioapic", pin: pinOf(kind) } });
+    else if (line === nowhere && sortOf(kind) !== "hang-up") did(line, "unrouted");
     else routes.push({ gsi, msi: { vcpu: pick(isKvm ? 1 : 2), vector: vectorsOf(line)[pick(2)]! } });
     did(line, "rerouted");
   });
@@ -111,9 +112,9 @@ function turn(): void {
 function hangUp(line: number, round: number): void {
   const shared = loadHandle(words, line, round);
   if (shared === undefined) return; // this round's has been closed, and the next one's is not to be met twice
-  let eventfd: Eventfd;
+  let eventfd: EventfdContext;
   try {
-    eventfd = Eventfd.open(host, shared);
+    eventfd = open(isLinux(lines[line]!.kind), shared);
   } catch (error) {
     if (error instanceof IrqBypassError && error.code === "ESTALE") return; // its device has died
     throw error;
@@ -139,10 +140,7 @@ function machine(line: number): void {
 }
 
 function act(line: number, round: number): void {
-  switch (lines[line]!.kind) {
-    case "intx":
-      if (!irqfds.has(line)) assign(line);
-      break;
+  switch (sortOf(lines[line]!.kind)) {
     case "hang-up":
       hangUp(line, round);
       break;

@@ -1,0 +1,55 @@
+// Holds the table of reasons in the README to the union in src/posting/reason.ts: each word, what it means, what to do.
+//   node scripts/reasons.mjs            says whether they differ; exit code 1 then
+//   node scripts/reasons.mjs --write    writes the table
+import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import ts from "typescript";
+
+const SOURCE = new URL("../packages/irqbypass/src/posting/reason.ts", import.meta.url);
+const README = new URL("../packages/irqbypass/README.md", import.meta.url);
+const TABLE = /(<!-- reasons -->\n)[\s\S]*?(<!-- \/reasons -->)/;
+const DO = " What to do: ";
+
+const args = process.argv.slice(2);
+if (args.some((arg) => arg !== "--write")) {
+  console.error(`reasons: there is no option ${args.find((arg) => arg !== "--write")}; allowed: --write`);
+  process.exit(2);
+}
+
+const rows = readReasons().map(({ reason, text }) => {
+  const [means, what] = text.split(DO);
+  if (what === undefined) fail(`${reason} does not say "${DO.trim()}"`);
+  return `| \`${reason}\` | ${means} | ${what.replace(/\.$/, "")} |`;
+});
+const readme = readFileSync(README, "utf8");
+if (!TABLE.test(readme)) fail("the README has no place for the table");
+const table = ["", "| reason | what it means | what to do |", "|---|---|---|", ...rows, "", ""].join("\n");
+const wanted = readme.replace(TABLE, (_, start, end) => `${start}${table}${end}`);
+if (args.length > 0) writeFileSync(README, wanted);
+else if (wanted !== readme) fail("the README's table is not that of reason.ts: npm run reasons writes it");
+console.log(`reasons: ${rows.length} in the table`);
+
+/** The words of REASONS, but for the one that is none, each with its comment in one line. */
+function readReasons() {
+  const text = readFileSync(SOURCE, "utf8");
+  const source = ts.createSourceFile(fileURLToPath(SOURCE), text, ts.ScriptTarget.ESNext, true);
+  const found = [];
+  const visit = (node) => {
+    if (ts.isVariableDeclaration(node) && node.name.text === "REASONS")
+      for (const element of node.initializer.expression.elements) {
+        const [comment] = ts.getLeadingCommentRanges(text, element.getFullStart()) ?? [];
+        if (comment === undefined) fail(`${element.text} has no comment`);
+        const lines = text.slice(comment.pos + 3, comment.end - 2).replace(/^\s*\* ?/gm, " ");
+        found.push({ reason: element.text, text: lines.replace(/\s+/g, " ").trim() });
+      }
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  if (found.length === 0) fail("reason.ts has no REASONS");
+  return found.filter(({ reason }) => reason !== "none");
+}
+
+function fail(message) {
+  console.error(`reasons: ${message}`);
+  process.exit(1);
+}
