@@ -1,6 +1,6 @@
 import type { Reason } from "./reason.js";
 
-/** What each reason means and what to do about it, in one clause: `docs/reasons.md` is the table for readers. */
+/** What each reason means and what to do about it, in one clause of a message; the table for readers is in the README. */
 const REMEDIES: Readonly<Record<Reason, string>> = {
   "relay-not-running":
     "nobody relays yet: let the thread that made the host come to its event loop, or wait in it",
