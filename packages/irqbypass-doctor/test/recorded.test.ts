@@ -36,6 +36,10 @@ const PRINTERS: Readonly<Record<string, (event: Event) => string>> = {
     `${task.padStart(16)}-${String(tid).padEnd(5)} [${pad(cpu)}] ${at.toFixed(6).padStart(12)}: ${`${name}:`.padEnd(21)} ${text}`,
   "trace-cmd report with flags": ({ task, tid, cpu, at, name, text }) =>
     `${task.padStart(16)}-${String(tid).padEnd(5)} [${pad(cpu)}] d.h1. ${at.toFixed(9)}: ${`${name}:`.padEnd(21)} ${text}`,
+  "trace-cmd report with systems": ({ task, tid, cpu, at, system, name, text }) =>
+    `${task.padStart(16)}-${String(tid).padEnd(6)} [${cpu}] ${at.toFixed(9)}: ${system}:${name}: ${text}`,
+  "a file with CR LF": ({ task, tid, cpu, at, name, text }) =>
+    `${task.padStart(16)}-${String(tid).padEnd(6)} [${cpu}] d..1. ${at.toFixed(6)}: ${name}: ${text}\r`,
   "perf script": ({ task, tid, cpu, at, system, name, text }) =>
     `${task.padStart(16)} ${String(tid).padStart(5)} [${pad(cpu)}] ${at.toFixed(6).padStart(12)}: ${`${system}:${name}`.padStart(30)}: ${text}`,
   "perf script with process ids": ({ task, tid, cpu, at, system, name, text }) =>

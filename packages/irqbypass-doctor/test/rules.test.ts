@@ -340,6 +340,10 @@ describe("architectures", () => {
       "arm",
       "processor\t: 0\nmodel name\t: ARMv7 Processor rev 3 (v7l)\nCPU implementer\t: 0x41\nCPU revision\t: 3\n",
     ],
+    [
+      "arm64",
+      "processor\t: 0\nmodel name\t: ARMv8 Processor rev 1 (v8l)\nFeatures\t: fp asimd\nCPU implementer\t: 0x41\nCPU revision\t: 1\n",
+    ],
     ["s390x", "vendor_id       : IBM/S390\n# processors    : 2\nfeatures\t: esan3 sie\n"],
     ["ppc64", "processor\t: 0\ncpu\t\t: POWER9, altivec supported\nclock\t\t: 3800.0MHz\nrevision\t: 2.2\n"],
     ["riscv64", "processor\t: 0\nhart\t\t: 1\nisa\t\t: rv64imafdch\nmmu\t\t: sv48\n"],

@@ -67,6 +67,14 @@ function gic(host: Host): ChainLink {
   const vpe = [...chips].filter((chip) => /^GICv4(\.1)?-vpe$/.test(chip));
   if (vpe.length > 0)
     return link("GICv4", "holds", `in use: ${vpe.join(", ")}`, seen(host.interrupts, vpe.join(", ")));
+  const newer = [...chips].find((chip) => /^GICv(?![1-4]\b)\d/.test(chip));
+  if (newer !== undefined)
+    return link(
+      "GICv4",
+      "unknown",
+      "the interrupt controller is newer than GICv4, and how it forwards interrupts is not known to the doctor",
+      seen(host.interrupts, newer),
+    );
   const evidence = seen(host.interrupts, "no line of a chip GICv4-vpe or GICv4.1-vpe");
   if (host.processes.found.some(({ vmFds, vcpus }) => vmFds > 0 && vcpus > 0))
     return link(

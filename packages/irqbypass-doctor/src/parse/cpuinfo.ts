@@ -35,8 +35,14 @@ const ARCHITECTURES: readonly (readonly [arch: Arch, fits: (fields: Fields) => b
     (fields) =>
       VENDORS.has(fields.get("vendor_id") ?? "") || (fields.has("vendor_id") && fields.has("flags")),
   ],
-  // 32-bit Arm names the model, and 64-bit Arm does not for a 64-bit reader.
-  ["arm", (fields) => fields.has("CPU implementer") && /^ARMv\d/.test(fields.get("model name") ?? "")],
+  // 32-bit Arm names the model, 64-bit Arm for a 32-bit reader only; "asimd" is 64-bit Arm's name for what 32-bit calls "neon".
+  [
+    "arm",
+    (fields) =>
+      fields.has("CPU implementer") &&
+      /^ARMv\d/.test(fields.get("model name") ?? "") &&
+      !/\basimd\b/.test(fields.get("Features") ?? ""),
+  ],
   ["arm64", (fields) => fields.has("CPU implementer")],
   ["riscv64", (fields) => fields.has("hart") && fields.has("isa")],
   [

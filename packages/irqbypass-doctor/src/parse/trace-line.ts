@@ -22,9 +22,9 @@ export interface TraceGap {
 
 // "           qemu-4711    [003] d.h1.  1234.567890: irq_handler_entry: irq=42 name=vfio-msix[0](0000:3b:00.0)". The
 // name of the task may hold blanks and dashes, the flags after the CPU and the thread group before it are optional.
-// trace-cmd report prints the same without flags, and the texts in a column of their own.
+// trace-cmd report prints the same without flags, the texts in a column of their own, and some of its versions the system.
 const FTRACE =
-  /^ *(?:.{1,16}?)-(\d{1,10}) +(?:\((?: *\d+|-+)\) +)?\[(\d{1,6})\] +(?:[^\s:]{4,8} +)?(\d{1,15}(?:\.\d{1,9})?): +([a-z_]\w*): *(.*)$/i;
+  /^ *(?:.{1,16}?)-(\d{1,10}) +(?:\((?: *\d+|-+)\) +)?\[(\d{1,6})\] +(?:[^\s:]{4,8} +)?(\d{1,15}(?:\.\d{1,9})?): +(?:[a-z_]\w*:(?=[a-z_]))?([a-z_]\w*): *(.*)$/i;
 // perf script: " CPU 0/KVM  4711/4712  [003]  1234.567890:  kvm:kvm_pi_irte_update: PI is ...", a period before the event
 // where that was asked for. The event has its system.
 const PERF =
@@ -33,7 +33,9 @@ const PERF =
 const GAP = /^CPU:\d+ \[(?:LOST )?(?:(\d{1,15}) )?EVENTS?(?: DROPPED)?\]$/;
 
 /** Parses one line; null for one that is neither an event nor a gap, such as a heading or the rest of a name. */
-export function parseTraceLine(line: string): TraceLine | TraceGap | null {
+export function parseTraceLine(given: string): TraceLine | TraceGap | null {
+  // What came through another system's mail or editor ends in CR LF.
+  const line = given.endsWith("\r") ? given.slice(0, -1) : given;
   const gap = GAP.exec(line);
   if (gap !== null) return { lost: Number(gap[1] ?? 0) };
   const match = FTRACE.exec(line) ?? PERF.exec(line);
