@@ -10,7 +10,7 @@ import { relayEpoll } from "#src/linux/epoll.js";
 import { linuxKind } from "#src/linux/kind.js";
 import { LinuxRelay } from "#src/linux/relay.js";
 import { dies, mortal } from "./support/death.mjs";
-import { arrived, expect, guest, openVcpu } from "./support/guest.mjs";
+import { arrived, expect, forgets, guest, openVcpu, waitsForNobody } from "./support/guest.mjs";
 
 const GSI = 24;
 const KIND = 1;
@@ -36,16 +36,20 @@ function linuxGuest(world, names, { semaphore = false, assigned = true } = {}) {
   return { hosts, host, vm, eventfd, irqfd, calls, signals: { host, vm, eventfd, counted } };
 }
 
-/** The device writes once to a Linux eventfd, while the VMM does something to its irqfd; a relay serves it, or none is there yet. */
-function beside(world, act, { most, relayed = true, play = () => {}, end, ...how } = {}) {
-  const made = linuxGuest(world, ["vmm", "device", ...(relayed ? ["relay"] : [])], how);
+/**
+ * The device writes once to a Linux eventfd, unless the VMM does, while that does something to its irqfd; a relay serves it, or
+ * none is there yet.
+ */
+function beside(world, act, { most, relayed = true, written = true, play = () => {}, end, ...how } = {}) {
+  const names = ["vmm", ...(written ? ["device"] : []), ...(relayed ? ["relay"] : [])];
+  const made = linuxGuest(world, names, how);
   const { hosts, vm, eventfd, irqfd, signals } = made;
-  const own = LinuxEventfd.open(hosts.device, eventfd.handle);
+  const own = LinuxEventfd.open(written ? hosts.device : hosts.vmm, eventfd.handle);
   play(made);
   return {
     threads: {
       vmm: () => void act(made),
-      device: () => own.write(),
+      ...(written ? { device: () => own.write() } : {}),
       ...(relayed ? { relay: relayOf(made) } : {}),
     },
     ...(relayed ? { daemons: ["relay"] } : {}),
@@ -79,22 +83,6 @@ const throwsAway = ({ hosts, calls, eventfd }) =>
     stop();
   });
 
-/** Claims an injection that is due, and does not make it. */
-function forgets({ pending }) {
-  const claim = pending.claim.bind(pending);
-  pending.claim = (irqfd, thread) => {
-    if (claim(irqfd, thread)) pending.settle(irqfd, thread);
-    return false;
-  };
-}
-
-/** Waits for nobody who has announced this irqfd. */
-const waitsForNobody = ({ hosts, irqfd }) => {
-  const { thread } = hosts.vmm;
-  const fenceAll = thread.fenceAll.bind(thread);
-  thread.fenceAll = (word, record) => record === irqfd.record || fenceAll(word, record);
-};
-
 /** Threads: vmm, device, relay. */
 export const deassign = {
   sentence: "A write at any moment of a deassign is an interrupt, or is in the counter when both are over.",
@@ -115,7 +103,8 @@ export const deassign = {
     },
     "waits-for-nobody": {
       sentence: "reads out beside a relay that has begun, and forgives the signal that this has taken",
-      setup: (world) => beside(world, disposes, { play: waitsForNobody }),
+      setup: (world) =>
+        beside(world, disposes, { play: ({ hosts, irqfd }) => waitsForNobody(hosts.vmm, irqfd) }),
     },
   },
 };
@@ -194,6 +183,34 @@ export const maskTwice = {
             const { words } = vmm;
             const leftover = irqfd.record + Consumer.leftover; // the second irqfd gets the same record
             vmm.words = override(words, { load: (word) => (word === leftover ? 0 : words.load(word)) });
+          },
+        }),
+    },
+  },
+};
+
+const writesFirst = ({ vm, eventfd }) => {
+  eventfd.write();
+  vm.setGsiRouting([]);
+};
+
+// Twice where the relay has been told of the write by then: an event is an interrupt, whatever is left in the counter.
+const byOldRoute = { written: false, most: 2, end: arrives };
+
+/** Threads: vmm, relay. */
+export const written = {
+  sentence: "What was written before a route goes away is an interrupt of that route, whoever delivers it.",
+  mutexes: "assumed",
+  setup: (world) => beside(world, writesFirst, byOldRoute),
+  twins: {
+    "does-not-look": {
+      sentence: "does not look at what is in the counter, and leaves it to the relay",
+      setup: (world) =>
+        beside(world, writesFirst, {
+          ...byOldRoute,
+          play({ hosts: { vmm } }) {
+            const [first, own] = vmm.kinds;
+            vmm.kinds = [first, { ...own, listen: { ...own.listen, flush: undefined } }];
           },
         }),
     },

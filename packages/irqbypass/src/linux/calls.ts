@@ -1,3 +1,5 @@
+import { Eventfd } from "../host/layout.js";
+import type { HostMemory } from "../host/memory.js";
 import { type EventfdInfo, infoOf } from "./eventfd-info.js";
 import type { Ffi } from "./ffi.js";
 import { loadFfi } from "./koffi.js";
@@ -20,4 +22,9 @@ export function realCalls(): LinuxCalls {
     },
     info: infoOf,
   };
+}
+
+/** The host's own descriptor of a Linux eventfd record; it stays open while the record lives. */
+export function fdOf({ words }: HostMemory, eventfd: number): number {
+  return words.get(eventfd + Eventfd.fd) - 1;
 }

@@ -7,11 +7,12 @@ import type { Handle } from "../host/handle.js";
 import { Eventfd as E, EventfdFlag, Rec, Role } from "../host/layout.js";
 import { checkHost, type HostMemory } from "../host/memory.js";
 import { SLICE_MS, untilReadable, writeBlocking } from "./blocking.js";
+import { fdOf } from "./calls.js";
 import { checked } from "./checked.js";
 import { EPOLL_CTL_ADD, EPOLL_CTL_MOD, readersEpoll, whenReadable } from "./epoll.js";
 import { type EventfdFileOptions, newEventfd } from "./eventfd-file.js";
 import { F_DUPFD_CLOEXEC, type Ffi } from "./ffi.js";
-import { byKernelId, fdOf, isBlocking, linuxKindOf, signalFd } from "./kind.js";
+import { byKernelId, isBlocking, linuxKindOf, signalFd } from "./kind.js";
 import { forgetRead } from "./read-out.js";
 
 /** Who awaits a read looks this often while no relay runs that would tell. */

@@ -9,11 +9,11 @@ import { Consumer, Eventfd as E, EventfdFlag, Header, Rec, Thread } from "../hos
 import type { HostMemory } from "../host/memory.js";
 import { XArray } from "../host/xarray.js";
 import { isFull } from "./blocking.js";
-import { type LinuxCalls, realCalls } from "./calls.js";
+import { fdOf, type LinuxCalls, realCalls } from "./calls.js";
 import { checked } from "./checked.js";
 import { closeEpolls, EPOLL_CTL_ADD, EPOLL_CTL_DEL, eachWrite, relayEpoll } from "./epoll.js";
 import type { Ffi } from "./ffi.js";
-import { readOut } from "./read-out.js";
+import { deliver, isSignalled, readOut } from "./read-out.js";
 import { linuxRelayThread } from "./relay-thread.js";
 
 const NAME = "linux-eventfd";
@@ -90,6 +90,9 @@ export function linuxKind(calls: LinuxCalls): LinuxKind {
         // The relay begins nothing with an irqfd that is being deassigned. What it has begun, it ends first.
         thread.fenceAll(Thread.writing, irqfd);
         readOut(memory, calls, irqfd, eventfd);
+      },
+      flush(memory, irqfd, generation) {
+        deliver(memory, calls, irqfd, generation, (eventfd) => isSignalled(memory, calls, eventfd));
       },
       waits(memory, eventfd) {
         const fd = fdOf(memory, eventfd);
@@ -177,11 +180,6 @@ export function linuxKindOf(memory: HostMemory): { readonly kind: LinuxKind; rea
     );
   }
   return { kind: kinds[number] as LinuxKind, number };
-}
-
-/** The host's own descriptor of a Linux eventfd record; it stays open while the record lives. */
-export function fdOf({ words }: HostMemory, eventfd: number): number {
-  return words.get(eventfd + E.fd) - 1;
 }
 
 /** The records of Linux eventfds by the kernel's id: two descriptors of one context are one record. Under the host mutex. */

@@ -18,7 +18,7 @@ import { Consumer, Eventfd, LEAVING, LEVEL, Producer, Thread, Vm } from "../host
 import type { Mutex } from "../host/mutex.js";
 import { Mode, modeOf, targetOf } from "../posting/irte.js";
 import { reasonCode } from "../posting/reason.js";
-import { relayOne } from "./relay.js";
+import { deliverDue } from "./relay.js";
 import { addResampler, removeResampler } from "./resample.js";
 import { type VmLife, vmMutex } from "./vm-mutex.js";
 
@@ -285,10 +285,8 @@ function takeDown(
   // A signal from before this is an interrupt (irqfd_shutdown flushes its inject work), whoever of the two claims it. The
   // relay announces the irqfd before it claims, so after the fence it has finished. What is due then was claimed by a
   // relay that died, and raised again.
-  do {
-    if (words.load(irqfd + Consumer.pending) !== 0) relayOne(host, irqfd);
-    thread.fenceAll(Thread.writing, irqfd);
-  } while (words.load(irqfd + Consumer.pending) !== 0);
+  do deliverDue(host, irqfd);
+  while (words.load(irqfd + Consumer.pending) !== 0);
   manager.unregisterConsumer(irqfd, !listening);
   if (!listening && producer !== undefined) restore(host, eventfd, producer);
   guard.guard(() => {
