@@ -45,8 +45,9 @@ export abstract class EventfdContext extends Shown implements Disposable {
     return this.memory.pools.eventfd.slot(this.record);
   }
 
+  /** Was it closed through this handle, or has this thread left the host, which closes all of its handles? */
   get closed(): boolean {
-    return !this.open;
+    return !this.open || this.memory.thread.left;
   }
 
   /** Throws EBADF on a handle that was closed. */
@@ -59,10 +60,11 @@ export abstract class EventfdContext extends Shown implements Disposable {
     }
   }
 
-  /** The same before a wait, which no callback may make. */
+  /** The same before a wait, which no callback may make; a wait that finds what it is for at once serves others too. */
   protected checkWait(): void {
     this.memory.checkCall();
     this.check();
+    this.memory.thread.serve?.();
   }
 
   /**
