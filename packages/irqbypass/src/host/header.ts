@@ -100,26 +100,32 @@ export function publishHeader(words: Words): void {
   words.store(Header.magic, MAGIC);
 }
 
+/** Can a host's header be here? */
+function isPlace(byteOffset: number, buffer: SharedArrayBuffer): boolean {
+  const isLine = Number.isSafeInteger(byteOffset) && byteOffset >= 0 && byteOffset % (LINE * BYTES) === 0;
+  return isLine && byteOffset + Header.words * BYTES <= buffer.byteLength;
+}
+
 function isHost(buffer: SharedArrayBuffer, byteOffset: number): boolean {
-  if (!Number.isSafeInteger(byteOffset) || byteOffset < 0 || byteOffset % (LINE * BYTES) !== 0) return false;
-  const place = byteOffset / BYTES + Header.magic;
-  return place * BYTES < buffer.byteLength && Atomics.load(new Int32Array(buffer), place) === MAGIC;
+  if (!isPlace(byteOffset, buffer)) return false;
+  return Atomics.load(new Int32Array(buffer, byteOffset), Header.magic) === MAGIC;
 }
 
 /** Size in words of the host at this place; throws what is wrong with it otherwise. */
 export function readSize(buffer: SharedArrayBuffer, byteOffset: number): number {
   const room = (buffer.byteLength - byteOffset) / BYTES;
-  if (!isHost(buffer, byteOffset) || room < Header.words) {
+  if (!isHost(buffer, byteOffset)) {
     // Counted in words it is a quarter of what it should be, and four times as much where it was counted twice.
     const meant = [byteOffset * BYTES, byteOffset / BYTES].find((one) => isHost(buffer, one));
     const advice =
       meant === undefined
         ? "pass the handle of one, as host.handle is"
         : `byteOffset counts bytes, and there is one at ${meant}`;
-    throw new IrqBypassError(
-      "EINVAL",
-      `the memory at byteOffset ${show(byteOffset)} is not a host: ${advice}`,
-    );
+    const where = `byteOffset ${show(byteOffset)}`;
+    const what = isPlace(byteOffset, buffer)
+      ? `the memory at ${where} is not a host`
+      : `there is no host at ${where} of this memory`;
+    throw new IrqBypassError("EINVAL", `${what}: ${advice}`);
   }
   const header = new Int32Array(buffer, byteOffset, Header.words);
   const version = header[Header.version]!;
