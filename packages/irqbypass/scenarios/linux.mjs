@@ -6,7 +6,7 @@ import { LinuxEventfd } from "irqbypass/linux";
 import { conserves } from "#scenarios/support/conservation.js";
 import { LinuxModel } from "#scenarios/support/linux.js";
 import { Consumer, Header, RelayState } from "#src/host/layout.js";
-import { relayEpoll } from "#src/linux/epoll.js";
+import { readersEpoll } from "#src/linux/epoll.js";
 import { linuxKind } from "#src/linux/kind.js";
 import { LinuxRelay } from "#src/linux/relay.js";
 import { dies, mortal } from "./support/death.mjs";
@@ -28,7 +28,7 @@ function linuxGuest(world, names, { semaphore = false, assigned = true } = {}) {
   Object.assign(seen, hosts);
   model.takeRoom(host, 1);
   host.words.store(Header.relays + KIND, RelayState.starting); // so that none is asked for
-  relayEpoll(host, calls[names[0]].ffi(), KIND);
+  readersEpoll(host, calls[names[0]].ffi(), KIND);
   openVcpu(host, vm);
   const eventfd = LinuxEventfd.create(host, { semaphore });
   const irqfd = assigned ? vm.irqfd(eventfd, GSI) : undefined;
