@@ -1,4 +1,4 @@
-import { type AbortSignalLike, show, timeoutOf, type WaitOptions } from "../host/argument.js";
+import { type AbortSignalLike, checkClass, show, timeoutOf, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
 import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
@@ -197,12 +197,11 @@ export function checkEventfd(
   eventfd: unknown,
   who: string,
 ): asserts eventfd is EventfdContext {
-  if (!(eventfd instanceof EventfdContext)) {
-    throw new IrqBypassError(
-      "EINVAL",
-      `${who} an eventfd, not ${show(eventfd)}: make one with Eventfd.create`,
-    );
-  }
+  checkClass(
+    eventfd,
+    EventfdContext,
+    () => `${who} an eventfd, not ${show(eventfd)}: make one with Eventfd.create`,
+  );
   if (!memory.isSameHost(eventfd.memory)) {
     throw new IrqBypassError(
       "EXDEV",

@@ -2,6 +2,7 @@
  * The adapter to Node.js. It asks the process for its built-in modules instead of importing them, so that the
  * core loads where there are none; and late, as a process that starts no thread and waits for none needs few of them.
  */
+import { IrqBypassError } from "./errors.js";
 import type { OsThread, Platform, WatchableWorker } from "./platform.js";
 
 /**
@@ -106,7 +107,15 @@ function self(): OsThread {
     // The process's first thread is no worker: without asking, it is not said to be one.
     const worker = pid === tid ? 0 : threads().threadId;
     return { pid, tid, startTime: startTime(pid, tid), worker };
-  } catch {
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === "EMFILE" || code === "ENFILE") {
+      throw new IrqBypassError(
+        code,
+        "this thread cannot look up its name in /proc, by which others know whether it lives: no descriptor is left, close some or raise the limit (ulimit -n)",
+        { subject: "/proc/thread-self", syscall: "open", cause },
+      );
+    }
     // No /proc: then only an exit event proves anything about a thread, which is what zeros say.
     return { pid: process.pid, tid: 0, startTime: 0, worker: threads().threadId };
   }

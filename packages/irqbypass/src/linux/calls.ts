@@ -1,6 +1,6 @@
 import { Eventfd } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
-import { type EventfdInfo, eventfdInfo } from "./eventfd-info.js";
+import { type EventfdInfo, infoOf } from "./eventfd-info.js";
 import type { Ffi } from "./ffi.js";
 import { loadFfi } from "./koffi.js";
 
@@ -8,8 +8,8 @@ import { loadFfi } from "./koffi.js";
 export interface LinuxCalls {
   /** The C library of the thread, loaded at the first call. Throws ENOSYS, saying why, where there is none. */
   readonly ffi: () => Ffi;
-  /** What the kernel says of an eventfd's descriptor; as {@link eventfdInfo}. */
-  readonly info: (fd: number) => EventfdInfo;
+  /** What the kernel says of an eventfd's descriptor; as {@link infoOf}. */
+  readonly info: (fd: number, subject?: string) => EventfdInfo;
 }
 
 /** The calls of the calling thread. */
@@ -20,7 +20,7 @@ export function realCalls(): LinuxCalls {
       loaded ??= loadFfi();
       return loaded;
     },
-    info: eventfdInfo,
+    info: infoOf,
   };
 }
 

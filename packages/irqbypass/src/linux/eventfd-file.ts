@@ -12,7 +12,7 @@ import { IrqBypassError } from "../host/errors.js";
 import { Shown } from "../host/shown.js";
 import { readBlocking, writeBlocking } from "./blocking.js";
 import { checked } from "./checked.js";
-import { eventfdInfo } from "./eventfd-info.js";
+import { eventfdInfo, infoOf } from "./eventfd-info.js";
 import { F_DUPFD_CLOEXEC, type Ffi, O_CLOEXEC, O_NONBLOCK } from "./ffi.js";
 
 const EFD_SEMAPHORE = 1;
@@ -53,12 +53,12 @@ export class EventfdFile extends Shown implements Disposable {
   readonly #word = new BigUint64Array(1);
   #fd: number;
 
-  private constructor(ffi: Ffi, fd: number) {
+  private constructor(ffi: Ffi, fd: number, subject = `fd ${fd}`) {
     super();
     this.#ffi = ffi;
     this.#fd = fd;
     try {
-      const info = eventfdInfo(fd);
+      const info = infoOf(fd, subject);
       this.id = info.id;
       this.semaphore = info.semaphore;
       this.nonblocking = info.nonblocking;
@@ -78,7 +78,8 @@ export class EventfdFile extends Shown implements Disposable {
     if (!Number.isInteger(fd) || fd < 0) {
       throw new IrqBypassError("EBADF", `${show(fd)} is not a file descriptor`);
     }
-    return new EventfdFile(ffi, checked(ffi.fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl", `fd ${fd}`));
+    const subject = `fd ${fd}`;
+    return new EventfdFile(ffi, checked(ffi.fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl", subject), subject);
   }
 
   /** The descriptor. Throws EBADF after dispose. */

@@ -56,11 +56,17 @@ export class LinuxEventfd extends EventfdContext {
     if (!Number.isInteger(fd) || fd < 0)
       throw new IrqBypassError("EBADF", `${show(fd)} is not a file descriptor`);
     // The dup first: whatever happens to the caller's number, descriptor and identity belong together.
-    return LinuxEventfd.take(memory, ffi, checked(ffi.fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl", `fd ${fd}`));
+    const subject = `fd ${fd}`;
+    return LinuxEventfd.take(
+      memory,
+      ffi,
+      checked(ffi.fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl", subject),
+      subject,
+    );
   }
 
   /** A token for the eventfd behind `own`, which is the host's from here on. */
-  private static take(memory: HostMemory, ffi: Ffi, own: number): LinuxEventfd {
+  private static take(memory: HostMemory, ffi: Ffi, own: number, subject = `fd ${own}`): LinuxEventfd {
     const { number } = linuxKindOf(memory);
     const { thread } = memory;
     thread.descriptor = own; // at once: nobody else knows of it yet, should this thread die
@@ -68,7 +74,7 @@ export class LinuxEventfd extends EventfdContext {
     let reference = 0;
     let known = false;
     try {
-      const { id, semaphore, nonblocking } = linuxKindOf(memory).kind.info(own);
+      const { id, semaphore, nonblocking } = linuxKindOf(memory).kind.info(own, subject);
       const { words, mutex, pools } = memory;
       mutex.guard(() => {
         record = byKernelId(memory).load(id);

@@ -12,7 +12,6 @@ import { isFull, isReadable } from "./blocking.js";
 import { fdOf, type LinuxCalls, realCalls } from "./calls.js";
 import { checked } from "./checked.js";
 import { closeEpolls, EPOLL_CTL_ADD, EPOLL_CTL_DEL, eachWrite, readersEpoll, relayEpoll } from "./epoll.js";
-import type { EventfdInfo } from "./eventfd-info.js";
 import type { Ffi } from "./ffi.js";
 import { deliver, isSignalled, readOut } from "./read-out.js";
 import { linuxRelayThread } from "./relay-thread.js";
@@ -25,7 +24,7 @@ export interface LinuxKind extends Kind {
   /** The C library, loaded at the first call. Throws ENOSYS, saying why, where there is none. */
   readonly ffi: () => Ffi;
   /** @internal As {@link LinuxCalls.info}. */
-  readonly info: (fd: number) => EventfdInfo;
+  readonly info: LinuxCalls["info"];
 }
 
 /** The kind of Linux eventfds. One for each thread; works, but is not capable, where there is no FFI. */

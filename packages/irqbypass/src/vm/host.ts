@@ -22,7 +22,7 @@ import {
 } from "./host-options.js";
 import { type Interrupt, interruptsOf } from "./interrupt.js";
 import { irqfdKind } from "./irqfd-kind.js";
-import { closeReferences, loseAll, loseThread } from "./lost-thread.js";
+import { closeReferences, disown, loseAll, loseThread } from "./lost-thread.js";
 import { HostRepair } from "./repair.js";
 import { buildDefaultTable } from "./routing.js";
 import { Supervision } from "./supervision.js";
@@ -233,6 +233,7 @@ export class Host extends HostMemory implements BypassHost, Disposable {
     this.refuseIfBusy();
     this.disposed = true;
     closeReferences(this, this.thread.record);
+    disown(this, this.thread.record);
     this.supervision?.end();
     this.forgetExit();
     this.thread.detach();

@@ -22,6 +22,7 @@ export function replaceRoutes(host: BypassHost, life: VmLife, routes: readonly R
   const { table } = built;
   let old = 0;
   let changed = false;
+  host.thread.begun = false; // the table can be undone: this thread may still be refused the mutex
   try {
     deliverBefore(host, life);
     life.guard(() => {
