@@ -29,8 +29,10 @@ const rounds = {
   "make VMs"() {
     const vm = new Vm(host, { vcpus: 4 });
     handles[0] = vm.handle;
-    vm.setGsiRouting([{ gsi: 2, msi: { vcpu: 0, vector: 66 } }]);
-    attempt(() => vm.dispose());
+    attempt(() => {
+      vm.setGsiRouting([{ gsi: 2, msi: { vcpu: 0, vector: 66 } }]);
+      vm.dispose();
+    });
   },
   "use VMs"() {
     attempt(() => Vm.open(host, handles[0]!).setIrqLine(3, true));

@@ -21,3 +21,4 @@ parentPort?.on("message", ({ memory, word, state }: Hold) => {
   if (Atomics.compareExchange(state, 0, Held.waiting, Held.late) === Held.waiting)
     Atomics.store(memory, word, 0);
 });
+parentPort?.postMessage("up"); // all of it is loaded: a file that it reads is a descriptor, too

@@ -9,7 +9,7 @@ export class Holder {
   /** Resolves when its thread runs, and opens no descriptor any more. */
   static async start(): Promise<Holder> {
     const holder = new Holder();
-    await once(holder.worker, "online");
+    await once(holder.worker, "message");
     holder.worker.unref();
     return holder;
   }
