@@ -1,5 +1,5 @@
 /** Takes what there is only so much of, to the last one, and gives it back: records, thread records, descriptors. */
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import type { Host } from "irqbypass";
 import { type PoolName, Thread, ThreadState } from "#src/host/layout.js";
@@ -43,7 +43,8 @@ const limits = () => {
 };
 let known: ReturnType<typeof limits> | undefined;
 const NOFILE = 7;
-const FEW = 96n;
+/** No call takes so many at once. */
+const FEW = 48;
 
 /** Lets this process have only `left` descriptors more than it has. Returns what lifts that. */
 export function takeDescriptors(left: number): () => void {
@@ -51,7 +52,8 @@ export function takeDescriptors(left: number): () => void {
   const { get, set } = known;
   const before = new BigUint64Array(2);
   get(NOFILE, before);
-  set(NOFILE, new BigUint64Array([FEW, before[1]!]));
+  const highest = Math.max(...readdirSync("/proc/self/fd").map(Number));
+  set(NOFILE, new BigUint64Array([BigInt(highest + FEW), before[1]!]));
   const held: number[] = [];
   try {
     for (;;) held.push(openSync("/dev/null", "r"));

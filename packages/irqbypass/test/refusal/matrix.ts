@@ -16,6 +16,8 @@ import { wordsOf } from "./words.js";
 
 const EXPORTS: Readonly<Record<string, unknown>> = { ...kvmEntry, ...linuxEntry, ...core };
 const PATIENCE_MS = 30_000;
+/** A call that is refused with so many left is refused for something else. */
+const MOST_DESCRIPTORS = 40;
 /** What waits by itself, and has an asynchronous form for those who may not. */
 const WAITS = /(Eventfd|EventfdContext|Vcpu)\.prototype\.(read|wait)$/;
 
@@ -195,7 +197,7 @@ export class Matrix {
   /** With no descriptor left, then with one, until it has what it needs. */
   private async descriptors(entry: Entry): Promise<void> {
     if (entry.how === "get") return;
-    for (let left = 0, refused = true; refused; left++) {
+    for (let left = 0, refused = true; refused && left < MOST_DESCRIPTORS; left++) {
       const stage = new Stage(this.what);
       const [call, given] = this.prepare(entry, stage);
       const made = () => call(given);
@@ -204,6 +206,7 @@ export class Matrix {
       const scarce = () => during(takeDescriptors(left), made);
       refused = await this.judge(entry, "no descriptor left", stage, scarce, expected, false, label);
       if (refused) await this.again(entry, stage, made, `${label}, given back`);
+      if (refused && left === MOST_DESCRIPTORS - 1) this.faults.push(`${entry.name}, ${label}: refused`);
       stage.end();
     }
   }
