@@ -341,8 +341,8 @@ export class ThisThread implements MutexThread {
 
   /** The records of the threads in a worker of this process. */
   recordsOf(worker: number): number[] {
-    const { words, pool, platform } = this;
-    const { pid } = platform.self();
+    const { words, pool } = this;
+    const { pid } = this.os; // not asked again: that takes a descriptor
     const found: number[] = [];
     if (worker <= 0) return found; // the main thread's number, and that of every thread of a page
     for (let slot = 0; slot < words.load(Header.threads); slot++) {
