@@ -13,7 +13,7 @@ import { Shown } from "../host/shown.js";
 import { readBlocking, writeBlocking } from "./blocking.js";
 import { checked } from "./checked.js";
 import { eventfdInfo, infoOf } from "./eventfd-info.js";
-import { F_DUPFD_CLOEXEC, type Ffi, O_CLOEXEC, O_NONBLOCK } from "./ffi.js";
+import { checkFfi, F_DUPFD_CLOEXEC, type Ffi, O_CLOEXEC, O_NONBLOCK } from "./ffi.js";
 
 const EFD_SEMAPHORE = 1;
 const UINT32_MAX = 0xffff_ffff;
@@ -33,6 +33,7 @@ const OPTIONS: OptionNames<EventfdFileOptions> = { count: true, semaphore: true,
 
 /** The bare descriptor of a new eventfd. Throws as {@link EventfdFile.create}. */
 export function newEventfd(ffi: Ffi, options: EventfdFileOptions): number {
+  checkFfi(ffi);
   checkOptions(options, OPTIONS, "options such as { count: 1 }, or none");
   const { count = 0, semaphore = false, nonblocking = true } = options;
   checkFlag(semaphore, "semaphore");
@@ -75,6 +76,7 @@ export class EventfdFile extends Shown implements Disposable {
 
   /** Takes a descriptor of its own for the eventfd behind `fd`, which stays the caller's. */
   static dup(ffi: Ffi, fd: number): EventfdFile {
+    checkFfi(ffi);
     if (!Number.isInteger(fd) || fd < 0) {
       throw new IrqBypassError("EBADF", `${show(fd)} is not a file descriptor`);
     }

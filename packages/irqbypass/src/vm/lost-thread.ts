@@ -208,6 +208,7 @@ export function disown(host: BypassHost, owner: number): void {
     [pools.vm, Vm.owner],
     [pools.consumer, Consumer.owner],
     [pools.eventfd, Eventfd.owner],
+    [pools.injection, Injection.owner],
   ] as const) {
     for (const record of ownedBy(host, pool, word, owner)) {
       mutex.guard(() => {
