@@ -1,4 +1,5 @@
-// Holds the table of reasons in the README to the union in src/posting/reason.ts: each word, what it means, what to do.
+// Holds the table of reasons in the README to src/posting/reason.ts: each word of the union, what it means, what to do, in the
+// order of WORST_FIRST.
 //   node scripts/reasons.mjs            says whether they differ; exit code 1 then
 //   node scripts/reasons.mjs --write    writes the table
 import { readFileSync, writeFileSync } from "node:fs";
@@ -29,11 +30,12 @@ if (args.length > 0) writeFileSync(README, wanted);
 else if (wanted !== readme) fail("the README's table is not that of reason.ts: npm run reasons writes it");
 console.log(`reasons: ${rows.length} in the table`);
 
-/** The words of REASONS, but for the one that is none, each with its comment in one line. */
+/** The words of REASONS, but for the one that is none, each with its comment in one line, in the order of WORST_FIRST. */
 function readReasons() {
   const text = readFileSync(SOURCE, "utf8");
   const source = ts.createSourceFile(fileURLToPath(SOURCE), text, ts.ScriptTarget.ESNext, true);
   const found = [];
+  const order = [];
   const visit = (node) => {
     if (ts.isVariableDeclaration(node) && node.name.text === "REASONS")
       for (const element of node.initializer.expression.elements) {
@@ -42,11 +44,16 @@ function readReasons() {
         const lines = text.slice(comment.pos + 3, comment.end - 2).replace(/^\s*\* ?/gm, " ");
         found.push({ reason: element.text, text: lines.replace(/\s+/g, " ").trim() });
       }
+    if (ts.isVariableDeclaration(node) && node.name.text === "WORST_FIRST")
+      order.push(...node.initializer.elements.map((element) => element.text));
     ts.forEachChild(node, visit);
   };
   visit(source);
   if (found.length === 0) fail("reason.ts has no REASONS");
-  return found.filter(({ reason }) => reason !== "none");
+  const known = found.filter(({ reason }) => reason !== "none");
+  const missing = known.find(({ reason }) => !order.includes(reason));
+  if (missing !== undefined) fail(`WORST_FIRST lacks ${missing.reason}`);
+  return known.sort((one, other) => order.indexOf(one.reason) - order.indexOf(other.reason));
 }
 
 function fail(message) {

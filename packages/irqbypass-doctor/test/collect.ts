@@ -19,6 +19,7 @@ import { after } from "node:test";
 import { collectorScript } from "#src/source/collector.js";
 import { runDoctor } from "./run.js";
 import { type HostText, unpack } from "./tree.js";
+import { isRoot, NOBODY } from "./users.js";
 
 /** Why the script cannot be run here, or false. */
 export const skip = process.platform !== "linux" && "the script reads /proc and /sys";
@@ -44,16 +45,17 @@ interface Collected {
   readonly stderr: string;
 }
 
-/** Runs the script in `cwd`, as an ordinary user where the test itself is root. */
+/** Runs the script in `cwd`, as an ordinary user where the test itself is root and does not ask for that. */
 export function collect(
   cwd: string,
   args: readonly string[],
   env: Record<string, string> = {},
   shell = "sh",
+  asRoot = false,
 ): Promise<Collected> {
   const script = join(cwd, "collector.sh");
   if (!existsSync(script)) writeFileSync(script, collectorScript());
-  const ordinary = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
+  const ordinary = isRoot && !asRoot ? { uid: NOBODY, gid: NOBODY } : {};
   return new Promise((resolve) => {
     const [program, ...first] = shell.split(" ");
     execFile(

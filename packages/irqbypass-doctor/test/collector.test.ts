@@ -31,6 +31,7 @@ import {
 } from "./collect.js";
 import { runDoctor } from "./run.js";
 import { hostNames, loadHost, unpack } from "./tree.js";
+import { isRoot } from "./users.js";
 
 describe("what the script collects gives the same report as the host itself", {
   skip,
@@ -289,93 +290,100 @@ test("any targets of descriptors come through as they are", { skip }, async () =
   });
 });
 
-describe("names that others chose", { skip }, () => {
-  /** A host with a VM, below `cwd`. */
-  function hostWithVm(cwd: string): string {
-    const tree = join(cwd, "tree/1");
-    for (const dir of ["proc/sys/kernel", "proc/5/fd", "proc/5/fdinfo"])
-      mkdirSync(join(tree, dir), { recursive: true });
-    writeFileSync(join(tree, "proc/sys/kernel/osrelease"), "6.18.0\n");
-    symlinkSync("anon_inode:kvm-vm", join(tree, "proc/5/fd/0"));
-    return tree;
-  }
-  const args = (tree: string) => ["--raw", "--root", tree, "--interval", "1", "--output", "x.tar"];
-  const listed = (cwd: string) => execFileSync("tar", ["-tf", "x.tar"], { cwd, encoding: "utf8" });
+for (const asRoot of isRoot ? [true, false] : [false])
+  namesOfOthers(`names that others chose, as ${asRoot ? "root" : "an ordinary user"}`, asRoot);
 
-  it("make no path: a memfd that looks like lines of a listing", async () => {
-    const cwd = workDir();
-    const tree = hostWithVm(cwd);
-    writeFileSync(join(tree, "secret"), "secret\n");
-    writeFileSync(join(cwd, "secret"), "secret\n");
-    const evil = "../../../../secret -> anon_inode:[eventfd]";
-    for (const [fd, target] of [
-      ["9", `/memfd:x\nlrwx------ 1 root root 64 Jan 1 00:00 ${evil} (deleted)`],
-      ["10", `/memfd: ${evil}\n`],
-      ["11", `/memfd:${evil}`],
-      ["12", "/memfd:$(touch pwned)`touch pwned`;touch pwned"],
-      ["13", "-n\n-e %s%n"],
-      ["14", "/memfd:\u001b[2J\u202e\n\n"],
-    ] as const)
-      symlinkSync(target, join(tree, "proc/5/fd", fd));
-    const { code, stderr } = await collect(cwd, args(tree));
-    assert.equal(code, 0, stderr);
-    assert.doesNotMatch(listed(cwd), /secret|pwned|\.\.|memfd/);
-    assert.ok(!readFileSync(join(cwd, "x.tar"), "latin1").includes("secret\n"));
-    assert.deepEqual(readdirSync(cwd).sort(), ["collector.sh", "secret", "tree", "x.tar"]);
-    execFileSync("tar", ["-xf", "x.tar"], { cwd });
-    const links = parseLinks(readFileSync(join(cwd, "x/links"), "utf8"));
-    for (const fd of ["9", "10", "11", "12", "13", "14"])
-      assert.equal(links.get(`1/proc/5/fd/${fd}`), readlinkSync(join(tree, "proc/5/fd", fd)), fd);
-  });
+function namesOfOthers(title: string, asRoot: boolean): void {
+  const run = (cwd: string, given: readonly string[], env: Record<string, string> = {}) =>
+    collect(cwd, given, env, "sh", asRoot);
+  describe(title, { skip }, () => {
+    /** A host with a VM, below `cwd`. */
+    function hostWithVm(cwd: string): string {
+      const tree = join(cwd, "tree/1");
+      for (const dir of ["proc/sys/kernel", "proc/5/fd", "proc/5/fdinfo"])
+        mkdirSync(join(tree, dir), { recursive: true });
+      writeFileSync(join(tree, "proc/sys/kernel/osrelease"), "6.18.0\n");
+      symlinkSync("anon_inode:kvm-vm", join(tree, "proc/5/fd/0"));
+      return tree;
+    }
+    const args = (tree: string) => ["--raw", "--root", tree, "--interval", "1", "--output", "x.tar"];
+    const listed = (cwd: string) => execFileSync("tar", ["-tf", "x.tar"], { cwd, encoding: "utf8" });
 
-  it("make no process a VM that only looks like one", async () => {
-    const cwd = workDir();
-    const tree = hostWithVm(cwd);
-    mkdirSync(join(tree, "proc/6/fd"), { recursive: true });
-    writeFileSync(join(tree, "proc/6/cmdline"), "secret\0");
-    symlinkSync("/memfd:x\n 1 -> anon_inode:kvm-vm", join(tree, "proc/6/fd/3"));
-    assert.equal((await collect(cwd, args(tree))).code, 0);
-    assert.doesNotMatch(listed(cwd), /proc\/6\//);
-    assert.ok(!readFileSync(join(cwd, "x.tar"), "latin1").includes("secret"));
-  });
+    it("make no path: a memfd that looks like lines of a listing", async () => {
+      const cwd = workDir();
+      const tree = hostWithVm(cwd);
+      writeFileSync(join(tree, "secret"), "secret\n");
+      writeFileSync(join(cwd, "secret"), "secret\n");
+      const evil = "../../../../secret -> anon_inode:[eventfd]";
+      for (const [fd, target] of [
+        ["9", `/memfd:x\nlrwx------ 1 root root 64 Jan 1 00:00 ${evil} (deleted)`],
+        ["10", `/memfd: ${evil}\n`],
+        ["11", `/memfd:${evil}`],
+        ["12", "/memfd:$(touch pwned)`touch pwned`;touch pwned"],
+        ["13", "-n\n-e %s%n"],
+        ["14", "/memfd:\u001b[2J\u202e\n\n"],
+      ] as const)
+        symlinkSync(target, join(tree, "proc/5/fd", fd));
+      const { code, stderr } = await run(cwd, args(tree));
+      assert.equal(code, 0, stderr);
+      assert.doesNotMatch(listed(cwd), /secret|pwned|\.\.|memfd/);
+      assert.ok(!readFileSync(join(cwd, "x.tar"), "latin1").includes("secret\n"));
+      assert.deepEqual(readdirSync(cwd).sort(), ["collector.sh", "secret", "tree", "x.tar"]);
+      execFileSync("tar", ["-xf", "x.tar"], { cwd });
+      const links = parseLinks(readFileSync(join(cwd, "x/links"), "utf8"));
+      for (const fd of ["9", "10", "11", "12", "13", "14"])
+        assert.equal(links.get(`1/proc/5/fd/${fd}`), readlinkSync(join(tree, "proc/5/fd", fd)), fd);
+    });
 
-  it("pipes are not waited for, and links in a tree lead nowhere", { timeout: 60_000 }, async () => {
-    const cwd = workDir();
-    const tree = hostWithVm(cwd);
-    for (const path of ["proc/interrupts", "proc/cmdline", "proc/cpuinfo", "proc/5/cmdline", "proc/5/comm"])
-      execFileSync("mkfifo", [join(tree, path)]);
-    execFileSync("mkfifo", [join(tree, "proc/5/fdinfo/1")]);
-    symlinkSync("anon_inode:[eventfd]", join(tree, "proc/5/fd/1"));
-    mkdirSync(join(cwd, "outside/parameters"), { recursive: true });
-    writeFileSync(join(cwd, "outside/parameters/enable_apicv"), "secret\n");
-    mkdirSync(join(tree, "sys/module"), { recursive: true });
-    symlinkSync(join(cwd, "outside"), join(tree, "sys/module/kvm_intel"));
-    const { code, stderr } = await collect(cwd, args(tree));
-    assert.equal(code, 0, stderr);
-    assert.ok(!readFileSync(join(cwd, "x.tar"), "latin1").includes("secret"));
-    const { stdout, code: exit } = await runDoctor(["--from", join(cwd, "x.tar")]);
-    assert.equal(exit, 2);
-    assert.match(stdout, /\/proc\/interrupts: could not be read \(EINVAL\)/);
-  });
+    it("make no process a VM that only looks like one", async () => {
+      const cwd = workDir();
+      const tree = hostWithVm(cwd);
+      mkdirSync(join(tree, "proc/6/fd"), { recursive: true });
+      writeFileSync(join(tree, "proc/6/cmdline"), "secret\0");
+      symlinkSync("/memfd:x\n 1 -> anon_inode:kvm-vm", join(tree, "proc/6/fd/3"));
+      assert.equal((await run(cwd, args(tree))).code, 0);
+      assert.doesNotMatch(listed(cwd), /proc\/6\//);
+      assert.ok(!readFileSync(join(cwd, "x.tar"), "latin1").includes("secret"));
+    });
 
-  it("are not overwritten: the archive's name, its mode and a link in its place", async () => {
-    const cwd = workDir();
-    const tree = hostWithVm(cwd);
-    writeFileSync(join(cwd, "victim"), "untouched");
-    symlinkSync("victim", join(cwd, "x.tar"));
-    assert.match((await collect(cwd, args(tree))).stderr, /there already/);
-    rmSync(join(cwd, "x.tar"));
-    // While it sleeps another puts a link in the place of the archive.
-    mkdirSync(join(cwd, "bin"));
-    writeFileSync(
-      join(cwd, "bin/sleep"),
-      `#!/bin/sh\nln -s victim "${cwd}/x.tar"\nls -ld "${cwd}"/.irqbypass-collector.* >"${cwd}/mode"\n`,
-    );
-    chmodSync(join(cwd, "bin/sleep"), 0o755);
-    const { code, stderr } = await collect(cwd, args(tree), { PATH: `${cwd}/bin:${process.env.PATH}` });
-    assert.equal(code, 2);
-    assert.match(stderr, /could not be given its name.*the archive is .*archive\.tar/);
-    assert.equal(readFileSync(join(cwd, "victim"), "utf8"), "untouched");
-    assert.match(readFileSync(join(cwd, "mode"), "utf8"), /^drwx------/);
+    it("pipes are not waited for, and links in a tree lead nowhere", { timeout: 60_000 }, async () => {
+      const cwd = workDir();
+      const tree = hostWithVm(cwd);
+      for (const path of ["proc/interrupts", "proc/cmdline", "proc/cpuinfo", "proc/5/cmdline", "proc/5/comm"])
+        execFileSync("mkfifo", [join(tree, path)]);
+      execFileSync("mkfifo", [join(tree, "proc/5/fdinfo/1")]);
+      symlinkSync("anon_inode:[eventfd]", join(tree, "proc/5/fd/1"));
+      mkdirSync(join(cwd, "outside/parameters"), { recursive: true });
+      writeFileSync(join(cwd, "outside/parameters/enable_apicv"), "secret\n");
+      mkdirSync(join(tree, "sys/module"), { recursive: true });
+      symlinkSync(join(cwd, "outside"), join(tree, "sys/module/kvm_intel"));
+      const { code, stderr } = await run(cwd, args(tree));
+      assert.equal(code, 0, stderr);
+      assert.ok(!readFileSync(join(cwd, "x.tar"), "latin1").includes("secret"));
+      const { stdout, code: exit } = await runDoctor(["--from", join(cwd, "x.tar")]);
+      assert.equal(exit, 2);
+      assert.match(stdout, /\/proc\/interrupts: could not be read \(EINVAL\)/);
+    });
+
+    it("are not overwritten: the archive's name, its mode and a link in its place", async () => {
+      const cwd = workDir();
+      const tree = hostWithVm(cwd);
+      writeFileSync(join(cwd, "victim"), "untouched");
+      symlinkSync("victim", join(cwd, "x.tar"));
+      assert.match((await run(cwd, args(tree))).stderr, /there already/);
+      rmSync(join(cwd, "x.tar"));
+      // While it sleeps another puts a link in the place of the archive.
+      mkdirSync(join(cwd, "bin"));
+      writeFileSync(
+        join(cwd, "bin/sleep"),
+        `#!/bin/sh\nln -s victim "${cwd}/x.tar"\nls -ld "${cwd}"/.irqbypass-collector.* >"${cwd}/mode"\n`,
+      );
+      chmodSync(join(cwd, "bin/sleep"), 0o755);
+      const { code, stderr } = await run(cwd, args(tree), { PATH: `${cwd}/bin:${process.env.PATH}` });
+      assert.equal(code, 2);
+      assert.match(stderr, /could not be given its name.*the archive is .*archive\.tar/);
+      assert.equal(readFileSync(join(cwd, "victim"), "utf8"), "untouched");
+      assert.match(readFileSync(join(cwd, "mode"), "utf8"), /^drwx------/);
+    });
   });
-});
+}

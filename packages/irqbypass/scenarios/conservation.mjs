@@ -5,7 +5,7 @@ import { Eventfd, VfioPciDevice, Vm } from "irqbypass";
 import { conserves } from "#scenarios/support/conservation.js";
 import { Descriptor, Eventfd as E, LEAVING, Thread, Vcpu as V } from "#src/host/layout.js";
 import { dies, mortal } from "./support/death.mjs";
-import { BIT, expect, guest, openVcpu, relay, VECTOR } from "./support/guest.mjs";
+import { BIT, expect, forgets, guest, openVcpu, relay, VECTOR, waitsForNobody } from "./support/guest.mjs";
 
 const GSI = 24;
 
@@ -50,15 +50,6 @@ const takesOffFirst = ({ vmm }) =>
     thread.fenceAll(Thread.writing, eventfd);
     words.store64(eventfd + E.counter, 0n);
   });
-
-/** Claims an injection that is due, and does not make it. */
-function forgets({ pending }) {
-  const claim = pending.claim.bind(pending);
-  pending.claim = (irqfd, thread) => {
-    if (claim(irqfd, thread)) pending.settle(irqfd, thread);
-    return false;
-  };
-}
 
 const writerForgets = ({ device }) => {
   device.pending.raise = () => {};
@@ -165,6 +156,47 @@ export const nowhere = {
             });
           },
         }),
+    },
+  },
+};
+
+/** The VMM writes, and takes the route away after that: what was written before goes by it. */
+function writesFirst(world, play = () => {}) {
+  const made = guest(world, ["vmm", "relay"]);
+  const { hosts, vm } = made;
+  openVcpu(hosts.vmm, vm);
+  const eventfd = Eventfd.create(hosts.vmm);
+  const irqfd = vm.irqfd(eventfd, GSI, { bypass: "off" });
+  play(hosts, irqfd);
+  return {
+    threads: {
+      vmm() {
+        eventfd.write();
+        vm.setGsiRouting([]);
+      },
+      relay: relay(hosts.relay),
+    },
+    daemons: ["relay"],
+    keeps: [irqfd, vm, eventfd],
+    end: conserves({ host: hosts.vmm, vm, eventfd }, () => arrives(made)),
+  };
+}
+
+/** Threads: vmm, relay. */
+export const written = {
+  sentence: "What was written before a route goes away is an interrupt of that route, whoever delivers it.",
+  setup: (world) => writesFirst(world),
+  twins: {
+    "leaves-due": {
+      sentence: "leaves what is due to the relay, which finds no route any more",
+      setup: (world) =>
+        writesFirst(world, ({ vmm }) => {
+          vmm.pending.claim = () => false;
+        }),
+    },
+    "waits-for-nobody": {
+      sentence: "takes the route away from a relay that has begun",
+      setup: (world) => writesFirst(world, ({ vmm }, irqfd) => waitsForNobody(vmm, irqfd)),
     },
   },
 };

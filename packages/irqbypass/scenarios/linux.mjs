@@ -5,12 +5,12 @@ import { Vm } from "irqbypass";
 import { LinuxEventfd } from "irqbypass/linux";
 import { conserves } from "#scenarios/support/conservation.js";
 import { LinuxModel } from "#scenarios/support/linux.js";
-import { Consumer, Header, RelayState } from "#src/host/layout.js";
-import { relayEpoll } from "#src/linux/epoll.js";
+import { Consumer, Eventfd as E, Header, RelayState } from "#src/host/layout.js";
+import { readersEpoll } from "#src/linux/epoll.js";
 import { linuxKind } from "#src/linux/kind.js";
 import { LinuxRelay } from "#src/linux/relay.js";
 import { dies, mortal } from "./support/death.mjs";
-import { arrived, expect, guest, openVcpu } from "./support/guest.mjs";
+import { arrived, expect, forgets, guest, openVcpu, waitsForNobody } from "./support/guest.mjs";
 
 const GSI = 24;
 const KIND = 1;
@@ -28,7 +28,7 @@ function linuxGuest(world, names, { semaphore = false, assigned = true } = {}) {
   Object.assign(seen, hosts);
   model.takeRoom(host, 1);
   host.words.store(Header.relays + KIND, RelayState.starting); // so that none is asked for
-  relayEpoll(host, calls[names[0]].ffi(), KIND);
+  readersEpoll(host, calls[names[0]].ffi(), KIND);
   openVcpu(host, vm);
   const eventfd = LinuxEventfd.create(host, { semaphore });
   const irqfd = assigned ? vm.irqfd(eventfd, GSI) : undefined;
@@ -36,16 +36,20 @@ function linuxGuest(world, names, { semaphore = false, assigned = true } = {}) {
   return { hosts, host, vm, eventfd, irqfd, calls, signals: { host, vm, eventfd, counted } };
 }
 
-/** The device writes once to a Linux eventfd, while the VMM does something to its irqfd; a relay serves it, or none is there yet. */
-function beside(world, act, { most, relayed = true, play = () => {}, end, ...how } = {}) {
-  const made = linuxGuest(world, ["vmm", "device", ...(relayed ? ["relay"] : [])], how);
+/**
+ * The device writes once to a Linux eventfd, unless the VMM does, while that does something to its irqfd; a relay serves it, or
+ * none is there yet.
+ */
+function beside(world, act, { most, relayed = true, written = true, play = () => {}, end, ...how } = {}) {
+  const names = ["vmm", ...(written ? ["device"] : []), ...(relayed ? ["relay"] : [])];
+  const made = linuxGuest(world, names, how);
   const { hosts, vm, eventfd, irqfd, signals } = made;
-  const own = LinuxEventfd.open(hosts.device, eventfd.handle);
+  const own = LinuxEventfd.open(written ? hosts.device : hosts.vmm, eventfd.handle);
   play(made);
   return {
     threads: {
       vmm: () => void act(made),
-      device: () => own.write(),
+      ...(written ? { device: () => own.write() } : {}),
       ...(relayed ? { relay: relayOf(made) } : {}),
     },
     ...(relayed ? { daemons: ["relay"] } : {}),
@@ -79,22 +83,6 @@ const throwsAway = ({ hosts, calls, eventfd }) =>
     stop();
   });
 
-/** Claims an injection that is due, and does not make it. */
-function forgets({ pending }) {
-  const claim = pending.claim.bind(pending);
-  pending.claim = (irqfd, thread) => {
-    if (claim(irqfd, thread)) pending.settle(irqfd, thread);
-    return false;
-  };
-}
-
-/** Waits for nobody who has announced this irqfd. */
-const waitsForNobody = ({ hosts, irqfd }) => {
-  const { thread } = hosts.vmm;
-  const fenceAll = thread.fenceAll.bind(thread);
-  thread.fenceAll = (word, record) => record === irqfd.record || fenceAll(word, record);
-};
-
 /** Threads: vmm, device, relay. */
 export const deassign = {
   sentence: "A write at any moment of a deassign is an interrupt, or is in the counter when both are over.",
@@ -115,7 +103,8 @@ export const deassign = {
     },
     "waits-for-nobody": {
       sentence: "reads out beside a relay that has begun, and forgives the signal that this has taken",
-      setup: (world) => beside(world, disposes, { play: waitsForNobody }),
+      setup: (world) =>
+        beside(world, disposes, { play: ({ hosts, irqfd }) => waitsForNobody(hosts.vmm, irqfd) }),
     },
   },
 };
@@ -194,6 +183,34 @@ export const maskTwice = {
             const { words } = vmm;
             const leftover = irqfd.record + Consumer.leftover; // the second irqfd gets the same record
             vmm.words = override(words, { load: (word) => (word === leftover ? 0 : words.load(word)) });
+          },
+        }),
+    },
+  },
+};
+
+const writesFirst = ({ vm, eventfd }) => {
+  eventfd.write();
+  vm.setGsiRouting([]);
+};
+
+// Twice where the relay has been told of the write by then: an event is an interrupt, whatever is left in the counter.
+const byOldRoute = { written: false, most: 2, end: arrives };
+
+/** Threads: vmm, relay. */
+export const written = {
+  sentence: "What was written before a route goes away is an interrupt of that route, whoever delivers it.",
+  mutexes: "assumed",
+  setup: (world) => beside(world, writesFirst, byOldRoute),
+  twins: {
+    "does-not-look": {
+      sentence: "does not look at what is in the counter, and leaves it to the relay",
+      setup: (world) =>
+        beside(world, writesFirst, {
+          ...byOldRoute,
+          play({ hosts: { vmm } }) {
+            const [first, own] = vmm.kinds;
+            vmm.kinds = [first, { ...own, listen: { ...own.listen, flush: undefined } }];
           },
         }),
     },
@@ -280,3 +297,68 @@ function owesLater({ hosts: { victim }, calls, irqfd }) {
     return result;
   };
 }
+
+/** A reader that awaits a count, and a device that writes it; the relay, whose epoll the reader's is in, wakes who sleeps. */
+function awaits(world, play = () => {}) {
+  const made = linuxGuest(world, ["reader", "device", "relay"], { assigned: false });
+  const { hosts, host, eventfd, calls } = made;
+  host.words.store(Header.relays + KIND, RelayState.running | hosts.relay.thread.record);
+  const own = LinuxEventfd.open(hosts.device, eventfd.handle);
+  const relay = new LinuxRelay(hosts.relay, calls.relay);
+  play(made, relay);
+  return {
+    threads: {
+      reader: async () => Number(await eventfd.readAsync()),
+      device: () => own.write(),
+      relay() {
+        for (;;) relay.round(NO_LIMIT);
+      },
+    },
+    daemons: ["relay"],
+    keeps: [own, eventfd, relay],
+    end({ reader }) {
+      expect(reader === 1, `read ${reader}`);
+      expect(host.words.load(eventfd.record + E.sleepers) === 0, "a sleeper is counted that is awake");
+    },
+  };
+}
+
+/** Threads: reader, device, relay. */
+export const reads = {
+  sentence:
+    "A reader that awaits a Linux eventfd is woken by the relay, at whatever moment the device writes.",
+  mutexes: "assumed",
+  setup: (world) => awaits(world),
+  twins: {
+    "asks-for-nothing": {
+      sentence: "sleeps without having its epoll report the eventfd",
+      setup: (world) =>
+        awaits(world, ({ calls }) => {
+          calls.reader.ffi().epollControl = () => 0;
+        }),
+    },
+    "looks-late": {
+      sentence: "reads the sequence when it goes to sleep, and not before it looks",
+      setup: (world) =>
+        awaits(world, ({ hosts: { reader } }) => {
+          const { words } = reader;
+          reader.words = override(words, {
+            waitAsync: (word, _expected, timeoutMs) => words.waitAsync(word, words.load(word), timeoutMs),
+          });
+          reader.thread.parkAsync = (word, expected, timeoutMs) =>
+            reader.words.waitAsync(word, expected, timeoutMs);
+        }),
+    },
+    "wakes-nobody": {
+      sentence: "takes what is ready for who reads, as the relay, and wakes nobody",
+      setup: (world) =>
+        awaits(world, (_made, relay) => {
+          const wake = relay.wakeReaders.bind(relay);
+          relay.wakeReaders = () => {
+            relay.host.mutex.guard = () => {};
+            wake();
+          };
+        }),
+    },
+  },
+};

@@ -267,14 +267,14 @@ function undoesTheOldEntry(hosts, { source }) {
   }
 }
 
-/** The relay has one signal of an irqfd to inject while the routes are replaced. */
+/** A device makes an injection of an irqfd due while the routes are replaced. */
 function injects(world, break_ = () => {}) {
-  const { hosts, vm, eventfd } = guest(world, ["vmm", "relay"]);
+  const { hosts, vm, eventfd } = guest(world, ["vmm", "relay", "device"]);
   openVcpu(hosts.vmm, vm);
   vm.irqfd(eventfd, 24, { bypass: "off" });
   const { words } = hosts.vmm;
   const relays = relay(hosts.relay);
-  hosts.vmm.pending.raise(words.load(eventfd.record + E.irqfd));
+  const irqfd = words.load(eventfd.record + E.irqfd);
   const old = pirWord(vm, 0);
   break_(hosts);
   return {
@@ -284,6 +284,7 @@ function injects(world, break_ = () => {}) {
         return words.load(old);
       },
       relay: relays,
+      device: () => hosts.device.pending.raise(irqfd),
     },
     daemons: ["relay"],
     keeps: [vm],
@@ -294,10 +295,11 @@ function injects(world, break_ = () => {}) {
   };
 }
 
-/** Threads: vmm, relay. The sixth of the interleavings that Linux comments on: a route change during an injection. */
+/** Threads: vmm, relay, device. The sixth of the interleavings that Linux comments on: a route change during an injection. */
 export const injection = {
   sentence:
     "The relay injects by the old route or by the new one, and by the old one never after the update.",
+  mutexes: "assumed",
   setup: (world) => injects(world),
   twins: {
     "no-grace": {

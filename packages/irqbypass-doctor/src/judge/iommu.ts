@@ -116,6 +116,17 @@ export function capability(host: Host): ChainLink {
     );
   }
   if (hidden.length > 0) return link(name, "unknown", hidden[0]!);
+  const narrow = host.amdTables.find((reading) => {
+    const table = known(reading);
+    return table?.state === "table" && !table.wide;
+  });
+  if (narrow !== undefined)
+    return link(
+      name,
+      "broken",
+      "the IOMMU runs with 32-bit table entries, which cannot be posted",
+      seen(narrow, "rows of one word of 32 bits"),
+    );
   const intel = able.some(({ kind }) => kind === "intel");
   if (intel && known(host.cpu)?.flags.has("cx16") === false) {
     return link(name, "broken", "the CPU lacks cmpxchg16b", seen(host.cpu, "flags lack cx16"));

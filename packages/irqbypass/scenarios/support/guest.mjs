@@ -161,6 +161,21 @@ export function relay(host) {
   return () => runRelay(host);
 }
 
+/** Claims an injection that is due, and does not make it. */
+export function forgets({ pending }) {
+  const claim = pending.claim.bind(pending);
+  pending.claim = (irqfd, thread) => {
+    if (claim(irqfd, thread)) pending.settle(irqfd, thread);
+    return false;
+  };
+}
+
+/** Waits for nobody who has announced this irqfd. */
+export function waitsForNobody({ thread }, irqfd) {
+  const fenceAll = thread.fenceAll.bind(thread);
+  thread.fenceAll = (word, record) => record === irqfd.record || fenceAll(word, record);
+}
+
 export function expect(holds, sentence) {
   if (!holds) throw new Error(sentence);
 }

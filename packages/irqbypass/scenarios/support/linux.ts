@@ -2,16 +2,18 @@ import { Eventfd } from "irqbypass";
 import { Eventfd as E } from "#src/host/layout.js";
 import type { Words } from "#src/host/words.js";
 import type { LinuxCalls } from "#src/linux/calls.js";
-import { EPOLL_CTL_DEL, EPOLL_EVENT_BYTES } from "#src/linux/epoll.js";
+import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_EVENT_BYTES } from "#src/linux/epoll.js";
 import type { Ffi } from "#src/linux/ffi.js";
 import type { Host } from "#src/vm/host.js";
 
 const EAGAIN = -11;
 const ENOENT = -2;
+const EEXIST = -17;
 const EFD_SEMAPHORE = 1;
-/** Descriptors: of the epoll, and of the eventfds from there on. */
+/** Descriptors: of the relay's epoll, of that of who reads, which lies inside it, and of the eventfds from there on. */
 const EPOLL = 3;
-const FIRST = 4;
+const READERS = 4;
+const FIRST = 5;
 /** Where the user's data is in a struct epoll_event. */
 const DATA_AT = EPOLL_EVENT_BYTES - 8;
 
@@ -21,12 +23,18 @@ const COUNT = 0xffn;
 const READY = 1n << 8n;
 /** The epoll has it; the data of its event is above, a record and its generation. */
 const WANTED = 1n << 9n;
+/** The readers' epoll has it; it is to report it once; it is on the list of those that it looks at. */
+const ADDED = 1n << 10n;
+const ASKED = 1n << 11n;
+const TOLD = 1n << 12n;
+const OF_READERS = ADDED | ASKED | TOLD;
 const GENERATION_AT = 16n;
 const GENERATION = 0xffff;
 const RECORD_AT = 32n;
 
 /**
- * What Linux does with eventfds and one edge-triggered epoll, as a model for the explorer (fs/eventfd.c, fs/eventpoll.c). All that
+ * What Linux does with eventfds and an edge-triggered epoll, inside which is another, one-shot, as a model for the explorer
+ * (fs/eventfd.c, fs/eventpoll.c). All that
  * happens to an eventfd happens under the lock of its wait queue, so it is one 64-bit word here, and one change of it is one
  * step: a write adds to the count and puts the eventfd on the epoll's list; epoll_wait takes it off that, and reports it if there is
  * a count then. The words are those of shared eventfds that nothing else uses, in the memory of the host.
@@ -37,6 +45,9 @@ export class LinuxModel {
   private readonly semaphores: boolean[] = [];
   /** What the generations of a run have in common, and what is not in a word. */
   private epoch = 0;
+  private epolls = 0;
+  /** What the readers' epoll reports of each eventfd: the same in all of a run. */
+  private readonly readers: (readonly [number, number])[] = [];
 
   /** Takes the words for so many eventfds out of the room of a host, before the first of them is made. */
   takeRoom(host: Host, count: number): void {
@@ -56,10 +67,19 @@ export class LinuxModel {
       eventfdWrite: (fd, value) => this.write(words(), fd, BigInt(value)),
       write: (fd, buffer) => this.write(words(), fd, (buffer as BigUint64Array)[0]!),
       read: (fd, buffer) => this.read(words(), fd, buffer as BigUint64Array),
-      epollCreate: () => EPOLL,
-      epollControl: (_epoll, operation, fd, event) =>
-        this.control(words(), operation, fd, event as DataView | null),
-      epollWait: (_epoll, events, _count, timeoutMs) => this.wait(words(), events as DataView, timeoutMs),
+      // The readers' first, which makes the relay's, and puts itself into that.
+      epollCreate: () => (this.epolls++ === 0 ? READERS : EPOLL),
+      epollControl: (epoll, operation, fd, event) => {
+        if (fd === READERS) return 0;
+        return epoll === READERS
+          ? this.controlReaders(words(), operation, fd, event as DataView | null)
+          : this.control(words(), operation, fd, event as DataView | null);
+      },
+      epollWait: (epoll, events, _count, timeoutMs) =>
+        epoll === READERS
+          ? this.waitReaders(words(), events as DataView)
+          : this.wait(words(), events as DataView, timeoutMs),
+      poll: (fds) => (this.count(words(), (fds as Int32Array)[0]!) > 0 ? 1 : 0),
     };
     return {
       ffi: () => ffi as Ffi,
@@ -78,8 +98,12 @@ export class LinuxModel {
   }
 
   private write(words: Words, fd: number, value: bigint): number {
-    const before = change(words, this.wordOf(fd), (now) => (now + value) | (now & WANTED ? READY : 0n));
-    if (before & WANTED) this.ring(words);
+    const before = change(
+      words,
+      this.wordOf(fd),
+      (now) => (now + value) | (now & WANTED ? READY : 0n) | (now & ASKED ? TOLD : 0n),
+    );
+    if (before & (WANTED | ASKED)) this.ring(words);
     return 8;
   }
 
@@ -97,17 +121,48 @@ export class LinuxModel {
 
   private control(words: Words, operation: number, fd: number, event: DataView | null): number {
     if (operation === EPOLL_CTL_DEL || event === null)
-      return change(words, this.wordOf(fd), (now) => now & COUNT) & WANTED ? 0 : ENOENT;
+      return change(words, this.wordOf(fd), (now) => now & (COUNT | OF_READERS)) & WANTED ? 0 : ENOENT;
     const [record, generation] = [event.getInt32(DATA_AT, true), event.getInt32(DATA_AT + 4, true)];
     this.epoch = generation & ~GENERATION;
     const data = (BigInt(record) << RECORD_AT) | (BigInt(generation & GENERATION) << GENERATION_AT);
     // One that can be read already is an event at once.
     const before = change(words, this.wordOf(fd), (now) => {
       const count = now & COUNT;
-      return count | data | WANTED | (count === 0n ? 0n : READY);
+      return count | (now & OF_READERS) | data | WANTED | (count === 0n ? 0n : READY);
     });
     if (before & COUNT) this.ring(words);
     return 0;
+  }
+
+  private controlReaders(words: Words, operation: number, fd: number, event: DataView | null): number {
+    if (operation === EPOLL_CTL_DEL || event === null)
+      return change(words, this.wordOf(fd), (now) => now & ~OF_READERS) & ADDED ? 0 : ENOENT;
+    const adds = operation === EPOLL_CTL_ADD;
+    this.readers[fd] = [event.getInt32(DATA_AT, true), event.getInt32(DATA_AT + 4, true)];
+    const before = change(words, this.wordOf(fd), (now) => {
+      if (((now & ADDED) === 0n) !== adds) return now;
+      return now | ADDED | ASKED | (now & COUNT ? TOLD : 0n);
+    });
+    if (((before & ADDED) === 0n) !== adds) return adds ? EEXIST : ENOENT;
+    if (before & COUNT) this.ring(words);
+    return 0;
+  }
+
+  /** Reports each eventfd of the readers' list that can be read, and it once. Does not sleep. */
+  private waitReaders(words: Words, events: DataView): number {
+    let found = 0;
+    for (let index = 0; index < this.semaphores.length; index++) {
+      const fd = FIRST + index;
+      const before = change(words, this.wordOf(fd), (now) =>
+        now & TOLD && now & COUNT ? now & ~(TOLD | ASKED) : now & ~TOLD,
+      );
+      if ((before & TOLD) === 0n || (before & COUNT) === 0n) continue;
+      const [record, generation] = this.readers[fd]!;
+      events.setInt32(found * EPOLL_EVENT_BYTES + DATA_AT, record, true);
+      events.setInt32(found * EPOLL_EVENT_BYTES + DATA_AT + 4, generation, true);
+      found += 1;
+    }
+    return found;
   }
 
   /** Reports each eventfd of the list that can be read; where there is none, sleeps until one is put there. */
@@ -115,15 +170,21 @@ export class LinuxModel {
     for (;;) {
       const seen = words.load(this.doorbell); // before the look: what is put on the list after it changes this
       let found = 0;
+      let readers = false;
       for (let index = 0; index < this.semaphores.length; index++) {
         const word = this.wordOf(FIRST + index);
         const before = change(words, word, (now) => now & ~READY);
+        readers ||= (before & TOLD) !== 0n;
         if ((before & READY) === 0n) continue;
         // Looked at once it is off the list: what is written from here on puts it there again.
         if ((words.load64(word) & COUNT) === 0n) continue;
         const at = found * EPOLL_EVENT_BYTES + DATA_AT;
         events.setInt32(at, Number(before >> RECORD_AT), true);
         events.setInt32(at + 4, this.epoch | (Number(before >> GENERATION_AT) & GENERATION), true);
+        found += 1;
+      }
+      if (readers) {
+        for (const at of [0, 4]) events.setInt32(found * EPOLL_EVENT_BYTES + DATA_AT + at, 0, true);
         found += 1;
       }
       if (found > 0 || timeoutMs === 0) return found;

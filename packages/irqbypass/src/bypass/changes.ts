@@ -1,7 +1,7 @@
 import type { EventfdHost } from "../eventfd/kind.js";
 import { addReference, dropReference } from "../eventfd/reference.js";
 import { timeoutOf, type WaitOptions } from "../host/argument.js";
-import { IrqBypassError } from "../host/errors.js";
+import type { IrqBypassError } from "../host/errors.js";
 import { Header, Role } from "../host/layout.js";
 import type { Words } from "../host/words.js";
 
@@ -17,28 +17,32 @@ export interface ChangeWait extends WaitOptions {}
 
 /**
  * Resolves when `settled` says so, which is asked again after each change of a connection in this host. Rejects with
- * the reason of `signal`, or with ETIMEDOUT. Keeps the event loop alive and does not block.
+ * the reason of `signal`, or with what `late` makes of a time that is over. Keeps the event loop alive and does not block.
+ * A wait that came to nothing leaves no trace.
  */
 export async function untilChange(
   memory: EventfdHost,
-  what: string,
   settled: () => boolean,
+  late: (timeoutMs: number) => IrqBypassError,
   options: ChangeWait = {},
 ): Promise<void> {
   const timeoutMs = timeoutOf(options);
   const { signal } = options;
   const { words, thread } = memory;
   const deadline = words.clock() + timeoutMs;
+  memory.checkCall();
   const watcher = memory.mutex.guard(() => addReference(memory, 0, Role.watcher));
+  let settles = false;
   try {
     for (;;) {
       const seen = words.load(Header.changes); // before asking: a change from here on is not missed
-      if (settled()) return;
+      settles = settled();
+      if (settles) return;
       const left = deadline - words.clock();
-      if (left <= 0) throw new IrqBypassError("ETIMEDOUT", `${what} within ${timeoutMs} ms`);
+      if (left <= 0) throw late(timeoutMs);
       await thread.parkAsync(Header.changes, seen, left, signal);
     }
   } finally {
-    dropReference(memory, watcher);
+    dropReference(memory, watcher, !settles);
   }
 }

@@ -83,7 +83,7 @@ const KIND: Readonly<Record<keyof Kind, What>> = {
 };
 const PRODUCER: OptionNames<ProducerOps> = { addConsumer: true, delConsumer: true, stop: true, start: true };
 const CONSUMER: OptionNames<ConsumerOps> = { addProducer: true, delProducer: true, stop: true, start: true };
-const LISTEN: OptionNames<Listen> = { start: true, stop: true, waits: true };
+const LISTEN: OptionNames<Listen> = { start: true, stop: true, waits: true, flush: true };
 const RELAY: OptionNames<Relay> = { thread: true, wake: true, close: true };
 const THREAD: OptionNames<ThreadModule> = { name: true, start: true };
 

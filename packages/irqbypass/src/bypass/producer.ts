@@ -134,10 +134,10 @@ export class Producer extends Shown implements Disposable {
     return this.eventfd !== undefined;
   }
 
-  /** Which way a signal would go now. Throws EBADF after it was disposed, and EDEADLK in a callback. */
+  /** Which way a signal would go now. Throws EBADF after it was disposed. */
   get path(): Path {
     this.check();
-    return this.host.mutex.guard(() => pathOf(this.host, this.record));
+    return this.host.look(() => pathOf(this.host, this.record));
   }
 
   /** Why it would not be bypassed; undefined while it would. Throws EBADF after it was disposed. */

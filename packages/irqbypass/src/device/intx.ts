@@ -1,4 +1,5 @@
 import type { EventfdContext } from "../eventfd/context.js";
+import { checkFlag } from "../host/argument.js";
 import type { HostMemory } from "../host/memory.js";
 import { Shown } from "../host/shown.js";
 import { checkOpen, type IrqSet, irqError, selects } from "./set-irqs.js";
@@ -59,6 +60,7 @@ export class Intx extends Shown {
 
   /** Sets or clears it. */
   set disIntx(on: boolean) {
+    checkFlag(on ?? null, "disIntx");
     if (on === this.disabledByGuest) return;
     this.disabledByGuest = on;
     const { session } = this;

@@ -108,7 +108,7 @@ export class Trigger {
   get path(): Path | undefined {
     const { host, eventfd, producer } = this;
     if (eventfd === undefined || producer !== undefined) return producer?.path;
-    return host.mutex.guard(() => {
+    return host.look(() => {
       const irqfd = irqfdOf(host, eventfd.record);
       return irqfd === 0 ? "relayed" : unbypassedPath(host, irqfd);
     });

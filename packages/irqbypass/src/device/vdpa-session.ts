@@ -75,6 +75,7 @@ export class VdpaSession extends Shown implements Disposable {
     }
     if (eventfd !== null) checkOpen(this.host, `queue ${queue}`, eventfd);
     const irq = this.irqOf(target, this.statusBits);
+    this.check(); // the device's own function may have released it
     this.setCalls([target], () => ({ eventfd, irq }));
   }
 
@@ -112,6 +113,7 @@ export class VdpaSession extends Shown implements Disposable {
     if ((status & ~this.statusBits & VIRTIO_STATUS.driverOk) !== 0) {
       // Asked first, all of them: what the device's own function throws has changed nothing.
       const irqs = this.queues.map((queue) => this.irqOf(queue, status));
+      this.check();
       this.setCalls(this.queues, (queue) => ({ eventfd: queue.call, irq: irqs[queue.number]! }));
     }
     this.statusBits = status;

@@ -81,11 +81,9 @@ export class VdpaDevice extends Shown implements Disposable {
    */
   open(): VdpaSession {
     this.host.checkCall();
-    this.check();
-    if (this.session?.open === true) {
-      throw new IrqBypassError("EBUSY", "this device is open already: release it there first");
-    }
+    this.checkClosed();
     this.ops.reset?.();
+    this.checkClosed(); // what the device's own function may have done
     this.session = new VdpaSession(this.host, this.queues, this.ops);
     return this.session;
   }
@@ -125,6 +123,13 @@ export class VdpaDevice extends Shown implements Disposable {
   protected describe(): object {
     this.check();
     return { queues: this.queues.length, session: this.session?.open === true ? this.session : null };
+  }
+
+  private checkClosed(): void {
+    this.check();
+    if (this.session?.open === true) {
+      throw new IrqBypassError("EBUSY", "this device is open already: release it there first");
+    }
   }
 
   private check(): void {

@@ -30,7 +30,7 @@ export class Virqfd {
     void this.listen();
   }
 
-  /** Was the eventfd closed through the handle that this listens to? Then nothing can arrive any more (EPOLLHUP). */
+  /** Is the handle that this listens to closed? Then nothing can arrive any more (EPOLLHUP). */
   get closed(): boolean {
     return this.eventfd.closed;
   }

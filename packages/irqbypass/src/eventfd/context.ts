@@ -1,4 +1,4 @@
-import { type AbortSignalLike, show, timeoutOf, type WaitOptions } from "../host/argument.js";
+import { type AbortSignalLike, checkClass, show, timeoutOf, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
 import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
@@ -45,9 +45,9 @@ export abstract class EventfdContext extends Shown implements Disposable {
     return this.memory.pools.eventfd.slot(this.record);
   }
 
-  /** Was it closed through this handle? */
+  /** Was it closed through this handle, or has this thread left the host, which closes all of its handles? */
   get closed(): boolean {
-    return !this.open;
+    return !this.open || this.memory.thread.left;
   }
 
   /** Throws EBADF on a handle that was closed. */
@@ -60,10 +60,11 @@ export abstract class EventfdContext extends Shown implements Disposable {
     }
   }
 
-  /** The same before a wait, which no callback may make. */
+  /** The same before a wait, which no callback may make; a wait that finds what it is for at once serves others too. */
   protected checkWait(): void {
     this.memory.checkCall();
     this.check();
+    this.memory.thread.serve?.();
   }
 
   /**
@@ -197,12 +198,11 @@ export function checkEventfd(
   eventfd: unknown,
   who: string,
 ): asserts eventfd is EventfdContext {
-  if (!(eventfd instanceof EventfdContext)) {
-    throw new IrqBypassError(
-      "EINVAL",
-      `${who} an eventfd, not ${show(eventfd)}: make one with Eventfd.create`,
-    );
-  }
+  checkClass(
+    eventfd,
+    EventfdContext,
+    () => `${who} an eventfd, not ${show(eventfd)}: make one with Eventfd.create`,
+  );
   if (!memory.isSameHost(eventfd.memory)) {
     throw new IrqBypassError(
       "EXDEV",

@@ -62,6 +62,11 @@ export interface Listen {
    * so that the eventfd may be gone by now. Absent where the irqfd's pending word says it.
    */
   readonly waits?: (memory: HostMemory, eventfd: number) => boolean;
+  /**
+   * Delivers a signal that is there and that no relay has come to, of an irqfd that may be gone: it is told by its generation. Not
+   * under a mutex. Absent where the irqfd's pending word says it, or the kernel delivers.
+   */
+  readonly flush?: (memory: HostMemory, irqfd: number, generation: number) => void;
 }
 
 /** A relay thread. */

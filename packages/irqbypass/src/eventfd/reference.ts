@@ -18,14 +18,18 @@ export function addReference(memory: HostMemory, eventfd: number, role: Role): n
   return reference;
 }
 
-/** The mirror image, not under the host mutex. The last one out frees the context. */
-export function dropReference(memory: EventfdHost, reference: number): void {
+/**
+ * The mirror image, not under the host mutex. The last one out frees the context. `undo` where it was part of a call that is
+ * refused: then there has been none.
+ */
+export function dropReference(memory: EventfdHost, reference: number, undo = false): void {
   const { words, pools, mutex, thread } = memory;
   thread.begun = true; // the end of something, which nobody can refuse
   const close = mutex.guard(() => {
     const eventfd = words.get(reference + Reference.eventfd);
     count(memory, eventfd, words.get(reference + Reference.role), -1);
-    pools.reference.release(reference);
+    if (undo) pools.reference.undo(reference);
+    else pools.reference.release(reference);
     return eventfd === 0 ? undefined : releaseUnused(memory, eventfd);
   });
   close?.();

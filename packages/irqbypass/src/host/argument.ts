@@ -23,6 +23,33 @@ export function show(value: unknown): string {
   }
 }
 
+/** A class, its constructor private or not. */
+interface Class<T> {
+  readonly name: string;
+  readonly prototype: T;
+  [Symbol.hasInstance](value: unknown): boolean;
+}
+
+/**
+ * Throws EINVAL with `sentence` for what is no object of a class. Two copies of this library in a process have each a class of
+ * that name, and neither works on the other's objects: that is said instead.
+ */
+export function checkClass<T>(value: unknown, type: Class<T>, sentence: () => string): asserts value is T {
+  if (value instanceof type) return;
+  const text = isOfAnotherCopy(value, type.name)
+    ? `this ${value.constructor.name} is of another copy of irqbypass, which this process has loaded twice: npm ls irqbypass shows from where`
+    : sentence();
+  throw new IrqBypassError("EINVAL", text);
+}
+
+function isOfAnotherCopy(value: unknown, name: string): value is object {
+  for (let one = value; typeof one === "object" && one !== null; one = Object.getPrototypeOf(one)) {
+    const { constructor: made } = one as { readonly constructor?: unknown };
+    if (typeof made === "function" && made.name === name) return true;
+  }
+  return false;
+}
+
 /** Refuses what is no object with named parts: `what` is what the call takes. */
 export function checkObject(value: unknown, what: string): void {
   if (typeof value === "object" && value !== null) return;

@@ -100,19 +100,34 @@ export function publishHeader(words: Words): void {
   words.store(Header.magic, MAGIC);
 }
 
+/** Can a host's header be here? */
+function isPlace(byteOffset: number, buffer: SharedArrayBuffer): boolean {
+  const isLine = Number.isSafeInteger(byteOffset) && byteOffset >= 0 && byteOffset % (LINE * BYTES) === 0;
+  return isLine && byteOffset + Header.words * BYTES <= buffer.byteLength;
+}
+
+function isHost(buffer: SharedArrayBuffer, byteOffset: number): boolean {
+  if (!isPlace(byteOffset, buffer)) return false;
+  return Atomics.load(new Int32Array(buffer, byteOffset), Header.magic) === MAGIC;
+}
+
 /** Size in words of the host at this place; throws what is wrong with it otherwise. */
 export function readSize(buffer: SharedArrayBuffer, byteOffset: number): number {
-  const inside = Number.isSafeInteger(byteOffset) && byteOffset >= 0 && byteOffset % (LINE * BYTES) === 0;
-  const room = inside ? (buffer.byteLength - byteOffset) / BYTES : 0;
-  if (room < Header.words)
-    throw new IrqBypassError("EINVAL", `there is no host at byteOffset ${show(byteOffset)} of this memory`);
-  const header = new Int32Array(buffer, byteOffset, Header.words);
-  if (Atomics.load(header, Header.magic) !== MAGIC) {
-    throw new IrqBypassError(
-      "EINVAL",
-      `the memory at byteOffset ${byteOffset} is not a host: pass the handle of one`,
-    );
+  const room = (buffer.byteLength - byteOffset) / BYTES;
+  if (!isHost(buffer, byteOffset)) {
+    // Counted in words it is a quarter of what it should be, and four times as much where it was counted twice.
+    const meant = [byteOffset * BYTES, byteOffset / BYTES].find((one) => isHost(buffer, one));
+    const advice =
+      meant === undefined
+        ? "pass the handle of one, as host.handle is"
+        : `byteOffset counts bytes, and there is one at ${meant}`;
+    const where = `byteOffset ${show(byteOffset)}`;
+    const what = isPlace(byteOffset, buffer)
+      ? `the memory at ${where} is not a host`
+      : `there is no host at ${where} of this memory`;
+    throw new IrqBypassError("EINVAL", `${what}: ${advice}`);
   }
+  const header = new Int32Array(buffer, byteOffset, Header.words);
   const version = header[Header.version]!;
   if (version !== LAYOUT_VERSION) {
     throw new IrqBypassError(
@@ -180,24 +195,29 @@ export function checkHeader(words: Words, size: number): void {
     words.load(Header.mutex) !== held, `that thread ${slot}, which is not there, holds its mutex`);
 }
 
-/** Refuses a thread that lacks one of the host's kinds: it could not run the callbacks of that kind. */
+/** How a caller gets a kind of this library. */
+const LIBRARY_KINDS: Readonly<Record<string, string>> = {
+  "linux-eventfd": "linux-eventfd is linux() of irqbypass/linux",
+  "kvm-irqfd": "kvm-irqfd is kvm() of irqbypass/kvm",
+};
+
+/**
+ * Refuses a thread that lacks one of the host's kinds: it could not run the callbacks of that kind. The first is the host's own
+ * in every thread.
+ */
 export function checkKinds(words: Words, mine: readonly string[]): void {
   const length = words.get(Header.kinds);
   let names = "";
   for (let i = 0; i < length; i++) names += String.fromCharCode(words.get(Header.kinds + 1 + i));
   const wanted = names.split("\n");
+  if (wanted.length === mine.length && wanted.every((name, index) => mine[index] === name)) return;
   const missing = wanted.filter((name) => !mine.includes(name));
-  const extra = mine.filter((name) => !wanted.includes(name));
-  if (missing.length > 0) {
-    throw new IrqBypassError(
-      "EINVAL",
-      `this host was created with kinds that this thread lacks: pass ${missing.join(", ")} to Host.attach`,
-    );
-  }
-  if (extra.length > 0 || wanted.some((name, index) => mine[index] !== name)) {
-    throw new IrqBypassError(
-      "EINVAL",
-      `the kinds of a host are fixed when it is created: pass exactly ${wanted.join(", ")} in this order to Host.attach`,
-    );
-  }
+  const own = wanted.slice(1);
+  const made = own.filter((name) => LIBRARY_KINDS[name] !== undefined).map((name) => LIBRARY_KINDS[name]);
+  const from = made.length === 0 ? "" : `; ${made.join(", ")}`;
+  const advice =
+    missing.length > 0
+      ? `this host was created with kinds that this thread lacks: pass ${missing.join(", ")} to Host.attach as well, its kinds being [${own.join(", ")}]`
+      : `the kinds of a host are fixed when it is created: pass ${own.length === 0 ? "none" : `exactly ${own.join(", ")} in this order`} to Host.attach`;
+  throw new IrqBypassError("EINVAL", `${advice}${from}`, { subject: missing[0] ?? "kinds" });
 }

@@ -1,4 +1,4 @@
-import { show } from "./argument.js";
+import { checkClass, show } from "./argument.js";
 import { type Capacity, checkCapacity, type Size } from "./capacity.js";
 import { type Compiled, compiledFor, type FastPath } from "./compiled.js";
 import { IrqBypassError } from "./errors.js";
@@ -179,9 +179,19 @@ export abstract class HostMemory extends Shown {
     if (this.thread.left) throw new IrqBypassError("EBADF", LEFT);
   }
 
-  /** @internal Runs `section`, which changes nothing, under the host mutex: in a callback the thread has it already. */
+  /**
+   * @internal Runs `section`, which changes nothing, under the host mutex: in a callback the thread has it already. For a call that
+   * only looks, or has not begun to change anything: a thread that may not block is refused, before this and after it.
+   */
   look<T>(section: () => T): T {
-    return this.mutex.held() ? section() : this.mutex.guard(section);
+    if (this.mutex.held()) return section();
+    const { thread } = this;
+    thread.begun = false;
+    try {
+      return this.mutex.guard(section);
+    } finally {
+      thread.begun = false;
+    }
   }
 
   /**
@@ -205,12 +215,11 @@ const LEFT = "the host was disposed in this thread: attach to it again with Host
 
 /** Refuses what is no host, EINVAL, a host that this thread has left, EBADF, and a call from a callback, EDEADLK. */
 export function checkHost(memory: unknown): void {
-  if (!(memory instanceof HostMemory)) {
-    throw new IrqBypassError(
-      "EINVAL",
-      `${show(memory)} is no host: pass what Host.create or Host.attach returned`,
-    );
-  }
+  checkClass(
+    memory,
+    HostMemory,
+    () => `${show(memory)} is no host: pass what Host.create or Host.attach returned`,
+  );
   memory.checkCall();
 }
 

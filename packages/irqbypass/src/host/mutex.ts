@@ -17,7 +17,7 @@ export interface MutexThread {
   readonly left?: boolean;
   /** May it sleep? A browser's main thread may not. */
   readonly mayBlock: boolean;
-  /** Has the call that it makes taken a mutex already? Then that goes through: refused now, it would be half done. */
+  /** May the call that it makes have changed something? Then that goes through: refused now, it would be half done. */
   begun?: boolean;
   /** Looks for a while, until `look` says that it has what it waits for; false if it is to sleep, or to give up. */
   spin(look: () => boolean): boolean;
@@ -55,13 +55,26 @@ export class Mutex {
 
   /**
    * Runs `section` while holding the mutex. Blocks; from a thread that may not block it tries for a while and
-   * then throws EAGAIN, if it is the first mutex that its call takes. Throws EDEADLK when the thread holds the mutex already, that is from a callback. Goes on from where
-   * somebody who has `tried` has left off.
+   * then throws EAGAIN, if its call can have changed nothing yet. Throws EDEADLK when the thread holds the mutex already, that is
+   * from a callback. Goes on from where somebody who has `tried` has left off.
    */
   guard<T>(section: () => T, tried: Tried = Tried.not): T {
     if (tried === Tried.busy) this.lockSlowly(this.thread.lockId << 1);
     else if (tried !== Tried.held) this.lock();
     this.thread.begun = true;
+    try {
+      return section();
+    } finally {
+      this.unlock();
+    }
+  }
+
+  /**
+   * The same for a section that takes another mutex before it changes anything: where that is refused to a thread that may
+   * not block, nothing has been done.
+   */
+  enclose<T>(section: () => T): T {
+    this.lock();
     try {
       return section();
     } finally {

@@ -2,7 +2,24 @@
  * The adapter to Node.js. It asks the process for its built-in modules instead of importing them, so that the
  * core loads where there are none; and late, as a process that starts no thread and waits for none needs few of them.
  */
+import { IrqBypassError } from "./errors.js";
 import type { OsThread, Platform, WatchableWorker } from "./platform.js";
+
+/**
+ * What a worker runs: the module that it is started with, by `require` where this Node can do that with it. That loads one file
+ * after the other, where `import` opens most at once: so many descriptors a process that is short of them does not have, and a
+ * relay is what it needs then.
+ */
+const LOAD = `
+  const { workerData } = process.getBuiltinModule("node:worker_threads");
+  const { createRequire } = process.getBuiltinModule("node:module");
+  try {
+    createRequire(workerData)(process.getBuiltinModule("node:url").fileURLToPath(workerData));
+  } catch (error) {
+    if (error.code !== "ERR_REQUIRE_ESM") throw error;
+    import(workerData);
+  }
+`;
 
 // The one list of a thread that no object holds: it mirrors the one `process`, whose listeners are limited to ten before Node
 // warns of a leak, while a program may well have more hosts and more VMs.
@@ -45,7 +62,7 @@ const node = Object.freeze<Platform>({
       return (error as NodeJS.ErrnoException).code === "ENOENT" ? false : undefined;
     }
   },
-  spawn: (file, base) => new (threads().Worker)(new URL(file, base)),
+  spawn: (file, base) => new (threads().Worker)(LOAD, { eval: true, workerData: new URL(file, base).href }),
   messages(listener) {
     const { parentPort } = threads();
     parentPort?.on("message", listener);
@@ -90,7 +107,15 @@ function self(): OsThread {
     // The process's first thread is no worker: without asking, it is not said to be one.
     const worker = pid === tid ? 0 : threads().threadId;
     return { pid, tid, startTime: startTime(pid, tid), worker };
-  } catch {
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === "EMFILE" || code === "ENFILE") {
+      throw new IrqBypassError(
+        code,
+        "this thread cannot look up its name in /proc, by which others know whether it lives: no descriptor is left, close some or raise the limit (ulimit -n)",
+        { subject: "/proc/thread-self", syscall: "open", cause },
+      );
+    }
     // No /proc: then only an exit event proves anything about a thread, which is what zeros say.
     return { pid: process.pid, tid: 0, startTime: 0, worker: threads().threadId };
   }

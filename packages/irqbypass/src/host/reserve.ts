@@ -36,7 +36,10 @@ export function reserve(options: PlaceOptions, capacity: Capacity): HostHandle {
   const bytes = hostWords(capacity) * BYTES;
   const { memory, byteOffset = 0 } = options;
   if (!Number.isSafeInteger(byteOffset) || byteOffset < 0 || byteOffset % (LINE * BYTES) !== 0) {
-    throw new IrqBypassError("EINVAL", `byteOffset is ${show(byteOffset)}: it must be a multiple of 64`);
+    throw new IrqBypassError(
+      "EINVAL",
+      `byteOffset is ${show(byteOffset)}: it counts bytes, and must be a multiple of 64`,
+    );
   }
   if (memory !== undefined) {
     const room = sharedBuffer(memory).byteLength - byteOffset;

@@ -34,6 +34,8 @@ export class ThisThread implements MutexThread {
   left = false;
   begun = false;
   private running: string | undefined;
+  /** What wakes each of its asynchronous waits. */
+  private readonly asleep = new Set<() => void>();
   private readonly os: OsThread;
 
   /**
@@ -138,6 +140,7 @@ export class ThisThread implements MutexThread {
       broken("a thread detached in mid-flight");
     this.left = true;
     this.free(this.record);
+    for (const wake of this.asleep) wake(); // they see that it has left
   }
 
   /** Says that this thread comes to its own end, without an error: what it has left then, others tear down. */
@@ -225,7 +228,7 @@ export class ThisThread implements MutexThread {
     }
   }
 
-  /** `Words.waitAsync`, which ends early when `signal` is aborted, and keeps the event loop alive. */
+  /** `Words.waitAsync`, which ends early when `signal` is aborted or this thread leaves, and keeps the event loop alive. */
   async parkAsync(
     word: number,
     expected: number,
@@ -237,9 +240,11 @@ export class ThisThread implements MutexThread {
     // Nothing can call off a waiter but a wake-up, and a wake-up too many is harmless to every waiter here.
     const wake = () => this.words.notify(word);
     signal?.addEventListener("abort", wake, { once: true });
+    this.asleep.add(wake);
     try {
       await this.words.waitAsync(word, expected, timeoutMs);
     } finally {
+      this.asleep.delete(wake);
       signal?.removeEventListener("abort", wake);
       release();
     }
@@ -336,8 +341,8 @@ export class ThisThread implements MutexThread {
 
   /** The records of the threads in a worker of this process. */
   recordsOf(worker: number): number[] {
-    const { words, pool, platform } = this;
-    const { pid } = platform.self();
+    const { words, pool } = this;
+    const { pid } = this.os; // not asked again: that takes a descriptor
     const found: number[] = [];
     if (worker <= 0) return found; // the main thread's number, and that of every thread of a page
     for (let slot = 0; slot < words.load(Header.threads); slot++) {

@@ -2,14 +2,21 @@
  * Can this process run KVM guests?
  */
 import { IrqBypassError } from "../host/errors.js";
+import { nodePlatform } from "../host/platform-node.js";
 import { Kvm, type KvmOptions } from "./kvm.js";
 import { KvmMachine } from "./machine.js";
 
 /**
  * Tries it: opens /dev/kvm, makes a VM with interrupt chips, closes it. Returns undefined where that works, else
- * the error that says why not.
+ * the error that says why not. Throws nothing where there is no Node.js: that is an answer, too.
  */
 export function whyNoKvm(options: KvmOptions = {}): IrqBypassError | undefined {
+  if (nodePlatform() === undefined) {
+    return new IrqBypassError(
+      "ENOSYS",
+      "KVM guests need Node.js on Linux, and this is another place, such as a page: software VMs work here",
+    );
+  }
   try {
     using kvm = Kvm.open(options);
     using _machine = new KvmMachine(kvm);

@@ -19,7 +19,7 @@
  * | 0x800  | 1024  | avail | device             | index of the device's newest burst, before it signals |
  * | 0xc00  | 1024  | stack | guest              |                                                       |
  */
-import { show } from "../host/argument.js";
+import { checkClass, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { isMemory, type WasmMemory } from "../host/wasm.js";
 import { KvmMachine } from "./machine.js";
@@ -136,9 +136,7 @@ function bootVcpu(vcpu: KvmVcpu): void {
 
 /** Loads the guest into a machine and readies this many vCPUs, which the caller then starts. */
 export function bootGuest(machine: KvmMachine, vcpus: number): void {
-  if (!(machine instanceof KvmMachine)) {
-    throw new IrqBypassError("EINVAL", `${show(machine)} is no KvmMachine: make one to boot the guest in`);
-  }
+  checkClass(machine, KvmMachine, () => `${show(machine)} is no KvmMachine: make one to boot the guest in`);
   const needed = guestPages(vcpus) * 0x1_0000;
   if (machine.memory.buffer.byteLength < needed) {
     throw new IrqBypassError(

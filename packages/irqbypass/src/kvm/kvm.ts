@@ -6,7 +6,7 @@ import { checkOptions, type OptionNames, show } from "../host/argument.js";
 import { ERRNO, type ErrorCode, IrqBypassError } from "../host/errors.js";
 import { Shown } from "../host/shown.js";
 import { checked } from "../linux/checked.js";
-import { type Ffi, O_CLOEXEC, O_RDWR } from "../linux/ffi.js";
+import { checkFfi, type Ffi, O_CLOEXEC, O_RDWR } from "../linux/ffi.js";
 import { loadFfi } from "../linux/koffi.js";
 import {
   ioctl,
@@ -110,6 +110,7 @@ export class Kvm extends Shown implements Disposable {
       throw new IrqBypassError("EINVAL", `path is ${show(path)}: name a device file`);
     }
     const ffi = options.ffi ?? loadFfi();
+    checkFfi(ffi);
     if (arch !== "x64") {
       throw new IrqBypassError("ENOSYS", `KVM guests here are x86 code; this machine is ${show(arch)}`);
     }

@@ -5,7 +5,7 @@
  * {@link signalMsi} with a C library of its own.
  */
 
-import { checkOptions, type OptionNames, show } from "../host/argument.js";
+import { checkClass, checkOptions, type OptionNames, show } from "../host/argument.js";
 import { ERRNO, IrqBypassError } from "../host/errors.js";
 import { platformHere } from "../host/platform-here.js";
 import { Shown } from "../host/shown.js";
@@ -102,9 +102,7 @@ export class KvmMachine extends Shown implements Disposable {
   constructor(kvm: Kvm, options: KvmMachineOptions, host: MachineHost);
   constructor(kvm: Kvm, options: KvmMachineOptions = {}, host?: MachineHost) {
     super();
-    if (!(kvm instanceof Kvm)) {
-      throw new IrqBypassError("EINVAL", `${show(kvm)} is no Kvm: pass what Kvm.open returned`);
-    }
+    checkClass(kvm, Kvm, () => `${show(kvm)} is no Kvm: pass what Kvm.open returned`);
     checkOptions(options, OPTIONS, "options such as { pages: 4 }, or none");
     const { pages = 1, irqchip = "full", spawn } = options;
     if (!Number.isInteger(pages) || pages < 1 || pages > 65536) {

@@ -54,6 +54,11 @@ export function writeBlocking(
   return ffi.write(fd, value);
 }
 
+/** Can `fd` be read now? */
+export function isReadable(ffi: Ffi, fd: number): boolean {
+  return isReady(ffi, fd, POLLIN, 0);
+}
+
 /** Is there room for one more in a counter? Waits for nobody. */
 export function isFull(ffi: Ffi, fd: number): boolean {
   return !isReady(ffi, fd, POLLOUT, 0);

@@ -1,4 +1,6 @@
-import { type EventfdInfo, eventfdInfo } from "./eventfd-info.js";
+import { Eventfd } from "../host/layout.js";
+import type { HostMemory } from "../host/memory.js";
+import { type EventfdInfo, infoOf } from "./eventfd-info.js";
 import type { Ffi } from "./ffi.js";
 import { loadFfi } from "./koffi.js";
 
@@ -6,8 +8,8 @@ import { loadFfi } from "./koffi.js";
 export interface LinuxCalls {
   /** The C library of the thread, loaded at the first call. Throws ENOSYS, saying why, where there is none. */
   readonly ffi: () => Ffi;
-  /** What the kernel says of an eventfd's descriptor; as {@link eventfdInfo}. */
-  readonly info: (fd: number) => EventfdInfo;
+  /** What the kernel says of an eventfd's descriptor; as {@link infoOf}. */
+  readonly info: (fd: number, subject?: string) => EventfdInfo;
 }
 
 /** The calls of the calling thread. */
@@ -18,6 +20,11 @@ export function realCalls(): LinuxCalls {
       loaded ??= loadFfi();
       return loaded;
     },
-    info: eventfdInfo,
+    info: infoOf,
   };
+}
+
+/** The host's own descriptor of a Linux eventfd record; it stays open while the record lives. */
+export function fdOf({ words }: HostMemory, eventfd: number): number {
+  return words.get(eventfd + Eventfd.fd) - 1;
 }

@@ -53,7 +53,7 @@ export function relayEpoll(memory: HostMemory, ffi: Ffi, kind: number): number {
   return epollIn(memory, ffi, kind, Header.epoll, () => {});
 }
 
-/** The same for that of the readers. What becomes ready in it is an event of record 0. */
+/** The same for that of the readers, with the relay's own: both are made, or none. What becomes ready in it is an event of record 0. */
 export function readersEpoll(memory: HostMemory, ffi: Ffi, kind: number): number {
   return epollIn(memory, ffi, kind, Header.readersEpoll, (readers) => {
     const outer = relayEpoll(memory, ffi, kind);
@@ -81,6 +81,7 @@ function epollIn(
   thread.descriptor = epoll; // at once: nobody else knows of it yet, should this thread die
   try {
     made(epoll);
+    thread.descriptor = epoll; // it may have made another one meanwhile
   } catch (error) {
     thread.descriptor = -1;
     ffi.close(epoll);

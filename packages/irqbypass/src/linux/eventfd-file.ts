@@ -12,8 +12,8 @@ import { IrqBypassError } from "../host/errors.js";
 import { Shown } from "../host/shown.js";
 import { readBlocking, writeBlocking } from "./blocking.js";
 import { checked } from "./checked.js";
-import { eventfdInfo } from "./eventfd-info.js";
-import { F_DUPFD_CLOEXEC, type Ffi, O_CLOEXEC, O_NONBLOCK } from "./ffi.js";
+import { eventfdInfo, infoOf } from "./eventfd-info.js";
+import { checkFfi, F_DUPFD_CLOEXEC, type Ffi, O_CLOEXEC, O_NONBLOCK } from "./ffi.js";
 
 const EFD_SEMAPHORE = 1;
 const UINT32_MAX = 0xffff_ffff;
@@ -34,6 +34,7 @@ const OPTIONS: OptionNames<EventfdFileOptions> = { count: true, semaphore: true,
 
 /** The bare descriptor of a new eventfd. Throws as {@link EventfdFile.create}. */
 export function newEventfd(ffi: Ffi, options: EventfdFileOptions): number {
+  checkFfi(ffi);
   checkOptions(options, OPTIONS, "options such as { count: 1 }, or none");
   const { count = 0, semaphore = false, nonblocking = true } = options;
   checkFlag(semaphore, "semaphore");
@@ -57,12 +58,12 @@ export class EventfdFile extends Shown implements Disposable {
   readonly #word = new BigUint64Array(1);
   #fd: number;
 
-  private constructor(ffi: Ffi, fd: number) {
+  private constructor(ffi: Ffi, fd: number, subject = `fd ${fd}`) {
     super();
     this.#ffi = ffi;
     this.#fd = fd;
     try {
-      const info = eventfdInfo(fd);
+      const info = infoOf(fd, subject);
       this.id = info.id;
       this.semaphore = info.semaphore;
       this.nonblocking = info.nonblocking;
@@ -101,10 +102,12 @@ export class EventfdFile extends Shown implements Disposable {
    * ```
    */
   static dup(ffi: Ffi, fd: number): EventfdFile {
+    checkFfi(ffi);
     if (!Number.isInteger(fd) || fd < 0) {
       throw new IrqBypassError("EBADF", `${show(fd)} is not a file descriptor`);
     }
-    return new EventfdFile(ffi, checked(ffi.fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl", `fd ${fd}`));
+    const subject = `fd ${fd}`;
+    return new EventfdFile(ffi, checked(ffi.fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl", subject), subject);
   }
 
   /** The descriptor. Throws EBADF after dispose. */

@@ -1,7 +1,7 @@
 /**
  * What the kernel says of an eventfd descriptor, in /proc/self/fdinfo.
  */
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { show } from "../host/argument.js";
 import { errorCode, IrqBypassError } from "../host/errors.js";
 import { NO_DESCRIPTOR } from "./checked.js";
@@ -27,11 +27,7 @@ export function parseEventfdInfo(text: string, subject: string): EventfdInfo {
   const field = (name: string): string | undefined =>
     new RegExp(`^${name}:[ \t]*(\\S+)$`, "m").exec(text)?.[1];
   const count = field("eventfd-count");
-  if (count === undefined) {
-    throw new IrqBypassError("EINVAL", `${subject} is not an eventfd; pass a descriptor made by eventfd(2)`, {
-      subject,
-    });
-  }
+  if (count === undefined) throw noEventfd(subject);
   const id = field("eventfd-id");
   if (id === undefined) {
     throw new IrqBypassError(
@@ -60,9 +56,13 @@ export function parseEventfdInfo(text: string, subject: string): EventfdInfo {
  * look at it with, else as {@link parseEventfdInfo}.
  */
 export function eventfdInfo(fd: number): EventfdInfo {
+  return infoOf(fd);
+}
+
+/** The same, with the name that the caller has for it: of a dup, the number that was given. */
+export function infoOf(fd: number, subject = `fd ${fd}`): EventfdInfo {
   if (!Number.isInteger(fd) || fd < 0)
     throw new IrqBypassError("EBADF", `${show(fd)} is not a file descriptor`);
-  const subject = `fd ${fd}`;
   let text: string;
   try {
     text = readFileSync(`/proc/self/fdinfo/${fd}`, "latin1");
@@ -75,5 +75,20 @@ export function eventfdInfo(fd: number): EventfdInfo {
       { subject, syscall: "open", cause },
     );
   }
+  if (!text.includes("eventfd-count:")) throw noEventfd(subject, ` but ${fileOf(fd)}`);
   return parseEventfdInfo(text, subject);
+}
+
+function noEventfd(subject: string, but = ""): IrqBypassError {
+  const text = `${subject} is not an eventfd${but}: pass a descriptor made by eventfd(2)`;
+  return new IrqBypassError("EINVAL", text, { subject });
+}
+
+/** What a descriptor is of: a path, "socket:[1234]", "anon_inode:[eventpoll]". */
+function fileOf(fd: number): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return "something else";
+  }
 }

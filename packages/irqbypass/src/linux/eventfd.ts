@@ -7,11 +7,12 @@ import type { Handle } from "../host/handle.js";
 import { Eventfd as E, EventfdFlag, Rec, Role } from "../host/layout.js";
 import { checkHost, type HostMemory } from "../host/memory.js";
 import { SLICE_MS, untilReadable, writeBlocking } from "./blocking.js";
+import { fdOf } from "./calls.js";
 import { checked } from "./checked.js";
 import { EPOLL_CTL_ADD, EPOLL_CTL_MOD, readersEpoll, whenReadable } from "./epoll.js";
 import { type EventfdFileOptions, newEventfd } from "./eventfd-file.js";
 import { F_DUPFD_CLOEXEC, type Ffi } from "./ffi.js";
-import { byKernelId, fdOf, isBlocking, linuxKindOf, signalFd } from "./kind.js";
+import { byKernelId, isBlocking, linuxKindOf, signalFd } from "./kind.js";
 import { forgetRead } from "./read-out.js";
 
 /** Who awaits a read looks this often while no relay runs that would tell. */
@@ -80,11 +81,17 @@ export class LinuxEventfd extends EventfdContext {
     if (!Number.isInteger(fd) || fd < 0)
       throw new IrqBypassError("EBADF", `${show(fd)} is not a file descriptor`);
     // The dup first: whatever happens to the caller's number, descriptor and identity belong together.
-    return LinuxEventfd.take(memory, ffi, checked(ffi.fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl", `fd ${fd}`));
+    const subject = `fd ${fd}`;
+    return LinuxEventfd.take(
+      memory,
+      ffi,
+      checked(ffi.fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl", subject),
+      subject,
+    );
   }
 
   /** A token for the eventfd behind `own`, which is the host's from here on. */
-  private static take(memory: HostMemory, ffi: Ffi, own: number): LinuxEventfd {
+  private static take(memory: HostMemory, ffi: Ffi, own: number, subject = `fd ${own}`): LinuxEventfd {
     const { number } = linuxKindOf(memory);
     const { thread } = memory;
     thread.descriptor = own; // at once: nobody else knows of it yet, should this thread die
@@ -92,7 +99,7 @@ export class LinuxEventfd extends EventfdContext {
     let reference = 0;
     let known = false;
     try {
-      const { id, semaphore, nonblocking } = linuxKindOf(memory).kind.info(own);
+      const { id, semaphore, nonblocking } = linuxKindOf(memory).kind.info(own, subject);
       const { words, mutex, pools } = memory;
       mutex.guard(() => {
         record = byKernelId(memory).load(id);

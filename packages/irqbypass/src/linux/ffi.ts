@@ -1,3 +1,6 @@
+import { checkObject, show } from "../host/argument.js";
+import { IrqBypassError } from "../host/errors.js";
+
 /**
  * The C library as this project sees it: a dozen and a half calls, in one interface, so that another way to call
  * C can be one more file beside koffi.ts.
@@ -52,6 +55,14 @@ export interface Ffi {
   /** The address of the first byte of `view`, which the view's buffer keeps as long as it lives. */
   addressOf(view: ArrayBufferView): number;
 }
+
+/** Refuses what is no {@link Ffi} before it is called. Throws EINVAL. */
+export function checkFfi(ffi: unknown): asserts ffi is Ffi {
+  checkObject(ffi, FFI);
+  if (typeof (ffi as Partial<Ffi>).fcntl === "function") return;
+  throw new IrqBypassError("EINVAL", `${show(ffi)} that has no system calls was passed: pass ${FFI}`);
+}
+const FFI = "the C library, as loadFfi() gives it";
 
 /** Flags of open(2), fcntl(2) and mmap(2) that this project uses; the same on x86-64, arm64 and RISC-V. */
 export const O_RDWR = 2;

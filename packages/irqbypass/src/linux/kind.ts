@@ -8,13 +8,12 @@ import { IrqBypassError } from "../host/errors.js";
 import { Consumer, Eventfd as E, EventfdFlag, Header, Rec, Thread } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { XArray } from "../host/xarray.js";
-import { isFull } from "./blocking.js";
-import { type LinuxCalls, realCalls } from "./calls.js";
+import { isFull, isReadable } from "./blocking.js";
+import { fdOf, type LinuxCalls, realCalls } from "./calls.js";
 import { checked } from "./checked.js";
-import { closeEpolls, EPOLL_CTL_ADD, EPOLL_CTL_DEL, eachWrite, relayEpoll } from "./epoll.js";
-import type { EventfdInfo } from "./eventfd-info.js";
+import { closeEpolls, EPOLL_CTL_ADD, EPOLL_CTL_DEL, eachWrite, readersEpoll, relayEpoll } from "./epoll.js";
 import type { Ffi } from "./ffi.js";
-import { readOut } from "./read-out.js";
+import { deliver, isSignalled, readOut } from "./read-out.js";
 import { linuxRelayThread } from "./relay-thread.js";
 
 const NAME = "linux-eventfd";
@@ -25,7 +24,7 @@ export interface LinuxKind extends Kind {
   /** The C library, loaded at the first call. Throws ENOSYS, saying why, where there is none. */
   readonly ffi: () => Ffi;
   /** @internal As {@link LinuxCalls.info}. */
-  readonly info: (fd: number) => EventfdInfo;
+  readonly info: LinuxCalls["info"];
 }
 
 /**
@@ -87,7 +86,9 @@ export function linuxKind(calls: LinuxCalls): LinuxKind {
             `eventfd ${id} was made without EFD_NONBLOCK: a software VM's relay could sleep in it, so make it non-blocking`,
           );
         }
-        const epoll = relayEpoll(memory, ffi(), linuxKindOf(memory).number); // before anything is written: it may be refused
+        const { number } = linuxKindOf(memory);
+        readersEpoll(memory, ffi(), number); // before anything is written: it may be refused; and so that who waits later is not
+        const epoll = relayEpoll(memory, ffi(), number);
         // A count that is there already is one interrupt, and stays in the counter until the next signal.
         words.store64(eventfd + E.counter, count);
         words.store(irqfd + Consumer.leftover, count > 0n ? 1 : 0);
@@ -104,15 +105,16 @@ export function linuxKind(calls: LinuxCalls): LinuxKind {
         thread.fenceAll(Thread.writing, irqfd);
         readOut(memory, calls, irqfd, eventfd);
       },
+      flush(memory, irqfd, generation) {
+        deliver(memory, calls, irqfd, generation, (eventfd) => isSignalled(memory, calls, eventfd));
+      },
       waits(memory, eventfd) {
-        const fd = fdOf(memory, eventfd);
-        try {
-          const { id, count } = info(fd);
-          return id === memory.words.get(eventfd + E.kernelId) && count > 0n;
-        } catch (error) {
-          if (error instanceof IrqBypassError) return false; // gone meanwhile
-          throw error;
-        }
+        const { words, mutex } = memory;
+        const kernelId = words.get(eventfd + E.kernelId);
+        // Not by its fdinfo, which takes a descriptor: they may be what the relay lacks.
+        const readable = isReadable(ffi(), fdOf(memory, eventfd));
+        // Looked at after that: the descriptor is closed once its number is forgotten.
+        return readable && mutex.guard(() => byKernelId(memory).load(kernelId)) === eventfd;
       },
     },
     relay: {
@@ -190,11 +192,6 @@ export function linuxKindOf(memory: HostMemory): { readonly kind: LinuxKind; rea
     );
   }
   return { kind: kinds[number] as LinuxKind, number };
-}
-
-/** The host's own descriptor of a Linux eventfd record; it stays open while the record lives. */
-export function fdOf({ words }: HostMemory, eventfd: number): number {
-  return words.get(eventfd + E.fd) - 1;
 }
 
 /** The records of Linux eventfds by the kernel's id: two descriptors of one context are one record. Under the host mutex. */

@@ -66,7 +66,11 @@ export function loadFfi(source: FfiSource = thisProcess): Ffi {
     }
     throw new IrqBypassError("ENOSYS", whyNoKoffi(cause, source), { subject: "koffi", cause });
   }
-  return bind(koffi);
+  try {
+    return bind(koffi);
+  } catch (cause) {
+    throw new IrqBypassError("ENOSYS", whyNoKoffi(cause, source), { subject: "koffi", cause });
+  }
 }
 
 /** Would it have worked with more descriptors? The dynamic linker says so in words alone. */

@@ -5,18 +5,49 @@
  * {@link Eventfd.counter}. A signal is owed before its count is taken out, so that it outlives the thread.
  */
 import { mayReadOut } from "../eventfd/listen.js";
-import { Consumer, Eventfd, EventfdFlag } from "../host/layout.js";
+import { Consumer, Eventfd, EventfdFlag, Rec } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
-import type { LinuxCalls } from "./calls.js";
+import { injectDue } from "../vm/relay.js";
+import { fdOf, type LinuxCalls } from "./calls.js";
+
+/**
+ * Takes the signal of an irqfd and injects it, if the irqfd lives and `isThere` says so of its eventfd. The announcement comes
+ * before the irqfd is looked at: deassign makes it unreachable first, then waits for the announcement to be gone, so the
+ * eventfd's descriptor is open while it is used here.
+ */
+export function deliver(
+  memory: HostMemory,
+  calls: LinuxCalls,
+  irqfd: number,
+  generation: number,
+  isThere: (eventfd: number) => boolean = () => true,
+): void {
+  const { words, thread } = memory;
+  words.store(thread.writing, irqfd);
+  try {
+    const eventfd = words.load(irqfd + Consumer.source);
+    if (eventfd === 0 || words.get(irqfd + Rec.generation) !== generation || !isThere(eventfd)) return;
+    takeSignal(memory, calls, irqfd, eventfd);
+    injectDue(memory, irqfd);
+  } finally {
+    thread.leave(thread.writing);
+  }
+}
+
+/** Is there something in the counter that has not been an interrupt? False where nobody can say. */
+export function isSignalled(memory: HostMemory, calls: LinuxCalls, eventfd: number): boolean {
+  const count = countOf(calls, fdOf(memory, eventfd));
+  return count !== undefined && count !== 0n && count !== knownOf(memory, eventfd);
+}
 
 /**
  * An event of the eventfd: makes the irqfd's injection due and takes the count out, of a semaphore one unit. The first event
  * after an assign may be of the count that was there: that is an interrupt too and stays, until the next signal. The calling
  * thread has announced the irqfd.
  */
-export function takeSignal(memory: HostMemory, calls: LinuxCalls, irqfd: number, eventfd: number): void {
+function takeSignal(memory: HostMemory, calls: LinuxCalls, irqfd: number, eventfd: number): void {
   const { words, pending } = memory;
-  const fd = words.get(eventfd + Eventfd.fd) - 1;
+  const fd = fdOf(memory, eventfd);
   pending.owe(irqfd);
   if (words.load(irqfd + Consumer.leftover) !== 0) {
     words.store(irqfd + Consumer.leftover, 0);
@@ -35,7 +66,7 @@ export function takeSignal(memory: HostMemory, calls: LinuxCalls, irqfd: number,
 export function readOut(memory: HostMemory, calls: LinuxCalls, irqfd: number, eventfd: number): void {
   const { words, pending } = memory;
   if (!mayReadOut(words, irqfd)) return;
-  const fd = words.get(eventfd + Eventfd.fd) - 1;
+  const fd = fdOf(memory, eventfd);
   const wasIdle = pending.owe(irqfd);
   const known = knownOf(memory, eventfd);
   // Of a semaphore the read says only that there was a unit. Where there was none, one that comes meanwhile stays.

@@ -5,12 +5,12 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { wakeSleepers } from "../eventfd/signal.js";
 import { Consumer, Eventfd, EventfdFlag, Header, Rec, RelayState } from "../host/layout.js";
-import { injectDue, relayRounds } from "../vm/relay.js";
-import type { LinuxCalls } from "./calls.js";
+import { relayRounds } from "../vm/relay.js";
+import { fdOf, type LinuxCalls } from "./calls.js";
 import { checked } from "./checked.js";
 import { closeEpolls, EPOLL_CTL_MOD, EPOLL_EVENT_BYTES, eachWrite, eventAt, relayEpoll } from "./epoll.js";
-import { fdOf, linuxKindOf } from "./kind.js";
-import { takeSignal } from "./read-out.js";
+import { linuxKindOf } from "./kind.js";
+import { deliver } from "./read-out.js";
 
 const EVENTS = 64;
 const EINTR = -4;
@@ -70,26 +70,10 @@ export class LinuxRelay {
     return ready;
   }
 
-  /**
-   * One event. The announcement comes before the irqfd is looked at: deassign makes it unreachable first, then waits for
-   * the announcement to be gone, so the eventfd's descriptor is open while it is used here.
-   */
+  /** One event. */
   private relay(irqfd: number, generation: number): void {
-    if (irqfd === 0) {
-      this.wakeReaders();
-      return;
-    }
-    const { host } = this;
-    const { words, thread } = host;
-    words.store(thread.writing, irqfd);
-    try {
-      const eventfd = words.load(irqfd + Consumer.source);
-      if (eventfd === 0 || words.get(irqfd + Rec.generation) !== generation) return;
-      takeSignal(host, this.calls, irqfd, eventfd);
-      injectDue(host, irqfd);
-    } finally {
-      thread.leave(thread.writing);
-    }
+    if (irqfd === 0) this.wakeReaders();
+    else deliver(this.host, this.calls, irqfd, generation);
   }
 
   /** Some eventfds can be read. Who sleeps on one looks for itself, and asks again where another was faster. */

@@ -18,7 +18,7 @@ import { Consumer, Eventfd, LEAVING, LEVEL, Producer, Thread, Vm } from "../host
 import type { Mutex } from "../host/mutex.js";
 import { Mode, modeOf, targetOf } from "../posting/irte.js";
 import { reasonCode } from "../posting/reason.js";
-import { relayOne } from "./relay.js";
+import { deliverDue } from "./relay.js";
 import { addResampler, removeResampler } from "./resample.js";
 import { type VmLife, vmMutex } from "./vm-mutex.js";
 
@@ -62,11 +62,14 @@ export function assign(host: BypassHost, wanted: Assignment): Assigned {
   const { words, mutex, pools, thread } = host;
   const { life, eventfd, gsi, policy } = wanted;
   const { record: vm, mutex: guard } = life;
-  const assigned = mutex.guard(() => {
-    // What is looked at again when it is done: here a refusal has nothing to take back.
+  const progress: Progress = { listening: false };
+  let taken = 0;
+  const take = () => {
     life.check();
+    // What is looked at again when it is done: here a refusal has nothing to take back.
     if (words.load(eventfd + Eventfd.irqfd) !== 0) throw isTaken(host, eventfd);
     const record = pools.consumer.allocate();
+    taken = record;
     holdContext(host, eventfd);
     words.set(record + Consumer.holds, eventfd);
     if (wanted.resample !== 0) holdContext(host, wanted.resample);
@@ -79,20 +82,21 @@ export function assign(host: BypassHost, wanted: Assignment): Assigned {
     words.set(record + Consumer.flags, wanted.resample === 0 ? 0 : LEVEL);
     words.set(record + Consumer.owner, thread.record); // last: without an owner it is half made
     return { record, handle: pools.consumer.handle(record), relay: relayOf(host, record) };
-  });
-  const irqfd = assigned.record;
-  const progress: Progress = { listening: false };
+  };
+  let assigned: ReturnType<typeof take>;
   try {
-    guard.guard(() => {
+    assigned = guard.enclose(() => {
+      const irqfd = mutex.guard(take);
       try {
-        begin(host, wanted, irqfd, progress);
+        begin(host, wanted, irqfd.record, progress);
       } catch (error) {
-        claim(host, irqfd); // from here on nobody but this thread takes it down
+        claim(host, irqfd.record); // from here on nobody but this thread takes it down
         throw error;
       }
+      return irqfd;
     });
   } catch (error) {
-    takeDown(host, guard, irqfd, eventfd, progress);
+    if (taken !== 0) takeDown(host, guard, taken, eventfd, progress);
     throw error;
   }
   if (assigned.relay >= 0) askForRelay(host, assigned.relay);
@@ -124,7 +128,6 @@ function begin(host: BypassHost, wanted: Assignment, irqfd: number, progress: Pr
   const { words } = host;
   const { life, eventfd } = wanted;
   const vm = life.record;
-  host.mutex.guard(() => life.check());
   words.store(irqfd + Consumer.target, wanted.resolve());
   // Before the binding: a relay that hears of the eventfd through the binding finds its way back by the source.
   words.store(irqfd + Consumer.source, eventfd);
@@ -175,7 +178,7 @@ export function deassign(host: BypassHost, guard: Mutex, find: () => number): bo
     let eventfd = 0;
     let other = 0;
     let vm = 0;
-    const claimed = guard.guard(() =>
+    const claimed = guard.enclose(() =>
       // Both: what is found is not given back before it is claimed.
       mutex.guard(() => {
         irqfd = find();
@@ -226,7 +229,7 @@ export function deassignLost(host: BypassHost, vm: number, irqfd: number, gone: 
     eventfd = words.get(irqfd + Consumer.holds);
     return true;
   };
-  if (!guard.guard(() => mutex.guard(claimIt))) return false;
+  if (!guard.enclose(() => mutex.guard(claimIt))) return false;
   takeDown(host, guard, irqfd, eventfd);
   return true;
 }
@@ -282,10 +285,8 @@ function takeDown(
   // A signal from before this is an interrupt (irqfd_shutdown flushes its inject work), whoever of the two claims it. The
   // relay announces the irqfd before it claims, so after the fence it has finished. What is due then was claimed by a
   // relay that died, and raised again.
-  do {
-    if (words.load(irqfd + Consumer.pending) !== 0) relayOne(host, irqfd);
-    thread.fenceAll(Thread.writing, irqfd);
-  } while (words.load(irqfd + Consumer.pending) !== 0);
+  do deliverDue(host, irqfd);
+  while (words.load(irqfd + Consumer.pending) !== 0);
   manager.unregisterConsumer(irqfd, !listening);
   if (!listening && producer !== undefined) restore(host, eventfd, producer);
   guard.guard(() => {

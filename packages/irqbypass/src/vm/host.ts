@@ -22,7 +22,7 @@ import {
 } from "./host-options.js";
 import { type Interrupt, interruptsOf } from "./interrupt.js";
 import { irqfdKind } from "./irqfd-kind.js";
-import { closeReferences, loseAll, loseThread } from "./lost-thread.js";
+import { closeReferences, disown, loseAll, loseThread } from "./lost-thread.js";
 import { HostRepair } from "./repair.js";
 import { buildDefaultTable } from "./routing.js";
 import { Supervision } from "./supervision.js";
@@ -243,9 +243,9 @@ export class Host extends HostMemory implements BypassHost, Disposable {
   }
 
   /**
-   * Leaves the host, closing the eventfd handles of this thread; in the thread that created it, ends the relay too. Throws
-   * EBUSY while this thread has producers registered or runs vCPUs, and in the creator while VMs are left, naming them.
-   * Doing it again does nothing.
+   * Leaves the host, closing the eventfd handles of this thread, whose asynchronous waits reject with EBADF; in the thread that
+   * created it, ends the relay too. Throws EBUSY while this thread has producers registered or runs vCPUs, and in the creator
+   * while VMs are left, naming them. Doing it again does nothing.
    */
   dispose(): void {
     if (this.disposed) return;
@@ -253,6 +253,7 @@ export class Host extends HostMemory implements BypassHost, Disposable {
     this.refuseIfBusy();
     this.disposed = true;
     closeReferences(this, this.thread.record);
+    disown(this, this.thread.record);
     this.supervision?.end();
     this.forgetExit();
     this.thread.detach();

@@ -7,6 +7,7 @@ import { Consumer } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
 import { Shown } from "../host/shown.js";
 import type { Reason } from "../posting/reason.js";
+import { remedyOf } from "../posting/remedy.js";
 import { type Assigned, deassign } from "./assignment.js";
 
 /** An assigned irqfd: a VM's interrupt that listens to an eventfd. Any thread may use it. */
@@ -59,10 +60,11 @@ export class Irqfd extends Shown implements Disposable {
    * or with EBADF when the irqfd is deassigned meanwhile.
    */
   async bypassed(options: ChangeWait = {}): Promise<Path> {
+    const { gsi } = this;
     await untilChange(
       this.host,
-      `the irqfd of GSI ${this.gsi} was not bypassed`,
       () => this.reason === undefined,
+      (timeoutMs) => this.stillUnbypassed(gsi, timeoutMs),
       options,
     );
     return this.path;
@@ -73,14 +75,16 @@ export class Irqfd extends Shown implements Disposable {
    * off, which nobody can refuse; with the worst reason for that, which "relay-not-running" is none of.
    */
   async relayed(options: ChangeWait = {}): Promise<Reason> {
+    const { gsi } = this;
     let reason: Reason | undefined;
     await untilChange(
       this.host,
-      `the irqfd of GSI ${this.gsi} stayed bypassed`,
       () => {
         reason = this.reasons.find((one) => one !== "relay-not-running");
         return reason !== undefined;
       },
+      (timeoutMs) =>
+        new IrqBypassError("ETIMEDOUT", `the irqfd of GSI ${gsi} stayed ${this.path} for ${timeoutMs} ms`),
       options,
     );
     return reason ?? "no-producer";
@@ -100,6 +104,20 @@ export class Irqfd extends Shown implements Disposable {
     this.dispose();
   }
 
+  /** What a wait for bypass that is over has to say: why it still is not, all of it. */
+  private stillUnbypassed(gsi: number, timeoutMs: number): IrqBypassError {
+    const reasons = this.reasons.filter((reason) => reason !== "relay-not-running"); // that keeps nothing from being bypassed
+    const why = reasons.map((reason) => `${reason} (${remedyOf(reason)})`).join("; ");
+    return new IrqBypassError(
+      "ETIMEDOUT",
+      `the irqfd of GSI ${gsi} was not bypassed within ${timeoutMs} ms: ${why}`,
+      {
+        subject: `GSI ${gsi}`,
+        ...(reasons[0] === undefined ? {} : { reason: reasons[0] }),
+      },
+    );
+  }
+
   /** @internal */
   protected describe(): object {
     const { gsi, policy, path, reason } = this;
@@ -117,7 +135,7 @@ export class Irqfd extends Shown implements Disposable {
   }
 
   private live<T>(read: () => T): T {
-    return this.host.mutex.guard(() => {
+    return this.host.look(() => {
       try {
         this.host.pools.consumer.open(this.handle);
       } catch (cause) {

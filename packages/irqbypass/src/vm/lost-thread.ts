@@ -196,6 +196,28 @@ export function closeReferences(host: BypassHost, owner: number): void {
     endReference(host, reference);
 }
 
+/**
+ * What a thread that leaves has made and others may use stays, in no thread's hands: whoever has its record next may die, and what
+ * is torn down then is that one's. A producer is of no use to others.
+ */
+export function disown(host: BypassHost, owner: number): void {
+  const { words, mutex, pools } = host;
+  for (const producer of ownedBy(host, pools.producer, Producer.owner, owner))
+    mutex.guard(() => pools.producer.release(producer));
+  for (const [pool, word] of [
+    [pools.vm, Vm.owner],
+    [pools.consumer, Consumer.owner],
+    [pools.eventfd, Eventfd.owner],
+    [pools.injection, Injection.owner],
+  ] as const) {
+    for (const record of ownedBy(host, pool, word, owner)) {
+      mutex.guard(() => {
+        if (pool.lives(record) && words.get(record + word) === owner) words.set(record + word, IN_USE);
+      });
+    }
+  }
+}
+
 /** The live records of a pool that a thread has, by the word that names it. Nobody but that thread, or its repair, gives them back. */
 function ownedBy(host: BypassHost, pool: Pool, owner: number, thread: number): number[] {
   const found: number[] = [];

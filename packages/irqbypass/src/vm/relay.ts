@@ -2,7 +2,7 @@
  * The relay: the path that bypass avoids. One thread of the host waits for irqfds that have an injection due and
  * injects them; connected irqfds too, since anybody else may still write to their eventfd.
  */
-import { Consumer, Header, LEVEL, RelayState, Vcpu } from "../host/layout.js";
+import { Consumer, Header, LEVEL, RelayState, Thread, Vcpu } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import type { HostHandle } from "../host/reserve.js";
 import type { Words } from "../host/words.js";
@@ -78,7 +78,16 @@ export function relayOne(memory: HostMemory, irqfd: number): void {
   }
 }
 
-/** The same for an irqfd that the calling thread has announced. */
+/**
+ * Injects what is due of one irqfd, and waits for another thread that is at it: what was signalled before has been delivered
+ * when this returns. Not under a mutex.
+ */
+export function deliverDue(memory: HostMemory, irqfd: number): void {
+  if (memory.words.load(irqfd + Consumer.pending) !== 0) relayOne(memory, irqfd);
+  memory.thread.fenceAll(Thread.writing, irqfd);
+}
+
+/** As {@link relayOne}, for an irqfd that the calling thread has announced. */
 export function injectDue(memory: HostMemory, irqfd: number): void {
   const { pending, thread } = memory;
   if (!pending.claim(irqfd, thread.record)) return; // deassign was here first, or the record is another's by now

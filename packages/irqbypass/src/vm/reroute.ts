@@ -5,9 +5,11 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
 import { refresh, requires } from "../bypass/remapping.js";
+import { listenOf } from "../eventfd/listen.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Header, IN_USE, Routing, Vm } from "../host/layout.js";
+import { Consumer, Header, IN_USE, Rec, Routing, Vm } from "../host/layout.js";
 import { reasonOf } from "../posting/irte.js";
+import { deliverDue } from "./relay.js";
 import type { RouteWords } from "./route.js";
 import { buildTable, freeTable, resolve, undoTable } from "./routing.js";
 import type { VmLife } from "./vm-mutex.js";
@@ -20,7 +22,9 @@ export function replaceRoutes(host: BypassHost, life: VmLife, routes: readonly R
   const { table } = built;
   let old = 0;
   let changed = false;
+  host.thread.begun = false; // the table can be undone: this thread may still be refused the mutex
   try {
+    deliverBefore(host, life);
     life.guard(() => {
       old = words.get(vm + Vm.routing);
       install(host, vm, table, old);
@@ -40,6 +44,28 @@ export function replaceRoutes(host: BypassHost, life: VmLife, routes: readonly R
   if (changed) host.thread.quiesce();
   if (old !== 0) freeTable(host, old);
   if (changed) announceChange(words);
+}
+
+/**
+ * What was signalled before this call goes by the old route, where that was an MSI: in the kernel the write itself has delivered
+ * it (kvm_arch_set_irq_inatomic), and here it may wait for a relay still. Any other goes by the live table, there from a work
+ * item, here by the relay. Not under a mutex.
+ */
+function deliverBefore(host: BypassHost, life: VmLife): void {
+  const { words } = host;
+  const waiting = life.guard(() =>
+    [...irqfdsOf(host, life.record)].flatMap((irqfd) => {
+      const reason = reasonOf(words.load(irqfd + Consumer.target));
+      if (reason !== undefined && reason !== "multicast") return [];
+      const { flush } = listenOf(host, irqfd, words.get(irqfd + Consumer.holds));
+      if (flush === undefined && words.load(irqfd + Consumer.pending) === 0) return [];
+      return [{ irqfd, generation: words.get(irqfd + Rec.generation), flush }];
+    }),
+  );
+  for (const { irqfd, generation, flush } of waiting) {
+    flush?.(host, irqfd, generation);
+    deliverDue(host, irqfd);
+  }
 }
 
 /**

@@ -61,6 +61,7 @@ const PIN: OptionNames<IrqchipPin> = { chip: true, pin: true };
 const SHORT: OptionNames<ShortMsi> = { vcpu: true, vector: true };
 const RAW: OptionNames<RawMsi> = { address: true, addressHigh: true, data: true };
 const ROUTE_TEXT = "routes such as { gsi: 24, msi: { vcpu: 0, vector: 0x41 } }";
+const RAW_HINT = "as in { address: 0xfee00000, data: 0x41 }";
 const MSI_TEXT = "msi: { vcpu, vector } or { address, data }";
 
 /** The same as words: an MSI's low address, high address and data, or a chip and its pin. */
@@ -150,6 +151,13 @@ export function defaultRoutes(): RouteWords[] {
 function msiWords(msi: Msi, where: string, vcpus: number): { a: number; b: number; c: number } {
   checkObject(msi, `${MSI_TEXT} in ${where}`);
   const isShort = "vcpu" in msi || "vector" in msi;
+  const raw = Object.keys(RAW).filter((name) => name in msi);
+  if (isShort && raw.length > 0) {
+    throw new IrqBypassError(
+      "EINVAL",
+      `${where}: an msi names a vcpu and a vector, or it is an address and data, which have both in them: take ${raw.map((name) => `msi.${name}`).join(", ")} or the others out`,
+    );
+  }
   checkOptions(msi, isShort ? SHORT : RAW, `${MSI_TEXT} in ${where}`, `${where}: msi.`);
   if (isShort) {
     const { vcpu, vector } = msi as ShortMsi;
@@ -168,10 +176,13 @@ function msiWords(msi: Msi, where: string, vcpus: number): { a: number; b: numbe
   const { address, addressHigh = 0, data } = msi as RawMsi;
   for (const [name, value] of Object.entries({ address, addressHigh, data })) {
     if (isWord(value)) continue;
+    const signed = Number.isInteger(value) && value < 0 && value >= -(2 ** 31);
+    const hint = signed
+      ? `the same word without a sign is 0x${(value >>> 0).toString(16)} (>>> 0)`
+      : RAW_HINT;
     throw new IrqBypassError(
       "EINVAL",
-      `${where}: msi.${name} is ${show(value)}, it must be a whole number from 0 to 2^32-1, as in ` +
-        "{ address: 0xfee00000, data: 0x41 }",
+      `${where}: msi.${name} is ${show(value)}, it must be a whole number from 0 to 2^32-1: ${hint}`,
     );
   }
   if (addressHigh & 0xff) {

@@ -55,7 +55,8 @@ export function buildTable(memory: HostMemory, routes: readonly RouteWords[]): B
 
 /** Takes a table back that nobody has had, as if it had never been built. Holds the host mutex for one record at a time. */
 export function undoTable(memory: HostMemory, { table, records }: BuiltTable): void {
-  const { mutex, pools } = memory;
+  const { mutex, pools, thread } = memory;
+  thread.begun = true; // the end of something, which nobody can refuse
   for (let i = records.length - 1; i >= 0; i--) mutex.guard(() => pools.route.undo(records[i]!));
   mutex.guard(() => pools.routing.undo(table));
 }

@@ -21,7 +21,11 @@ export class Supervision {
     this.relays = kinds.flatMap(({ relay }, kind) =>
       relay === undefined ? [] : [new RelayKeeper(host, kind, relay)],
     );
-    const serve = () => Math.min(...this.relays.map((relay) => relay.serve()));
+    const serve = () => {
+      let within = Infinity;
+      for (const relay of this.relays) within = Math.min(within, relay.serve());
+      return within;
+    };
     thread.serve = serve;
     let ticks = 0;
     this.stopTicks = platform.every(TICK_MS, () => {

@@ -14,7 +14,8 @@ export function unfinishedOf(memory: HostMemory, creator: boolean): string[] {
       left.push(`producer ${pools.producer.slot(producer)}`);
   });
   memory.forEachLive(pools.vcpu, (vcpu) => {
-    if (words.load(vcpu + Vcpu.runner) === thread.record) left.push(`vCPU ${words.get(vcpu + Vcpu.index)}`);
+    if (words.load(vcpu + Vcpu.runner) !== thread.record) return;
+    left.push(`vCPU ${words.get(vcpu + Vcpu.index)} of VM ${pools.vm.slot(words.get(vcpu + Vcpu.vm))}`);
   });
   if (creator) {
     memory.forEachLive(pools.vm, (vm) => {

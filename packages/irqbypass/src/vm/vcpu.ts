@@ -172,6 +172,7 @@ export class Vcpu extends VcpuRef implements Disposable {
     const timeoutMs = blockingTimeoutOf(options, "waitAsync");
     this.memory.checkCall();
     const { words, thread } = this.memory;
+    thread.serve?.(); // also where this never sleeps, as in a loop that only looks
     const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
     for (let looked = false; ; ) {
       const seen = words.load(this.record + V.wake); // before looking: a wake-up from here on changes it
@@ -201,6 +202,7 @@ export class Vcpu extends VcpuRef implements Disposable {
     this.memory.checkCall();
     const { signal } = options;
     const { words, thread } = this.memory;
+    thread.serve?.(); // what is there at once comes without the event loop
     const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
     for (;;) {
       const seen = words.load(this.record + V.wake);

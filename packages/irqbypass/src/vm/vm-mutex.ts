@@ -46,7 +46,7 @@ export class VmLife {
    * it has gone.
    */
   guard<T>(section: () => T): T {
-    return this.mutex.guard(() => {
+    return this.mutex.enclose(() => {
       this.memory.mutex.guard(() => this.check());
       return section();
     });

@@ -82,7 +82,7 @@ export function claimVm(host: BypassHost, vm: number, isMeant: () => boolean, in
     return "mine";
   };
   // Both: what takes irqfds and routes holds the one, and whoever is about to run a vCPU the other.
-  return vmMutex(host, vm).guard(() => mutex.guard(claim));
+  return vmMutex(host, vm).enclose(() => mutex.guard(claim));
 }
 
 function stillRunning({ words, pools }: BypassHost, vm: number, vcpu: number): IrqBypassError {

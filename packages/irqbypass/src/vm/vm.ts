@@ -124,9 +124,10 @@ export class Vm extends Shown implements Disposable {
   }
 
   /**
-   * Replaces the whole routing table (KVM_SET_GSI_ROUTING). When it has returned nothing uses an old route. Throws
-   * EINVAL for a bad entry or a pin in a VM that has no I/O APIC, ENOMEM, and EOPNOTSUPP where a connected irqfd with bypass: "require" could not be
-   * bypassed any more; the old table stays then. Blocks for this VM's mutex, and for signals that are under way.
+   * Replaces the whole routing table (KVM_SET_GSI_ROUTING). When it has returned nothing uses an old route, and what
+   * was signalled before the call has gone by one that was an MSI. Throws EINVAL for a bad entry or a pin in a VM that has no I/O APIC,
+   * ENOMEM, and EOPNOTSUPP where a connected irqfd with bypass: "require" could not be bypassed any more; the old table stays
+   * then. Blocks for this VM's mutex, and for signals that are under way.
    */
   setGsiRouting(routes: readonly GsiRoute[]): void {
     this.host.checkCall();

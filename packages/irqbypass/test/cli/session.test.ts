@@ -88,6 +88,29 @@ test("a session lasts as long as it should, settles, compares, and counts everyt
   );
 });
 
+/** Signals once for each look, whatever the time. */
+class Looked extends Imitation {
+  override wiring() {
+    if (!this.ledger.stopping) {
+      this.ledger.countSignals(0, 1);
+      this.ledger.deliver(0, 0);
+    }
+    return super.wiring();
+  }
+}
+
+test("the rates of a run stay as they were when it is over, however short it was", async () => {
+  for (const seconds of [0.01, 0.3]) {
+    const machine = new Looked();
+    const view = recorder();
+    await session(machine, view, seconds, new AbortController().signal);
+    await machine.close();
+    const rates = view.moments.slice(1).map((moment) => moment.rates[0] ?? 0);
+    assert.ok(rates.length > 2);
+    for (const rate of rates) assert.ok(rate > 0, rates.join());
+  }
+});
+
 test("a session that is stopped settles, but does not compare", async () => {
   const machine = new Imitation();
   const stop = new AbortController();

@@ -42,6 +42,34 @@ describe("a thread that is lost", () => {
     assert.equal(host.threadLost(other.threadId), false); // it has been
   });
 
+  it("takes along nothing of the thread that had its record before, and left the host", () => {
+    const platform = { ...platformHere(), alive: () => undefined };
+    const host = smallHost({ platform, spawn: noRelay });
+    const maker = Host.attach(host.handle, { platform });
+    const number = maker.threadId;
+    const made = new Vm(maker);
+    made.setGsiRouting([{ gsi: GSI, msi: { vcpu: 0, vector: 0x41 } }]);
+    const eventfd = Eventfd.create(host);
+    made.irqfd(Eventfd.open(maker, eventfd.handle), GSI);
+    Producer.create(maker); // of no use to anybody else
+    const vm = Vm.open(host, made.handle);
+    maker.dispose();
+    assert.equal(host.pools.producer.live, 0);
+    const next = Host.attach(host.handle, { platform });
+    assert.equal(next.threadId, number);
+    assert.equal(host.threadLost(number), true);
+    const vcpu = Vcpu.open(host, vm.vcpu(0).handle);
+    const device = Producer.create(host);
+    device.register(eventfd);
+    device.signal();
+    assert.equal(vcpu.acknowledge(), 0x41);
+    const { findings, left } = host.audit();
+    assert.deepEqual([findings, [...left].sort()], [[], ["VM 0", "irqfd 0"]]);
+    vcpu.put();
+    vm.dispose();
+    assert.equal(host.pools.consumer.live, 0);
+  });
+
   it("gives its place to another device, and the irqfd is bypassed again", () => {
     const { host, other, irqfd, eventfd } = scene();
     host.threadLost(other.threadId);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Eventfd, VfioPciDevice } from "irqbypass";
+import { Eventfd, Host, VfioPciDevice } from "irqbypass";
 import { whyRelayed } from "../support/host.js";
 import { closedEventfd, Guest, producers, refused, withEventfds } from "./support.js";
 
@@ -209,6 +209,29 @@ describe("the unmask eventfd", () => {
     it.unmask.write();
     await until(() => !it.pin.masked);
     assert.equal(it.fired(), 1);
+  });
+
+  it("is let go when the thread leaves the host: nothing is thrown, and nothing keeps the event loop alive", async () => {
+    const it = bench();
+    let held = 0;
+    const platform = {
+      ...it.host.platform,
+      hold() {
+        held += 1;
+        return () => {
+          held -= 1;
+        };
+      },
+    };
+    const view = Host.attach(it.host.handle, { platform });
+    const device = new VfioPciDevice(view, { intx: true });
+    device.setTrigger("intx", 0, Eventfd.open(view, it.trigger.handle));
+    const unmask = Eventfd.open(view, it.unmask.handle);
+    const action = { index: "intx", start: 0, count: 1, action: "unmask", data: "eventfd" } as const;
+    device.setIrqs({ ...action, eventfds: [unmask] });
+    assert.equal(held, 1);
+    view.dispose();
+    await until(() => held === 0);
   });
 
   it("poll unmasks at once, for a thread that does not return to its event loop", async () => {

@@ -335,3 +335,34 @@ describe("the config eventfd", () => {
     it.device.configChanged();
   });
 });
+
+describe("a device whose own functions call it back", () => {
+  it("released in getVqIrq the call is EBADF, and no queue is left a producer", () => {
+    for (const call of ["setVringCall", "setStatus"] as const) {
+      const it = bench();
+      it.session.setVringCall(0, it.eventfds[0]);
+      if (call === "setVringCall") it.session.setStatus(READY);
+      it.ops.getVqIrq = () => {
+        it.session.release();
+        return 7;
+      };
+      const again = () => it.session.setVringCall(0, it.eventfds[1]);
+      refused("EBADF", call === "setVringCall" ? again : () => it.session.setStatus(READY));
+      assert.deepEqual([it.host.pools.producer.live, it.device.queue(0).path], [0, undefined]);
+    }
+  });
+
+  it("opened or disposed in the reset of open there is one session, and none of a disposed device", () => {
+    const { device, ops, session } = bench();
+    session.release();
+    ops.reset = () => {
+      delete ops.reset;
+      device.open();
+    };
+    refused("EBUSY", () => device.open());
+    const disposed = bench();
+    disposed.session.release();
+    disposed.ops.reset = () => disposed.device.dispose();
+    refused("EBADF", () => disposed.device.open());
+  });
+});

@@ -162,6 +162,20 @@ describe("a read", () => {
     assert.equal(next.record, eventfd.record);
     assert.equal(host.words.load(next.record + E.sleepers), 0);
   });
+
+  it("ends with EBADF when its thread leaves the host, which closes its handles; others wait on", async () => {
+    const eventfd = make();
+    const other = Host.attach(host.handle);
+    const opened = Eventfd.open(other, eventfd.handle);
+    const here = eventfd.readAsync();
+    const there = opened.readAsync();
+    other.dispose();
+    await assert.rejects(there, { code: "EBADF" });
+    assert.equal(opened.closed, true);
+    eventfd.write(2);
+    assert.equal(await here, 2n);
+    assert.equal(host.words.load(eventfd.record + E.sleepers), 0);
+  });
 });
 
 describe("handles of an eventfd", () => {

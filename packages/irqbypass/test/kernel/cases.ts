@@ -504,6 +504,28 @@ export const CASES: readonly Case[] = [
     },
   },
   {
+    name: "a write directly before its route is replaced, or goes away, is an interrupt of the old one",
+    run(t) {
+      for (const e of [0, 2]) {
+        for (const next of [[msi(24, 0, 0x42)], []]) {
+          t.routes(0, msi(24, 0, 0x41));
+          t.assign(0, e, 24);
+          t.expect("ok, ok", {
+            op: "at once",
+            operations: [
+              { op: "write", e, value: "1" },
+              { op: "routes", vm: 0, routes: next },
+            ],
+          });
+          t.serves(0, 0, 0x41);
+          t.servesNone(0, 0);
+          t.count(e, 0);
+          t.deassign(0, e, 24);
+        }
+      }
+    },
+  },
+  {
     name: "a VMM that masks by a deassign and unmasks by an assign gets what was written before, between and after",
     run(t) {
       t.routes(0, msi(24, 0, 0x41));

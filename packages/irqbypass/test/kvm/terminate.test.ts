@@ -6,10 +6,11 @@ import { Worker } from "node:worker_threads";
 import { Eventfd, Host } from "irqbypass";
 import { KvmVm, kvm } from "irqbypass/kvm";
 import { LinuxEventfd, linux } from "irqbypass/linux";
+import { platformHere } from "#src/host/platform-here.js";
 import { alarms } from "#src/linux/alarm.js";
 import { openDescriptors } from "../linux/descriptors.js";
 import { runChild } from "../support/child.js";
-import { liveThreadsAndRecords, SMALL } from "../support/host.js";
+import { liveThreadsAndRecords, noRelay, SMALL } from "../support/host.js";
 import { until } from "../support/worker.js";
 import { kvmTests } from "./available.js";
 
@@ -41,6 +42,24 @@ describe("terminating the thread of a guest", kvmTests, () => {
       assert.deepEqual([mapped(), alarms()], [[], []]);
     }
     host.dispose();
+  });
+
+  it("leaves alone what the thread that had its record before has left: injections too", () => {
+    const platform = { ...platformHere(), alive: () => undefined };
+    const kinds = [linux(), kvm()];
+    const host = Host.create({ kinds, capacity: SMALL, platform, spawn: noRelay });
+    const maker = Host.attach(host.handle, { kinds, platform });
+    const number = maker.threadId;
+    const vm = new KvmVm(maker);
+    vm.setGsiRouting([{ gsi: 24, msi: { vcpu: 0, vector: 0x41 } }]);
+    const eventfd = LinuxEventfd.create(host);
+    vm.irqfd(LinuxEventfd.open(maker, eventfd.handle), 24);
+    maker.dispose();
+    assert.equal(Host.attach(host.handle, { kinds, platform }).threadId, number);
+    assert.equal(host.threadLost(number), true);
+    assert.deepEqual(host.audit().findings, []);
+    assert.equal(host.pools.injection.live, 1);
+    vm.machine[Symbol.dispose]();
   });
 
   it("leaves the guests of other threads running", async () => {

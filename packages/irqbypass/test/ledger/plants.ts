@@ -6,7 +6,7 @@ import { DeviceVector, type Host } from "irqbypass";
 import { Virqfd } from "#src/device/virqfd.js";
 import { Eventfd as E, LEAVING, Thread } from "#src/host/layout.js";
 import { PendingIrqfds } from "#src/host/pending.js";
-import { fdOf } from "#src/linux/kind.js";
+import { fdOf } from "#src/linux/calls.js";
 import { loadFfi } from "#src/linux/koffi.js";
 import { leaveForIt, recoverMutexes } from "#src/vm/repair.js";
 import { KVM_LINES, type LineKind } from "./board.js";

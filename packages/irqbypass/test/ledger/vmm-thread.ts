@@ -39,6 +39,9 @@ const PAUSE = 400;
 
 const irqfds = new Map<number, Irqfd>();
 const eventfds = lines.map(({ kind, eventfd }) => (eventfd === 0 ? undefined : open(isLinux(kind), eventfd)));
+const unmasks = lines.map(({ kind, unmask }) =>
+  unmask === undefined ? undefined : open(isLinux(kind), unmask),
+);
 
 function open(linuxEventfd: boolean, of: number): EventfdContext {
   return linuxEventfd ? LinuxEventfd.open(host, of) : Eventfd.open(host, of);
@@ -48,11 +51,12 @@ const did = (line: number, what: (typeof VMM_DID)[number]) =>
   note(words, wordOf(line, LineWord.did), VMM_DID, what);
 
 function assign(line: number): void {
-  const { kind, unmask } = lines[line]!;
+  const { kind } = lines[line]!;
+  const unmask = unmasks[line];
   const bypass = pick(3) === 0 && sortOf(kind) !== "vector" ? "off" : "prefer";
   const options = {
     bypass,
-    ...(unmask === undefined ? {} : { resample: open(isLinux(kind), unmask) }),
+    ...(unmask === undefined ? {} : { resample: unmask }),
   } as const;
   did(line, "assigned");
   Atomics.add(words, wordOf(line, LineWord.assigns), 1);

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { closeSync, openSync } from "node:fs";
 import { describe, it } from "node:test";
+import { Kvm } from "#src/kvm/kvm.js";
 import { EventfdFile } from "#src/linux/eventfd-file.js";
 import { eventfdInfo, parseEventfdInfo } from "#src/linux/eventfd-info.js";
+import type { Ffi } from "#src/linux/ffi.js";
 import { loadFfi } from "#src/linux/koffi.js";
 import { linux } from "./available.js";
 import { openDescriptors } from "./descriptors.js";
@@ -112,6 +114,15 @@ describe("an eventfd of the kernel", linux, () => {
     assert.throws(() => eventfdInfo(fd), { code: "EBADF" });
     for (const bad of [-1, 0.5, Number.NaN]) {
       assert.throws(() => EventfdFile.dup(ffi, bad), { code: "EBADF" });
+    }
+  });
+
+  it("refuses what is no C library, as Kvm.open does", () => {
+    const error = { code: "EINVAL", message: /: pass the C library, as loadFfi\(\) gives it$/ };
+    for (const bad of [undefined, null, 3, "libc", () => ffi, {}, [], { fcntl: 1 }] as unknown[] as Ffi[]) {
+      assert.throws(() => EventfdFile.create(bad), error);
+      assert.throws(() => EventfdFile.dup(bad, 0), error);
+      if (bad !== undefined && bad !== null) assert.throws(() => Kvm.open({ ffi: bad }), error);
     }
   });
 

@@ -58,7 +58,9 @@ class Observer {
   readonly #seconds: number;
   readonly #tally: Tally;
   readonly #startedAt = performance.now();
-  #lookedAt = this.#startedAt;
+  #rates: readonly number[] = [];
+  #ratedAt = this.#startedAt;
+  #rated: readonly number[];
   #lost: number[];
 
   constructor(machine: Machine, view: View, seconds: number) {
@@ -68,6 +70,7 @@ class Observer {
     const mailboxes = machine.wiring().map((wiring) => wiring.mailbox);
     this.#tally = new Tally(machine.ledger, mailboxes);
     this.#lost = mailboxes.map(() => 0);
+    this.#rated = this.#lost;
   }
 
   /** Seconds since the start. */
@@ -76,14 +79,8 @@ class Observer {
   }
 
   look(): void {
-    const before = this.#tally.counts.map((counts) => counts.signals);
-    const now = performance.now();
-    const seconds = (now - this.#lookedAt) / 1000;
-    this.#lookedAt = now;
     this.#tally.look();
-    const rates = this.#tally.counts.map((counts, i) =>
-      seconds > 0 ? (counts.signals - (before[i] ?? 0)) / seconds : 0,
-    );
+    this.#rate();
     const interrupts = this.interrupts();
     interrupts.forEach((one, i) => {
       if (one.lost > (this.#lost[i] ?? 0))
@@ -91,8 +88,20 @@ class Observer {
       this.#lost[i] = one.lost;
     });
     const elapsed = Math.min(this.elapsed, this.#seconds);
-    const moment: Moment = { elapsed, seconds: this.#seconds, interrupts, rates };
+    const moment: Moment = { elapsed, seconds: this.#seconds, interrupts, rates: this.#rates };
     this.#view.update(this.ending === undefined ? moment : { ...moment, ending: this.ending });
+  }
+
+  /** Rates are of the run, and of long enough a time to say something: when it is over, the last ones stay. */
+  #rate(): void {
+    const now = performance.now();
+    const ms = now - this.#ratedAt;
+    if (this.ending !== undefined || ms <= 0 || (ms < LOOK_MS / 2 && this.#rates.some((rate) => rate > 0)))
+      return;
+    const signals = this.#tally.counts.map((counts) => counts.signals);
+    this.#rates = signals.map((count, i) => ((count - (this.#rated[i] ?? 0)) * 1000) / ms);
+    this.#rated = signals;
+    this.#ratedAt = now;
   }
 
   interrupts(): Interrupt[] {

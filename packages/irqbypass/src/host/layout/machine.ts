@@ -116,5 +116,8 @@ export const enum Routing {
   words = 4144,
 }
 export const MAX_GSI = 4096;
-/** {@link Routing.owner}, in no thread's hands. Who takes it from which to which: `scenarios/states/routing-owner.ts`. */
+/**
+ * {@link Routing.owner}, in no thread's hands. Who takes it from which to which: `scenarios/states/routing-owner.ts`. Also the owner of
+ * what the thread that made it has left to others.
+ */
 export const IN_USE = 1;

@@ -63,7 +63,7 @@ export interface Audit {
   /** Findings beyond these. */
   readonly more: number;
   /**
-   * Eventfds, irqfds, VMs and producers whose thread has left the host. Nothing is wrong with that: another thread may
+   * Eventfds, irqfds and VMs whose thread has left the host. Nothing is wrong with that: another thread may
    * hold a handle. If none does, they stay until the host goes.
    */
   readonly left: readonly string[];

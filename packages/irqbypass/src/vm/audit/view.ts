@@ -1,5 +1,5 @@
 import type { BypassHost } from "../../bypass/bypass-host.js";
-import { POOLS, type PoolName, Thread, ThreadState } from "../../host/layout.js";
+import { IN_USE, POOLS, type PoolName, Thread, ThreadState } from "../../host/layout.js";
 import type { Pool } from "../../host/pool.js";
 import type { Words } from "../../host/words.js";
 import type { Audit, Finding, FindingKind } from "./finding.js";
@@ -140,7 +140,8 @@ export class View {
 
   /** The thread that made something: one of this host, and if it has left that is noted. */
   madeBy(thread: number, subject: string): void {
-    if (this.slotOf("thread", thread) === undefined) {
+    if (thread === IN_USE) this.left.push(subject);
+    else if (this.slotOf("thread", thread) === undefined) {
       this.find("dangling", subject, `its owner is word ${thread}, which is no thread of this host`);
     } else if (!this.isAttached(thread)) this.left.push(subject);
   }

@@ -1,0 +1,227 @@
+/** What the refusal matrix needs to know of each public call: on what it is made, with what it succeeds, and how its object ends. */
+
+import { Worker } from "node:worker_threads";
+import { type Eventfd, type Host, Vm } from "irqbypass";
+import { encodeMsi, KvmMachine } from "irqbypass/kvm";
+import { loadFfi } from "irqbypass/linux";
+import { createMemory } from "#src/host/wasm.js";
+import { SMALL } from "../support/host.js";
+import type { Side, Stage } from "./stage.js";
+
+type Receiver = (stage: Stage) => object;
+
+/** What a method or an accessor of a class is called on. */
+export const RECEIVERS: Readonly<Record<string, Receiver>> = {
+  DeviceVector: ({ own }) => own.device.vector("msix", 0),
+  Eventfd: ({ own }) => own.eventfd,
+  EventfdContext: ({ own }) => own.eventfd,
+  Host: ({ own }) => own.second,
+  Intx: ({ own }) => own.pin.intx,
+  IoApic: ({ own }) => own.vm.ioapic,
+  HostMemory: ({ own }) => own.second,
+  Irqfd: ({ own }) => own.lone,
+  Producer: ({ own }) => own.producer,
+  Shown: ({ own }) => own.producer,
+  Vcpu: ({ own }) => own.vcpu,
+  VcpuRef: ({ own }) => own.vm.vcpu(0),
+  VdpaDevice: ({ own }) => own.vdpa,
+  VdpaSession: ({ own }) => own.session,
+  VfioPciDevice: ({ own }) => own.device,
+  Virtqueue: ({ own }) => own.vdpa.queue(0),
+  Vm: ({ own }) => own.vm,
+  LinuxEventfd: ({ own }) => own.linux!,
+  EventfdFile: ({ file }) => file!,
+  Kvm: ({ kvm }) => kvm!,
+  KvmMachine: ({ machine }) => machine!,
+  KvmVcpu: ({ machine }) => machine!.vcpus[0]!,
+  KvmVm: ({ guest }) => guest!,
+};
+
+/** Where another one of the class is needed than {@link RECEIVERS} has. */
+export const OTHER_RECEIVERS: Readonly<Record<string, Receiver>> = {
+  "Vm.prototype.@@dispose": ({ own }) => own.quiet,
+  "Vm.prototype.dispose": ({ own }) => own.quiet,
+  "VfioPciDevice.prototype.mask": ({ own }) => own.pin,
+  "VfioPciDevice.prototype.unmask": ({ own }) => own.pin,
+  "Irqfd.prototype.bypassed": ({ own }) => own.bypassed,
+  "Producer.prototype.move": ({ own }) => own.registered,
+  "Producer.prototype.signal": ({ own }) => own.registered,
+  "Producer.prototype.unregister": ({ own }) => own.registered,
+  "Vcpu.prototype.take": ({ own }) => own.bare,
+  "VdpaDevice.prototype.open": ({ own }) => own.closed,
+};
+
+/** How an object of a class ends, by its own call or by that of another. */
+export const ENDS: Readonly<Record<string, (stage: Stage, receiver: object) => void>> = {
+  DeviceVector: ({ own }) => own.device.dispose(),
+  Eventfd: (_, one) => (one as Eventfd).close(),
+  EventfdContext: (_, one) => (one as Eventfd).close(),
+  Host: (_, one) => (one as Host).dispose(),
+  HostMemory: (_, one) => (one as Host).dispose(),
+  Intx: ({ own }) => own.pin.dispose(),
+  IoApic: ({ own }) => endVm(own),
+  Irqfd: (_, one) => (one as Disposable)[Symbol.dispose](),
+  Producer: (_, one) => (one as Disposable)[Symbol.dispose](),
+  Vcpu: ({ own }, one) => {
+    (one as Disposable)[Symbol.dispose]();
+    if (one === own.vcpu) endVm(own);
+  },
+  VcpuRef: ({ own }) => endVm(own),
+  VdpaDevice: (_, one) => (one as Disposable)[Symbol.dispose](),
+  VdpaSession: ({ own }) => own.vdpa.dispose(),
+  VfioPciDevice: (_, one) => (one as Disposable)[Symbol.dispose](),
+  Virtqueue: ({ own }) => own.vdpa.dispose(),
+  Vm: ({ own }, one) => (one === own.vm ? endVm(own) : (one as Vm).dispose()),
+  LinuxEventfd: (_, one) => (one as Disposable)[Symbol.dispose](),
+  EventfdFile: (_, one) => (one as Disposable)[Symbol.dispose](),
+  Kvm: (_, one) => (one as Disposable)[Symbol.dispose](),
+  KvmMachine: (_, one) => (one as Disposable)[Symbol.dispose](),
+  KvmVcpu: ({ machine }) => machine![Symbol.dispose](),
+  KvmVm: (_, one) => (one as Disposable)[Symbol.dispose](),
+};
+
+/** By another handle, and with the next VM in its record, to be met by whoever looks there. */
+function endVm({ vcpu, vm, host }: Side): void {
+  vcpu.put();
+  Vm.open(host, vm.handle).dispose();
+  new Vm(host, { vcpus: 2 });
+}
+
+/** What still has an answer when its object has ended: constants of it, and what says or makes that it has. */
+export const ANSWERS: readonly (string | RegExp)[] = [
+  /(@@dispose|dispose|close|put|release|deassert|unregister|toJSON)$/,
+  /^get .*(memory|record|closed|semaphore|\.id|kernelId|registered|nonblocking|number|\.open|index)$/,
+  /(DeviceVector|Intx|Virtqueue)\.prototype/, // the device's own side, which goes on and signals nobody
+  /VfioPciDevice\.prototype\.(vector|intx|functionMask|pendingBits|reportError|requestRelease)$/,
+  /VdpaDevice\.prototype\.(queue|configChanged)$/,
+  /^get Host(Memory)?\.prototype\.(base|compiled|fastPath|handle|kinds|manager|mutex|pending|platform|pools|repair|spawn|thread|words)$/,
+  /Kvm(Vm|Machine)\.prototype\.(stop|tables|machine|ffi|vcpus)$/,
+  /^get Kvm(Vcpu)?\.prototype\.(ffi|runBytes|supportedCpuid|fd|thread)$/,
+];
+
+const trigger = (index: string, data: object) => ({ index, start: 0, count: 1, action: "trigger", ...data });
+const NOW = { timeoutMs: 1000 };
+const REGISTERS = { rip: 0x1000, rsp: 0x1000, rflags: 2 };
+const message = { addressLow: 0xfee00000, addressHigh: 0, data: 0x41 };
+let worker: Worker | undefined;
+
+/** A thread that has nothing to do with any host. */
+function stranger(): Worker {
+  worker ??= new Worker("setInterval(() => {}, 1e6)", { eval: true });
+  worker.unref();
+  return worker;
+}
+
+/** Arguments with which a call succeeds; none where it is not here. */
+export const GIVEN: Readonly<Record<string, (stage: Stage) => readonly unknown[]>> = {
+  "Eventfd.create": ({ own }) => [own.host, { initial: 1, semaphore: false }],
+  "Eventfd.open": ({ own }) => [own.host, own.eventfd.handle],
+  "Host.attach": ({ own }) => [own.host.handle, { kinds: own.host.kinds.slice(1), repairs: true }],
+  "Host.bytes": () => [{ eventfd: 5 }, "small"],
+  "Host.create": () => [{ capacity: { ...SMALL }, byteOffset: 64, fastPath: "typescript" }],
+  "Producer.create": ({ own }) => [own.host, "ends"],
+  "Vcpu.open": ({ own }) => [own.host, own.vm.vcpu(0).handle],
+  "Vm.open": ({ own }) => [own.host, own.vm.handle],
+  "new Vm": ({ own }) => [own.host, { vcpus: 2, apic: true }],
+  "new VfioPciDevice": ({ own }) => [own.host, { msix: 2, intx: true, kind: "ends" }],
+  "new VdpaDevice": ({ own }) => [own.host, { queues: 2, ops: { getVqIrq: () => 3 } }],
+  "new IrqBypassError": () => ["EIO", "a sentence", { subject: "it" }],
+  "Eventfd.prototype.read": () => [NOW],
+  "Eventfd.prototype.readAsync": () => [NOW],
+  "Eventfd.prototype.write": () => [3],
+  "EventfdContext.prototype.read": () => [NOW],
+  "EventfdContext.prototype.readAsync": () => [NOW],
+  "EventfdContext.prototype.write": () => [3],
+  "Host.prototype.watch": () => [stranger()],
+  "Host.prototype.terminate": () => [new Worker("0", { eval: true })],
+  "Host.prototype.threadLost": () => [9],
+  "IoApic.prototype.read": () => [0x10],
+  "IoApic.prototype.write": () => [0x16, 0x31],
+  "IoApic.prototype.redirect": () => [3, { vcpu: 0, vector: 0x31, level: true, masked: false }],
+  "Irqfd.prototype.bypassed": () => [NOW],
+  "Irqfd.prototype.relayed": () => [NOW],
+  "Producer.prototype.move": ({ own }) => [own.spare],
+  "Producer.prototype.register": ({ own }) => [own.spare, 4],
+  "Vcpu.prototype.take": () => [new Uint32Array(8)],
+  "Vcpu.prototype.wait": () => [NOW],
+  "Vcpu.prototype.waitAsync": () => [NOW],
+  "VdpaDevice.prototype.queue": () => [1],
+  "VdpaSession.prototype.setConfigCall": ({ own }) => [own.spare],
+  "VdpaSession.prototype.setStatus": () => [4],
+  "VdpaSession.prototype.setVringCall": ({ own }) => [1, own.spare],
+  "VfioPciDevice.prototype.disable": () => ["msix"],
+  "VfioPciDevice.prototype.irqInfo": () => ["msix"],
+  "VfioPciDevice.prototype.mask": () => ["intx"],
+  "VfioPciDevice.prototype.unmask": () => ["intx"],
+  "VfioPciDevice.prototype.pendingBits": () => ["msix"],
+  "VfioPciDevice.prototype.setIrqs": ({ own }) => [
+    trigger("msix", { data: "eventfd", eventfds: [own.spare] }),
+  ],
+  "VfioPciDevice.prototype.setTrigger": ({ own }) => ["msix", 1, own.spare],
+  "VfioPciDevice.prototype.vector": () => ["msix", 2],
+  "Vm.prototype.deassign": ({ own }) => [own.spare, 24],
+  "Vm.prototype.irqfd": ({ own }) => [own.spare, 24, { bypass: "prefer", resample: own.eventfd }],
+  "Vm.prototype.setGsiRouting": () => [
+    [
+      { gsi: 24, msi: { vcpu: 1, vector: 0x43 } },
+      { gsi: 5, irqchip: { chip: "ioapic", pin: 5 } },
+      { gsi: 6, msi: { address: 0xfee00000, addressHigh: 0, data: 0x44 } },
+    ],
+  ],
+  "Vm.prototype.setIrqLine": () => [5, true],
+  "Vm.prototype.vcpu": () => [1],
+  "set Host.prototype.bypass": () => [false],
+  "set Intx.prototype.disIntx": () => [true],
+  "set Vcpu.prototype.tpr": () => [0x20],
+  "set VfioPciDevice.prototype.functionMask": () => [true],
+  // irqbypass/linux
+  eventfdInfo: ({ file }) => [file!.fd],
+  "EventfdFile.create": () => [loadFfi(), { count: 1, semaphore: true, nonblocking: true }],
+  "EventfdFile.dup": ({ file }) => [loadFfi(), file!.fd],
+  "EventfdFile.prototype.write": () => [2],
+  "LinuxEventfd.adopt": ({ own, file }) => [own.host, file!.fd],
+  "LinuxEventfd.create": ({ own }) => [own.host, { count: 1, semaphore: false, nonblocking: true }],
+  "LinuxEventfd.open": ({ own }) => [own.host, own.linux!.handle],
+  "LinuxEventfd.prototype.read": () => [NOW],
+  "LinuxEventfd.prototype.readAsync": () => [NOW],
+  "LinuxEventfd.prototype.write": () => [2],
+  // irqbypass/kvm
+  bootGuest: ({ kvm }) => [new KvmMachine(kvm!), 1],
+  encodeMsi: () => [message],
+  guestPages: () => [2],
+  guestTables: () => [createMemory(1), 1],
+  inServiceVectors: () => [new Uint8Array(1024)],
+  requestedVectors: () => [new Uint8Array(1024)],
+  msiTo: () => [1, 0x41],
+  signalMsi: ({ machine }) => [loadFfi(), machine!.fd, encodeMsi(message)],
+  whyNoKvm: () => [{ path: "/dev/kvm" }],
+  "Kvm.open": () => [{ path: "/dev/kvm" }],
+  "new KvmMachine": ({ kvm }) => [kvm!, { pages: 1, irqchip: "full" }],
+  "new KvmVm": ({ own }) => [own.host, { vcpus: 1 }],
+  "Kvm.prototype.extension": () => ["KVM_CAP_IRQFD"],
+  "KvmMachine.prototype.assignIrqfd": ({ file }) => [{ eventfd: file!.fd, gsi: 3 }],
+  "KvmMachine.prototype.deassignIrqfd": ({ file }) => [{ eventfd: file!.fd, gsi: 3 }],
+  "KvmMachine.prototype.setGsiRouting": () => [
+    [
+      { gsi: 3, chip: 2, pin: 3 },
+      { gsi: 24, msi: message },
+    ],
+  ],
+  "KvmMachine.prototype.setIrqLine": () => [3, true],
+  "KvmMachine.prototype.signalMsi": () => [message],
+  "KvmVcpu.prototype.changeSpecialRegisters": () => [() => {}],
+  "KvmVcpu.prototype.setLapic": ({ machine }) => [machine!.vcpus[0]!.lapic()],
+  "KvmVcpu.prototype.setRegisters": () => [REGISTERS],
+  "KvmVm.prototype.irqfd": ({ own }) => [own.linux!, 24, { bypass: "prefer" }],
+  "KvmVm.prototype.setGsiRouting": () => [[{ gsi: 24, msi: { vcpu: 0, vector: 0x41 } }]],
+  "KvmVm.prototype.tables": () => [0],
+};
+
+/** Calls that have no row of their own in a stage, and why. */
+export const LEFT_OUT: readonly (readonly [RegExp, string])[] = [
+  [
+    /KvmVcpuThread|KvmVcpu\.prototype\.start|KvmVm\.prototype\.start/,
+    "they start threads: test/kvm and descriptors.ts",
+  ],
+  [/^get IrqBypassError/, "fields of an error"],
+];

@@ -1,0 +1,202 @@
+/** A host with one of everything, beside another host with the same: what the refusal matrix calls things on. */
+import { Eventfd, Host, type Kind, Producer, Vcpu, VdpaDevice, VfioPciDevice, Vm } from "irqbypass";
+import type { Kvm, KvmMachine, KvmVm } from "irqbypass/kvm";
+import * as kvmEntry from "irqbypass/kvm";
+import * as linuxEntry from "irqbypass/linux";
+import { Consumer, Header, Vm as V } from "#src/host/layout.js";
+import { platformHere } from "#src/host/platform-here.js";
+import { createMemory, type WasmMemory } from "#src/host/wasm.js";
+import { noRelay, SMALL, smallHost } from "../support/host.js";
+import type { Holder } from "./holder.js";
+
+/** The eight callbacks of the manager. */
+export const CALLBACKS = [
+  "producer stop",
+  "consumer stop",
+  "producer addConsumer",
+  "consumer addProducer",
+  "consumer start",
+  "producer start",
+  "consumer delProducer",
+  "producer delConsumer",
+] as const;
+export type CallbackName = (typeof CALLBACKS)[number];
+
+/** What a stage has beside the core. */
+export type With = "core" | "linux" | "kvm";
+
+const ROUTES = [
+  { gsi: 24, msi: { vcpu: 0, vector: 0x41 } },
+  { gsi: 25, msi: { vcpu: 0, vector: 0x42 } },
+];
+
+/** What belongs to one host. */
+export class Side {
+  readonly host: Host;
+  readonly second: Host;
+  /** The thread that has what others wait for. */
+  readonly holder: Host;
+  readonly vm: Vm;
+  /** None of its vCPUs is running. */
+  readonly quiet: Vm;
+  readonly eventfd: Eventfd;
+  readonly spare: Eventfd;
+  readonly lone: ReturnType<Vm["irqfd"]>;
+  readonly bypassed: ReturnType<Vm["irqfd"]>;
+  readonly producer: Producer;
+  readonly registered: Producer;
+  readonly device: VfioPciDevice;
+  /** With INTx in use, which a device has instead of MSI-X. */
+  readonly pin: VfioPciDevice;
+  readonly vdpa: VdpaDevice;
+  readonly closed: VdpaDevice;
+  readonly session: ReturnType<VdpaDevice["open"]>;
+  readonly vcpu: Vcpu;
+  readonly bare: Vcpu;
+  readonly linux: linuxEntry.LinuxEventfd | undefined;
+  readonly staleEventfd: number;
+  readonly staleVm: number;
+  readonly staleVcpu: number;
+  readonly staleLinux: number;
+
+  constructor(options: Parameters<typeof smallHost>[0], what: With, memory: WasmMemory) {
+    new Int32Array(memory.buffer).fill(0);
+    const host = smallHost({ ...options, memory });
+    this.host = host;
+    const attached = () => Host.attach(host.handle, { kinds: options?.kinds ?? [], platform: host.platform });
+    this.second = attached();
+    this.holder = attached();
+    const gone = [Eventfd.create(host), new Vm(host)] as const;
+    this.staleEventfd = gone[0].handle;
+    this.staleVm = gone[1].handle;
+    this.staleVcpu = gone[1].vcpu(0).handle;
+    gone[0].close();
+    gone[1].dispose();
+    this.vm = new Vm(host, { vcpus: 2 });
+    this.vm.setGsiRouting(ROUTES);
+    this.quiet = new Vm(host);
+    this.quiet.irqfd(Eventfd.create(host), 24);
+    this.eventfd = Eventfd.create(host, { initial: 5 });
+    this.spare = Eventfd.create(host);
+    const [taken, waiting] = [Eventfd.create(host), Eventfd.create(host)];
+    this.bypassed = this.vm.irqfd(taken, 24);
+    this.lone = this.vm.irqfd(waiting, 25);
+    this.producer = Producer.create(host);
+    this.registered = Producer.create(host);
+    this.registered.register(taken, 7);
+    this.device = new VfioPciDevice(host, { msix: 4, intx: true });
+    this.device.setTrigger("msix", 0, Eventfd.create(host));
+    this.pin = new VfioPciDevice(host, { intx: true });
+    this.pin.setTrigger("intx", 0, Eventfd.create(host));
+    this.vdpa = new VdpaDevice(host, { queues: 2, ops: { getVqIrq: (queue) => queue } });
+    this.session = this.vdpa.open();
+    this.session.setVringCall(0, Eventfd.create(host));
+    this.closed = new VdpaDevice(host, { queues: 1 });
+    this.vcpu = Vcpu.open(host, this.vm.vcpu(1).handle);
+    this.vcpu.kick();
+    this.bare = Vcpu.open(host, new Vm(host, { apic: false }).vcpu(0).handle);
+    this.linux = what === "core" ? undefined : linuxEntry.LinuxEventfd.create(host, { count: 3 });
+    const closed = what === "core" ? undefined : linuxEntry.LinuxEventfd.create(host);
+    this.staleLinux = closed?.handle ?? 0;
+    closed?.close();
+  }
+}
+
+/** One stage at a time, on the same two memories: thousands of them would take more address space than there is. */
+const MEMORIES = [0, 1].map(() => createMemory(Math.ceil(Host.bytes(SMALL) / 65536)));
+
+export class Stage {
+  readonly own: Side;
+  readonly foreign: Side;
+  readonly kvm: Kvm | undefined;
+  readonly machine: KvmMachine | undefined;
+  readonly guest: KvmVm | undefined;
+  readonly file: linuxEntry.EventfdFile | undefined;
+  private hooks: Partial<Record<CallbackName, (() => void) | undefined>> = {};
+
+  constructor(
+    readonly what: With,
+    mayBlock = true,
+  ) {
+    const hook = (name: CallbackName) => () => {
+      const call = this.hooks[name];
+      this.hooks[name] = undefined;
+      call?.();
+      return undefined;
+    };
+    const ends: Kind = {
+      name: "ends",
+      producer: {
+        stop: hook("producer stop"),
+        start: hook("producer start"),
+        addConsumer: hook("producer addConsumer"),
+        delConsumer: hook("producer delConsumer"),
+      },
+      consumer: {
+        stop: hook("consumer stop"),
+        start: hook("consumer start"),
+        addProducer: hook("consumer addProducer"),
+        delProducer: hook("consumer delProducer"),
+      },
+    };
+    const kinds = [
+      ends,
+      ...(what === "core" ? [] : [linuxEntry.linux()]),
+      ...(what === "kvm" ? [kvmEntry.kvm()] : []),
+    ];
+    const options = { kinds, platform: { ...platformHere(), mayBlock }, spawn: noRelay };
+    this.own = new Side(options, what, MEMORIES[0]!);
+    this.foreign = new Side(options, what, MEMORIES[1]!);
+    if (what !== "core") this.file = linuxEntry.EventfdFile.create(linuxEntry.loadFfi(), { count: 1 });
+    if (what !== "kvm") return;
+    this.kvm = kvmEntry.Kvm.open();
+    this.machine = new kvmEntry.KvmMachine(this.kvm);
+    this.machine.createVcpu();
+    this.guest = new kvmEntry.KvmVm(this.own.host);
+  }
+
+  /** Makes a call inside of one of the manager's callbacks. */
+  inside(name: CallbackName, call: () => void): void {
+    const { host } = this.own;
+    const eventfd = Eventfd.create(host);
+    const producer = Producer.create(host, "ends");
+    const consumer = host.mutex.guard(() => {
+      const record = host.pools.consumer.allocate();
+      host.words.set(record + Consumer.kind, 1);
+      return record;
+    });
+    host.manager.registerConsumer(consumer, eventfd.record);
+    this.hooks = { [name]: call };
+    producer.register(eventfd);
+    producer.unregister();
+    host.manager.unregisterConsumer(consumer);
+    host.mutex.guard(() => host.pools.consumer.release(consumer));
+    if (this.hooks[name] !== undefined) throw new Error(`the callback ${name} was never called`);
+    producer.dispose();
+    eventfd.close();
+  }
+
+  /** Makes a call while another thread has the host mutex, or that of the VM. */
+  withMutexHeld<T>(which: "the host" | "the VM", holder: Holder, call: () => T): T {
+    const { host, holder: owner, vm } = this.own;
+    const { memory, byteOffset } = host.handle;
+    const words = new Int32Array(memory.buffer, byteOffset);
+    const word = which === "the host" ? Header.mutex : host.pools.vm.open(vm.handle) + V.mutex;
+    return holder.hold(words, word, owner.thread.lockId << 1, call);
+  }
+
+  /** Closes what the process would not get back otherwise. */
+  end(): void {
+    this.guest?.dispose();
+    this.machine?.[Symbol.dispose]();
+    this.kvm?.[Symbol.dispose]();
+    this.file?.[Symbol.dispose]();
+    for (const { linux } of [this.own, this.foreign]) linux?.close();
+    for (const { host, second, holder } of [this.own, this.foreign]) {
+      second.dispose();
+      holder.dispose();
+      // What is registered and assigned goes with the memory; its clock must not.
+      (host as unknown as { supervision?: { end(): void } }).supervision?.end();
+    }
+  }
+}
