@@ -4,11 +4,16 @@
  */
 import { createRequire } from "node:module";
 
-try {
-  createRequire(import.meta.url)("./relay-run.js");
-} catch (error) {
-  // In a bundle the other file is somewhere else, and the bundler has seen to that one; and not every Node can do it.
-  const { code = "" } = error as NodeJS.ErrnoException;
-  if (code !== "MODULE_NOT_FOUND" && code !== "ERR_REQUIRE_ESM") throw error;
-  await import("./relay-run.js");
+const { runRelayThread } = await load();
+runRelayThread();
+
+async function load(): Promise<typeof import("./relay-run.js")> {
+  try {
+    return createRequire(import.meta.url)("./relay-run.js");
+  } catch (error) {
+    // In a bundle the other file is somewhere else, and the bundler has seen to that one; and not every Node can do it.
+    const { code = "" } = error as NodeJS.ErrnoException;
+    if (code !== "MODULE_NOT_FOUND" && code !== "ERR_REQUIRE_ESM") throw error;
+    return await import("./relay-run.js");
+  }
 }

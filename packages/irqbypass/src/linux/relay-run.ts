@@ -8,13 +8,16 @@ import { linux } from "./kind.js";
 import { runLinuxRelay } from "./relay.js";
 import { linuxRelayThread } from "./relay-thread.js";
 
-runThread<RelayStart>(linuxRelayThread.name, ({ host: handle, kinds, kind }) => {
-  const own = linux();
-  const others = kinds.slice(1).map((name) => (name === own.name ? own : { name }));
-  const host = Host.attach(handle, { kinds: others, repairs: false });
-  try {
-    runLinuxRelay(host, own, kind);
-  } finally {
-    host.dispose();
-  }
-});
+/** Not done by loading this: a bundle may have it in a module that every thread loads. */
+export function runRelayThread(): void {
+  runThread<RelayStart>(linuxRelayThread.name, ({ host: handle, kinds, kind }) => {
+    const own = linux();
+    const others = kinds.slice(1).map((name) => (name === own.name ? own : { name }));
+    const host = Host.attach(handle, { kinds: others, repairs: false });
+    try {
+      runLinuxRelay(host, own, kind);
+    } finally {
+      host.dispose();
+    }
+  });
+}

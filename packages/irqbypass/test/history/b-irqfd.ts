@@ -501,7 +501,8 @@ export const irqfdProofs: readonly Proof[] = [
       "deassigns without waiting for the assign": (world) => {
         world.waitsFor.delete("VM mutex");
         const { life } = world.vmThere as unknown as { readonly life: object };
-        Object.assign(life, { mutex: { guard: <T>(section: () => T) => section() } });
+        const unlocked = <T>(section: () => T) => section();
+        Object.assign(life, { mutex: { guard: unlocked, enclose: unlocked } });
       },
     },
     (play) => {
