@@ -20,7 +20,7 @@ if (isMainThread) {
   console.log(`${irqfd.path} from the device's thread`);
 
   await host.terminate(device); // in the middle of a signal, most likely
-  console.log(`${irqfd.path}, ${irqfd.reason}`);
+  console.log(`${irqfd.path}, ${await irqfd.relayed()}`); // a reason of its own, also while the relay is still starting
   if (vcpu.pending() && vcpu.acknowledge() !== undefined) vcpu.eoi(); // the last one that it sent
 
   const another = new VfioPciDevice(host, { msix: 1 });

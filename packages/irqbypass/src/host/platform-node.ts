@@ -5,22 +5,6 @@
 import { IrqBypassError } from "./errors.js";
 import type { OsThread, Platform, WatchableWorker } from "./platform.js";
 
-/**
- * What a worker runs: the module that it is started with, by `require` where this Node can do that with it. That loads one file
- * after the other, where `import` opens most at once: so many descriptors a process that is short of them does not have, and a
- * relay is what it needs then.
- */
-const LOAD = `
-  const { workerData } = process.getBuiltinModule("node:worker_threads");
-  const { createRequire } = process.getBuiltinModule("node:module");
-  try {
-    createRequire(workerData)(process.getBuiltinModule("node:url").fileURLToPath(workerData));
-  } catch (error) {
-    if (error.code !== "ERR_REQUIRE_ESM") throw error;
-    import(workerData);
-  }
-`;
-
 // The one list of a thread that no object holds: it mirrors the one `process`, whose listeners are limited to ten before Node
 // warns of a leak, while a program may well have more hosts and more VMs.
 const leaving = new Set<(well: boolean) => void>();
@@ -62,7 +46,7 @@ const node = Object.freeze<Platform>({
       return (error as NodeJS.ErrnoException).code === "ENOENT" ? false : undefined;
     }
   },
-  spawn: (file, base) => new (threads().Worker)(LOAD, { eval: true, workerData: new URL(file, base).href }),
+  spawn: (file, base) => new (threads().Worker)(new URL(file, base)),
   messages(listener) {
     const { parentPort } = threads();
     parentPort?.on("message", listener);

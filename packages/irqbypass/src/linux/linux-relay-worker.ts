@@ -1,19 +1,20 @@
 /**
- * The thread of the relay for Linux eventfds. `require` loads one file after the other, where `import` opens most at once: that
- * many descriptors a process that is short of them does not have, and the relay is what it needs then.
+ * The thread of the relay for Linux eventfds. It is started by whoever created the host, and ends with it.
  */
-import { createRequire } from "node:module";
+import { runThread } from "../host/spawn.js";
+import { Host } from "../vm/host.js";
+import type { RelayStart } from "../vm/relay.js";
+import { linux } from "./kind.js";
+import { runLinuxRelay } from "./relay.js";
+import { linuxRelayThread } from "./relay-thread.js";
 
-const { runRelayThread } = await load();
-runRelayThread();
-
-async function load(): Promise<typeof import("./relay-run.js")> {
+runThread<RelayStart>(linuxRelayThread.name, ({ host: handle, kinds, kind }) => {
+  const own = linux();
+  const others = kinds.slice(1).map((name) => (name === own.name ? own : { name }));
+  const host = Host.attach(handle, { kinds: others, repairs: false });
   try {
-    return createRequire(import.meta.url)("./relay-run.js");
-  } catch (error) {
-    // In a bundle the other file is somewhere else, and the bundler has seen to that one; and not every Node can do it.
-    const { code = "" } = error as NodeJS.ErrnoException;
-    if (code !== "MODULE_NOT_FOUND" && code !== "ERR_REQUIRE_ESM") throw error;
-    return await import("./relay-run.js");
+    runLinuxRelay(host, own, kind);
+  } finally {
+    host.dispose();
   }
-}
+});

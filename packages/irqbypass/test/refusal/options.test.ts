@@ -62,7 +62,6 @@ const CORE: readonly (readonly [wrong: string, meant: string, call: () => unknow
   ["route 0: GSI", "route 0: gsi", () => routes({ GSI: 1, msi: { vcpu: 0, vector: 1 } })],
   ["route 0: mis", "route 0: msi", () => routes({ gsi: 1, mis: { vcpu: 0, vector: 1 } })],
   ["route 0: msi.vcpus", "route 0: msi.vcpu", () => routes({ gsi: 1, msi: { vcpus: 0, vector: 1 } })],
-  ["route 0: msi.data", "route 0: msi.vcpu", () => routes({ gsi: 1, msi: { vcpu: 0, vector: 1, data: 2 } })],
   ["route 0: msi.adress", "route 0: msi.address", () => routes({ gsi: 1, msi: { adress: 0, data: 2 } })],
   [
     "route 0: irqchip.pins",
