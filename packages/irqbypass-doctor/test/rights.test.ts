@@ -10,7 +10,7 @@ import { inspectHost } from "#src/index.js";
 import { collectorScript } from "#src/source/collector.js";
 import { RIGHTS } from "#src/source/rights.js";
 import { workDir } from "./collect.js";
-import { isRoot, NOBODY } from "./users.js";
+import { closedToOthers, isRoot, NOBODY } from "./users.js";
 
 const module = (name: string) => JSON.stringify(import.meta.resolve(`#src/${name}.js`));
 
@@ -76,6 +76,7 @@ function named(source: RegExp): string[] {
 
 function cannotTry(): string | false {
   if (process.platform !== "linux" || !isRoot) return "only root can take rights away and mount";
+  if (closedToOthers !== false) return closedToOthers;
   const tools = ["setpriv", "unshare"].filter((tool) => spawnSync(tool, ["--version"]).status !== 0);
   if (tools.length > 0) return `no ${tools.join(" and ")} here`;
   const mounted = spawnSync("unshare", ["--mount", "sh", "-c", "mount -t debugfs d /sys/kernel/debug"]);
