@@ -9,7 +9,7 @@ import { LinuxEventfd, linux } from "irqbypass/linux";
 import { PATIENCE_MS, until } from "../support/worker.js";
 
 const GSI = 24;
-/** So many are free then: fewer than there are files in the relay's thread, which Node's import opens all at once. */
+/** So many are free then: as Node's import opens all files of a thread at once, enough for the few that are shipped, and too few for the workshop's. */
 const ENOUGH = 30;
 const free = Number(process.argv[2]);
 const host = Host.create({ kinds: [linux()] });

@@ -4,7 +4,8 @@ import { execFile } from "node:child_process";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { linux as linuxTests } from "../linux/available.js";
+import { Host, IrqBypassError } from "irqbypass";
+import { LinuxEventfd, linux } from "irqbypass/linux";
 
 const run = promisify(execFile);
 
@@ -24,7 +25,20 @@ async function short(kind: string, free: number): Promise<Seen> {
   return JSON.parse(stdout) as Seen;
 }
 
-describe("a process that is short of descriptors", linuxTests, () => {
+/** Why no Linux calls can be made here, or false. */
+function cannotCall(): string | false {
+  try {
+    const host = Host.create({ kinds: [linux()] });
+    LinuxEventfd.create(host).close();
+    host.dispose();
+    return false;
+  } catch (error) {
+    if (error instanceof IrqBypassError) return error.message;
+    throw error;
+  }
+}
+
+describe("a process that is short of descriptors", { skip: cannotCall() }, () => {
   for (const kind of ["shared", "linux"]) {
     for (const free of kind === "shared" ? [0, 3, 5, 6, 8, 10] : [1, 3, 5, 6, 7, 10]) {
       it(`${kind}: ${free} are free when the relay is first needed`, async () => {
