@@ -42,24 +42,11 @@ export const wait = async (vcpu: core.Vcpu): Promise<core.Wake> => vcpu.waitAsyn
 core.Eventfd.open(host, new core.Vm(host).vcpu(0).handle);
 `,
     );
-    installed.write("console.d.ts", "declare const console: { log(...values: unknown[]): void };\n");
-    installed.write(
-      "tsconfig.json",
-      JSON.stringify({
-        compilerOptions: {
-          strict: true,
-          exactOptionalPropertyTypes: true,
-          noUncheckedIndexedAccess: true,
-          skipLibCheck: false,
-          noEmit: true,
-          target: "es2022",
-          lib: ["es2022"],
-          module: "nodenext",
-          types: [],
-        },
-        files: ["console.d.ts", "program.ts", "all.ts"],
-      }),
-    );
+    installed.writeProject(["program.ts", "all.ts"], {
+      exactOptionalPropertyTypes: true,
+      noUncheckedIndexedAccess: true,
+      skipLibCheck: false,
+    });
   });
   after(() => installed?.remove());
 

@@ -64,6 +64,21 @@ export class Installed {
     writeFileSync(join(this.folder, name), text);
   }
 
+  /** Writes what a strict project without types of its own compiles `files` with: `options` say more. */
+  writeProject(files, options = {}) {
+    this.write("console.d.ts", "declare const console: { log(...values: unknown[]): void };\n");
+    const strict = {
+      strict: true,
+      noEmit: true,
+      target: "es2022",
+      lib: ["es2022"],
+      module: "nodenext",
+      types: [],
+    };
+    const compilerOptions = { ...strict, ...options };
+    this.write("tsconfig.json", JSON.stringify({ compilerOptions, files: ["console.d.ts", ...files] }));
+  }
+
   /** Runs Node in the folder. */
   node(...args) {
     return run(process.execPath, args, this.folder);

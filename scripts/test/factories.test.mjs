@@ -30,21 +30,7 @@ describe("factories", () => {
     installed = await Installed.make(["irqbypass"]);
     if (koffi) installed.link("koffi");
     for (const { file, code } of programs) installed.write(file, `${code}\nexport {};\n`);
-    installed.write("console.d.ts", "declare const console: { log(...values: unknown[]): void };\n");
-    installed.write(
-      "tsconfig.json",
-      JSON.stringify({
-        compilerOptions: {
-          strict: true,
-          noEmit: true,
-          target: "es2022",
-          lib: ["es2022"],
-          module: "nodenext",
-          types: [],
-        },
-        files: ["console.d.ts", ...programs.map(({ file }) => file)],
-      }),
-    );
+    installed.writeProject(programs.map(({ file }) => file));
   });
   after(() => installed?.remove());
 

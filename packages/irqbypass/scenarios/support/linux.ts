@@ -8,6 +8,7 @@ import type { Host } from "#src/vm/host.js";
 
 const EAGAIN = -11;
 const ENOENT = -2;
+const EINVAL = -22;
 const EEXIST = -17;
 const EFD_SEMAPHORE = 1;
 /** Descriptors: of the relay's epoll, of that of who reads, which lies inside it, and of the eventfds from there on. */
@@ -64,6 +65,7 @@ export class LinuxModel {
     const ffi: Partial<Ffi> = {
       eventfd: (_count, flags) => this.make((flags & EFD_SEMAPHORE) !== 0),
       close: () => 0,
+      fcntl: () => EINVAL, // of the library; nothing here asks for it
       eventfdWrite: (fd, value) => this.write(words(), fd, BigInt(value)),
       write: (fd, buffer) => this.write(words(), fd, (buffer as BigUint64Array)[0]!),
       read: (fd, buffer) => this.read(words(), fd, buffer as BigUint64Array),

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { describe, it } from "node:test";
 import { Worker } from "node:worker_threads";
 import { Eventfd, type Host, Vcpu, VfioPciDevice, Vm } from "irqbypass";
+import { setUnmask } from "../support/intx.js";
 import { smallHost } from "./support.js";
 
 /** Starts the VMM's thread beside this one, which is the device's. Leaving its scope ends it, also after a failure. */
@@ -66,14 +67,7 @@ describe("a device in its thread, the VMM in another", () => {
     const [trigger, unmask] = [Eventfd.create(host), Eventfd.create(host)];
     const device = new VfioPciDevice(host, { intx: true });
     device.setTrigger("intx", 0, trigger);
-    device.setIrqs({
-      index: "intx",
-      start: 0,
-      count: 1,
-      action: "unmask",
-      data: "eventfd",
-      eventfds: [unmask],
-    });
+    setUnmask(device, unmask);
     {
       await using vmm = startVmm(host, vm, unmask, "unmask");
       device.intx.assert();

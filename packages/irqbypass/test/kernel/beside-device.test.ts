@@ -5,15 +5,12 @@
  */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Kvm } from "#src/kvm/kvm.js";
 import { random } from "../death/random.js";
-import { kvmTests } from "../kvm/available.js";
-import { linux } from "../linux/available.js";
-import { Barrier } from "./barrier.js";
 import { BesideRounds } from "./beside-rounds.js";
 import type { DeviceAct, DeviceSide } from "./device-acts.js";
 import { PLAYS } from "./device-plays.js";
 import { KvmGuest } from "./kvm-guest.js";
+import { sidesOf } from "./sides.js";
 import { SoftwareGuest } from "./software-guest.js";
 
 const ROUNDS = 150;
@@ -80,37 +77,17 @@ async function outcomes(side: DeviceSide, { assigned, acts }: Beside): Promise<M
   return found;
 }
 
-const sides = {
-  "a KVM guest": {
-    skip: kvmTests.skip,
-    async run(one: Beside) {
-      using kvm = Kvm.open();
-      using barrier = new Barrier(kvm);
-      using side = new KvmGuest(barrier);
-      return await outcomes(side, one);
-    },
-  },
-  "a software VM": {
-    skip: false,
-    async run(one: Beside) {
-      using side = new SoftwareGuest("shared");
-      return await outcomes(side, one);
-    },
-  },
-  "a software VM with Linux eventfds": {
-    skip: linux.skip,
-    async run(one: Beside) {
-      using side = new SoftwareGuest("linux");
-      return await outcomes(side, one);
-    },
-  },
-} as const;
+const SIDES = sidesOf<DeviceSide & Disposable>(
+  "a KVM guest",
+  (_kvm, barrier) => new KvmGuest(barrier),
+  (eventfds) => new SoftwareGuest(eventfds),
+);
 
 describe("a device beside", () => {
   for (const one of CASES) {
-    for (const [name, { skip, run }] of Object.entries(sides)) {
+    for (const { name, skip, run } of SIDES) {
       it(`${one.name}, on ${name}, is ${one.allowed.join(" or ")}`, { skip }, async (t) => {
-        const found = await run(one);
+        const found = await run((side) => outcomes(side, one));
         t.diagnostic([...found].map(([outcome, { size }]) => `${outcome} of ${size} plays`).join(", "));
         for (const [outcome, plays] of found)
           assert.ok(one.allowed.includes(outcome), `${outcome} of ${[...plays].join(", ")}`);

@@ -4,14 +4,11 @@
  */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Kvm } from "#src/kvm/kvm.js";
-import { kvmTests } from "../kvm/available.js";
-import { linux } from "../linux/available.js";
-import { Barrier } from "./barrier.js";
 import { BesideRounds } from "./beside-rounds.js";
 import type { Attached } from "./beside-work.js";
 import { KernelWorld } from "./kernel.js";
 import { msi, type Operation, type World } from "./operation.js";
+import { sidesOf } from "./sides.js";
 import { SoftwareWorld } from "./software.js";
 
 const ROUNDS = 100;
@@ -92,37 +89,17 @@ async function outcomes(world: Side, { assigned, acts, seen = true }: Beside): P
   return found;
 }
 
-const sides = {
-  "a real kernel": {
-    skip: kvmTests.skip,
-    async run(one: Beside) {
-      using kvm = Kvm.open();
-      using barrier = new Barrier(kvm);
-      using world = new KernelWorld(kvm, barrier);
-      return await outcomes(world, one);
-    },
-  },
-  "a software VM": {
-    skip: false,
-    async run(one: Beside) {
-      using world = new SoftwareWorld();
-      return await outcomes(world, one);
-    },
-  },
-  "a software VM with Linux eventfds": {
-    skip: linux.skip,
-    async run(one: Beside) {
-      using world = new SoftwareWorld("linux");
-      return await outcomes(world, one);
-    },
-  },
-} as const;
+const SIDES = sidesOf<Side>(
+  "a real kernel",
+  (kvm, barrier) => new KernelWorld(kvm, barrier),
+  (eventfds) => new SoftwareWorld(eventfds),
+);
 
 describe("a write beside", () => {
   for (const one of CASES) {
-    for (const [side, { skip, run }] of Object.entries(sides)) {
+    for (const { name: side, skip, run } of SIDES) {
       it(`${one.name}, on ${side}, is ${one.allowed.join(" or ")}`, { skip }, async (t) => {
-        const found = await run(one);
+        const found = await run((world) => outcomes(world, one));
         t.diagnostic([...found].map(([outcome, times]) => `${outcome}: ${times}`).join(", "));
         for (const outcome of found.keys())
           assert.ok(one.allowed.includes(outcome), `${outcome} is not allowed`);

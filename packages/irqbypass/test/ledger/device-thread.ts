@@ -3,6 +3,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { type DeviceVector, Eventfd, type EventfdContext, Host, Producer, VfioPciDevice } from "irqbypass";
 import { LinuxEventfd, linux } from "irqbypass/linux";
 import { random } from "../death/random.js";
+import { setUnmask } from "../support/intx.js";
 import {
   DEVICE_DID,
   dawdle,
@@ -91,14 +92,7 @@ function intxSource(line: number, eventfd: EventfdContext, unmask: EventfdContex
   const assigned = wordOf(line, LineWord.assigned);
   const assigns = wordOf(line, LineWord.assigns);
   device.setTrigger("intx", 0, eventfd);
-  device.setIrqs({
-    index: "intx",
-    start: 0,
-    count: 1,
-    action: "unmask",
-    data: "eventfd",
-    eventfds: [unmask],
-  });
+  setUnmask(device, unmask);
   /** Acknowledged, or nobody is there who would: the irqfd is gone, or it is another one than at the signal. */
   const until = (irqfd: number, settled: () => boolean): boolean => {
     for (const deadline = Date.now() + patienceMs; Date.now() < deadline; ) {

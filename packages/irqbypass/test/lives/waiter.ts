@@ -1,5 +1,6 @@
 /** A thread that waits, until it is ended or ends itself. */
 import { parentPort, workerData } from "node:worker_threads";
+import { endBy } from "../support/ending.js";
 import { attach, waiterOf } from "./waits.js";
 import type { WaiterReady, WaiterWork } from "./work.js";
 
@@ -10,17 +11,7 @@ const ready: WaiterReady = { descriptor: waiter.descriptor ?? -1 };
 parentPort?.postMessage(ready);
 let turns = 0;
 await waiter.run(() => ++turns < work.turns);
-switch (work.ending) {
-  case "process.exit(0)":
-    process.exit(0);
-    break;
-  case "process.exit(3)":
-    process.exit(3);
-    break;
-  case "an uncaught error":
-    throw new Error("on purpose");
-  case "its own end, everything given back":
-    await waiter.end();
-    host.dispose();
-    break;
-}
+await endBy(work.ending, async () => {
+  await waiter.end();
+  host.dispose();
+});

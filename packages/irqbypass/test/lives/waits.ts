@@ -2,6 +2,7 @@
 import { Eventfd, Host, type Irqfd, Producer, Vcpu, VfioPciDevice, Vm } from "irqbypass";
 import { KvmVm, kvm } from "irqbypass/kvm";
 import { EventfdFile, LinuxEventfd, linux, loadFfi } from "irqbypass/linux";
+import { setUnmask } from "../support/intx.js";
 import type { Wait, WaiterWork } from "./work.js";
 
 /** Any GSI that no other irqfd of the VM has. */
@@ -135,14 +136,7 @@ const ways: Readonly<Record<Wait, (host: Host, work: WaiterWork) => Waiter>> = {
     const trigger = Eventfd.create(host);
     const unmask = LinuxEventfd.open(host, handle);
     device.setTrigger("intx", 0, trigger);
-    device.setIrqs({
-      index: "intx",
-      start: 0,
-      count: 1,
-      action: "unmask",
-      data: "eventfd",
-      eventfds: [unmask],
-    });
+    setUnmask(device, unmask);
     device.intx.assert();
     return {
       // Each unmask of a line that is up is a trigger.

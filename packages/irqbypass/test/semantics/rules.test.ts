@@ -76,6 +76,8 @@ describe("a signal", () => {
 
   it("is relayed by the table of the moment at which the relay comes to it", () => {
     const world = new World();
+    // From a pin, which is left to the work item; an MSI is sent with the signal, by the old table.
+    world.vm.setGsiRouting([{ gsi: GSI, irqchip: { chip: "ioapic", pin: 20 } }]);
     world.vm.irqfd(world.eventfd, GSI, { bypass: "off" });
     world.eventfd.write();
     world.vm.setGsiRouting([msi(GSI, 1, OTHER_VECTOR)]);

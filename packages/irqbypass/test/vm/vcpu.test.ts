@@ -354,7 +354,7 @@ describe("a VM", () => {
     const { vm, vcpu } = open();
     assert.throws(() => host.dispose(), {
       code: "EBUSY",
-      message: /vCPU 0, VM 0 .* must be disposed or put first/,
+      message: /vCPU 0 of VM 0, VM 0 .* must be disposed or put first/,
     });
     vcpu.put();
     assert.throws(() => host.dispose(), { code: "EBUSY", message: /^EBUSY: VM 0/ });

@@ -1,0 +1,13 @@
+import type { EventfdContext, VfioPciDevice } from "irqbypass";
+
+/** Has each signal of `eventfd` unmask the device's INTx, as VFIO_IRQ_SET_ACTION_UNMASK with an eventfd does. */
+export function setUnmask(device: VfioPciDevice, eventfd: EventfdContext): void {
+  device.setIrqs({
+    index: "intx",
+    start: 0,
+    count: 1,
+    action: "unmask",
+    data: "eventfd",
+    eventfds: [eventfd],
+  });
+}
