@@ -29,6 +29,9 @@ const GROUPS = {
       "/platform-node.",
       "/vcpu.",
       "/callbacks.",
+      "/pairs.",
+      "relay/",
+      "lives/",
     ],
     ...[
       "eventfd/",
@@ -40,6 +43,7 @@ const GROUPS = {
       "cli/machine.",
       "/browser.",
       "/page.",
+      "/bundled.",
     ],
   ],
   "@packages": ["test/package/", "scripts/test/published", "scripts/test/shipped", "heavy/"],
