@@ -2,6 +2,7 @@
  * Waits for eventfds that do not call the kernel for longer than a moment: what a thread is to end by does not reach into a
  * system call, and the thread that created a host has wishes of others to see to.
  */
+import { MAX_COUNT } from "../eventfd/signal.js";
 import { ERRNO } from "../host/errors.js";
 import { eventfdInfo } from "./eventfd-info.js";
 import type { Ffi } from "./ffi.js";
@@ -12,7 +13,6 @@ const POLLOUT = 4;
 const RWF_NOWAIT = 8;
 /** For how long a system call blocks a thread at most. */
 export const SLICE_MS = 50;
-const WRITE_MAX = 2n ** 64n - 2n;
 
 /** How long the next slice of a wait may be; called before each. */
 export type Slice = () => number;
@@ -59,15 +59,15 @@ export function isReadable(ffi: Ffi, fd: number): boolean {
   return isReady(ffi, fd, POLLIN, 0);
 }
 
-/** Is there room for one more in a counter? Waits for nobody. */
+/** Is there no room for one more in a counter? Waits for nobody. */
 export function isFull(ffi: Ffi, fd: number): boolean {
   return !isReady(ffi, fd, POLLOUT, 0);
 }
 
 function hasRoom(ffi: Ffi, fd: number, value: bigint, timeoutMs: number): boolean {
-  if (value === 0n || value > WRITE_MAX) return true; // the kernel refuses what is too large
+  if (value === 0n || value > MAX_COUNT) return true; // the kernel refuses what is too large
   if (value === 1n) return isReady(ffi, fd, POLLOUT, timeoutMs);
-  if (eventfdInfo(fd).count + value <= WRITE_MAX) return true;
+  if (eventfdInfo(fd).count + value <= MAX_COUNT) return true;
   nap(ffi, timeoutMs);
   return false;
 }

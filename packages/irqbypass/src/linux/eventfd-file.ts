@@ -7,6 +7,7 @@
  * two belong together. (fs/eventfd.c: eventfd_show_fdinfo, eventfd_read, eventfd_write.)
  */
 
+import { MAX_COUNT } from "../eventfd/signal.js";
 import { checkFlag, checkOptions, type OptionNames, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Shown } from "../host/shown.js";
@@ -17,8 +18,6 @@ import { checkFfi, F_DUPFD_CLOEXEC, type Ffi, O_CLOEXEC, O_NONBLOCK } from "./ff
 
 const EFD_SEMAPHORE = 1;
 const UINT32_MAX = 0xffff_ffff;
-/** The largest value that write(2) takes. */
-const WRITE_MAX = 0xffff_ffff_ffff_fffen;
 
 /** Options of a new Linux eventfd. */
 export interface EventfdFileOptions {
@@ -139,7 +138,7 @@ export class EventfdFile extends Shown implements Disposable {
    */
   write(value: number | bigint = 1): void {
     const valid = typeof value === "bigint" || Number.isSafeInteger(value);
-    if (!valid || value < 0 || value > WRITE_MAX) {
+    if (!valid || value < 0 || value > MAX_COUNT) {
       throw new IrqBypassError("EINVAL", `a write to an eventfd adds 0 to 2^64 - 2, not ${show(value)}`, {
         subject: `eventfd ${this.id}`,
       });

@@ -2,7 +2,7 @@ import { checkWrite, EventfdContext } from "../eventfd/context.js";
 import { addReference } from "../eventfd/reference.js";
 import { askForRelay, relayRuns } from "../eventfd/relay-state.js";
 import { blockingTimeoutOf, show, type WaitOptions } from "../host/argument.js";
-import { IrqBypassError } from "../host/errors.js";
+import { ERRNO, IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
 import { Eventfd as E, EventfdFlag, Rec, Role } from "../host/layout.js";
 import { checkHost, type HostMemory } from "../host/memory.js";
@@ -17,7 +17,6 @@ import { forgetRead } from "./read-out.js";
 
 /** Who awaits a read looks this often while no relay runs that would tell. */
 const LOOK_MS = 10;
-const EAGAIN = -11;
 
 /**
  * A real Linux eventfd as a token of this host. Its identity is the kernel's `eventfd-id`, read from a descriptor of the
@@ -195,7 +194,7 @@ export class LinuxEventfd extends EventfdContext {
     const { fd } = this;
     forgetRead(this.memory, this.record);
     const result = this.ffi.read(fd, this.value);
-    if (result === EAGAIN) return undefined;
+    if (result === -ERRNO.EAGAIN) return undefined;
     checked(result, "read", `eventfd ${this.id}`);
     return this.value[0];
   }

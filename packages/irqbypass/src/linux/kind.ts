@@ -4,7 +4,7 @@
 import { readlinkSync } from "node:fs";
 import type { BypassHost } from "../bypass/bypass-host.js";
 import type { Kind } from "../bypass/kind.js";
-import { IrqBypassError } from "../host/errors.js";
+import { ERRNO, IrqBypassError } from "../host/errors.js";
 import { Consumer, Eventfd as E, EventfdFlag, Header, Rec, Thread } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { XArray } from "../host/xarray.js";
@@ -17,7 +17,6 @@ import { deliver, isSignalled, readOut } from "./read-out.js";
 import { linuxRelayThread } from "./relay-thread.js";
 
 const NAME = "linux-eventfd";
-const EAGAIN = -11;
 
 /** The kind of Linux eventfds, with the calls of the thread that made it. */
 export interface LinuxKind extends Kind {
@@ -132,7 +131,7 @@ export function signalFd(memory: HostMemory, ffi: Ffi, eventfd: number): void {
   const fd = fdOf(memory, eventfd);
   const blocks = isBlocking(memory, eventfd) && isFull(ffi, fd);
   let result = ffi.eventfdWrite(fd, blocks ? 0 : 1);
-  if (result === EAGAIN) result = ffi.eventfdWrite(fd, 0);
+  if (result === -ERRNO.EAGAIN) result = ffi.eventfdWrite(fd, 0);
   if (result < 0) checked(result, "write", `eventfd fd ${fd}`);
 }
 
