@@ -9,12 +9,11 @@ import { textReport } from "../report/text.js";
 import { watchText } from "../report/watch-text.js";
 import { Capture } from "../source/capture.js";
 import { NewTree } from "../source/new-tree.js";
-import type { DoctorIo, DoctorOptions } from "./io.js";
+import { columnsOf, type DoctorIo, type DoctorOptions } from "./io.js";
 import { Output } from "./output.js";
 
 /** Exit code of a report that could not tell, and of options that make no sense. */
 export const CANNOT_TELL = 2;
-const DEFAULT_COLUMNS = 100;
 const LEAST_SECONDS = 0.1;
 
 /** One report, printed; gives its exit code. */
@@ -108,11 +107,11 @@ function conclude(run: Watch, options: DoctorOptions, io: DoctorIo, output: Outp
   const report = run.report();
   if (report === undefined) return;
   if (options.json === true) output.json(report, true);
-  else output.report(`\n${watchText(report, { width: io.columns ?? DEFAULT_COLUMNS, colour: io.colour })}`);
+  else output.report(`\n${watchText(report, { width: columnsOf(io), colour: io.colour })}`);
 }
 
 function print(report: Report, options: DoctorOptions, io: DoctorIo, output: Output): void {
   if (options.json === true) output.json(report, options.watch === true);
   else if (options.prometheus === true) output.lines(prometheusText(report));
-  else output.report(textReport(report, { width: io.columns ?? DEFAULT_COLUMNS, colour: io.colour }));
+  else output.report(textReport(report, { width: columnsOf(io), colour: io.colour }));
 }

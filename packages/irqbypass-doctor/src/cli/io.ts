@@ -21,6 +21,14 @@ export interface DoctorIo {
   readonly exit: (code: number) => void;
 }
 
+/** The columns of a text for what is no terminal. */
+const DEFAULT_COLUMNS = 100;
+
+/** The columns that a text may take. */
+export function columnsOf({ columns = DEFAULT_COLUMNS }: DoctorIo): number {
+  return columns;
+}
+
 /** The options as commander leaves them. */
 export interface DoctorOptions {
   readonly pid?: number;

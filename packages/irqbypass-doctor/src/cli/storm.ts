@@ -6,10 +6,9 @@ import { stormText } from "../report/storm-text.js";
 import { LiveSource } from "../source/live.js";
 import { openStormKernel } from "../storm/kernel.js";
 import { runStorm, type StormReport } from "../storm/storm.js";
-import type { DoctorIo, DoctorOptions } from "./io.js";
+import { columnsOf, type DoctorIo, type DoctorOptions } from "./io.js";
 import type { Output } from "./output.js";
 
-const DEFAULT_COLUMNS = 100;
 const LEAST_COLUMNS = 66;
 
 /** Runs the storm, prints its report, gives its exit code: 0 no list, 1 the list, 2 could not tell. */
@@ -27,7 +26,7 @@ export async function storm(
 
 /** The columns that its texts fill. */
 export function stormColumns(io: DoctorIo): number {
-  return Math.max(io.columns ?? DEFAULT_COLUMNS, LEAST_COLUMNS);
+  return Math.max(columnsOf(io), LEAST_COLUMNS);
 }
 
 /** Runs the storm on this host. */
