@@ -34,6 +34,7 @@ describe("a thread whose device an irqfd was connected to", () => {
       host.watch(worker);
       await bypassed;
       const relayed = irqfd.relayed();
+      worker.postMessage("end");
       if (ending === "worker.terminate") await worker.terminate();
       if (ending === "host.terminate") await host.terminate(worker);
       await exited;
