@@ -23,6 +23,8 @@ const SHORTAGES = [
   "ENOMEM",
   "EAGAIN",
 ];
+/** The same where Node's loader and the system's say it under a code of their own (a package.json or a library that could not be opened). */
+const SHORTAGE = /too many open files|cannot allocate memory|out of memory|resource temporarily unavailable/i;
 
 /**
  * The relay of one kind, in the thread that created the host: started when it is needed, and again when it has ended or could
@@ -133,6 +135,6 @@ export class RelayKeeper {
 }
 
 function isShortage(error: unknown): boolean {
-  const { code } = error as { readonly code?: unknown };
-  return typeof code === "string" && SHORTAGES.includes(code);
+  const { code, message } = error as { readonly code?: unknown; readonly message?: unknown };
+  return (typeof code === "string" && SHORTAGES.includes(code)) || SHORTAGE.test(String(message));
 }
