@@ -3,7 +3,7 @@
  */
 
 import type { Host, Later } from "../facts/host.js";
-import type { HeldEventfd, VmProcess } from "../facts/processes.js";
+import { type HeldEventfd, unseenProcesses, type VmProcess } from "../facts/processes.js";
 import { known, type Reading } from "../source/source.js";
 import type { TraceFacts } from "../source/trace-facts.js";
 import { advise } from "./advice/advice.js";
@@ -82,7 +82,7 @@ export function diagnose(one: Case): Report {
   };
   return {
     ...report,
-    verdict: summarise(vms, unclaimed, chain, host.processes.hidden),
+    verdict: summarise(vms, unclaimed, chain, unseenProcesses(host.processes)),
     advice: advise(host, chain, vms, unclaimed, trace),
   };
 }
