@@ -42,12 +42,16 @@ export function summarise(
   ];
   const cause = causeOf(vms, chain);
   if (devices.length === 0) return withoutDevices(vms.length, unclaimed.length, chain, cause, unseen);
-  const exit = exitOf(devices.map(({ verdict }) => verdict));
+  const judged = exitOf(devices.map(({ verdict }) => verdict));
+  const exit = judged === 0 && chain.contradictions.length > 0 ? 2 : judged;
   return { says: `${sentence(devices)}${cause}`, exit };
 }
 
 /** The root of the trouble: of the host, or else of a VM that has a device. */
 function causeOf(vms: readonly VmReport[], chain: Chain): string {
+  const [contradiction] = chain.contradictions;
+  if (contradiction !== undefined && chain.broken === undefined)
+    return ` The evidence contradicts itself: ${contradiction.says}.`;
   if (chain.broken !== undefined) return ` The broken link is ${chain.broken.name}: ${chain.broken.says}.`;
   const vm = vms.find(({ vmm, devices }) => vmm.state === "broken" && devices.length > 0);
   if (vm === undefined) return "";
