@@ -13,10 +13,10 @@ export {
   inServiceVectors,
   type KvmIoeventfd,
   type KvmIrqfd,
+  type KvmMsi,
   type KvmMsiRoute,
   type KvmPinRoute,
   type KvmRoute,
-  type Msi,
   msiTo,
   requestedVectors,
 } from "./structs.js";
