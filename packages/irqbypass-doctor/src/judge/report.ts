@@ -149,6 +149,10 @@ export interface CounterReport {
   readonly grew: number | null;
   /** Only interrupts of assigned devices can have made it grow. */
   readonly ofDevices: boolean;
+  /**
+   * An interrupt that is posted makes it grow wherever it finds its vCPU outside of the guest or halted: Intel's PIN and PIW.
+   */
+  readonly ofPosted: boolean;
   readonly says: string;
 }
 
