@@ -23,6 +23,8 @@ const CAPACITY: Capacity = {
   routing: 4,
   injection: 2,
   reference: 12,
+  epoll: 1,
+  watch: 4,
   node: 66,
 };
 

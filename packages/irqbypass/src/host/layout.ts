@@ -11,10 +11,12 @@
  */
 
 import { Consumer, Eventfd, Injection, Producer, Reference } from "./layout/ends.js";
+import { Epoll, Watch } from "./layout/epoll.js";
 import { Header, Node, Thread } from "./layout/ground.js";
 import { Route, Routing, Vcpu, Vm } from "./layout/machine.js";
 
 export * from "./layout/ends.js";
+export * from "./layout/epoll.js";
 export * from "./layout/ground.js";
 export * from "./layout/machine.js";
 
@@ -33,11 +35,13 @@ export const POOLS = [
   { name: "routing", words: Routing.words },
   { name: "injection", words: Injection.words },
   { name: "reference", words: Reference.words },
+  { name: "epoll", words: Epoll.words },
+  { name: "watch", words: Watch.words },
   { name: "node", words: Node.words },
 ] as const satisfies readonly { readonly name: PoolName; readonly words: number }[];
 
-/** The state of the pool of nodes in {@link Header.pools}: the eleventh. */
-export const NODES = Header.pools + 10 * 3;
+/** The state of the pool of nodes in {@link Header.pools}: the thirteenth. */
+export const NODES = Header.pools + 12 * 3;
 
 /** What a host keeps records of. Written out, since it is public and the table is not. */
 export type PoolName =
@@ -51,6 +55,8 @@ export type PoolName =
   | "routing"
   | "injection"
   | "reference"
+  | "epoll"
+  | "watch"
   | "node";
 
 /**

@@ -19,7 +19,7 @@ const PATIENCE_MS = 30_000;
 /** A call that is refused with so many left is refused for something else. */
 const MOST_DESCRIPTORS = 40;
 /** What waits by itself, and has an asynchronous form for those who may not. */
-const WAITS = /(Eventfd|EventfdContext|Vcpu)\.prototype\.(read|wait)$/;
+const WAITS = /(Epoll|Eventfd|EventfdContext|Vcpu)\.prototype\.(read|wait)$/;
 
 export type State =
   | "as it should be"

@@ -1,5 +1,5 @@
 /** A host with one of everything, beside another host with the same: what the refusal matrix calls things on. */
-import { Eventfd, Host, type Kind, Producer, Vcpu, VdpaDevice, VfioPciDevice, Vm } from "irqbypass";
+import { Epoll, Eventfd, Host, type Kind, Producer, Vcpu, VdpaDevice, VfioPciDevice, Vm } from "irqbypass";
 import type { Kvm, KvmMachine, KvmVm } from "irqbypass/kvm";
 import * as kvmEntry from "irqbypass/kvm";
 import * as linuxEntry from "irqbypass/linux";
@@ -41,6 +41,8 @@ export class Side {
   readonly quiet: Vm;
   readonly eventfd: Eventfd;
   readonly spare: Eventfd;
+  /** It watches {@link eventfd}, which is ready. */
+  readonly epoll: Epoll;
   readonly lone: ReturnType<Vm["irqfd"]>;
   readonly bypassed: ReturnType<Vm["irqfd"]>;
   readonly producer: Producer;
@@ -55,6 +57,7 @@ export class Side {
   readonly bare: Vcpu;
   readonly linux: linuxEntry.LinuxEventfd | undefined;
   readonly staleEventfd: number;
+  readonly staleEpoll: number;
   readonly staleVm: number;
   readonly staleVcpu: number;
   readonly staleLinux: number;
@@ -66,18 +69,22 @@ export class Side {
     const attached = () => Host.attach(host.handle, { kinds: options?.kinds ?? [], platform: host.platform });
     this.second = attached();
     this.holder = attached();
-    const gone = [Eventfd.create(host), new Vm(host)] as const;
+    const gone = [Eventfd.create(host), new Vm(host), Epoll.create(host)] as const;
     this.staleEventfd = gone[0].handle;
     this.staleVm = gone[1].handle;
     this.staleVcpu = gone[1].vcpu(0).handle;
+    this.staleEpoll = gone[2].handle;
     gone[0].close();
     gone[1].dispose();
+    gone[2].close();
     this.vm = new Vm(host, { vcpus: 2 });
     this.vm.setGsiRouting(ROUTES);
     this.quiet = new Vm(host);
     this.quiet.irqfd(Eventfd.create(host), 24);
     this.eventfd = Eventfd.create(host, { initial: 5 });
     this.spare = Eventfd.create(host);
+    this.epoll = Epoll.create(host);
+    this.epoll.add(this.eventfd);
     const [taken, waiting] = [Eventfd.create(host), Eventfd.create(host)];
     this.bypassed = this.vm.irqfd(taken, 24);
     this.lone = this.vm.irqfd(waiting, 25);

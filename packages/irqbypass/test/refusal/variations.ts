@@ -48,6 +48,7 @@ export function foreign(entry: Entry, given: readonly unknown[], { foreign: othe
   });
   if (entry.parameters[1]?.name === "handle") {
     const handles: Readonly<Record<string, number>> = {
+      Epoll: other.epoll.handle,
       Eventfd: other.eventfd.handle,
       LinuxEventfd: other.linux?.handle ?? 0,
       Vm: other.vm.handle,
@@ -61,6 +62,7 @@ export function foreign(entry: Entry, given: readonly unknown[], { foreign: othe
 export function stale(entry: Entry, given: readonly unknown[], { own }: Stage): Variation[] {
   if (entry.parameters[1]?.name !== "handle") return [];
   const handles: Readonly<Record<string, number>> = {
+    Epoll: own.staleEpoll,
     Eventfd: own.staleEventfd,
     LinuxEventfd: own.staleLinux,
     Vm: own.staleVm,

@@ -3,6 +3,7 @@
  * each record whether exactly one place leads to it.
  */
 import type { BypassHost } from "../../bypass/bypass-host.js";
+import { auditEpolls } from "./epolls.js";
 import { auditEventfds } from "./eventfds.js";
 import type { Audit } from "./finding.js";
 import { auditHeader, auditThreads, endedThreads } from "./header.js";
@@ -32,6 +33,7 @@ export function audit(host: BypassHost): Audit {
     auditProducers(view);
     auditIrqfds(view);
     auditReferences(view);
+    auditEpolls(view);
     auditEventfds(view); // after those that hold them
     auditRoutes(view);
     auditVms(view); // after the routes, which it follows

@@ -127,9 +127,13 @@ function auditAttached(
   if (signalling !== 0 && !view.isLive("producer", what(signalling))) {
     view.find("in-flight", subject, `it signals word ${what(signalling)}, which is no live producer`);
   }
-  const known = view.isLive("eventfd", what(writing)) || view.isLive("consumer", what(writing));
+  const known = (["eventfd", "consumer", "epoll"] as const).some((pool) => view.isLive(pool, what(writing)));
   if (writing !== 0 && !known) {
-    view.find("in-flight", subject, `it writes to word ${what(writing)}, which is no live eventfd or irqfd`);
+    view.find(
+      "in-flight",
+      subject,
+      `it writes to word ${what(writing)}, which is no live eventfd, irqfd or epoll`,
+    );
   }
 }
 
