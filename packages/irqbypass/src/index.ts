@@ -24,7 +24,7 @@ export type { Virtqueue } from "./device/virtqueue.js";
 export { EventfdContext } from "./eventfd/context.js";
 export { Epoll, type EpollAdd, type EpollTake, type EpollWait } from "./eventfd/epoll.js";
 export { Eventfd, type EventfdOptions } from "./eventfd/eventfd.js";
-export type { EventfdHost, Kind as EventfdKind } from "./eventfd/kind.js";
+export type { EventfdHost, EventfdKind } from "./eventfd/kind.js";
 export { MAX_COUNT } from "./eventfd/signal.js";
 export type { AbortSignalLike, WaitOptions } from "./host/argument.js";
 export type { Capacity, Size } from "./host/capacity.js";

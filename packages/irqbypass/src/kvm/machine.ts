@@ -43,8 +43,8 @@ import {
   IRQCHIP_BYTES,
   IRQCHIP_IOAPIC,
   type KvmIrqfd,
+  type KvmMsi,
   type KvmRoute,
-  type Msi,
 } from "./structs.js";
 import { type KvmFacts, KvmVcpu } from "./vcpu.js";
 
@@ -201,7 +201,7 @@ export class KvmMachine extends Shown implements Disposable {
   }
 
   /** Sends a message now. Returns whether a local APIC took it; false where none is addressed or enabled. */
-  signalMsi(msi: Msi): boolean {
+  signalMsi(msi: KvmMsi): boolean {
     return signalMsi(this.ffi, this.fd, encodeMsi(msi));
   }
 

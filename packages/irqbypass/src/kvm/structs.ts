@@ -5,7 +5,7 @@ import { checkFlag, checkObject, checkOptions, type OptionNames, show } from "..
 import { IrqBypassError } from "../host/errors.js";
 
 /** A message-signalled interrupt as a device would send it. */
-export interface Msi {
+export interface KvmMsi {
   /** Whom it is for. */
   readonly addressLow: number;
   /** The upper half of that. */
@@ -22,7 +22,7 @@ export interface KvmMsiRoute {
   /** The GSI. */
   readonly gsi: number;
   /** The message. */
-  readonly msi: Msi;
+  readonly msi: KvmMsi;
 }
 
 /** A GSI that is a line. */
@@ -35,7 +35,7 @@ export interface KvmPinRoute {
   readonly pin: number;
 }
 
-const MSI: OptionNames<Msi> = { addressLow: true, addressHigh: true, data: true };
+const MSI: OptionNames<KvmMsi> = { addressLow: true, addressHigh: true, data: true };
 const MSI_ROUTE = { gsi: true, msi: true };
 const PIN_ROUTE = { gsi: true, chip: true, pin: true };
 
@@ -50,7 +50,7 @@ export interface KvmIrqfd {
 }
 
 /** A fixed, edge-triggered message to one local APIC (Intel SDM volume 3, "Message Address Register Format"). */
-export function msiTo(apicId: number, vector: number): Msi {
+export function msiTo(apicId: number, vector: number): KvmMsi {
   if (!Number.isInteger(apicId) || apicId < 0 || apicId > 254) {
     throw new IrqBypassError("EINVAL", `an MSI names a local APIC by an id of 0 to 254, not ${show(apicId)}`);
   }
@@ -131,7 +131,7 @@ export function encodeRouting(routes: readonly KvmRoute[]): Uint32Array {
   return table;
 }
 
-function msiWords(msi: Msi): number[] {
+function msiWords(msi: KvmMsi): number[] {
   checkOptions(msi, MSI, "an MSI: { addressLow, addressHigh, data }");
   return [
     u32(msi.addressLow, "an MSI's low address"),
@@ -141,7 +141,7 @@ function msiWords(msi: Msi): number[] {
 }
 
 /** struct kvm_msi. Encode once and signal often. */
-export function encodeMsi(msi: Msi): Uint32Array {
+export function encodeMsi(msi: KvmMsi): Uint32Array {
   return words(...msiWords(msi), 0, 0, 0, 0, 0);
 }
 

@@ -215,11 +215,12 @@ export class LinuxEventfd extends EventfdContext {
     }
   }
 
+  /** @internal */
   protected override prepareSleep(): void {
     readersEpoll(this.memory, this.ffi, linuxKindOf(this.memory).number);
   }
 
-  /** The relay's thread waits for who reads. Until it runs they look by themselves. */
+  /** @internal The relay's thread waits for who reads. Until it runs they look by themselves. */
   protected override sleepLimit(): number {
     const { memory, record, ffi } = this;
     const { number } = linuxKindOf(memory);
