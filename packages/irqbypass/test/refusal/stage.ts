@@ -56,11 +56,11 @@ export class Side {
   readonly vcpu: Vcpu;
   readonly bare: Vcpu;
   readonly linux: linuxEntry.LinuxEventfd | undefined;
-  readonly staleEventfd: number;
-  readonly staleEpoll: number;
-  readonly staleVm: number;
-  readonly staleVcpu: number;
-  readonly staleLinux: number;
+  /** What its owner has ended, and the handles of that. */
+  readonly goneHost: Host;
+  readonly goneEventfd: Eventfd;
+  readonly goneLinux: linuxEntry.LinuxEventfd | undefined;
+  readonly goneHandles: Readonly<Record<"epoll" | "eventfd" | "vm" | "vcpu" | "linux", number | undefined>>;
 
   constructor(options: Parameters<typeof smallHost>[0], what: With, memory: WasmMemory) {
     new Int32Array(memory.buffer).fill(0);
@@ -69,14 +69,20 @@ export class Side {
     const attached = () => Host.attach(host.handle, { kinds: options?.kinds ?? [], platform: host.platform });
     this.second = attached();
     this.holder = attached();
-    const gone = [Eventfd.create(host), new Vm(host), Epoll.create(host)] as const;
-    this.staleEventfd = gone[0].handle;
-    this.staleVm = gone[1].handle;
-    this.staleVcpu = gone[1].vcpu(0).handle;
-    this.staleEpoll = gone[2].handle;
-    gone[0].close();
-    gone[1].dispose();
-    gone[2].close();
+    this.goneHost = attached();
+    this.goneEventfd = Eventfd.create(host);
+    this.goneLinux = what === "core" ? undefined : linuxEntry.LinuxEventfd.create(host);
+    const goneVm = new Vm(host);
+    const goneEpoll = Epoll.create(host);
+    this.goneHandles = {
+      epoll: goneEpoll.handle,
+      eventfd: this.goneEventfd.handle,
+      linux: this.goneLinux?.handle,
+      vm: goneVm.handle,
+      vcpu: goneVm.vcpu(0).handle,
+    };
+    for (const one of [this.goneHost, this.goneEventfd, this.goneLinux, goneVm, goneEpoll])
+      one?.[Symbol.dispose]();
     this.vm = new Vm(host, { vcpus: 2 });
     this.vm.setGsiRouting(ROUTES);
     this.quiet = new Vm(host);
@@ -103,9 +109,6 @@ export class Side {
     this.vcpu.kick();
     this.bare = Vcpu.open(host, new Vm(host, { apic: false }).vcpu(0).handle);
     this.linux = what === "core" ? undefined : linuxEntry.LinuxEventfd.create(host, { count: 3 });
-    const closed = what === "core" ? undefined : linuxEntry.LinuxEventfd.create(host);
-    this.staleLinux = closed?.handle ?? 0;
-    closed?.close();
   }
 }
 
@@ -116,6 +119,7 @@ export class Stage {
   readonly own: Side;
   readonly foreign: Side;
   readonly kvm: Kvm | undefined;
+  readonly goneKvm: Kvm | undefined;
   readonly machine: KvmMachine | undefined;
   readonly guest: KvmVm | undefined;
   readonly file: linuxEntry.EventfdFile | undefined;
@@ -157,6 +161,8 @@ export class Stage {
     if (what !== "core") this.file = linuxEntry.EventfdFile.create(linuxEntry.loadFfi(), { count: 1 });
     if (what !== "kvm") return;
     this.kvm = kvmEntry.Kvm.open();
+    this.goneKvm = kvmEntry.Kvm.open();
+    this.goneKvm[Symbol.dispose]();
     this.machine = new kvmEntry.KvmMachine(this.kvm);
     this.machine.createVcpu();
     this.guest = new kvmEntry.KvmVm(this.own.host);
@@ -193,7 +199,7 @@ export class Stage {
   }
 
   /** Closes what the process would not get back otherwise. */
-  end(): void {
+  async end(): Promise<void> {
     this.guest?.dispose();
     this.machine?.[Symbol.dispose]();
     this.kvm?.[Symbol.dispose]();
