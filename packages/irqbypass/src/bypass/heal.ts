@@ -11,6 +11,7 @@ import {
   Eventfd,
   Header,
   Injection,
+  Ioeventfd,
   Producer,
   Reference,
   Root,
@@ -53,6 +54,7 @@ function dropHalfMade(host: BypassHost, dead: number): void {
   }
   dropUnowned(host, pools.producer, Producer.owner);
   dropUnowned(host, pools.consumer, Consumer.owner);
+  dropUnowned(host, pools.ioeventfd, Ioeventfd.owner);
   dropUnowned(host, pools.vm, Vm.owner);
   dropUnowned(host, pools.injection, Injection.owner);
   dropUnowned(host, pools.reference, Reference.owner);
@@ -100,6 +102,7 @@ function recountContexts(host: BypassHost, dead: number): void {
     hold(words.get(consumer + Consumer.holds));
     hold(words.get(consumer + Consumer.resample));
   }
+  for (const ioeventfd of liveRecords(pools.ioeventfd)) hold(words.get(ioeventfd + Ioeventfd.eventfd));
   for (const watch of liveRecords(pools.watch)) {
     hold(words.get(watch + Watch.eventfd));
     hold(words.get(watch + Watch.epoll));

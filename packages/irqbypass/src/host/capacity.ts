@@ -36,6 +36,7 @@ const ROOM: Readonly<Record<Size, Room>> = {
     route: 2048,
     routing: 24,
     injection: 512,
+    ioeventfd: 512,
     epoll: 16,
   },
   medium: {
@@ -48,6 +49,7 @@ const ROOM: Readonly<Record<Size, Room>> = {
     route: 16384,
     routing: 96,
     injection: 8192,
+    ioeventfd: 8192,
     epoll: 64,
   },
   large: {
@@ -60,6 +62,7 @@ const ROOM: Readonly<Record<Size, Room>> = {
     route: 65536,
     routing: 2304,
     injection: 65536,
+    ioeventfd: 65536,
     epoll: 1024,
   },
 };

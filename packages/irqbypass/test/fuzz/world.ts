@@ -77,6 +77,10 @@ export class World {
     const epoll = core.Epoll.create(host);
     epoll.add(eventfds[2]!);
     const irqfds = [vm.irqfd(eventfds[0]!, 3), vm.irqfd(eventfds[1]!, 4, { resample: eventfds[2]! })];
+    const doorbells = [
+      vm.ioeventfd({ address: 3, length: 1, datamatch: 4 }, eventfds[1]!),
+      vm.ioeventfd({ address: 0x1000, space: "pio" }, eventfds[2]!),
+    ];
     const errors = [
       new core.IrqBypassError("EINVAL", "made for the fuzz"),
       new explore.ExplorerError("made for it"),
@@ -87,7 +91,17 @@ export class World {
       core.Eventfd.open(host, eventfds[0]!.handle),
       core.Epoll.open(host, epoll.handle),
     ];
-    for (const one of [epoll, ...again, ...eventfds, ...made, ...vcpus, ...irqfds, vm.ioapic, ...errors])
+    for (const one of [
+      epoll,
+      ...again,
+      ...eventfds,
+      ...made,
+      ...vcpus,
+      ...irqfds,
+      ...doorbells,
+      vm.ioapic,
+      ...errors,
+    ])
       this.keep(one);
   }
 
