@@ -3,6 +3,7 @@
  */
 import { checkFlag, checkObject, checkOptions, type OptionNames, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
+import { checkDescriptor } from "../linux/checked.js";
 
 /** A message-signalled interrupt as a device would send it. */
 export interface KvmMsi {
@@ -66,11 +67,6 @@ function u32(value: number, what: string): number {
   throw new IrqBypassError("EINVAL", `${what} is a 32-bit unsigned number, not ${show(value)}`);
 }
 
-function fd32(value: number, what: string): number {
-  if (Number.isInteger(value) && value >= 0 && value <= 0x7fff_ffff) return value;
-  throw new IrqBypassError("EBADF", `${what} is not a file descriptor: ${show(value)}`);
-}
-
 function words(...values: number[]): Uint32Array {
   return Uint32Array.from(values);
 }
@@ -91,9 +87,10 @@ const IRQFD_RESAMPLE = 2;
 
 function encodeIrqfd(irqfd: KvmIrqfd, flags: number): Uint32Array {
   checkOptions(irqfd, IRQFD, "an irqfd: { eventfd, gsi }");
-  const eventfd = fd32(irqfd.eventfd, "the irqfd's eventfd");
-  const resample = irqfd.resample === undefined ? 0 : fd32(irqfd.resample, "the irqfd's resample eventfd");
-  return words(eventfd, u32(irqfd.gsi, "a GSI"), flags, resample, 0, 0, 0, 0);
+  const { eventfd, gsi, resample } = irqfd;
+  checkDescriptor(eventfd, "the irqfd's eventfd ");
+  if (resample !== undefined) checkDescriptor(resample, "the irqfd's resample eventfd ");
+  return words(eventfd, u32(gsi, "a GSI"), flags, resample ?? 0, 0, 0, 0, 0);
 }
 
 /** struct kvm_irqfd that assigns. */
