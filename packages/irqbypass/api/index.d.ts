@@ -46,7 +46,7 @@ declare class IrqBypassError extends Error {
     readonly syscall: string | undefined;
     constructor(code: ErrorCode, message: string, details?: ErrorDetails);
 }
-type PoolName = "thread" | "eventfd" | "producer" | "consumer" | "vm" | "vcpu" | "route" | "routing" | "injection" | "reference" | "node";
+type PoolName = "thread" | "eventfd" | "producer" | "consumer" | "vm" | "vcpu" | "route" | "routing" | "injection" | "reference" | "ioeventfd" | "node";
 type Capacity = Readonly<Record<PoolName, number>>;
 type Size = "small" | "medium" | "large";
 interface WasmMemory {
@@ -464,6 +464,13 @@ declare class Host extends HostMemory implements BypassHost, Disposable {
     dispose(): void;
     [Symbol.dispose](): void;
 }
+type IoSpace = "mmio" | "pio";
+interface IoeventfdOptions {
+    readonly address: number | bigint;
+    readonly length?: 0 | 1 | 2 | 4 | 8;
+    readonly datamatch?: number | bigint;
+    readonly space?: IoSpace;
+}
 interface Redirection {
     readonly vcpu: number;
     readonly vector: number;
@@ -476,6 +483,23 @@ declare class IoApic extends Shown {
     write(register: number, value: number): void;
     redirect(pin: number, entry: Redirection): void;
     get lines(): number;
+}
+interface IoeventfdInfo {
+    readonly space: IoSpace;
+    readonly address: bigint;
+    readonly length: number;
+    readonly datamatch: bigint | undefined;
+    readonly eventfd: number;
+}
+declare class Ioeventfd extends Shown implements Disposable {
+    protected constructor();
+    get space(): IoSpace;
+    get address(): bigint;
+    get length(): number;
+    get datamatch(): bigint | undefined;
+    get eventfd(): number;
+    dispose(): void;
+    [Symbol.dispose](): void;
 }
 declare class Irqfd extends Shown implements Disposable {
     protected constructor();
@@ -560,10 +584,14 @@ declare class Vm extends Shown implements Disposable {
     setGsiRouting(routes: readonly GsiRoute[]): void;
     irqfd(eventfd: EventfdContext, gsi: number, options?: IrqfdOptions): Irqfd;
     deassign(eventfd: EventfdContext, gsi: number): boolean;
+    ioeventfd(options: IoeventfdOptions, eventfd: EventfdContext): Ioeventfd;
+    deassignIoeventfd(options: IoeventfdOptions, eventfd: EventfdContext): void;
+    ioeventfds(): IoeventfdInfo[];
+    write(space: IoSpace, address: number | bigint, length: number, value: number | bigint): boolean;
     dispose(): void;
     [Symbol.dispose](): void;
     setIrqLine(gsi: number, level: boolean): void;
     get ioapic(): IoApic;
 }
 export { DeviceVector, Eventfd, EventfdContext, FINDING_KINDS, Host, IRQ_INDEXES, IrqBypassError, MAX_COUNT, POLICIES, Producer, REASONS, VIRTIO_STATUS, Vcpu, VcpuRef, VdpaDevice, VfioPciDevice, Vm, WORST_FIRST };
-export type { AbortSignalLike, AddCallback, AttachOptions, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, MemoryOptions, Msi, MsiRoute, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, ShortMsi, Shown, Size, Spawn, ThreadName, ThreadWorker, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };
+export type { AbortSignalLike, AddCallback, AttachOptions, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, MemoryOptions, Msi, MsiRoute, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, ShortMsi, Shown, Size, Spawn, ThreadName, ThreadWorker, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };

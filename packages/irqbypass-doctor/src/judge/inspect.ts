@@ -2,6 +2,7 @@
  * One inspection from its options to its report: opens the host or the capture, looks twice, judges.
  */
 import { type Host, type Later, readHost, readLater } from "../facts/host.js";
+import { unseenProcesses } from "../facts/processes.js";
 import { selectDevids } from "../source/devid.js";
 import { DoctorError } from "../source/error.js";
 import { LiveSource, liveSampling } from "../source/live.js";
@@ -208,9 +209,8 @@ function refuseNothing({ pid, device }: InspectOptions, report: Report, host: Ho
     );
   }
   if (pid !== undefined && report.vms.length === 0) {
-    const may = report.missing.some(({ path }) => path === "/proc/*/fd")
-      ? ", or may not be looked into without root"
-      : "";
+    const unseen = unseenProcesses(host.processes);
+    const may = unseen === undefined ? "" : `, or may not be looked into without root: ${unseen}`;
     throw new DoctorError(
       "ENOENT",
       `process ${pid} holds no VM${device === undefined ? "" : " with that device"}${may}`,

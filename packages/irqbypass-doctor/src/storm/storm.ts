@@ -118,7 +118,7 @@ export async function runStorm(options: StormOptions, io: StormIo): Promise<Stor
   }
   const notes: string[] = [];
   const others = otherVms(io.source, io.pid);
-  if (others.pids.length > 0 || others.hidden.length > 0) {
+  if (others.pids.length > 0 || others.hidden.length > 0 || others.unlisted !== undefined) {
     if (options.force !== true) throw new DoctorError("EBUSY", refusal(others));
     notes.push(`Forced: ${whoElse(others)}; their load is in the figures.`);
   }
@@ -213,11 +213,12 @@ function refusal(others: OtherVms): string {
   );
 }
 
-function whoElse({ pids, hidden }: OtherVms): string {
-  const holders = `${processes(pids)} ${pids.length === 1 ? "holds a VM" : "hold VMs"}`;
-  const unseen = `${processes(hidden)} cannot be looked into and may hold a VM`;
-  if (pids.length === 0) return unseen;
-  return hidden.length === 0 ? holders : `${holders} and ${unseen}`;
+function whoElse({ pids, hidden, unlisted }: OtherVms): string {
+  const clauses: string[] = [];
+  if (pids.length > 0) clauses.push(`${processes(pids)} ${pids.length === 1 ? "holds a VM" : "hold VMs"}`);
+  if (hidden.length > 0) clauses.push(`${processes(hidden)} cannot be looked into and may hold a VM`);
+  if (unlisted !== undefined) clauses.push(`a process may hold a VM and not show (${unlisted})`);
+  return clauses.join(" and ");
 }
 
 function processes(pids: readonly number[]): string {

@@ -13,6 +13,7 @@ export {
   encodeMsi,
   type IoapicState,
   inServiceVectors,
+  type KvmIoeventfd,
   type KvmIrqfd,
   type KvmMsi,
   type KvmMsiRoute,
