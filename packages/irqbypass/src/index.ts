@@ -24,6 +24,7 @@ export { DeviceVector } from "./device/vector.js";
 export { VfioPciDevice, type VfioPciOptions } from "./device/vfio-pci.js";
 export type { Virtqueue } from "./device/virtqueue.js";
 export { EventfdContext } from "./eventfd/context.js";
+export { Epoll, type EpollAdd, type EpollTake, type EpollWait } from "./eventfd/epoll.js";
 export { Eventfd, type EventfdOptions } from "./eventfd/eventfd.js";
 export type { EventfdHost, EventfdKind } from "./eventfd/kind.js";
 export { MAX_COUNT } from "./eventfd/signal.js";
