@@ -3,33 +3,40 @@
  */
 import type { Evidence, VectorReport } from "./report.js";
 
+/** The words of {@link Use}. */
+export const USES = ["used", "idle", "suspicious", "unknown"] as const;
 /**
  * "used": the guest has it posted, or interrupts of it came. "idle": none came, and one that came would have been
  * counted, or, where it may be posted, noticed. "suspicious": the host handled it though nothing is in the way of posting it, or KVM took its posting back
  * again and again. "unknown": nothing came through the host, and nothing tells whether it was posted.
  */
-export const USES = ["used", "idle", "suspicious", "unknown"] as const;
 export type Use = (typeof USES)[number];
 
 /** One interrupt over the run. */
 export interface WatchedInterrupt {
+  /** The device it is of, as {@link DeviceReport.address}. */
   readonly device: string;
   /** The process that held its VM when it was last seen; null where none was seen to. */
   readonly pid: number | null;
   /** The guest's name. */
   readonly vm: string | null;
+  /** Linux interrupt number when it was last seen; null where it had none. */
   readonly irq: number | null;
+  /** As {@link VectorReport.label}. */
   readonly label: string;
+  /** What came of it over the run. */
   readonly verdict: Use;
   /** Looks that had it, of those of the whole run. */
   readonly looks: number;
-  /** Of these, looks that saw it posted, and looks in whose window, or since the look before, the host handled it. */
+  /** Of these, looks that saw it posted. */
   readonly posted: number;
+  /** Looks in whose window, or since the look before, the host handled it. */
   readonly handled: number;
   /** Interrupts that the host handled in all windows whose counts are known, and between; null if none is. */
   readonly handledByHost: number | null;
   /** End of the last window in which the host handled it, ISO 8601. */
   readonly handledAt: string | null;
+  /** What the verdict rests on. */
   readonly evidence: readonly Evidence[];
 }
 

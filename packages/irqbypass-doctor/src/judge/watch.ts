@@ -7,19 +7,33 @@ import { type Look, SILENCE, Track, USES, type Use, type WatchedInterrupt } from
 
 /** Plain data; the last line of `--watch --for`, with `--json`. */
 export interface WatchReport {
+  /** The format of this data; another number is another format. */
   readonly format: "irqbypass-watch/1";
-  readonly verdict: { readonly says: string; readonly exit: ExitCode };
+  /** One sentence, and the exit code that goes with it. */
+  readonly verdict: {
+    /** One sentence. */
+    readonly says: string;
+    /** The exit code of the command. */
+    readonly exit: ExitCode;
+  };
+  /** What was looked at, and how long. */
   readonly measured: {
+    /** "this host", a mounted root, or a capture. */
     readonly from: string;
+    /** The release, as uname has it. */
     readonly kernel: string;
-    /** Start of the first window and end of the last, ISO 8601. */
+    /** Start of the first window, ISO 8601. */
     readonly began: string;
+    /** End of the last window, ISO 8601. */
     readonly ended: string;
     /** Seconds of all windows together: what was seen. */
     readonly seconds: number;
+    /** How many looks there were. */
     readonly looks: number;
   };
+  /** Each interrupt that a look had. */
   readonly interrupts: readonly WatchedInterrupt[];
+  /** Sentences: what else the reader should know. */
   readonly notes: readonly string[];
 }
 
