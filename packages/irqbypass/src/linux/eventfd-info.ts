@@ -52,7 +52,8 @@ export function parseEventfdInfo(text: string, subject: string): EventfdInfo {
 
 /**
  * What the kernel says of descriptor `fd`. Throws EBADF where it is not open, EMFILE or ENFILE where no descriptor is free to
- * look at it with, else as {@link parseEventfdInfo}.
+ * look at it with, EINVAL where it is of another kind of file, ENOSYS where the kernel gives no id (before 5.2), ENOSPC where it had
+ * none left.
  */
 export function eventfdInfo(fd: number): EventfdInfo {
   return infoOf(fd);

@@ -38,6 +38,7 @@ const WORD: Range = {
 };
 const UNSIGNED: Range = { what: "an unsigned word", takes: whole(0, 2 ** 32 - 1), code: einval };
 const WIDE: Range = { what: "a count or a register", takes: whole(0, Number.MAX_SAFE_INTEGER), code: einval };
+const COUNT: Range = { what: "how many", takes: whole(1, Number.MAX_SAFE_INTEGER), code: einval };
 const NOTHING: Range = { what: "what this object has", takes: () => false, code: einval };
 const HANDLE: Range = {
   what: "a handle",
@@ -63,6 +64,8 @@ const RANGES: readonly (readonly [call: RegExp, place: RegExp, Range])[] = [
   [/^(IoApic\.prototype\.write|Producer\.prototype\.register)$/, /^1$/, WORD],
   [/(Eventfd|EventfdContext|EventfdFile)\.prototype\.write$/, /^0$/, WIDE],
   [/^KvmVcpu\.prototype\.setRegisters$/, /./, WIDE],
+  [/^Epoll\.prototype\.add$/, /data$/, WIDE],
+  [/^Epoll\.prototype\./, /maxEvents$/, COUNT],
   [/^(Eventfd|EventfdFile|LinuxEventfd)\.create$/, /(initial|count)$/, UNSIGNED],
   [/(irqfd|deassign|deassignIrqfd|assignIrqfd)$/, /gsi$|^1$/, UNSIGNED],
   [/setIrqLine$/, /^0$/, UNSIGNED],

@@ -1,5 +1,5 @@
 /** A host with one of everything, beside another host with the same: what the refusal matrix calls things on. */
-import { Eventfd, Host, type Kind, Producer, Vcpu, VdpaDevice, VfioPciDevice, Vm } from "irqbypass";
+import { Epoll, Eventfd, Host, type Kind, Producer, Vcpu, VdpaDevice, VfioPciDevice, Vm } from "irqbypass";
 import type { Kvm, KvmMachine, KvmVm } from "irqbypass/kvm";
 import * as kvmEntry from "irqbypass/kvm";
 import * as linuxEntry from "irqbypass/linux";
@@ -44,6 +44,8 @@ export class Side {
   readonly quiet: Vm;
   readonly eventfd: Eventfd;
   readonly spare: Eventfd;
+  /** It watches {@link eventfd}, which is ready. */
+  readonly epoll: Epoll;
   readonly lone: ReturnType<Vm["irqfd"]>;
   readonly bypassed: ReturnType<Vm["irqfd"]>;
   readonly doorbell: ReturnType<Vm["ioeventfd"]>;
@@ -62,7 +64,7 @@ export class Side {
   readonly goneHost: Host;
   readonly goneEventfd: Eventfd;
   readonly goneLinux: linuxEntry.LinuxEventfd | undefined;
-  readonly goneHandles: Readonly<Record<"eventfd" | "vm" | "vcpu" | "linux", number | undefined>>;
+  readonly goneHandles: Readonly<Record<"epoll" | "eventfd" | "vm" | "vcpu" | "linux", number | undefined>>;
 
   constructor(options: Parameters<typeof smallHost>[0], what: With, memory: WasmMemory) {
     new Int32Array(memory.buffer).fill(0);
@@ -75,19 +77,24 @@ export class Side {
     this.goneEventfd = Eventfd.create(host);
     this.goneLinux = what === "core" ? undefined : linuxEntry.LinuxEventfd.create(host);
     const goneVm = new Vm(host);
+    const goneEpoll = Epoll.create(host);
     this.goneHandles = {
+      epoll: goneEpoll.handle,
       eventfd: this.goneEventfd.handle,
       linux: this.goneLinux?.handle,
       vm: goneVm.handle,
       vcpu: goneVm.vcpu(0).handle,
     };
-    for (const one of [this.goneHost, this.goneEventfd, this.goneLinux, goneVm]) one?.[Symbol.dispose]();
+    for (const one of [this.goneHost, this.goneEventfd, this.goneLinux, goneVm, goneEpoll])
+      one?.[Symbol.dispose]();
     this.vm = new Vm(host, { vcpus: 2 });
     this.vm.setGsiRouting(ROUTES);
     this.quiet = new Vm(host);
     this.quiet.irqfd(Eventfd.create(host), 24);
     this.eventfd = Eventfd.create(host, { initial: 5 });
     this.spare = Eventfd.create(host);
+    this.epoll = Epoll.create(host);
+    this.epoll.add(this.eventfd);
     const [taken, waiting] = [Eventfd.create(host), Eventfd.create(host)];
     this.bypassed = this.vm.irqfd(taken, 24);
     this.lone = this.vm.irqfd(waiting, 25);
