@@ -81,6 +81,7 @@ interface CounterReport {
     readonly label: "PIN" | "NPI" | "PIW" | "PMN";
     readonly grew: number | null;
     readonly ofDevices: boolean;
+    readonly ofPosted: boolean;
     readonly says: string;
 }
 type ExitCode = 0 | 1 | 2;

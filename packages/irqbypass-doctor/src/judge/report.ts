@@ -173,6 +173,10 @@ export interface CounterReport {
   readonly grew: number | null;
   /** Only interrupts of assigned devices can have made it grow. */
   readonly ofDevices: boolean;
+  /**
+   * An interrupt that is posted makes it grow wherever it finds its vCPU outside of the guest or halted: Intel's PIN and PIW.
+   */
+  readonly ofPosted: boolean;
   /** What that proves and what it does not. */
   readonly says: string;
 }
