@@ -28,7 +28,7 @@ export const FILE_HEADER = (FILE_MAGIC << 16) | (FILE_VERSION << 8) | 8;
 
 /**
  * Bits of the control word (bits 256 to 287 of the descriptor). Its states, and who takes it from which to which:
- * `scenarios/states/descriptor-control.ts`.
+ * `scenarios/states/descriptor-control.ts`; of KICKED and EVENT, `scenarios/states/control-kicks.ts`.
  */
 export const ON = 1;
 export const SN = 2;
