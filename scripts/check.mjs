@@ -11,6 +11,7 @@ const checks = [
   ["figures", "scripts/figures.mjs", []],
   ["reasons", "scripts/reasons.mjs", []],
   ["layout", "scripts/layout.mjs", []],
+  ["what is public", "scripts/api.mjs", []],
   ["what is published", "scripts/pack/main.mjs", []],
   ...["irqbypass", "atomics-explorer", "irqbypass-doctor"].map((name) => [
     `package ${name}`,

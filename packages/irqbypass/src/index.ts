@@ -23,7 +23,7 @@ export { VfioPciDevice, type VfioPciOptions } from "./device/vfio-pci.js";
 export type { Virtqueue } from "./device/virtqueue.js";
 export { EventfdContext } from "./eventfd/context.js";
 export { Eventfd, type EventfdOptions } from "./eventfd/eventfd.js";
-export type { EventfdHost, Kind as EventfdKind } from "./eventfd/kind.js";
+export type { EventfdHost, EventfdKind } from "./eventfd/kind.js";
 export { MAX_COUNT } from "./eventfd/signal.js";
 export type { AbortSignalLike, WaitOptions } from "./host/argument.js";
 export type { Capacity, Size } from "./host/capacity.js";

@@ -1,4 +1,4 @@
-import type { Kind as EventfdKind, Listen, Relay } from "../eventfd/kind.js";
+import type { EventfdKind, Listen, Relay } from "../eventfd/kind.js";
 import { checkParts, type OptionNames, show } from "../host/argument.js";
 import { type ErrorCode, IrqBypassError } from "../host/errors.js";
 import type { HostMemory } from "../host/memory.js";

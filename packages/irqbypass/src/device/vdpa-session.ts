@@ -59,19 +59,23 @@ export class VdpaSession extends Shown implements Disposable {
 
   /**
    * Sets, replaces or (null) takes away the eventfd that a queue signals (VHOST_SET_VRING_CALL). Under DRIVER_OK the queue
-   * becomes a producer at once. Throws ENOBUFS for a queue that the device does not have, EBADF for a closed eventfd,
+   * becomes a producer at once. Throws ENOBUFS for the number of a queue that the device does not have, EBADF for a closed eventfd,
    * EINVAL for what is none, ENOMEM, and EOPNOTSUPP with the reason where bypass is required and cannot be had; the old
    * one stays then.
    */
   setVringCall(queue: number, eventfd: EventfdContext | null): void {
     this.host.checkCall();
     this.check();
-    const target = Number.isInteger(queue) ? this.queues[queue] : undefined;
+    const target = typeof queue === "number" ? this.queues[queue] : undefined;
     if (target === undefined) {
       const has = `this device has 0 to ${this.queues.length - 1}`;
-      throw new IrqBypassError("ENOBUFS", `there is no queue ${show(queue)}: ${has}`, {
-        subject: `queue ${show(queue)}`,
-      });
+      throw new IrqBypassError(
+        typeof queue === "number" ? "ENOBUFS" : "EINVAL",
+        `there is no queue ${show(queue)}: ${has}`,
+        {
+          subject: `queue ${show(queue)}`,
+        },
+      );
     }
     if (eventfd !== null) checkOpen(this.host, `queue ${queue}`, eventfd);
     const irq = this.irqOf(target, this.statusBits);

@@ -50,7 +50,7 @@ export abstract class EventfdContext extends Shown implements Disposable {
     return !this.open || this.memory.thread.left;
   }
 
-  /** Throws EBADF on a handle that was closed. */
+  /** @internal Throws EBADF on a handle that was closed. */
   protected check(): void {
     this.memory.checkAttached();
     if (!this.open) {
@@ -60,7 +60,7 @@ export abstract class EventfdContext extends Shown implements Disposable {
     }
   }
 
-  /** The same before a wait, which no callback may make; a wait that finds what it is for at once serves others too. */
+  /** @internal The same before a wait, which no callback may make; a wait that finds what it is for at once serves others too. */
   protected checkWait(): void {
     this.memory.checkCall();
     this.check();

@@ -64,7 +64,8 @@ export class Eventfd extends EventfdContext {
   }
 
   /**
-   * A handle in this thread to an eventfd made in another. Throws ESTALE when it is gone, EXDEV for one of another host, EINVAL for the wrong kind.
+   * A handle in this thread to an eventfd made in another. Throws ESTALE when it is gone or the handle is of no eventfd,
+   * EXDEV for one of another host, EINVAL for a Linux eventfd.
    *
    * @example
    * ```ts

@@ -2,7 +2,7 @@ import type { HostKind, HostMemory } from "../host/memory.js";
 import type { ThreadModule } from "../host/spawn.js";
 
 /** A kind of producer, consumer or eventfd, as far as its eventfds and their ends go. */
-export interface Kind extends HostKind {
+export interface EventfdKind extends HostKind {
   /** @internal How an irqfd listens: for a kind of consumer its own way, for a kind of eventfd that of software VMs. */
   readonly listen?: Listen;
   /** @internal The last handle of the eventfd of `consumer` was closed (EPOLLHUP): deassign it. */
@@ -34,7 +34,7 @@ export interface Kind extends HostKind {
 /** A host's memory whose kinds say how their eventfds are signalled, listened to and closed. */
 export interface EventfdHost extends HostMemory {
   /** @internal */
-  readonly kinds: readonly Kind[];
+  readonly kinds: readonly EventfdKind[];
 }
 
 /**

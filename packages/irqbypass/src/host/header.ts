@@ -113,10 +113,10 @@ function isHost(buffer: SharedArrayBuffer, byteOffset: number): boolean {
 
 /** Size in words of the host at this place; throws what is wrong with it otherwise. */
 export function readSize(buffer: SharedArrayBuffer, byteOffset: number): number {
-  const room = (buffer.byteLength - byteOffset) / BYTES;
   if (!isHost(buffer, byteOffset)) {
     // Counted in words it is a quarter of what it should be, and four times as much where it was counted twice.
-    const meant = [byteOffset * BYTES, byteOffset / BYTES].find((one) => isHost(buffer, one));
+    const others = typeof byteOffset === "number" ? [byteOffset * BYTES, byteOffset / BYTES] : [];
+    const meant = others.find((one) => isHost(buffer, one));
     const advice =
       meant === undefined
         ? "pass the handle of one, as host.handle is"
@@ -136,6 +136,7 @@ export function readSize(buffer: SharedArrayBuffer, byteOffset: number): number 
     );
   }
   const size = header[Header.size]!;
+  const room = (buffer.byteLength - byteOffset) / BYTES;
   if (size < Header.words || size > room) {
     throw new IrqBypassError(
       "EINVAL",

@@ -12,10 +12,10 @@ export {
   type IoapicState,
   inServiceVectors,
   type KvmIrqfd,
+  type KvmMsi,
   type KvmMsiRoute,
   type KvmPinRoute,
   type KvmRoute,
-  type Msi,
   msiTo,
   requestedVectors,
 } from "./structs.js";

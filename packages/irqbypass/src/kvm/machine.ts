@@ -11,7 +11,7 @@ import { platformHere } from "../host/platform-here.js";
 import { Shown } from "../host/shown.js";
 import { checkSpawn, type Spawn } from "../host/spawn.js";
 import { createMemory, isMemory, type WasmMemory } from "../host/wasm.js";
-import { checked } from "../linux/checked.js";
+import { checkDescriptor, checked } from "../linux/checked.js";
 import type { Ffi } from "../linux/ffi.js";
 import {
   ioctl,
@@ -43,8 +43,8 @@ import {
   IRQCHIP_BYTES,
   IRQCHIP_IOAPIC,
   type KvmIrqfd,
+  type KvmMsi,
   type KvmRoute,
-  type Msi,
 } from "./structs.js";
 import { type KvmFacts, KvmVcpu } from "./vcpu.js";
 
@@ -182,7 +182,10 @@ export class KvmMachine extends Shown implements Disposable {
     this.#ioctl(KVM_SET_GSI_ROUTING, encodeRouting(routes), `table of ${routes.length} routes`);
   }
 
-  /** Binds an eventfd to a GSI. EBUSY where the eventfd has an irqfd already, in any VM. */
+  /**
+   * Binds an eventfd to a GSI (KVM_IRQFD). EBUSY where the eventfd has an irqfd already, in any VM; EBADF for a number that is
+   * no open descriptor, EINVAL for what is no eventfd.
+   */
   assignIrqfd(irqfd: KvmIrqfd): void {
     this.#ioctl(
       KVM_IRQFD,
@@ -191,7 +194,10 @@ export class KvmMachine extends Shown implements Disposable {
     );
   }
 
-  /** Takes the binding back; no error where there is none. When this returns the irqfd injects no more. */
+  /**
+   * Takes the binding back; no error where there is none. When this returns the irqfd injects no more. EBADF and EINVAL as
+   * {@link assignIrqfd}.
+   */
   deassignIrqfd(irqfd: KvmIrqfd): void {
     this.#ioctl(
       KVM_IRQFD,
@@ -201,7 +207,7 @@ export class KvmMachine extends Shown implements Disposable {
   }
 
   /** Sends a message now. Returns whether a local APIC took it; false where none is addressed or enabled. */
-  signalMsi(msi: Msi): boolean {
+  signalMsi(msi: KvmMsi): boolean {
     return signalMsi(this.ffi, this.fd, encodeMsi(msi));
   }
 
@@ -240,17 +246,16 @@ export class KvmMachine extends Shown implements Disposable {
 }
 
 /**
- * One KVM_SIGNAL_MSI on a VM's descriptor, from any thread, with a record made by {@link encodeMsi}. Returns
- * whether a local APIC took it.
+ * One KVM_SIGNAL_MSI on a VM's descriptor, from any thread, with a record made by {@link encodeMsi}, or its address in the
+ * memory of this process. Returns whether a local APIC took it. Throws EBADF for a number that is no open descriptor, and
+ * EFAULT for an address at which nothing is.
  */
 export function signalMsi(ffi: Ffi, vmFd: number, record: ArrayBufferView | number): boolean {
-  const isAddress = typeof record === "number" && record > 0;
+  const isAddress = Number.isSafeInteger(record) && (record as number) > 0;
   if (!isAddress && (!ArrayBuffer.isView(record) || record.byteLength !== MSI_BYTES)) {
     throw new IrqBypassError("EINVAL", "a message is a record of 32 bytes: pass what encodeMsi returned");
   }
-  if (!Number.isInteger(vmFd) || vmFd < 0 || vmFd >= 2 ** 31) {
-    throw new IrqBypassError("EBADF", `${show(vmFd)} is not a file descriptor`);
-  }
+  checkDescriptor(vmFd);
   const result =
     typeof record === "number"
       ? ffi.ioctl(vmFd, KVM_SIGNAL_MSI.request, record)

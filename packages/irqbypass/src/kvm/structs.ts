@@ -3,9 +3,10 @@
  */
 import { checkFlag, checkObject, checkOptions, type OptionNames, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
+import { checkDescriptor } from "../linux/checked.js";
 
 /** A message-signalled interrupt as a device would send it. */
-export interface Msi {
+export interface KvmMsi {
   /** Whom it is for. */
   readonly addressLow: number;
   /** The upper half of that. */
@@ -22,7 +23,7 @@ export interface KvmMsiRoute {
   /** The GSI. */
   readonly gsi: number;
   /** The message. */
-  readonly msi: Msi;
+  readonly msi: KvmMsi;
 }
 
 /** A GSI that is a line. */
@@ -35,7 +36,7 @@ export interface KvmPinRoute {
   readonly pin: number;
 }
 
-const MSI: OptionNames<Msi> = { addressLow: true, addressHigh: true, data: true };
+const MSI: OptionNames<KvmMsi> = { addressLow: true, addressHigh: true, data: true };
 const MSI_ROUTE = { gsi: true, msi: true };
 const PIN_ROUTE = { gsi: true, chip: true, pin: true };
 
@@ -50,7 +51,7 @@ export interface KvmIrqfd {
 }
 
 /** A fixed, edge-triggered message to one local APIC (Intel SDM volume 3, "Message Address Register Format"). */
-export function msiTo(apicId: number, vector: number): Msi {
+export function msiTo(apicId: number, vector: number): KvmMsi {
   if (!Number.isInteger(apicId) || apicId < 0 || apicId > 254) {
     throw new IrqBypassError("EINVAL", `an MSI names a local APIC by an id of 0 to 254, not ${show(apicId)}`);
   }
@@ -64,11 +65,6 @@ export function msiTo(apicId: number, vector: number): Msi {
 function u32(value: number, what: string): number {
   if (Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff) return value;
   throw new IrqBypassError("EINVAL", `${what} is a 32-bit unsigned number, not ${show(value)}`);
-}
-
-function fd32(value: number, what: string): number {
-  if (Number.isInteger(value) && value >= 0 && value <= 0x7fff_ffff) return value;
-  throw new IrqBypassError("EBADF", `${what} is not a file descriptor: ${show(value)}`);
 }
 
 function words(...values: number[]): Uint32Array {
@@ -91,9 +87,10 @@ const IRQFD_RESAMPLE = 2;
 
 function encodeIrqfd(irqfd: KvmIrqfd, flags: number): Uint32Array {
   checkOptions(irqfd, IRQFD, "an irqfd: { eventfd, gsi }");
-  const eventfd = fd32(irqfd.eventfd, "the irqfd's eventfd");
-  const resample = irqfd.resample === undefined ? 0 : fd32(irqfd.resample, "the irqfd's resample eventfd");
-  return words(eventfd, u32(irqfd.gsi, "a GSI"), flags, resample, 0, 0, 0, 0);
+  const { eventfd, gsi, resample } = irqfd;
+  checkDescriptor(eventfd, "the irqfd's eventfd ");
+  if (resample !== undefined) checkDescriptor(resample, "the irqfd's resample eventfd ");
+  return words(eventfd, u32(gsi, "a GSI"), flags, resample ?? 0, 0, 0, 0, 0);
 }
 
 /** struct kvm_irqfd that assigns. */
@@ -131,7 +128,7 @@ export function encodeRouting(routes: readonly KvmRoute[]): Uint32Array {
   return table;
 }
 
-function msiWords(msi: Msi): number[] {
+function msiWords(msi: KvmMsi): number[] {
   checkOptions(msi, MSI, "an MSI: { addressLow, addressHigh, data }");
   return [
     u32(msi.addressLow, "an MSI's low address"),
@@ -141,7 +138,7 @@ function msiWords(msi: Msi): number[] {
 }
 
 /** struct kvm_msi. Encode once and signal often. */
-export function encodeMsi(msi: Msi): Uint32Array {
+export function encodeMsi(msi: KvmMsi): Uint32Array {
   return words(...msiWords(msi), 0, 0, 0, 0, 0);
 }
 

@@ -1,8 +1,21 @@
 /**
- * Turns the result of a call of {@link Ffi} into a value or an error.
+ * What goes into a call of {@link Ffi} as a descriptor, and what comes out of it, as a value or an error.
  */
 import { getSystemErrorName } from "node:util";
+import { show } from "../host/argument.js";
 import { ERRNO, errorCode, IrqBypassError } from "../host/errors.js";
+
+/** No descriptor is larger: the kernel has an int for it, and cuts what is passed to that. */
+const MAX_FD = 2 ** 31 - 1;
+
+/** Throws EINVAL for what is no number, and EBADF for a number that no descriptor can have. */
+export function checkDescriptor(value: unknown, name = ""): asserts value is number {
+  if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= MAX_FD) return;
+  throw new IrqBypassError(
+    typeof value === "number" ? "EBADF" : "EINVAL",
+    `${name}${show(value)} is not a file descriptor: pass the number that open or eventfd returned`,
+  );
+}
 
 /** What to do where the process may open no more. */
 export const NO_DESCRIPTOR =

@@ -12,7 +12,7 @@ import { checkFlag, checkOptions, type OptionNames, show } from "../host/argumen
 import { IrqBypassError } from "../host/errors.js";
 import { Shown } from "../host/shown.js";
 import { readBlocking, writeBlocking } from "./blocking.js";
-import { checked } from "./checked.js";
+import { checkDescriptor, checked } from "./checked.js";
 import { eventfdInfo, infoOf } from "./eventfd-info.js";
 import { checkFfi, F_DUPFD_CLOEXEC, type Ffi, O_CLOEXEC, O_NONBLOCK } from "./ffi.js";
 
@@ -88,7 +88,8 @@ export class EventfdFile extends Shown implements Disposable {
   }
 
   /**
-   * Takes a descriptor of its own for the eventfd behind `fd`, which stays the caller's.
+   * Takes a descriptor of its own for the eventfd behind `fd`, which stays the caller's. Throws EBADF for a number that is no
+   * open descriptor, EINVAL for what is no eventfd.
    *
    * @example
    * ```ts
@@ -102,9 +103,7 @@ export class EventfdFile extends Shown implements Disposable {
    */
   static dup(ffi: Ffi, fd: number): EventfdFile {
     checkFfi(ffi);
-    if (!Number.isInteger(fd) || fd < 0) {
-      throw new IrqBypassError("EBADF", `${show(fd)} is not a file descriptor`);
-    }
+    checkDescriptor(fd);
     const subject = `fd ${fd}`;
     return new EventfdFile(ffi, checked(ffi.fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl", subject), subject);
   }

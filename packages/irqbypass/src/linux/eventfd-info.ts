@@ -2,9 +2,8 @@
  * What the kernel says of an eventfd descriptor, in /proc/self/fdinfo.
  */
 import { readFileSync, readlinkSync } from "node:fs";
-import { show } from "../host/argument.js";
 import { errorCode, IrqBypassError } from "../host/errors.js";
-import { NO_DESCRIPTOR } from "./checked.js";
+import { checkDescriptor, NO_DESCRIPTOR } from "./checked.js";
 import { O_NONBLOCK } from "./ffi.js";
 
 /** What the kernel says of an eventfd descriptor. */
@@ -60,9 +59,9 @@ export function eventfdInfo(fd: number): EventfdInfo {
 }
 
 /** The same, with the name that the caller has for it: of a dup, the number that was given. */
-export function infoOf(fd: number, subject = `fd ${fd}`): EventfdInfo {
-  if (!Number.isInteger(fd) || fd < 0)
-    throw new IrqBypassError("EBADF", `${show(fd)} is not a file descriptor`);
+export function infoOf(fd: number, name?: string): EventfdInfo {
+  checkDescriptor(fd);
+  const subject = name ?? `fd ${fd}`;
   let text: string;
   try {
     text = readFileSync(`/proc/self/fdinfo/${fd}`, "latin1");

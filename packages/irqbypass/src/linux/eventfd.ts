@@ -1,14 +1,14 @@
 import { checkWrite, EventfdContext } from "../eventfd/context.js";
 import { addReference } from "../eventfd/reference.js";
 import { askForRelay, relayRuns } from "../eventfd/relay-state.js";
-import { blockingTimeoutOf, show, type WaitOptions } from "../host/argument.js";
+import { blockingTimeoutOf, type WaitOptions } from "../host/argument.js";
 import { ERRNO, IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
 import { Eventfd as E, EventfdFlag, Rec, Role } from "../host/layout.js";
 import { checkHost, type HostMemory } from "../host/memory.js";
 import { SLICE_MS, untilReadable, writeBlocking } from "./blocking.js";
 import { fdOf } from "./calls.js";
-import { checked } from "./checked.js";
+import { checkDescriptor, checked } from "./checked.js";
 import { EPOLL_CTL_ADD, EPOLL_CTL_MOD, readersEpoll, whenReadable } from "./epoll.js";
 import { type EventfdFileOptions, newEventfd } from "./eventfd-file.js";
 import { F_DUPFD_CLOEXEC, type Ffi } from "./ffi.js";
@@ -77,8 +77,7 @@ export class LinuxEventfd extends EventfdContext {
   static adopt(memory: HostMemory, fd: number): LinuxEventfd {
     checkHost(memory);
     const ffi = linuxKindOf(memory).kind.ffi();
-    if (!Number.isInteger(fd) || fd < 0)
-      throw new IrqBypassError("EBADF", `${show(fd)} is not a file descriptor`);
+    checkDescriptor(fd);
     // The dup first: whatever happens to the caller's number, descriptor and identity belong together.
     const subject = `fd ${fd}`;
     return LinuxEventfd.take(
@@ -128,7 +127,8 @@ export class LinuxEventfd extends EventfdContext {
   }
 
   /**
-   * A handle in this thread to a Linux eventfd of the host. Throws ESTALE when it is gone, EXDEV for one of another host, EINVAL for the wrong kind.
+   * A handle in this thread to a Linux eventfd of the host. Throws ESTALE when it is gone or the handle is
+   * of no eventfd, EXDEV for one of another host, EINVAL for a shared eventfd.
    *
    * @example
    * ```ts
@@ -215,11 +215,12 @@ export class LinuxEventfd extends EventfdContext {
     }
   }
 
+  /** @internal */
   protected override prepareSleep(): void {
     readersEpoll(this.memory, this.ffi, linuxKindOf(this.memory).number);
   }
 
-  /** The relay's thread waits for who reads. Until it runs they look by themselves. */
+  /** @internal The relay's thread waits for who reads. Until it runs they look by themselves. */
   protected override sleepLimit(): number {
     const { memory, record, ffi } = this;
     const { number } = linuxKindOf(memory);

@@ -73,7 +73,8 @@ export class Vm extends Shown implements Disposable {
   }
 
   /**
-   * A handle in this thread to a VM made in another. Throws ESTALE when it is gone, EXDEV for one of another host.
+   * A handle in this thread to a VM made in another. Throws ESTALE when it is gone, and for the handle of something else,
+   * and EXDEV for one of another host.
    *
    * @example
    * ```ts

@@ -31,6 +31,8 @@ export interface Entry {
   readonly owner: string;
   readonly member: string;
   readonly parameters: readonly Parameter[];
+  /** Its doc comment, without the tags. */
+  readonly doc: string;
 }
 
 /** What the entries of some entry points are called by; those of another one by its own name. */
@@ -168,6 +170,7 @@ class Reader {
         owner,
         member: "constructor",
         parameters: this.parameters(signature),
+        doc: this.doc(signature),
       });
     }
   }
@@ -175,7 +178,7 @@ class Reader {
   private readMember(member: ts.Symbol, owner: string, from: string): void {
     const name = member.name.startsWith("__@dispose") ? "@@dispose" : member.name;
     const type = this.checker.getTypeOfSymbol(member);
-    const base = { from, owner, member: name };
+    const base = { from, owner, member: name, doc: this.doc(member) };
     if (type.getCallSignatures().length > 0) {
       this.addCalls(type, { ...base, name: `${owner}.prototype.${name}`, how: "method" });
       return;
@@ -188,11 +191,15 @@ class Reader {
     }
   }
 
-  private addCalls(type: ts.Type, entry: Omit<Entry, "parameters">): void {
+  private addCalls(type: ts.Type, entry: Omit<Entry, "parameters" | "doc">): void {
     for (const signature of type.getCallSignatures()) {
-      this.entries.push({ ...entry, parameters: this.parameters(signature) });
+      this.entries.push({ ...entry, parameters: this.parameters(signature), doc: this.doc(signature) });
       this.note(signature.getReturnType());
     }
+  }
+
+  private doc(of: ts.Symbol | ts.Signature): string {
+    return ts.displayPartsToString(of.getDocumentationComment(this.checker));
   }
 
   private parameters(signature: ts.Signature): Parameter[] {

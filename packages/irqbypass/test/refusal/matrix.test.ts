@@ -45,6 +45,7 @@ describe("the refusal matrix", { timeout: 600_000 }, () => {
       owner: "Nobody",
       how: "method",
       member: "added",
+      doc: "",
     };
     const matrix = new Matrix([entry], "core");
     await matrix.run();

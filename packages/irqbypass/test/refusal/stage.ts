@@ -65,10 +65,11 @@ export class Side {
   readonly bare: Vcpu;
   readonly interruptFile: InterruptFile;
   readonly linux: linuxEntry.LinuxEventfd | undefined;
-  readonly staleEventfd: number;
-  readonly staleVm: number;
-  readonly staleVcpu: number;
-  readonly staleLinux: number;
+  /** What its owner has ended, and the handles of that. */
+  readonly goneHost: Host;
+  readonly goneEventfd: Eventfd;
+  readonly goneLinux: linuxEntry.LinuxEventfd | undefined;
+  readonly goneHandles: Readonly<Record<"eventfd" | "vm" | "vcpu" | "linux", number | undefined>>;
 
   constructor(options: Parameters<typeof smallHost>[0], what: With, memory: WasmMemory) {
     new Int32Array(memory.buffer).fill(0);
@@ -77,12 +78,17 @@ export class Side {
     const attached = () => Host.attach(host.handle, { kinds: options?.kinds ?? [], platform: host.platform });
     this.second = attached();
     this.holder = attached();
-    const gone = [Eventfd.create(host), new Vm(host)] as const;
-    this.staleEventfd = gone[0].handle;
-    this.staleVm = gone[1].handle;
-    this.staleVcpu = gone[1].vcpu(0).handle;
-    gone[0].close();
-    gone[1].dispose();
+    this.goneHost = attached();
+    this.goneEventfd = Eventfd.create(host);
+    this.goneLinux = what === "core" ? undefined : linuxEntry.LinuxEventfd.create(host);
+    const goneVm = new Vm(host);
+    this.goneHandles = {
+      eventfd: this.goneEventfd.handle,
+      linux: this.goneLinux?.handle,
+      vm: goneVm.handle,
+      vcpu: goneVm.vcpu(0).handle,
+    };
+    for (const one of [this.goneHost, this.goneEventfd, this.goneLinux, goneVm]) one?.[Symbol.dispose]();
     this.vm = new Vm(host, { vcpus: 2 });
     this.vm.setGsiRouting(ROUTES);
     this.quiet = new Vm(host);
@@ -110,9 +116,6 @@ export class Side {
     this.interruptFile.post(3);
     this.bare = Vcpu.open(host, new Vm(host, { apic: false }).vcpu(0).handle);
     this.linux = what === "core" ? undefined : linuxEntry.LinuxEventfd.create(host, { count: 3 });
-    const closed = what === "core" ? undefined : linuxEntry.LinuxEventfd.create(host);
-    this.staleLinux = closed?.handle ?? 0;
-    closed?.close();
   }
 }
 
@@ -123,6 +126,7 @@ export class Stage {
   readonly own: Side;
   readonly foreign: Side;
   readonly kvm: Kvm | undefined;
+  readonly goneKvm: Kvm | undefined;
   readonly machine: KvmMachine | undefined;
   readonly guest: KvmVm | undefined;
   readonly file: linuxEntry.EventfdFile | undefined;
@@ -164,6 +168,8 @@ export class Stage {
     if (what !== "core") this.file = linuxEntry.EventfdFile.create(linuxEntry.loadFfi(), { count: 1 });
     if (what !== "kvm") return;
     this.kvm = kvmEntry.Kvm.open();
+    this.goneKvm = kvmEntry.Kvm.open();
+    this.goneKvm[Symbol.dispose]();
     this.machine = new kvmEntry.KvmMachine(this.kvm);
     this.machine.createVcpu();
     this.guest = new kvmEntry.KvmVm(this.own.host);
@@ -200,7 +206,7 @@ export class Stage {
   }
 
   /** Closes what the process would not get back otherwise. */
-  end(): void {
+  async end(): Promise<void> {
     this.guest?.dispose();
     this.machine?.[Symbol.dispose]();
     this.kvm?.[Symbol.dispose]();

@@ -1,15 +1,37 @@
-/** Arguments with one thing wrong in them: of another host, stale, misspelt, of a wrong type, out of range. */
-import { EventfdContext, Host } from "irqbypass";
+/** Arguments with one thing wrong in them: of another host, ended, stale, misspelt, of a wrong type, out of range. */
+import { type ErrorCode, EventfdContext, Host } from "irqbypass";
+import { Kvm } from "irqbypass/kvm";
+import { LinuxEventfd } from "irqbypass/linux";
 import type { Entry, Shape } from "../fuzz/surface.js";
-import type { Stage } from "./stage.js";
+import { CODES, type Fault, rangeOf } from "./codes.js";
+import type { Side, Stage } from "./stage.js";
+
+/** Where in the arguments: which of them, and which part of that. */
+export type Path = readonly (string | number)[];
 
 export interface Variation {
   /** What is wrong. */
   readonly what: string;
-  readonly given: readonly unknown[];
+  readonly path: Path;
+  /** What it is refused with; undefined where it is not, since it is odd and right. */
+  readonly code: ErrorCode | undefined;
+  /** The arguments with that. */
+  apply(given: readonly unknown[]): readonly unknown[];
 }
 
-type Path = readonly (string | number)[];
+export type Vary = (entry: Entry, given: readonly unknown[], stage: Stage) => Variation[];
+
+/** All that may be wrong with arguments. */
+export const VARIATIONS: Readonly<Partial<Record<Fault, Vary>>> = {
+  "of another host": foreign,
+  "an argument has ended": ended,
+  "stale handle": (entry, given, { own }) => handles(entry, given, "stale handle", staleHandles(own)),
+  "handle of something else": (entry, given, { own }) =>
+    handles(entry, given, "handle of something else", otherHandles(own)),
+  misspelt,
+  "wrong type": wrongTypes,
+  "out of range": outOfRange,
+};
 
 /** Calls `visit` with each value in the arguments, those inside of plain objects and arrays too. */
 function walk(given: readonly unknown[], visit: (path: Path, value: unknown) => void): void {
@@ -39,40 +61,71 @@ function replace(given: readonly unknown[], [first, ...rest]: Path, value: unkno
 
 const text = (path: Path) => path.join(".");
 
-export function foreign(entry: Entry, given: readonly unknown[], { foreign: other }: Stage): Variation[] {
-  const found: Variation[] = [];
+/** Another value at a place. */
+function put(path: Path, value: unknown, code: ErrorCode | undefined, what = text(path)): Variation {
+  return { what, path, code, apply: (given) => replace(given, path, value) };
+}
+
+function foreign(entry: Entry, given: readonly unknown[], { foreign: other }: Stage): Variation[] {
+  const code = CODES["of another host"];
+  const found = handles(entry, given, "of another host", {
+    Eventfd: other.eventfd.handle,
+    LinuxEventfd: other.linux?.handle,
+    Vm: other.vm.handle,
+    Vcpu: other.vm.vcpu(0).handle,
+  });
   walk(given, (path, value) => {
     if (!(value instanceof EventfdContext)) return;
-    const isLinux = value === undefined || value.constructor.name === "LinuxEventfd";
-    found.push({ what: text(path), given: replace(given, path, isLinux ? other.linux : other.spare) });
+    found.push(put(path, value instanceof LinuxEventfd ? other.linux : other.spare, code));
   });
-  if (entry.parameters[1]?.name === "handle") {
-    const handles: Readonly<Record<string, number>> = {
-      Eventfd: other.eventfd.handle,
-      LinuxEventfd: other.linux?.handle ?? 0,
-      Vm: other.vm.handle,
-      Vcpu: other.vm.vcpu(0).handle,
-    };
-    found.push({ what: "handle", given: [given[0], handles[entry.owner]] });
-  }
   return found;
 }
 
-export function stale(entry: Entry, given: readonly unknown[], { own }: Stage): Variation[] {
-  if (entry.parameters[1]?.name !== "handle") return [];
-  const handles: Readonly<Record<string, number>> = {
-    Eventfd: own.staleEventfd,
-    LinuxEventfd: own.staleLinux,
-    Vm: own.staleVm,
-    Vcpu: own.staleVcpu,
-  };
-  return [{ what: "handle", given: [given[0], handles[entry.owner]] }];
+/** Objects that the caller has ended, where living ones are wanted. */
+function ended(_: Entry, given: readonly unknown[], { own, goneKvm }: Stage): Variation[] {
+  const code = CODES["an argument has ended"];
+  const found: Variation[] = [];
+  walk(given, (path, value) => {
+    if (value instanceof LinuxEventfd) found.push(put(path, own.goneLinux, code));
+    else if (value instanceof EventfdContext) found.push(put(path, own.goneEventfd, code));
+    else if (value instanceof Host) found.push(put(path, own.goneHost, code));
+    else if (value instanceof Kvm) found.push(put(path, goneKvm, code));
+  });
+  return found;
+}
+
+const staleHandles = (own: Side) => ({
+  Eventfd: own.goneHandles.eventfd,
+  LinuxEventfd: own.goneHandles.linux,
+  Vm: own.goneHandles.vm,
+  Vcpu: own.goneHandles.vcpu,
+});
+
+const otherHandles = (own: Side) => ({
+  Eventfd: own.vm.handle,
+  LinuxEventfd: own.vm.handle,
+  Vm: own.vm.vcpu(0).handle,
+  Vcpu: own.vm.handle,
+});
+
+/** Another handle, by the class that opens it. */
+function handles(
+  entry: Entry,
+  given: readonly unknown[],
+  fault: Fault,
+  by: Readonly<Record<string, number | undefined>>,
+): Variation[] {
+  const at = entry.parameters.findIndex(({ name }) => name === "handle");
+  const handle = by[entry.owner];
+  if (at < 1 || given[at] === undefined || handle === undefined) return [];
+  return [put([at], handle, CODES[fault])];
 }
 
 /** Objects that are handed on as they are, or that others implement: their parts are not options. */
 const NO_OPTIONS = ["ffi", "platform", "worker", "memory"];
 
-export function misspelt(entry: Entry, given: readonly unknown[]): Variation[] {
+function misspelt(entry: Entry, given: readonly unknown[]): Variation[] {
+  const code = CODES.misspelt;
   const found: Variation[] = [];
   walk(given, (path, value) => {
     const name = entry.parameters[path[0] as number]?.name ?? "";
@@ -82,17 +135,11 @@ export function misspelt(entry: Entry, given: readonly unknown[]): Variation[] {
       for (const key of Object.keys(value)) {
         const { [key]: moved, ...others } = value;
         const wrong = `${key.slice(0, -1)}_`;
-        found.push({
-          what: text([...path, wrong]),
-          given: replace(given, path, { ...others, [wrong]: moved }),
-        });
+        found.push(put(path, { ...others, [wrong]: moved }, code, text([...path, wrong])));
       }
-      found.push({
-        what: text([...path, "nonsense"]),
-        given: replace(given, path, { ...value, nonsense: 1 }),
-      });
+      found.push(put(path, { ...value, nonsense: 1 }, code, text([...path, "nonsense"])));
     } else if (typeof value === "string" && isChoice(shapeAt(entry, path))) {
-      found.push({ what: `${text(path)} ${value}_`, given: replace(given, path, `${value}_`) });
+      found.push(put(path, `${value}_`, code, `${text(path)} ${value}_`));
     }
   });
   return found;
@@ -121,60 +168,78 @@ function isChoice(shape: Shape | undefined): boolean {
   return shape?.is === "literal" && typeof shape.value === "string";
 }
 
+function takes(shape: Shape | undefined, is: Shape["is"]): boolean {
+  return shape?.is === "union" ? shape.of.some((one) => takes(one, is)) : shape?.is === is;
+}
+
 /** What is of another type than the value that stands there. */
 function others(value: unknown): readonly unknown[] {
   switch (typeof value) {
     case "number":
-      return ["1", null, {}, [], true, Number.NaN];
+      return ["1", null, {}, [], true, 1n, Symbol("1")];
     case "bigint":
       return ["1", null, {}, true];
     case "boolean":
       return [1, "true", null, {}];
     case "string":
-      return [7, null, {}, true];
+      return [7, null, {}, true, 1n, Symbol("s")];
     case "function":
       return [7, "f", {}, null];
     default:
-      return Array.isArray(value) ? [7, null, "x", {}] : [7, null, "x", true, () => {}];
+      return Array.isArray(value) ? [7, null, "x", {}] : [7, null, "x", true, () => {}, 1n];
   }
 }
 
-export function wrongTypes(entry: Entry, given: readonly unknown[]): Variation[] {
-  const found: Variation[] = [];
+function wrongTypes(entry: Entry, given: readonly unknown[], { own }: Stage): Variation[] {
+  const code = CODES["wrong type"];
+  const otherSort = { Eventfd: own.linux?.handle, LinuxEventfd: own.eventfd.handle };
+  const found = handles(entry, given, "wrong type", otherSort);
   walk(given, (path, value) => {
     if (value === undefined || value === null) return;
     const name = entry.parameters[path[0] as number]?.name ?? "";
     if (name === "ffi" || (path.length > 1 && (value instanceof Host || name === "worker"))) return;
     if (path.some((key) => key === "kinds") && path.length > 2) return;
     if (path.includes("memory") && path.at(-1) !== "memory") return;
+    const shape = shapeAt(entry, path);
     for (const wrong of others(value)) {
-      // A cleared trigger, where an eventfd is wanted or none; a word for what an object names.
-      if (wrong === null && value instanceof EventfdContext && mayBeNull(shapeAt(entry, path))) continue;
-      found.push({
-        what: `${text(path)} is ${String(typeof wrong)} ${show(wrong)}`,
-        given: replace(given, path, wrong),
-      });
+      // A cleared trigger, where an eventfd is wanted or none; a wide number; an address, at which anything may be.
+      if (wrong === null && value instanceof EventfdContext && takes(shape, "null")) continue;
+      if (typeof wrong === "bigint" && takes(shape, "bigint")) continue;
+      if (typeof wrong === "number" && takes(shape, "number")) continue;
+      found.push(put(path, wrong, code, `${text(path)} is ${typeof wrong} ${show(wrong)}`));
     }
+    const parameter = entry.parameters[path[0] as number];
+    if (path.length === 1 && parameter?.optional === false)
+      found.push(put(path, undefined, code, `${text(path)} is left out`));
   });
   return found;
 }
 
 const show = (value: unknown) =>
-  typeof value === "function" ? "f" : (JSON.stringify(value) ?? String(value));
+  typeof value === "object" ? (JSON.stringify(value) ?? "f") : String(value).slice(0, 12);
 
-function mayBeNull(shape: Shape | undefined): boolean {
-  if (shape?.is === "union") return shape.of.some(mayBeNull);
-  return shape?.is === "null";
-}
+const ODD = [
+  -1,
+  0.5,
+  -0.5,
+  2 ** 31,
+  2 ** 32,
+  2 ** 32 + 1,
+  2 ** 53,
+  -(2 ** 40),
+  1e9,
+  Infinity,
+  -Infinity,
+  Number.NaN,
+];
 
-const RANGE = [-1, 0.5, 2 ** 31, 2 ** 32, 2 ** 53, -(2 ** 40), Infinity, 1e9];
-
-export function outOfRange(_: Entry, given: readonly unknown[]): Variation[] {
+function outOfRange(entry: Entry, given: readonly unknown[]): Variation[] {
   const found: Variation[] = [];
   walk(given, (path, value) => {
     if (typeof value !== "number" || path.at(-1) === "timeoutMs") return;
-    for (const wrong of RANGE)
-      found.push({ what: `${text(path)} is ${wrong}`, given: replace(given, path, wrong) });
+    const { takes: fits, code } = rangeOf(entry, text(path));
+    for (const odd of ODD)
+      found.push(put(path, odd, fits(odd) ? undefined : code(odd), `${text(path)} is ${odd}`));
   });
   return found;
 }

@@ -1,0 +1,2 @@
+// What this entry point exports; written by npm run api; review what changes.
+export {};
