@@ -46,7 +46,7 @@ declare class IrqBypassError extends Error {
     readonly syscall: string | undefined;
     constructor(code: ErrorCode, message: string, details?: ErrorDetails);
 }
-type PoolName = "thread" | "eventfd" | "producer" | "consumer" | "vm" | "vcpu" | "route" | "routing" | "injection" | "reference" | "node";
+type PoolName = "thread" | "eventfd" | "producer" | "consumer" | "vm" | "vcpu" | "route" | "routing" | "injection" | "reference" | "ioeventfd" | "node";
 type Capacity = Readonly<Record<PoolName, number>>;
 type Size = "small" | "medium" | "large";
 interface WasmMemory {
@@ -397,6 +397,28 @@ interface Dropped {
     readonly count: number;
     readonly reason: Reason;
 }
+type FileMemory = WasmMemory | SharedArrayBuffer;
+type FileWake = "interrupt" | "event" | "kicked" | "timeout" | "suspended";
+type FileOptions = Pick<MemoryOptions, "platform" | "words" | "fastPath">;
+declare class InterruptFile extends Shown {
+    readonly memory: FileMemory;
+    readonly byteOffset: number;
+    private constructor();
+    static create(memory: FileMemory, byteOffset: number, options?: FileOptions): InterruptFile;
+    static open(memory: FileMemory, byteOffset: number, options?: FileOptions): InterruptFile;
+    get controlAddress(): number;
+    get fastPath(): FastPath;
+    post(id: number): void;
+    pending(): boolean;
+    harvest(into: Uint32Array | Int32Array): boolean;
+    block(options?: Pick<WaitOptions, "timeoutMs">): FileWake;
+    blockAsync(options?: WaitOptions): Promise<FileWake>;
+    disarm(): void;
+    kick(): void;
+    suspend(): void;
+    resume(): void;
+    renotify(): void;
+}
 declare const FINDING_KINDS: readonly [
     "header",
     "pool",
@@ -464,6 +486,13 @@ declare class Host extends HostMemory implements BypassHost, Disposable {
     dispose(): void;
     [Symbol.dispose](): void;
 }
+type IoSpace = "mmio" | "pio";
+interface IoeventfdOptions {
+    readonly address: number | bigint;
+    readonly length?: 0 | 1 | 2 | 4 | 8;
+    readonly datamatch?: number | bigint;
+    readonly space?: IoSpace;
+}
 interface Redirection {
     readonly vcpu: number;
     readonly vector: number;
@@ -476,6 +505,23 @@ declare class IoApic extends Shown {
     write(register: number, value: number): void;
     redirect(pin: number, entry: Redirection): void;
     get lines(): number;
+}
+interface IoeventfdInfo {
+    readonly space: IoSpace;
+    readonly address: bigint;
+    readonly length: number;
+    readonly datamatch: bigint | undefined;
+    readonly eventfd: number;
+}
+declare class Ioeventfd extends Shown implements Disposable {
+    protected constructor();
+    get space(): IoSpace;
+    get address(): bigint;
+    get length(): number;
+    get datamatch(): bigint | undefined;
+    get eventfd(): number;
+    dispose(): void;
+    [Symbol.dispose](): void;
 }
 declare class Irqfd extends Shown implements Disposable {
     protected constructor();
@@ -526,6 +572,7 @@ declare class VcpuRef extends Shown {
     kick(): void;
     inspect(): Posting;
     get onAddress(): number;
+    get fileAddress(): number;
 }
 declare class Vcpu extends VcpuRef implements Disposable {
     private constructor();
@@ -560,10 +607,14 @@ declare class Vm extends Shown implements Disposable {
     setGsiRouting(routes: readonly GsiRoute[]): void;
     irqfd(eventfd: EventfdContext, gsi: number, options?: IrqfdOptions): Irqfd;
     deassign(eventfd: EventfdContext, gsi: number): boolean;
+    ioeventfd(options: IoeventfdOptions, eventfd: EventfdContext): Ioeventfd;
+    deassignIoeventfd(options: IoeventfdOptions, eventfd: EventfdContext): void;
+    ioeventfds(): IoeventfdInfo[];
+    write(space: IoSpace, address: number | bigint, length: number, value: number | bigint): boolean;
     dispose(): void;
     [Symbol.dispose](): void;
     setIrqLine(gsi: number, level: boolean): void;
     get ioapic(): IoApic;
 }
-export { DeviceVector, Eventfd, EventfdContext, FINDING_KINDS, Host, HostMemory, IRQ_INDEXES, Intx, IoApic, IrqBypassError, Irqfd, MAX_COUNT, POLICIES, Producer, REASONS, Shown, VIRTIO_STATUS, Vcpu, VcpuRef, VdpaDevice, VdpaSession, VfioPciDevice, Virtqueue, Vm, WORST_FIRST };
-export type { AbortSignalLike, AddCallback, AttachOptions, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostOptions, Interrupt, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, IrqfdOptions, Kind, MemoryOptions, Msi, MsiRoute, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, ShortMsi, Size, Spawn, ThreadName, ThreadWorker, VdpaOps, VdpaOptions, VfioPciOptions, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };
+export { DeviceVector, Eventfd, EventfdContext, FINDING_KINDS, Host, HostMemory, IRQ_INDEXES, InterruptFile, Intx, IoApic, Ioeventfd, IrqBypassError, Irqfd, MAX_COUNT, POLICIES, Producer, REASONS, Shown, VIRTIO_STATUS, Vcpu, VcpuRef, VdpaDevice, VdpaSession, VfioPciDevice, Virtqueue, Vm, WORST_FIRST };
+export type { AbortSignalLike, AddCallback, AttachOptions, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostOptions, Interrupt, IoSpace, IoeventfdInfo, IoeventfdOptions, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, IrqfdOptions, Kind, MemoryOptions, Msi, MsiRoute, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, ShortMsi, Size, Spawn, ThreadName, ThreadWorker, VdpaOps, VdpaOptions, VfioPciOptions, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };

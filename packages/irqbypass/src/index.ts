@@ -46,7 +46,9 @@ export { type Audit, FINDING_KINDS, type Finding, type FindingKind } from "./vm/
 export { Host } from "./vm/host.js";
 export type { AttachOptions, HostOptions } from "./vm/host-options.js";
 export type { Interrupt } from "./vm/interrupt.js";
+export type { IoeventfdOptions, IoSpace } from "./vm/io-access.js";
 export type { IoApic, Redirection } from "./vm/ioapic-registers.js";
+export type { Ioeventfd, IoeventfdInfo } from "./vm/ioeventfd.js";
 export type { Irqfd } from "./vm/irqfd.js";
 export type { GsiRoute, IrqchipPin, Msi, MsiRoute, PinRoute, RawMsi, ShortMsi } from "./vm/route.js";
 export { type Posting, Vcpu, VcpuRef, type Wake } from "./vm/vcpu.js";

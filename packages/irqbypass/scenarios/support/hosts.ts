@@ -22,6 +22,7 @@ const CAPACITY: Capacity = {
   route: 8,
   routing: 4,
   injection: 2,
+  ioeventfd: 2,
   reference: 12,
   node: 66,
 };

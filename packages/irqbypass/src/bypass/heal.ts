@@ -11,6 +11,7 @@ import {
   Eventfd,
   Header,
   Injection,
+  Ioeventfd,
   Producer,
   Reference,
   Root,
@@ -52,6 +53,7 @@ function dropHalfMade(host: BypassHost, dead: number): void {
   }
   dropUnowned(host, pools.producer, Producer.owner);
   dropUnowned(host, pools.consumer, Consumer.owner);
+  dropUnowned(host, pools.ioeventfd, Ioeventfd.owner);
   dropUnowned(host, pools.vm, Vm.owner);
   dropUnowned(host, pools.injection, Injection.owner);
   dropUnowned(host, pools.reference, Reference.owner);
@@ -98,6 +100,7 @@ function recountContexts(host: BypassHost, dead: number): void {
     hold(words.get(consumer + Consumer.holds));
     hold(words.get(consumer + Consumer.resample));
   }
+  for (const ioeventfd of liveRecords(pools.ioeventfd)) hold(words.get(ioeventfd + Ioeventfd.eventfd));
   for (const eventfd of liveRecords(pools.eventfd)) {
     if (words.get(eventfd + Eventfd.closing) !== 0) continue;
     // Not closed from here, under the mutex, but with the rest of what the dead thread had.

@@ -21,6 +21,14 @@ export interface EventfdKind extends HostKind {
   readonly closeDescriptor?: (memory: HostMemory, fd: number) => void;
   /** @internal Closes what a VM of this kind has open, whose thread is gone. */
   readonly closeVm?: (memory: HostMemory, vm: number) => void;
+  /**
+   * @internal Told of each ioeventfd of a VM whose guest's stores this kind takes, before stores can ring it and when none does any
+   * more. Both make system calls; `assign` under the VM's mutex, and throws what the system says with nothing done.
+   */
+  readonly ioeventfd?: {
+    assign(memory: HostMemory, ioeventfd: number): void;
+    deassign(memory: HostMemory, ioeventfd: number): void;
+  };
   /** @internal Signals an eventfd record of this kind as a device does; may make system calls, never refuses for a full counter. */
   readonly signal?: (memory: HostMemory, eventfd: number) => void;
   /** @internal The C library of the calling thread, for a kind that makes system calls. */

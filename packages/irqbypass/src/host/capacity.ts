@@ -36,6 +36,7 @@ const ROOM: Readonly<Record<Size, Room>> = {
     route: 2048,
     routing: 24,
     injection: 512,
+    ioeventfd: 512,
   },
   medium: {
     thread: 64,
@@ -47,6 +48,7 @@ const ROOM: Readonly<Record<Size, Room>> = {
     route: 16384,
     routing: 96,
     injection: 8192,
+    ioeventfd: 8192,
   },
   large: {
     thread: 128,
@@ -58,6 +60,7 @@ const ROOM: Readonly<Record<Size, Room>> = {
     route: 65536,
     routing: 2304,
     injection: 65536,
+    ioeventfd: 65536,
   },
 };
 export const SIZES = Object.keys(ROOM) as readonly Size[];

@@ -12,7 +12,7 @@
 
 import { Consumer, Eventfd, Injection, Producer, Reference } from "./layout/ends.js";
 import { Header, Node, Thread } from "./layout/ground.js";
-import { Route, Routing, Vcpu, Vm } from "./layout/machine.js";
+import { Ioeventfd, Route, Routing, Vcpu, Vm } from "./layout/machine.js";
 
 export * from "./layout/ends.js";
 export * from "./layout/ground.js";
@@ -34,11 +34,12 @@ export const POOLS = [
   { name: "routing", words: Routing.words },
   { name: "injection", words: Injection.words },
   { name: "reference", words: Reference.words },
+  { name: "ioeventfd", words: Ioeventfd.words },
   { name: "node", words: Node.words },
 ] as const satisfies readonly { readonly name: PoolName; readonly words: number }[];
 
-/** The state of the pool of nodes in {@link Header.pools}: the eleventh. */
-export const NODES = Header.pools + 10 * 3;
+/** The state of the pool of nodes in {@link Header.pools}: the twelfth. */
+export const NODES = Header.pools + 11 * 3;
 
 /** What a host keeps records of. Written out, since it is public and the table is not. */
 export type PoolName =
@@ -52,10 +53,12 @@ export type PoolName =
   | "routing"
   | "injection"
   | "reference"
+  | "ioeventfd"
   | "node";
 
 /**
  * How many words behind the first two a record keeps when it is given back: whoever waits for a VM's mutex while the VM goes
- * gets it afterwards and finds out under it, and whoever is about to kick a vCPU finds out by its life.
+ * gets it afterwards and finds out under it, whoever knows its ioeventfds finds out by its bus, and whoever is about to kick a
+ * vCPU by its life.
  */
-export const KEPT: Readonly<Partial<Record<PoolName, number>>> = { vm: 1, vcpu: 1 };
+export const KEPT: Readonly<Partial<Record<PoolName, number>>> = { vm: 2, vcpu: 1 };

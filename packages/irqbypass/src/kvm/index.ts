@@ -11,6 +11,7 @@ export {
   encodeMsi,
   type IoapicState,
   inServiceVectors,
+  type KvmIoeventfd,
   type KvmIrqfd,
   type KvmMsi,
   type KvmMsiRoute,

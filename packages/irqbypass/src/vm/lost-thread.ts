@@ -14,6 +14,7 @@ import {
   Header,
   IN_USE,
   Injection,
+  Ioeventfd,
   Producer,
   Reference,
   RelayState,
@@ -31,6 +32,7 @@ import { suspend } from "../posting/descriptor.js";
 import { relayed } from "../posting/irte.js";
 import { type Reason, reasonCode } from "../posting/reason.js";
 import { deassignLost } from "./assignment.js";
+import { deassignLostIoeventfd } from "./io-assignment.js";
 import { requestAgain } from "./lapic.js";
 import { relaysNoMore } from "./relay.js";
 import { liveNow } from "./repair.js";
@@ -85,6 +87,7 @@ export function tearDown(host: BypassHost, gone: number): void {
   for (const producer of ownedBy(host, pools.producer, Producer.owner, gone))
     endProducer(host, producer, reason);
   for (const irqfd of liveNow(host, pools.consumer)) endIrqfd(host, irqfd, gone, reason);
+  for (const ioeventfd of liveNow(host, pools.ioeventfd)) endIoeventfd(host, ioeventfd, gone);
   for (const vm of liveNow(host, pools.vm)) endVm(host, vm, gone);
   for (const table of liveNow(host, pools.routing)) endTable(host, table, gone);
   for (const injection of liveNow(host, pools.injection)) endInjection(host, injection, gone);
@@ -135,6 +138,16 @@ function endIrqfd(host: BypassHost, irqfd: number, gone: number, reason: Reason)
     const producer = eventfd === 0 ? 0 : manager.producerAt(eventfd);
     if (producer !== 0 && words.get(producer + Producer.consumer) === 0)
       words.store(producer + Producer.irte, relayed(reason));
+  });
+}
+
+/** Deassigns an ioeventfd that the thread made, or was deassigning. */
+function endIoeventfd(host: BypassHost, ioeventfd: number, gone: number): void {
+  const vm = host.mutex.guard(() => host.words.get(ioeventfd + Ioeventfd.vm));
+  if (vm === 0) return; // given back meanwhile
+  evenIfRefused(() => {
+    deassignLostIoeventfd(host, vm, ioeventfd, gone);
+    return true;
   });
 }
 
@@ -207,6 +220,7 @@ export function disown(host: BypassHost, owner: number): void {
   for (const [pool, word] of [
     [pools.vm, Vm.owner],
     [pools.consumer, Consumer.owner],
+    [pools.ioeventfd, Ioeventfd.owner],
     [pools.eventfd, Eventfd.owner],
     [pools.injection, Injection.owner],
   ] as const) {

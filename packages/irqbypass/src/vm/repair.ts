@@ -12,6 +12,7 @@ import type { Words } from "../host/words.js";
 import { kick, renotify } from "../posting/descriptor.js";
 import { relink } from "./assignment.js";
 import { vcpusOf } from "./delivery.js";
+import { relinkIoeventfds } from "./io-assignment.js";
 import { followAll } from "./ioapic.js";
 import { completeReroute } from "./reroute.js";
 import { endPulse } from "./routing.js";
@@ -51,6 +52,7 @@ function healVm(host: BypassHost, vm: number): void {
   const { words, pools, mutex } = host;
   if (!mutex.guard(() => pools.vm.lives(vm))) return;
   relink(host, vm);
+  relinkIoeventfds(host, vm);
   if ((words.get(vm + Vm.flags) & VmFlag.kvm) === 0) {
     endPulse(host, vm);
     followAll(host, vm);

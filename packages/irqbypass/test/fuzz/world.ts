@@ -76,13 +76,27 @@ export class World {
     const vcpus = [vm.vcpu(1), core.Vcpu.open(host, vm.vcpu(0).handle)];
     const irqfds = [vm.irqfd(eventfds[0]!, 3), vm.irqfd(eventfds[1]!, 4, { resample: eventfds[2]! })];
     const file = core.InterruptFile.create(new SharedArrayBuffer(64), 0);
+    const doorbells = [
+      vm.ioeventfd({ address: 3, length: 1, datamatch: 4 }, eventfds[1]!),
+      vm.ioeventfd({ address: 0x1000, space: "pio" }, eventfds[2]!),
+    ];
     const errors = [
       new core.IrqBypassError("EINVAL", "made for the fuzz"),
       new explore.ExplorerError("made for it"),
     ];
     // Second handles to the same things: what goes through the one, the other must notice.
     const again = [core.Vm.open(host, vm.handle), core.Eventfd.open(host, eventfds[0]!.handle)];
-    for (const one of [...again, ...eventfds, ...made, file, ...vcpus, ...irqfds, vm.ioapic, ...errors])
+    for (const one of [
+      ...again,
+      ...eventfds,
+      ...made,
+      file,
+      ...vcpus,
+      ...irqfds,
+      ...doorbells,
+      vm.ioapic,
+      ...errors,
+    ])
       this.keep(one);
   }
 

@@ -98,6 +98,7 @@ const TAKE_ONE: Readonly<Record<Exclude<PoolName, "injection">, (host: Host, tur
   route: (host) => new Vm(host).setGsiRouting([{ gsi: 24, msi: { vcpu: 0, vector: 64 } }]),
   routing: (host) => new Vm(host).setGsiRouting([]),
   reference: (host) => Eventfd.create(host),
+  ioeventfd: (host) => new Vm(host).ioeventfd({ address: 1 }, Eventfd.create(host)),
   node(host, turn) {
     const eventfd = Eventfd.create(host); // each index begins with a node of its own
     if (turn === 0) new Vm(host).irqfd(eventfd, 1);

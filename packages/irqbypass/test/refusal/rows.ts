@@ -6,7 +6,7 @@ import { encodeMsi, KvmMachine } from "irqbypass/kvm";
 import { loadFfi } from "irqbypass/linux";
 import { createMemory } from "#src/host/wasm.js";
 import { SMALL } from "../support/host.js";
-import type { Side, Stage } from "./stage.js";
+import { DOORBELL, type Side, type Stage } from "./stage.js";
 
 type Receiver = (stage: Stage) => object;
 
@@ -18,6 +18,7 @@ export const RECEIVERS: Readonly<Record<string, Receiver>> = {
   Host: ({ own }) => own.second,
   Intx: ({ own }) => own.pin.intx,
   IoApic: ({ own }) => own.vm.ioapic,
+  Ioeventfd: ({ own }) => own.doorbell,
   HostMemory: ({ own }) => own.second,
   InterruptFile: ({ own }) => own.interruptFile,
   Irqfd: ({ own }) => own.lone,
@@ -61,6 +62,7 @@ export const ENDS: Readonly<Record<string, (stage: Stage, receiver: object) => v
   HostMemory: (_, one) => (one as Host).dispose(),
   Intx: ({ own }) => own.pin.dispose(),
   IoApic: ({ own }) => endVm(own),
+  Ioeventfd: (_, one) => (one as Disposable)[Symbol.dispose](),
   Irqfd: (_, one) => (one as Disposable)[Symbol.dispose](),
   Producer: (_, one) => (one as Disposable)[Symbol.dispose](),
   Vcpu: ({ own }, one) => {
@@ -167,6 +169,9 @@ export const GIVEN: Readonly<Record<string, (stage: Stage) => readonly unknown[]
   "VfioPciDevice.prototype.setTrigger": ({ own }) => ["msix", 1, own.spare],
   "VfioPciDevice.prototype.vector": () => ["msix", 2],
   "Vm.prototype.deassign": ({ own }) => [own.spare, 24],
+  "Vm.prototype.deassignIoeventfd": ({ own }) => [DOORBELL, own.eventfd],
+  "Vm.prototype.ioeventfd": ({ own }) => [{ ...DOORBELL, address: 0x2000, length: 2 }, own.spare],
+  "Vm.prototype.write": () => ["pio", DOORBELL.address, DOORBELL.length, 5],
   "Vm.prototype.irqfd": ({ own }) => [own.spare, 24, { bypass: "prefer", resample: own.eventfd }],
   "Vm.prototype.setGsiRouting": () => [
     [
@@ -208,6 +213,10 @@ export const GIVEN: Readonly<Record<string, (stage: Stage) => readonly unknown[]
   "Kvm.prototype.extension": () => ["KVM_CAP_IRQFD"],
   "KvmMachine.prototype.assignIrqfd": ({ file }) => [{ eventfd: file!.fd, gsi: 3 }],
   "KvmMachine.prototype.deassignIrqfd": ({ file }) => [{ eventfd: file!.fd, gsi: 3 }],
+  "KvmMachine.prototype.assignIoeventfd": ({ file }) => [
+    { eventfd: file!.fd, space: "mmio", address: 0x2000, length: 4 },
+  ],
+  "KvmMachine.prototype.deassignIoeventfd": ({ file }) => [{ eventfd: file!.fd, ...DOORBELL }],
   "KvmMachine.prototype.setGsiRouting": () => [
     [
       { gsi: 3, chip: 2, pin: 3 },
@@ -219,6 +228,8 @@ export const GIVEN: Readonly<Record<string, (stage: Stage) => readonly unknown[]
   "KvmVcpu.prototype.changeSpecialRegisters": () => [() => {}],
   "KvmVcpu.prototype.setLapic": ({ machine }) => [machine!.vcpus[0]!.lapic()],
   "KvmVcpu.prototype.setRegisters": () => [REGISTERS],
+  "KvmVm.prototype.deassignIoeventfd": ({ own }) => [DOORBELL, own.linux!],
+  "KvmVm.prototype.ioeventfd": ({ own }) => [{ ...DOORBELL, address: 0x2000, length: 2 }, own.linux!],
   "KvmVm.prototype.irqfd": ({ own }) => [own.linux!, 24, { bypass: "prefer" }],
   "KvmVm.prototype.setGsiRouting": () => [[{ gsi: 24, msi: { vcpu: 0, vector: 0x41 } }]],
   "KvmVm.prototype.tables": () => [0],

@@ -40,6 +40,9 @@ const ROUTES = [
   { gsi: 25, msi: { vcpu: 0, vector: 0x42 } },
 ];
 
+/** What each software VM and each guest has an ioeventfd for. */
+export const DOORBELL = { address: 0x1000, length: 4, datamatch: 5, space: "pio" } as const;
+
 /** What belongs to one host. */
 export class Side {
   readonly host: Host;
@@ -53,6 +56,7 @@ export class Side {
   readonly spare: Eventfd;
   readonly lone: ReturnType<Vm["irqfd"]>;
   readonly bypassed: ReturnType<Vm["irqfd"]>;
+  readonly doorbell: ReturnType<Vm["ioeventfd"]>;
   readonly producer: Producer;
   readonly registered: Producer;
   readonly device: VfioPciDevice;
@@ -98,6 +102,7 @@ export class Side {
     const [taken, waiting] = [Eventfd.create(host), Eventfd.create(host)];
     this.bypassed = this.vm.irqfd(taken, 24);
     this.lone = this.vm.irqfd(waiting, 25);
+    this.doorbell = this.vm.ioeventfd(DOORBELL, this.eventfd);
     this.producer = Producer.create(host);
     this.registered = Producer.create(host);
     this.registered.register(taken, 7);
@@ -172,7 +177,9 @@ export class Stage {
     this.goneKvm[Symbol.dispose]();
     this.machine = new kvmEntry.KvmMachine(this.kvm);
     this.machine.createVcpu();
+    this.machine.assignIoeventfd({ eventfd: this.file!.fd, ...DOORBELL });
     this.guest = new kvmEntry.KvmVm(this.own.host);
+    this.guest.ioeventfd(DOORBELL, this.own.linux!);
   }
 
   /** Makes a call inside of one of the manager's callbacks. */

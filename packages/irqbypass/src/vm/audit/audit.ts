@@ -7,6 +7,7 @@ import { auditEventfds } from "./eventfds.js";
 import type { Audit } from "./finding.js";
 import { auditHeader, auditThreads, endedThreads } from "./header.js";
 import { auditIndexes } from "./indexes.js";
+import { auditIoeventfds } from "./ioeventfds.js";
 import { auditIrqfds } from "./irqfds.js";
 import { underAllMutexes } from "./locks.js";
 import { auditPending } from "./pending.js";
@@ -31,6 +32,7 @@ export function audit(host: BypassHost): Audit {
     auditIndexes(view);
     auditProducers(view);
     auditIrqfds(view);
+    auditIoeventfds(view);
     auditReferences(view);
     auditEventfds(view); // after those that hold them
     auditRoutes(view);

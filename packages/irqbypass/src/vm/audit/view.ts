@@ -17,6 +17,7 @@ const NAMES: Readonly<Record<PoolName, string>> = {
   routing: "routing table",
   injection: "injection",
   reference: "reference",
+  ioeventfd: "ioeventfd",
   node: "index node",
 };
 
