@@ -46,7 +46,7 @@ declare class IrqBypassError extends Error {
     readonly syscall: string | undefined;
     constructor(code: ErrorCode, message: string, details?: ErrorDetails);
 }
-type PoolName = "thread" | "eventfd" | "producer" | "consumer" | "vm" | "vcpu" | "route" | "routing" | "injection" | "reference" | "ioeventfd" | "node";
+type PoolName = "thread" | "eventfd" | "producer" | "consumer" | "vm" | "vcpu" | "route" | "routing" | "injection" | "reference" | "ioeventfd" | "epoll" | "watch" | "node";
 type Capacity = Readonly<Record<PoolName, number>>;
 type Size = "small" | "medium" | "large";
 interface WasmMemory {
@@ -379,6 +379,31 @@ declare class VfioPciDevice extends Shown implements Disposable {
     dispose(): void;
     [Symbol.dispose](): void;
 }
+interface EpollAdd {
+    readonly data?: number;
+    readonly edge?: boolean;
+}
+interface EpollTake {
+    readonly maxEvents?: number;
+}
+interface EpollWait extends WaitOptions, EpollTake {
+}
+declare class Epoll extends Shown implements Disposable {
+    private constructor();
+    static create(memory: EventfdHost): Epoll;
+    static open(memory: EventfdHost, handle: Handle<"epoll">): Epoll;
+    get handle(): Handle<"epoll">;
+    get id(): number;
+    get closed(): boolean;
+    add(eventfd: EventfdContext, options?: EpollAdd): void;
+    remove(eventfd: EventfdContext): void;
+    tryWait(options?: EpollTake): number[];
+    wait(options?: Omit<EpollWait, "signal">): number[];
+    waitAsync(options?: EpollWait): Promise<number[]>;
+    kick(): void;
+    close(): void;
+    [Symbol.dispose](): void;
+}
 interface EventfdOptions {
     readonly initial?: number;
     readonly semaphore?: boolean;
@@ -616,5 +641,5 @@ declare class Vm extends Shown implements Disposable {
     setIrqLine(gsi: number, level: boolean): void;
     get ioapic(): IoApic;
 }
-export { DeviceVector, Eventfd, EventfdContext, FINDING_KINDS, Host, HostMemory, IRQ_INDEXES, InterruptFile, Intx, IoApic, Ioeventfd, IrqBypassError, Irqfd, MAX_COUNT, POLICIES, Producer, REASONS, Shown, VIRTIO_STATUS, Vcpu, VcpuRef, VdpaDevice, VdpaSession, VfioPciDevice, Virtqueue, Vm, WORST_FIRST };
-export type { AbortSignalLike, AddCallback, AttachOptions, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostOptions, Interrupt, IoSpace, IoeventfdInfo, IoeventfdOptions, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, IrqfdOptions, Kind, MemoryOptions, Msi, MsiRoute, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, ShortMsi, Size, Spawn, ThreadName, ThreadWorker, VdpaOps, VdpaOptions, VfioPciOptions, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };
+export { DeviceVector, Epoll, Eventfd, EventfdContext, FINDING_KINDS, Host, IRQ_INDEXES, InterruptFile, IrqBypassError, MAX_COUNT, POLICIES, Producer, REASONS, VIRTIO_STATUS, Vcpu, VcpuRef, VdpaDevice, VfioPciDevice, Vm, WORST_FIRST };
+export type { AbortSignalLike, AddCallback, AttachOptions, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, EpollAdd, EpollTake, EpollWait, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, MemoryOptions, Msi, MsiRoute, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, ShortMsi, Shown, Size, Spawn, ThreadName, ThreadWorker, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };

@@ -4,6 +4,8 @@
  * A device signals an eventfd; a virtual machine listens to it. Once both ends are registered the interrupt goes
  * straight from the device's thread into the virtual CPU. Start with {@link Host.create}, then {@link Vm},
  * {@link Eventfd} and `vm.irqfd`; a device in another thread joins with {@link Host.attach}.
+ *
+ * @packageDocumentation
  */
 
 export type { BypassHost } from "./bypass/bypass-host.js";
@@ -22,6 +24,7 @@ export { DeviceVector } from "./device/vector.js";
 export { VfioPciDevice, type VfioPciOptions } from "./device/vfio-pci.js";
 export type { Virtqueue } from "./device/virtqueue.js";
 export { EventfdContext } from "./eventfd/context.js";
+export { Epoll, type EpollAdd, type EpollTake, type EpollWait } from "./eventfd/epoll.js";
 export { Eventfd, type EventfdOptions } from "./eventfd/eventfd.js";
 export type { EventfdHost, EventfdKind } from "./eventfd/kind.js";
 export { MAX_COUNT } from "./eventfd/signal.js";

@@ -24,6 +24,8 @@ const CAPACITY: Capacity = {
   injection: 2,
   ioeventfd: 2,
   reference: 12,
+  epoll: 1,
+  watch: 4,
   node: 66,
 };
 

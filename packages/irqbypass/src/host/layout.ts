@@ -11,10 +11,12 @@
  */
 
 import { Consumer, Eventfd, Injection, Producer, Reference } from "./layout/ends.js";
+import { Epoll, Watch } from "./layout/epoll.js";
 import { Header, Node, Thread } from "./layout/ground.js";
 import { Ioeventfd, Route, Routing, Vcpu, Vm } from "./layout/machine.js";
 
 export * from "./layout/ends.js";
+export * from "./layout/epoll.js";
 export * from "./layout/ground.js";
 export * from "./layout/interrupt-file.js";
 export * from "./layout/machine.js";
@@ -35,11 +37,13 @@ export const POOLS = [
   { name: "injection", words: Injection.words },
   { name: "reference", words: Reference.words },
   { name: "ioeventfd", words: Ioeventfd.words },
+  { name: "epoll", words: Epoll.words },
+  { name: "watch", words: Watch.words },
   { name: "node", words: Node.words },
 ] as const satisfies readonly { readonly name: PoolName; readonly words: number }[];
 
-/** The state of the pool of nodes in {@link Header.pools}: the twelfth. */
-export const NODES = Header.pools + 11 * 3;
+/** The state of the pool of nodes in {@link Header.pools}: the fourteenth. */
+export const NODES = Header.pools + 13 * 3;
 
 /** What a host keeps records of. Written out, since it is public and the table is not. */
 export type PoolName =
@@ -54,6 +58,8 @@ export type PoolName =
   | "injection"
   | "reference"
   | "ioeventfd"
+  | "epoll"
+  | "watch"
   | "node";
 
 /**

@@ -92,7 +92,7 @@ export class InterruptFile extends Shown {
 
   /**
    * Makes a file of 64 bytes that are all 0, at a multiple of 64; its owner is there, and nothing is pending. Throws EINVAL for no
-   * shared memory and for no place in it, EEXIST where the bytes are not 0. Does not block.
+   * shared memory and for another place, ENOMEM where the memory ends before that, EEXIST where the bytes are not 0. Does not block.
    *
    * @example
    * ```ts
@@ -118,7 +118,7 @@ export class InterruptFile extends Shown {
 
   /**
    * The file that somebody made at this place, in whichever thread, or that of a vCPU (`VcpuRef.fileAddress`). Throws EINVAL where
-   * there is none, and for one of another layout. Does not block.
+   * there is none, and for one of another layout, ENOMEM where the memory ends before that. Does not block.
    *
    * @example
    * ```ts

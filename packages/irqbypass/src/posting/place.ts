@@ -16,7 +16,7 @@ interface Growing {
   grow(pages: number): number;
 }
 
-/** The bytes that have room for a file at `byteOffset`. Throws EINVAL, and EOPNOTSUPP where threads share no memory. */
+/** The bytes that have room for a file at `byteOffset`. Throws EINVAL, ENOMEM for none, and EOPNOTSUPP where threads share no memory. */
 export function fileBuffer(memory: unknown, byteOffset: unknown): SharedArrayBuffer {
   const buffer = bytesOf(memory);
   if (
@@ -36,7 +36,7 @@ export function fileBuffer(memory: unknown, byteOffset: unknown): SharedArrayBuf
   const now = bytesOf(memory);
   if (end <= now.byteLength) return now;
   throw new IrqBypassError(
-    "EINVAL",
+    "ENOMEM",
     `an interrupt file at byteOffset ${byteOffset} takes ${FILE_BYTES} bytes, and the memory has ${now.byteLength}: grow it, or use another place`,
   );
 }

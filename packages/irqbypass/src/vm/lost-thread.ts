@@ -5,10 +5,14 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
 import { refreshAll } from "../bypass/remapping.js";
-import { closeHandle, dropContext, dropReference, irqfdOf } from "../eventfd/reference.js";
+import { closeHandle } from "../eventfd/close.js";
+import { endWait } from "../eventfd/ready.js";
+import { closerOf, dropContext, dropReference, irqfdOf } from "../eventfd/reference.js";
+import { dropWatches, fireAgain } from "../eventfd/watch.js";
 import { IrqBypassError } from "../host/errors.js";
 import {
   Consumer,
+  Epoll,
   Eventfd,
   EventfdFlag,
   Header,
@@ -25,6 +29,7 @@ import {
   Vcpu,
   Vm,
   VmFlag,
+  Watch,
 } from "../host/layout.js";
 import { Mutex } from "../host/mutex.js";
 import type { Pool } from "../host/pool.js";
@@ -91,8 +96,11 @@ export function tearDown(host: BypassHost, gone: number): void {
   for (const vm of liveNow(host, pools.vm)) endVm(host, vm, gone);
   for (const table of liveNow(host, pools.routing)) endTable(host, table, gone);
   for (const injection of liveNow(host, pools.injection)) endInjection(host, injection, gone);
+  dropWatches(host, ownedBy(host, pools.watch, Watch.holder, gone));
+  for (const epoll of liveNow(host, pools.epoll)) takeAgain(host, epoll, gone);
   closeReferences(host, gone);
   for (const eventfd of liveNow(host, pools.eventfd)) endEventfd(host, eventfd, gone);
+  for (const epoll of liveNow(host, pools.epoll)) endEpoll(host, epoll, gone);
   const fd = host.words.get(gone + Thread.descriptor) - 1;
   if (fd >= 0) for (const kind of host.kinds) kind.closeDescriptor?.(host, fd);
   stopLooking(host, gone);
@@ -203,8 +211,9 @@ function endInjection({ words, mutex, pools }: BypassHost, injection: number, go
   });
 }
 
-/** Closes the eventfd handles of a thread, and drops what else it has of eventfds. */
+/** Closes the handles of a thread to eventfds and epolls, for which it waits no more, and drops what else it has of them. */
 export function closeReferences(host: BypassHost, owner: number): void {
+  host.forEachLive(host.pools.epoll, (epoll) => endWait(host.words, epoll, owner));
   for (const reference of ownedBy(host, host.pools.reference, Reference.owner, owner))
     endReference(host, reference);
 }
@@ -254,13 +263,31 @@ function endEventfd(host: BypassHost, eventfd: number, gone: number): void {
   const { closing, kind } = mutex.guard(() => {
     if (words.get(eventfd + Eventfd.owner) === gone) words.set(eventfd + Eventfd.owner, thread.record);
     return {
-      closing: words.get(eventfd + Eventfd.closing) === gone,
+      closing: closerOf(words, eventfd) === gone,
       kind: words.get(eventfd + Eventfd.flags) >>> EventfdFlag.kindShift,
     };
   });
   if (!closing) return;
   kinds[kind]?.reclaim?.(host, eventfd);
   mutex.guard(() => pools.eventfd.release(eventfd));
+}
+
+/** The kernel's epoll of an epoll that the thread was ending. */
+function endEpoll(host: BypassHost, epoll: number, gone: number): void {
+  const { words, mutex, pools, kinds } = host;
+  if (mutex.guard(() => !pools.epoll.lives(epoll) || closerOf(words, epoll) !== gone)) return;
+  for (const { watching } of kinds) watching?.close(host, epoll);
+  mutex.guard(() => pools.epoll.release(epoll));
+}
+
+/** What the thread took out of an epoll, and may not have come to: all of it that is ready still is looked at again. */
+function takeAgain(host: BypassHost, epoll: number, gone: number): void {
+  const { words, pools } = host;
+  if (words.load(epoll + Epoll.taker) !== gone && words.load(epoll + Epoll.waiter) !== gone) return;
+  host.forEachLive(pools.watch, (watch) => {
+    if (words.get(watch + Watch.epoll) === epoll) fireAgain(host, watch);
+  });
+  words.compareExchange(epoll + Epoll.taker, gone, 0);
 }
 
 function stopLooking({ words, thread }: BypassHost, gone: number): void {

@@ -4,7 +4,9 @@
  */
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { healHost } from "../bypass/heal.js";
+import { callAgain } from "../eventfd/ready.js";
 import { askForRelay } from "../eventfd/relay-state.js";
+import { fireAll } from "../eventfd/watch.js";
 import { EVENT, Eventfd, Header, LEAVING, Thread, Vcpu, Vm, VmFlag, WAITED } from "../host/layout.js";
 import type { Repair } from "../host/memory.js";
 import type { Pool } from "../host/pool.js";
@@ -88,7 +90,10 @@ export function notifyForIt(host: BypassHost, gone: number): void {
     // Its write may have taken the count out of an eventfd, and not made the irqfd pending yet.
     const irqfd = pools.eventfd.has(writing) ? words.load(writing + Eventfd.irqfd) & ~LEAVING : 0;
     if (irqfd !== 0) pending.raise(irqfd);
+    // Or have added to it, and not told the epolls that watch it.
+    if (pools.eventfd.has(writing)) fireAll(words, writing);
   });
+  host.forEachLive(pools.epoll, (epoll) => callAgain(words, epoll));
   host.forEachLive(pools.consumer, (consumer) => pending.resume(consumer, gone));
   if (pending.any) askForRelay(host, 0); // of irqfds, too, that another relay serves
   for (const eventfd of liveNow(host, pools.eventfd)) words.notify(eventfd + Eventfd.sequence);

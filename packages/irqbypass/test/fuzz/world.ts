@@ -74,6 +74,8 @@ export class World {
     const session = vdpa.open();
     const made = [vm, producer, vdpa, device, session, vdpa.queue(0), device.vector("msix", 1), device.intx];
     const vcpus = [vm.vcpu(1), core.Vcpu.open(host, vm.vcpu(0).handle)];
+    const epoll = core.Epoll.create(host);
+    epoll.add(eventfds[2]!);
     const irqfds = [vm.irqfd(eventfds[0]!, 3), vm.irqfd(eventfds[1]!, 4, { resample: eventfds[2]! })];
     const file = core.InterruptFile.create(new SharedArrayBuffer(64), 0);
     const doorbells = [
@@ -85,8 +87,13 @@ export class World {
       new explore.ExplorerError("made for it"),
     ];
     // Second handles to the same things: what goes through the one, the other must notice.
-    const again = [core.Vm.open(host, vm.handle), core.Eventfd.open(host, eventfds[0]!.handle)];
+    const again = [
+      core.Vm.open(host, vm.handle),
+      core.Eventfd.open(host, eventfds[0]!.handle),
+      core.Epoll.open(host, epoll.handle),
+    ];
     for (const one of [
+      epoll,
       ...again,
       ...eventfds,
       ...made,
@@ -148,6 +155,7 @@ export class World {
       "VfioPciDevice",
       "VdpaDevice",
       "Producer",
+      "Epoll",
       "Vm",
       "KvmVm",
       "KvmMachine",

@@ -1,7 +1,7 @@
 /** What the refusal matrix needs to know of each public call: on what it is made, with what it succeeds, and how its object ends. */
 
 import { Worker } from "node:worker_threads";
-import { type Eventfd, type Host, Vm } from "irqbypass";
+import { type Epoll, type Eventfd, type Host, Vm } from "irqbypass";
 import { encodeMsi, KvmMachine } from "irqbypass/kvm";
 import { loadFfi } from "irqbypass/linux";
 import { createMemory } from "#src/host/wasm.js";
@@ -13,6 +13,7 @@ type Receiver = (stage: Stage) => object;
 /** What a method or an accessor of a class is called on. */
 export const RECEIVERS: Readonly<Record<string, Receiver>> = {
   DeviceVector: ({ own }) => own.device.vector("msix", 0),
+  Epoll: ({ own }) => own.epoll,
   Eventfd: ({ own }) => own.eventfd,
   EventfdContext: ({ own }) => own.eventfd,
   Host: ({ own }) => own.second,
@@ -56,6 +57,7 @@ export const OTHER_RECEIVERS: Readonly<Record<string, Receiver>> = {
 /** How an object of a class ends, by its own call or by that of another. */
 export const ENDS: Readonly<Record<string, (stage: Stage, receiver: object) => void>> = {
   DeviceVector: ({ own }) => own.device.dispose(),
+  Epoll: (_, one) => (one as Epoll).close(),
   Eventfd: (_, one) => (one as Eventfd).close(),
   EventfdContext: (_, one) => (one as Eventfd).close(),
   Host: (_, one) => (one as Host).dispose(),
@@ -117,6 +119,13 @@ function stranger(): Worker {
 
 /** Arguments with which a call succeeds; none where it is not here. */
 export const GIVEN: Readonly<Record<string, (stage: Stage) => readonly unknown[]>> = {
+  "Epoll.create": ({ own }) => [own.host],
+  "Epoll.open": ({ own }) => [own.host, own.epoll.handle],
+  "Epoll.prototype.add": ({ own }) => [own.spare, { data: 3, edge: true }],
+  "Epoll.prototype.remove": ({ own }) => [own.eventfd],
+  "Epoll.prototype.tryWait": () => [{ maxEvents: 4 }],
+  "Epoll.prototype.wait": () => [{ ...NOW, maxEvents: 4 }],
+  "Epoll.prototype.waitAsync": () => [{ ...NOW, maxEvents: 4 }],
   "Eventfd.create": ({ own }) => [own.host, { initial: 1, semaphore: false }],
   "Eventfd.open": ({ own }) => [own.host, own.eventfd.handle],
   "Host.attach": ({ own }) => [own.host.handle, { kinds: own.host.kinds.slice(1), repairs: true }],

@@ -1,5 +1,6 @@
 /** A host with one of everything, beside another host with the same: what the refusal matrix calls things on. */
 import {
+  Epoll,
   Eventfd,
   Host,
   InterruptFile,
@@ -54,6 +55,8 @@ export class Side {
   readonly quiet: Vm;
   readonly eventfd: Eventfd;
   readonly spare: Eventfd;
+  /** It watches {@link eventfd}, which is ready. */
+  readonly epoll: Epoll;
   readonly lone: ReturnType<Vm["irqfd"]>;
   readonly bypassed: ReturnType<Vm["irqfd"]>;
   readonly doorbell: ReturnType<Vm["ioeventfd"]>;
@@ -73,7 +76,7 @@ export class Side {
   readonly goneHost: Host;
   readonly goneEventfd: Eventfd;
   readonly goneLinux: linuxEntry.LinuxEventfd | undefined;
-  readonly goneHandles: Readonly<Record<"eventfd" | "vm" | "vcpu" | "linux", number | undefined>>;
+  readonly goneHandles: Readonly<Record<"epoll" | "eventfd" | "vm" | "vcpu" | "linux", number | undefined>>;
 
   constructor(options: Parameters<typeof smallHost>[0], what: With, memory: WasmMemory) {
     new Int32Array(memory.buffer).fill(0);
@@ -86,19 +89,24 @@ export class Side {
     this.goneEventfd = Eventfd.create(host);
     this.goneLinux = what === "core" ? undefined : linuxEntry.LinuxEventfd.create(host);
     const goneVm = new Vm(host);
+    const goneEpoll = Epoll.create(host);
     this.goneHandles = {
+      epoll: goneEpoll.handle,
       eventfd: this.goneEventfd.handle,
       linux: this.goneLinux?.handle,
       vm: goneVm.handle,
       vcpu: goneVm.vcpu(0).handle,
     };
-    for (const one of [this.goneHost, this.goneEventfd, this.goneLinux, goneVm]) one?.[Symbol.dispose]();
+    for (const one of [this.goneHost, this.goneEventfd, this.goneLinux, goneVm, goneEpoll])
+      one?.[Symbol.dispose]();
     this.vm = new Vm(host, { vcpus: 2 });
     this.vm.setGsiRouting(ROUTES);
     this.quiet = new Vm(host);
     this.quiet.irqfd(Eventfd.create(host), 24);
     this.eventfd = Eventfd.create(host, { initial: 5 });
     this.spare = Eventfd.create(host);
+    this.epoll = Epoll.create(host);
+    this.epoll.add(this.eventfd);
     const [taken, waiting] = [Eventfd.create(host), Eventfd.create(host)];
     this.bypassed = this.vm.irqfd(taken, 24);
     this.lone = this.vm.irqfd(waiting, 25);

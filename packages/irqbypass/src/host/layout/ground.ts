@@ -2,7 +2,7 @@
  * What every host has: the header, the roots and nodes of the xarrays, the threads.
  */
 export const MAGIC = 0x42515249; // "IRQB" in memory
-export const LAYOUT_VERSION = 6;
+export const LAYOUT_VERSION = 7;
 /** Words of one cache line; records that different threads write start on lines of their own. */
 export const LINE = 16;
 
@@ -119,7 +119,7 @@ export const enum Thread {
   ending = 12,
   /** The producer or ioeventfd this thread is signalling, plus WAITED if someone waits for it to finish. A, own line */
   signalling = 16,
-  /** The same for the eventfd or irqfd this thread is writing to, draining or relaying. A */
+  /** The same for the eventfd, irqfd or epoll this thread is writing to, draining, relaying or looking through. A */
   writing = 17,
   words = 32,
 }

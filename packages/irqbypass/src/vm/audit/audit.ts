@@ -3,6 +3,7 @@
  * each record whether exactly one place leads to it.
  */
 import type { BypassHost } from "../../bypass/bypass-host.js";
+import { auditEpolls } from "./epolls.js";
 import { auditEventfds } from "./eventfds.js";
 import type { Audit } from "./finding.js";
 import { auditHeader, auditThreads, endedThreads } from "./header.js";
@@ -34,6 +35,7 @@ export function audit(host: BypassHost): Audit {
     auditIrqfds(view);
     auditIoeventfds(view);
     auditReferences(view);
+    auditEpolls(view);
     auditEventfds(view); // after those that hold them
     auditRoutes(view);
     auditVms(view); // after the routes, which it follows

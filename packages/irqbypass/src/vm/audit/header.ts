@@ -132,9 +132,13 @@ function auditAttached(
       `it signals word ${what(signalling)}, which is no live producer or ioeventfd`,
     );
   }
-  const known = view.isLive("eventfd", what(writing)) || view.isLive("consumer", what(writing));
+  const known = (["eventfd", "consumer", "epoll"] as const).some((pool) => view.isLive(pool, what(writing)));
   if (writing !== 0 && !known) {
-    view.find("in-flight", subject, `it writes to word ${what(writing)}, which is no live eventfd or irqfd`);
+    view.find(
+      "in-flight",
+      subject,
+      `it writes to word ${what(writing)}, which is no live eventfd, irqfd or epoll`,
+    );
   }
 }
 
