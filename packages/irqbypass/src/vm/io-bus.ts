@@ -52,7 +52,7 @@ export class Place {
 }
 
 export class IoBus {
-  private readonly spaces: Readonly<Record<IoSpace, Map<Wide, Place>>> = { mmio: new Map(), pio: new Map() };
+  private spaces = emptySpaces();
   /** What {@link Vm.bus} said when the maps were made; undefined before the first time. */
   private version: number | undefined;
 
@@ -66,11 +66,9 @@ export class IoBus {
    * since its last store, blocks for the VM's mutex, and takes O(ioeventfds of the VM). Throws EBADF where the VM has gone.
    */
   write(space: IoSpace, address: Wide, length: number, value: Wide): boolean {
-    const { host, spaces } = this;
-    const { words, thread } = host;
+    const { words, thread } = this.host;
     checkSpace(space);
     checkLength(length);
-    const places = spaces[space];
     const where =
       typeof address === "number" && address >= 0 && Number.isSafeInteger(address)
         ? address
@@ -79,7 +77,7 @@ export class IoBus {
     const word = this.life.record + Vm.bus;
     for (;;) {
       if (words.load(word) !== this.version) this.refresh();
-      const record = places.get(where)?.find(length, what) ?? 0;
+      const record = this.spaces[space].get(where)?.find(length, what) ?? 0;
       if (record === 0) return false;
       words.store(thread.signalling, record);
       // Looked at after it is announced: a deassign that this thread has not heard of changes the word first, and then waits for
@@ -111,11 +109,10 @@ export class IoBus {
 
   /** The same for a caller that holds the VM's mutex. */
   sync(): void {
-    const { host, life, spaces } = this;
+    const { host, life } = this;
     const version = host.words.load(life.record + Vm.bus);
     if (version === this.version) return;
-    spaces.mmio.clear();
-    spaces.pio.clear();
+    this.spaces = emptySpaces();
     for (const record of ioeventfdsOf(host, life.record)) this.add(readDoorbell(host.words, record), record);
     this.version = version;
   }
@@ -137,6 +134,10 @@ export class IoBus {
     place.add(doorbell, record);
     places.set(doorbell.address, place);
   }
+}
+
+function emptySpaces(): Record<IoSpace, Map<Wide, Place>> {
+  return { mmio: new Map(), pio: new Map() };
 }
 
 /** Is this a value of so many bytes as it is, without a sign? Of longer ones a number is never more than the half. */
