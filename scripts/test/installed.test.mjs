@@ -1,0 +1,187 @@
+// irqbypass in an empty folder, from its tarball: JavaScript and strict TypeScript can use it, its entry points, and nothing else.
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { publishedManifest, ROOT, readPackage } from "../pack/packages.mjs";
+import { Installed, run } from "../pack/tarball.mjs";
+
+const manifest = publishedManifest(readPackage("irqbypass"));
+/** Where the workspace has its tools. */
+const TOOLS = join(ROOT, "node_modules");
+/** Import specifiers of everything that the package exports; what runs as a worker has a test of its own. */
+const SPECIFIERS = Object.keys(manifest.exports)
+  .filter((path) => !path.endsWith(".json") && !path.endsWith("-worker"))
+  .map((path) => manifest.name + path.slice(1));
+
+/** A program that carries an interrupt from a device into a vCPU; valid JavaScript and TypeScript. */
+const PROGRAM = `
+import { Eventfd, Host, IrqBypassError, Vcpu, VfioPciDevice, Vm } from "irqbypass";
+const host = Host.create({ capacity: { eventfd: 16, producer: 16, consumer: 16, vm: 2, vcpu: 4, route: 16, routing: 2 } });
+const vm = new Vm(host, { vcpus: 1 });
+vm.setGsiRouting([{ gsi: 24, msi: { vcpu: 0, vector: 0x41 } }]);
+const eventfd = Eventfd.create(host);
+const irqfd = vm.irqfd(eventfd, 24, { bypass: "prefer" });
+const nic = new VfioPciDevice(host, { msix: 1 });
+nic.setTrigger("msix", 0, eventfd);
+const vcpu = Vcpu.open(host, vm.vcpu(0).handle);
+nic.vector("msix", 0).signal();
+const wake = vcpu.wait({ timeoutMs: 1000 });
+const vector = vcpu.acknowledge();
+let code = "";
+try {
+  vm.irqfd(eventfd, 24);
+} catch (error) {
+  if (error instanceof IrqBypassError) code = error.code;
+}
+console.log(irqfd.path, wake, vector, code);
+`;
+
+describe("irqbypass, installed", () => {
+  let installed;
+  before(async () => {
+    installed = await Installed.make(["irqbypass"]);
+  });
+
+  /** Runs a program in the folder and returns what it prints. */
+  const program = (name, text) => {
+    installed.write(name, text);
+    return installed.node(name);
+  };
+  after(() => installed?.remove());
+
+  it("keeps what it does not export to itself", () => {
+    const printed = program(
+      "inside.js",
+      `console.log(await import("irqbypass/dist/index.js").then(() => "open", ({ code }) => code));`,
+    );
+    assert.equal(printed.trim(), "ERR_PACKAGE_PATH_NOT_EXPORTED");
+  });
+
+  it("says what to install where Linux eventfds need a missing optional dependency", () => {
+    const printed = program(
+      "linux.js",
+      `import { loadFfi } from "irqbypass/linux";
+       import { whyNoKvm } from "irqbypass/kvm";
+       try { loadFfi(); } catch ({ code, message }) { console.log(code, message); }
+       console.log(await whyNoKvm());`,
+    );
+    const [ffi, kvm] = printed.trim().split("\n");
+    if (process.platform === "linux") {
+      assert.match(ffi, /^ENOSYS .*koffi, which is not installed; run: npm install koffi/);
+      assert.match(kvm, /koffi/);
+    } else {
+      assert.match(ffi, /^ENOSYS .*need Linux/);
+    }
+  });
+
+  it("has one class of a name, whichever entry point it came through", () => {
+    const printed = program(
+      "classes.js",
+      `import { EventfdContext, Host, IrqBypassError, Vm } from "irqbypass";
+       import * as linux from "irqbypass/linux";
+       import * as kvm from "irqbypass/kvm";
+       const caught = (call) => { try { call(); } catch (error) { return error instanceof IrqBypassError; } };
+       console.log(
+         linux.LinuxEventfd.prototype instanceof EventfdContext,
+         caught(() => linux.loadFfi({ platform: "plan9", arch: "x64", require: () => {} })),
+         caught(() => new kvm.KvmVm(Host.create())),
+         caught(() => linux.LinuxEventfd.create(Host.create())),
+         Host.create({ kinds: [linux.linux(), kvm.kvm()] }) instanceof Host,
+       );`,
+    );
+    assert.equal(printed.trim(), "true true true true true");
+  });
+
+  it("carries an interrupt through the relay, whose worker is in the tarball", () => {
+    const relayed = PROGRAM.replace(
+      "const wake =",
+      "host.bypass = false; nic.vector('msix', 0).signal();\nconst wake =",
+    )
+      .replace('nic.vector("msix", 0).signal();', "")
+      .replace("vcpu.wait({ timeoutMs: 1000 })", "await vcpu.waitAsync({ timeoutMs: 60_000 })");
+    assert.equal(program("relay.js", relayed).trim(), "relayed interrupt 65 EBUSY");
+  });
+
+  it("carries an interrupt in plain JavaScript", () => {
+    assert.equal(program("program.js", PROGRAM).trim(), "posted interrupt 65 EBUSY");
+  });
+
+  for (const [name, options] of [
+    ["with nothing but the language", { lib: ["es2022"], target: "es2022", types: [] }],
+    ["for the browser", { lib: ["es2023", "dom"], types: [] }],
+    [
+      "for Node",
+      {
+        lib: ["es2023"],
+        types: ["node"],
+        typeRoots: [join(TOOLS, "@types")],
+      },
+    ],
+  ]) {
+    it(`passes strict TypeScript, nodenext, its declarations included, ${name}`, () => {
+      installed.write(
+        "program.ts",
+        `${PROGRAM}\nconst typed: number | undefined = vector;\nexport { typed };\n`,
+      );
+      // What there is beside the language, of which this project names no types.
+      installed.write("console.d.ts", "declare const console: { log(...values: unknown[]): void };\n");
+      // Each of these lines must be an error: the types say what is allowed.
+      installed.write(
+        "wrong.ts",
+        `import { Eventfd, EventfdContext, Host, type Irqfd, Vcpu, Vm } from "irqbypass";
+import { type LinuxEventfd, linux } from "irqbypass/linux";
+import { kvm, KvmVm } from "irqbypass/kvm";
+using host = Host.create({ kinds: [linux(), kvm()] });
+const vm = new Vm(host);
+export const same: (eventfd: LinuxEventfd) => EventfdContext = (eventfd) => eventfd;
+export const guest = (eventfd: LinuxEventfd): Irqfd => new KvmVm(host).irqfd(eventfd, 24);
+Vcpu.open(host, vm.vcpu(0).handle);
+// @ts-expect-error
+Eventfd.open(host, vm.vcpu(0).handle);
+// @ts-expect-error
+Vcpu.open(host, vm.handle);
+// @ts-expect-error
+Vm.open(host, Eventfd.create(host).handle);
+// @ts-expect-error
+host.pools;
+// @ts-expect-error
+host.mutex;
+
+// @ts-expect-error
+vm.setGsiRouting([{ gsi: 24 }]);
+// @ts-expect-error
+new Vm(Host.create(), { cpus: 1 });
+// @ts-expect-error
+vm.irqfd(undefined, 24);
+`,
+      );
+      installed.write(
+        "all.ts",
+        `${SPECIFIERS.map((specifier, i) => `import * as all${i} from "${specifier}";`).join("\n")}
+export const everything: readonly object[] = [${SPECIFIERS.map((_, i) => `all${i}`).join(", ")}];
+`,
+      );
+      installed.write(
+        "tsconfig.json",
+        JSON.stringify({
+          compilerOptions: {
+            strict: true,
+            noEmit: true,
+            target: "es2023",
+            exactOptionalPropertyTypes: true,
+            skipLibCheck: false,
+            module: "nodenext",
+            ...options,
+          },
+          files: [
+            "program.ts",
+            "wrong.ts",
+            "all.ts",
+            ...(options.lib.length + options.types.length === 1 ? ["console.d.ts"] : []),
+          ],
+        }),
+      );
+      run(process.execPath, [join(TOOLS, "typescript/bin/tsc"), "-p", "."], installed.folder);
+    });
+  }
+});
