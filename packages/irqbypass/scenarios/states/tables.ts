@@ -1,6 +1,7 @@
 import { binding } from "./binding.js";
 import { descriptorControl } from "./descriptor-control.js";
 import { doorbell } from "./doorbell.js";
+import { epollControl } from "./epoll-control.js";
 import { inFlight } from "./in-flight.js";
 import { injectionDue } from "./injection-due.js";
 import { life } from "./life.js";
@@ -29,5 +30,6 @@ export const TABLES: readonly StateTable[] = [
   listening,
   wake,
   doorbell,
+  epollControl,
   routingOwner,
 ];

@@ -26,8 +26,13 @@ export function call(words: Words, epoll: number, why: EpollControl.ready | Epol
   if (words.or(control, why) === EpollControl.asleep) words.notify(control);
 }
 
-/** Calls the waiter once more, since whoever did so may have died before it woke it. One too many does no harm. */
+/**
+ * Calls the waiter once more, since whoever set a bit, or did so, may have died before it called, or woke it. One too many does no
+ * harm.
+ */
 export function callAgain(words: Words, epoll: number): void {
+  for (let word = epoll + Epoll.bits; word < epoll + Epoll.bits + WORDS; word++)
+    if (words.load(word) !== 0) call(words, epoll, EpollControl.ready);
   words.notify(epoll + Epoll.control);
 }
 
