@@ -12,6 +12,7 @@ const checks = [
   ["reasons", "scripts/reasons.mjs", []],
   ["layout", "scripts/layout.mjs", []],
   ["what is public", "scripts/api.mjs", []],
+  ["reference", "scripts/docs.mjs", ["--check"]],
   ["what is published", "scripts/pack/main.mjs", []],
   ...["irqbypass", "atomics-explorer", "irqbypass-doctor"].map((name) => [
     `package ${name}`,

@@ -141,5 +141,5 @@ declare class KvmVm extends Shown implements Disposable {
     dispose(): void;
     [Symbol.dispose](): void;
 }
-export { FIRST_VECTOR, Kvm, KvmMachine, KvmVcpu, KvmVcpuThread, KvmVm, bootGuest, encodeMsi, guestPages, guestTables, inServiceVectors, kvm, msiTo, requestedVectors, signalMsi, whyNoKvm };
-export type { GuestTables, IoapicState, KvmCapability, KvmIoeventfd, KvmIrqfd, KvmMachineOptions, KvmMsi, KvmMsiRoute, KvmOptions, KvmPinRoute, KvmRoute, KvmVmOptions };
+export { FIRST_VECTOR, Kvm, KvmMachine, KvmVm, bootGuest, encodeMsi, guestPages, guestTables, inServiceVectors, kvm, msiTo, requestedVectors, signalMsi, whyNoKvm };
+export type { GuestTables, IoapicState, KvmCapability, KvmIoeventfd, KvmIrqfd, KvmMachineOptions, KvmMsi, KvmMsiRoute, KvmOptions, KvmPinRoute, KvmRoute, KvmVcpu, KvmVcpuThread, KvmVmOptions };

@@ -4,6 +4,8 @@
  * A device signals an eventfd; a virtual machine listens to it. Once both ends are registered the interrupt goes
  * straight from the device's thread into the virtual CPU. Start with {@link Host.create}, then {@link Vm},
  * {@link Eventfd} and `vm.irqfd`; a device in another thread joins with {@link Host.attach}.
+ *
+ * @packageDocumentation
  */
 
 export type { BypassHost } from "./bypass/bypass-host.js";

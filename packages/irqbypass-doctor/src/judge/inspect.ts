@@ -7,7 +7,7 @@ import { selectDevids } from "../source/devid.js";
 import { DoctorError } from "../source/error.js";
 import { LiveSource, liveSampling } from "../source/live.js";
 import { openSaved } from "../source/saved.js";
-import type { Sampling } from "../source/source.js";
+import type { AbortSignalLike, Sampling } from "../source/source.js";
 import type { TraceFacts } from "../source/trace-facts.js";
 import { type Tracing, traceBeside } from "../trace/beside.js";
 import { readRecordedTrace } from "../trace/recorded.js";
@@ -38,7 +38,7 @@ export interface InspectOptions {
    */
   readonly traceFrom?: string | undefined;
   /** Ends the inspection early. */
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: AbortSignalLike | undefined;
 }
 
 /** What a caller may take part in: the command draws its progress and makes its captures with these. */
@@ -150,7 +150,7 @@ function startTrace(options: InspectOptions, seconds: number, hooks: InspectHook
     root: options.root ?? "/",
     seconds,
     interval: options.interval ?? DEFAULT_SECONDS,
-    signal: options.signal ?? new AbortController().signal,
+    signal: options.signal,
     progress: (left) => hooks.tracing?.(left),
     started: () => hooks.traceStarted?.(),
   });

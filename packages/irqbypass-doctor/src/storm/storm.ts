@@ -57,21 +57,47 @@ export interface StormIo {
 
 /** Plain data; what `--storm --json` prints. Times are nanoseconds unless the name says otherwise. */
 export interface StormReport {
+  /** The format of this data; another number is another format. */
   readonly format: "irqbypass-storm/1";
+  /** What the growth shows. */
   readonly verdict: StormVerdict;
+  /** The same as a sentence. */
   readonly says: string;
+  /** The exit code of the command. */
   readonly exit: 0 | 1 | 2;
-  readonly measured: { readonly at: string; readonly kernel: string; readonly tookMs: number };
-  /** What was asked for, and what the limit of descriptors left of it. */
+  /** When and where. */
+  readonly measured: {
+    /** When it ended, ISO 8601 in UTC. */
+    readonly at: string;
+    /** The release, as uname has it. */
+    readonly kernel: string;
+    /** How long it took, in milliseconds. */
+    readonly tookMs: number;
+  };
+  /** How many irqfds were asked for. */
   readonly asked: number;
+  /** What the limit of descriptors left of it. */
   readonly upTo: number;
+  /** Why it went no further. */
   readonly ended: StormEnd;
+  /** Whether KVM registers irqfds with irqbypass here. */
   readonly registration: ConsumerRegistration;
+  /** What was measured, by the number of irqfds. */
   readonly steps: readonly StormStep[];
   /** Growth of the tenth percentile against all irqfds of the host, in the small VM. */
-  readonly host: { readonly assign: Growth | null; readonly deassign: Growth | null };
+  readonly host: {
+    /** Of an assign; null where too little was measured. */
+    readonly assign: Growth | null;
+    /** Of a deassign; null where too little was measured. */
+    readonly deassign: Growth | null;
+  };
   /** Growth against the irqfds of one VM: KVM's own list of that VM, which is not what the bug is about. */
-  readonly vm: { readonly assign: Growth | null; readonly deassign: Growth | null };
+  readonly vm: {
+    /** Of an assign; null where too little was measured. */
+    readonly assign: Growth | null;
+    /** Of a deassign; null where too little was measured. */
+    readonly deassign: Growth | null;
+  };
   /** Sentences: what was cut, and what else the reader should know. */
   readonly notes: readonly string[];
 }

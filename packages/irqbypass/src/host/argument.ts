@@ -113,7 +113,14 @@ export interface AbortSignalLike {
   /** Throws the reason where it was aborted. */
   throwIfAborted(): void;
   /** Hears of the abort. */
-  addEventListener(type: "abort", listener: () => void, options?: { readonly once?: boolean }): void;
+  addEventListener(
+    type: "abort",
+    listener: () => void,
+    options?: {
+      /** Once at most. */
+      readonly once?: boolean;
+    },
+  ): void;
   /** The mirror image. */
   removeEventListener(type: "abort", listener: () => void): void;
 }

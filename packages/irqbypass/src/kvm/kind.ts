@@ -1,7 +1,6 @@
 /**
  * What a host needs to know to hold KVM guests: pass `kvm()` to Host.create and Host.attach in every thread.
  */
-import { readlinkSync } from "node:fs";
 import type { BypassHost } from "../bypass/bypass-host.js";
 import type { Kind } from "../bypass/kind.js";
 import { irqfdOps } from "../bypass/remapping.js";
@@ -14,6 +13,7 @@ import { LinuxEventfd } from "../linux/eventfd.js";
 import type { Ffi } from "../linux/ffi.js";
 import { isCapable, linuxKindOf } from "../linux/kind.js";
 import { loadFfi } from "../linux/koffi.js";
+import { files } from "../linux/node.js";
 import { hex, readDoorbell } from "../vm/io-access.js";
 import { hangUp } from "../vm/irqfd-kind.js";
 import { ioctl, KVM_IOEVENTFD, KVM_IRQFD } from "./ioctl.js";
@@ -119,7 +119,7 @@ function isKvms(fd: number): boolean {
 /** What a descriptor of this process is open to, undefined for none. */
 function targetOf(fd: number): string | undefined {
   try {
-    return fd < 0 ? undefined : readlinkSync(`/proc/self/fd/${fd}`);
+    return fd < 0 ? undefined : files().readlinkSync(`/proc/self/fd/${fd}`);
   } catch {
     return undefined;
   }

@@ -17,7 +17,7 @@ const EPOLLET = 1 << 31;
 /** One event, also of what is readable now; then none until it is asked for again. */
 const EPOLLONESHOT = 1 << 30;
 /** struct epoll_event is packed on x86-64 alone. */
-const DATA_AT = process.arch === "x64" ? 4 : 8;
+const DATA_AT = globalThis.process?.arch === "x64" ? 4 : 8; // a page, which has none, loads this file as well
 export const EPOLL_EVENT_BYTES = DATA_AT + 8;
 
 /** What an event is about: a record and its generation come back with it. */

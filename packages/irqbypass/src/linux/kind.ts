@@ -1,7 +1,6 @@
 /**
  * What a host needs to know to hold Linux eventfds: pass `linux()` to Host.create and Host.attach in every thread.
  */
-import { readlinkSync } from "node:fs";
 import type { BypassHost } from "../bypass/bypass-host.js";
 import type { Kind } from "../bypass/kind.js";
 import { ERRNO, IrqBypassError } from "../host/errors.js";
@@ -13,6 +12,7 @@ import { fdOf, type LinuxCalls, realCalls } from "./calls.js";
 import { checked } from "./checked.js";
 import { closeEpolls, EPOLL_CTL_ADD, EPOLL_CTL_DEL, eachWrite, readersEpoll, relayEpoll } from "./epoll.js";
 import type { Ffi } from "./ffi.js";
+import { files } from "./node.js";
 import { deliver, isSignalled, readOut } from "./read-out.js";
 import { forgetReader } from "./reader.js";
 import { linuxRelayThread } from "./relay-thread.js";
@@ -151,7 +151,7 @@ function isLostEpoll(memory: HostMemory, fd: number): boolean {
     known ||= words.load(epoll + Epoll.fd) === fd + 1;
   });
   try {
-    return !known && readlinkSync(`/proc/self/fd/${fd}`) === "anon_inode:[eventpoll]";
+    return !known && files().readlinkSync(`/proc/self/fd/${fd}`) === "anon_inode:[eventpoll]";
   } catch {
     return false;
   }
