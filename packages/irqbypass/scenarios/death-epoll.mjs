@@ -87,10 +87,16 @@ export const take = {
 const sleeps = (made) => {
   const { host, victim, eventfd } = made;
   const { epoll, theirs, keeps } = watched(made);
+  const clock = Epoll.create(host);
+  const { record } = victim.thread;
   return {
     victim: () => theirs.epoll.wait(),
-    survivor: () => eventfd.write(),
-    keeps,
+    survivor() {
+      eventfd.write();
+      clock.wait({ timeoutMs: 100 }); // until nobody can go on
+      if (host.thread.isDead(record)) host.threadLost(victim.pools.thread.slot(record));
+    },
+    keeps: [...keeps, clock],
     signals: () => ({ host, eventfd }),
     check() {
       const before = host.words.load(epoll.record + E.waiter);

@@ -99,9 +99,14 @@ export function beginWait(words: Words, epoll: number, thread: number): number {
   return words.compareExchange(epoll + Epoll.waiter, 0, thread);
 }
 
-/** The mirror image, by that thread or because it is gone; does nothing where another one waits. */
-export function endWait(words: Words, epoll: number, thread: number): void {
+/** The mirror image, by that thread, awake. */
+export function endWait(words: Words, epoll: number): void {
+  words.store(epoll + Epoll.waiter, 0);
+}
+
+/** The same where it may be asleep: it has given the wait up, or is gone. Does nothing where another one waits. */
+export function abandonWait(words: Words, epoll: number, thread: number): void {
   if (words.load(epoll + Epoll.waiter) !== thread) return;
   wakeUp(words, epoll); // before another one may wait
-  words.store(epoll + Epoll.waiter, 0);
+  endWait(words, epoll);
 }
