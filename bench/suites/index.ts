@@ -2,6 +2,7 @@
 import type { Suite } from "../harness/suite.js";
 import { deassign } from "./deassign.js";
 import { epoll } from "./epoll.js";
+import { ioeventfd } from "./ioeventfd.js";
 import { kvm } from "./kvm.js";
 import { latency } from "./latency.js";
 import { memory } from "./memory.js";
@@ -20,6 +21,7 @@ export const suites: readonly Suite[] = [
   latency,
   epoll,
   deassign,
+  ioeventfd,
   kvm,
   runSuite,
   memory,

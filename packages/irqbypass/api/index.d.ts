@@ -422,6 +422,28 @@ interface Dropped {
     readonly count: number;
     readonly reason: Reason;
 }
+type FileMemory = WasmMemory | SharedArrayBuffer;
+type FileWake = "interrupt" | "event" | "kicked" | "timeout" | "suspended";
+type FileOptions = Pick<MemoryOptions, "platform" | "words" | "fastPath">;
+declare class InterruptFile extends Shown {
+    readonly memory: FileMemory;
+    readonly byteOffset: number;
+    private constructor();
+    static create(memory: FileMemory, byteOffset: number, options?: FileOptions): InterruptFile;
+    static open(memory: FileMemory, byteOffset: number, options?: FileOptions): InterruptFile;
+    get controlAddress(): number;
+    get fastPath(): FastPath;
+    post(id: number): void;
+    pending(): boolean;
+    harvest(into: Uint32Array | Int32Array): boolean;
+    block(options?: Pick<WaitOptions, "timeoutMs">): FileWake;
+    blockAsync(options?: WaitOptions): Promise<FileWake>;
+    disarm(): void;
+    kick(): void;
+    suspend(): void;
+    resume(): void;
+    renotify(): void;
+}
 declare const FINDING_KINDS: readonly [
     "header",
     "pool",
@@ -575,6 +597,7 @@ declare class VcpuRef extends Shown {
     kick(): void;
     inspect(): Posting;
     get onAddress(): number;
+    get fileAddress(): number;
 }
 declare class Vcpu extends VcpuRef implements Disposable {
     private constructor();
@@ -618,5 +641,5 @@ declare class Vm extends Shown implements Disposable {
     setIrqLine(gsi: number, level: boolean): void;
     get ioapic(): IoApic;
 }
-export { DeviceVector, Epoll, Eventfd, EventfdContext, FINDING_KINDS, Host, IRQ_INDEXES, IrqBypassError, MAX_COUNT, POLICIES, Producer, REASONS, VIRTIO_STATUS, Vcpu, VcpuRef, VdpaDevice, VfioPciDevice, Vm, WORST_FIRST };
-export type { AbortSignalLike, AddCallback, AttachOptions, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, EpollAdd, EpollTake, EpollWait, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, MemoryOptions, Msi, MsiRoute, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, ShortMsi, Shown, Size, Spawn, ThreadName, ThreadWorker, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };
+export { DeviceVector, Epoll, Eventfd, EventfdContext, FINDING_KINDS, Host, IRQ_INDEXES, InterruptFile, IrqBypassError, MAX_COUNT, POLICIES, Producer, REASONS, VIRTIO_STATUS, Vcpu, VcpuRef, VdpaDevice, VfioPciDevice, Vm, WORST_FIRST };
+export type { AbortSignalLike, AddCallback, AttachOptions, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, EpollAdd, EpollTake, EpollWait, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, MemoryOptions, Msi, MsiRoute, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, ShortMsi, Shown, Size, Spawn, ThreadName, ThreadWorker, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };

@@ -42,6 +42,8 @@ export type { Spawn, ThreadName } from "./host/spawn.js";
 export type { WasmMemory } from "./host/wasm.js";
 export type { Words } from "./host/words.js";
 export type { Dropped } from "./posting/dropped.js";
+export { type FileOptions, type FileWake, InterruptFile } from "./posting/interrupt-file.js";
+export type { FileMemory } from "./posting/place.js";
 export { REASONS, type Reason, WORST_FIRST } from "./posting/reason.js";
 export { type Audit, FINDING_KINDS, type Finding, type FindingKind } from "./vm/audit/finding.js";
 export { Host } from "./vm/host.js";

@@ -18,6 +18,7 @@ import { Ioeventfd, Route, Routing, Vcpu, Vm } from "./layout/machine.js";
 export * from "./layout/ends.js";
 export * from "./layout/epoll.js";
 export * from "./layout/ground.js";
+export * from "./layout/interrupt-file.js";
 export * from "./layout/machine.js";
 
 /**

@@ -75,6 +75,8 @@ export const DESCRIPTOR_FIELDS: Fields = {
   pir: [Descriptor.pir, "A", 8],
   control: [Descriptor.control, "A"],
   ndst: [Descriptor.ndst, "A"],
+  header: [Descriptor.header, "A"],
+  suspensions: [Descriptor.suspensions, "A"],
 };
 
 export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
@@ -171,7 +173,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     vm: [Vcpu.vm, "C"],
     index: [Vcpu.index, "C"],
     runner: [Vcpu.runner, "A"],
-    wake: [Vcpu.wake, "A"],
+    events: [Vcpu.events, "A"],
     tpr: [Vcpu.tpr, "O"],
     descriptor: [Vcpu.descriptor, "A", Vcpu.irr - Vcpu.descriptor],
     irr: [Vcpu.irr, "O", 8],

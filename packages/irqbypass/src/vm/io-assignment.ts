@@ -191,7 +191,10 @@ function unlink({ words }: BypassHost, vm: number, record: number): void {
   if (next !== 0) words.set(next + I.previous, previous);
 }
 
-/** Makes the list of a VM anew, after a thread has died in the middle of a change. Under the VM's mutex. */
+/**
+ * Makes the list of a VM anew, after a thread has died in the middle of a change. Under the VM's mutex. What that thread was about to add or
+ * take away is claimed by whoever tears down after it, who says that it has changed.
+ */
 export function relinkIoeventfds(host: BypassHost, vm: number): void {
   const { words, pools, mutex } = host;
   words.set(vm + Vm.ioeventfds, 0);
@@ -200,5 +203,4 @@ export function relinkIoeventfds(host: BypassHost, vm: number): void {
       if (words.get(record + I.vm) === vm && words.get(record + I.linked) === 1) enlist(host, vm, record);
     }
   });
-  busChanged(host, vm); // it may not have come to say so
 }

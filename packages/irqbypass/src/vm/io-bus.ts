@@ -12,6 +12,7 @@ import {
   checkWide,
   type Doorbell,
   type IoSpace,
+  LONGEST,
   readDoorbell,
   type Wide,
 } from "./io-access.js";
@@ -52,7 +53,7 @@ export class Place {
 }
 
 export class IoBus {
-  private readonly spaces: Readonly<Record<IoSpace, Map<Wide, Place>>> = { mmio: new Map(), pio: new Map() };
+  private spaces = emptySpaces();
   /** What {@link Vm.bus} said when the maps were made; undefined before the first time. */
   private version: number | undefined;
 
@@ -66,29 +67,22 @@ export class IoBus {
    * since its last store, blocks for the VM's mutex, and takes O(ioeventfds of the VM). Throws EBADF where the VM has gone.
    */
   write(space: IoSpace, address: Wide, length: number, value: Wide): boolean {
-    const { host, spaces } = this;
-    const { words, thread } = host;
-    checkSpace(space);
+    const { words, thread } = this.host;
+    if (space !== "mmio" && space !== "pio") checkSpace(space);
     checkLength(length);
-    const places = spaces[space];
-    const where =
-      typeof address === "number" && address >= 0 && Number.isSafeInteger(address)
-        ? address
-        : checkWide(address, "address");
+    const where = isPlain(address, LONGEST) ? address : checkWide(address, "address");
     const what = isPlain(value, length) ? value : checkValue(value, length);
     const word = this.life.record + Vm.bus;
     for (;;) {
-      if (words.load(word) !== this.version) this.refresh();
-      const record = places.get(where)?.find(length, what) ?? 0;
-      if (record === 0) return false;
-      words.store(thread.signalling, record);
+      const record = this.spaces[space].get(where)?.find(length, what) ?? 0;
+      if (record !== 0) words.store(thread.signalling, record);
       // Looked at after it is announced: a deassign that this thread has not heard of changes the word first, and then waits for
       // whoever has announced it.
-      if (words.load(word) === this.version) {
-        this.ring(record);
-        return true;
-      }
-      thread.leave(thread.signalling);
+      const stands = words.load(word) === this.version;
+      if (stands && record !== 0) this.ring(record);
+      if (stands) return record !== 0;
+      if (record !== 0) thread.leave(thread.signalling);
+      this.refresh();
     }
   }
 
@@ -111,11 +105,10 @@ export class IoBus {
 
   /** The same for a caller that holds the VM's mutex. */
   sync(): void {
-    const { host, life, spaces } = this;
+    const { host, life } = this;
     const version = host.words.load(life.record + Vm.bus);
     if (version === this.version) return;
-    spaces.mmio.clear();
-    spaces.pio.clear();
+    this.spaces = emptySpaces();
     for (const record of ioeventfdsOf(host, life.record)) this.add(readDoorbell(host.words, record), record);
     this.version = version;
   }
@@ -139,13 +132,16 @@ export class IoBus {
   }
 }
 
-/** Is this a value of so many bytes as it is, without a sign? Of longer ones a number is never more than the half. */
+function emptySpaces(): Record<IoSpace, Map<Wide, Place>> {
+  return { mmio: new Map(), pio: new Map() };
+}
+
+/** The first number that a store of so many bytes cannot bring; of the longer ones, that is not exact. */
+const END = [0, 1, 2, 3, 4, 5, 6, 7, 8].map((length) => Math.min(2 ** (8 * length), 2 ** 53));
+
+/** Is this what it stands for in a {@link Wide} of so many bytes? The common case; all others are looked at in detail. */
 function isPlain(value: unknown, length: number): value is number {
-  return (
-    Number.isSafeInteger(value) &&
-    (value as number) >= 0 &&
-    (length > 6 || (value as number) < 2 ** (8 * length))
-  );
+  return typeof value === "number" && value >= 0 && value < END[length]! && Math.floor(value) === value;
 }
 
 /** The ioeventfds of a VM that are not on their way out. Under the VM's mutex. */

@@ -33,7 +33,7 @@ import {
 } from "../host/layout.js";
 import { Mutex } from "../host/mutex.js";
 import type { Pool } from "../host/pool.js";
-import { put } from "../posting/descriptor.js";
+import { suspend } from "../posting/descriptor.js";
 import { relayed } from "../posting/irte.js";
 import { type Reason, reasonCode } from "../posting/reason.js";
 import { deassignLost } from "./assignment.js";
@@ -113,7 +113,7 @@ export function tearDown(host: BypassHost, gone: number): void {
 function putVcpu({ words, thread }: BypassHost, vcpu: number, gone: number): void {
   if (words.compareExchange(vcpu + Vcpu.runner, gone, thread.record) !== gone) return;
   requestAgain(words, vcpu);
-  put(words, vcpu);
+  suspend(words, vcpu + Vcpu.descriptor);
   words.store(vcpu + Vcpu.runner, 0);
 }
 

@@ -7,10 +7,11 @@ import { healHost } from "../bypass/heal.js";
 import { callAgain } from "../eventfd/ready.js";
 import { askForRelay } from "../eventfd/relay-state.js";
 import { fireAll } from "../eventfd/watch.js";
-import { Eventfd, Header, LEAVING, Thread, Vm, VmFlag, WAITED } from "../host/layout.js";
+import { EVENT, Eventfd, Header, LEAVING, Thread, Vcpu, Vm, VmFlag, WAITED } from "../host/layout.js";
 import type { Repair } from "../host/memory.js";
 import type { Pool } from "../host/pool.js";
-import { renotify } from "../posting/descriptor.js";
+import type { Words } from "../host/words.js";
+import { kick, renotify } from "../posting/descriptor.js";
 import { relink } from "./assignment.js";
 import { vcpusOf } from "./delivery.js";
 import { relinkIoeventfds } from "./io-assignment.js";
@@ -59,7 +60,13 @@ function healVm(host: BypassHost, vm: number): void {
     followAll(host, vm);
     completeReroute(host, vm);
   }
-  for (const vcpu of vcpusOf(host, vm)) renotify(words, vcpu);
+  for (const vcpu of vcpusOf(host, vm)) renotifyVcpu(words, vcpu);
+}
+
+/** Notifies once more of what is posted and of events: whoever set their bits may have died before it did. */
+function renotifyVcpu(words: Words, vcpu: number): void {
+  if (words.load(vcpu + Vcpu.events) !== 0) kick(words, vcpu + Vcpu.descriptor, EVENT);
+  renotify(words, vcpu + Vcpu.descriptor);
 }
 
 /** Takes the mutexes that the thread held, and makes whole what they guard. */
@@ -76,7 +83,7 @@ export function recoverMutexes(host: BypassHost, gone: number): void {
 export function notifyForIt(host: BypassHost, gone: number): void {
   const { words, pools, pending, mutex } = host;
   // Under the host mutex, here and below, so that nobody gives the record back that is written to.
-  host.forEachLive(pools.vcpu, (vcpu) => renotify(words, vcpu));
+  host.forEachLive(pools.vcpu, (vcpu) => renotifyVcpu(words, vcpu));
   mutex.guard(() => {
     // While its in-flight word names an eventfd, the irqfd there is not given back.
     const writing = words.load(gone + Thread.writing) & ~WAITED;

@@ -5,7 +5,7 @@ import type { BypassHost } from "../bypass/bypass-host.js";
 import { show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Header, MAX_VCPUS, Vm as V, Vcpu, VmFlag } from "../host/layout.js";
-import { initialise } from "../posting/descriptor.js";
+import { initialiseSuspended } from "../posting/descriptor.js";
 import { deassignAll } from "./assignment.js";
 import { vcpusOf } from "./delivery.js";
 import { deassignIoeventfds } from "./io-assignment.js";
@@ -50,7 +50,7 @@ function addVcpu({ words, pools }: BypassHost, vm: number, index: number, count:
   const vcpu = pools.vcpu.allocate(count - index);
   words.set(vcpu + Vcpu.vm, vm);
   words.set(vcpu + Vcpu.index, index);
-  initialise(words, vcpu);
+  initialiseSuspended(words, vcpu + Vcpu.descriptor);
   words.set(vm + V.vcpu + index, vcpu);
   words.set(vm + V.vcpus, index + 1); // last: the vCPUs that a VM does not count are nobody's
 }

@@ -77,6 +77,7 @@ export class World {
     const epoll = core.Epoll.create(host);
     epoll.add(eventfds[2]!);
     const irqfds = [vm.irqfd(eventfds[0]!, 3), vm.irqfd(eventfds[1]!, 4, { resample: eventfds[2]! })];
+    const file = core.InterruptFile.create(new SharedArrayBuffer(64), 0);
     const doorbells = [
       vm.ioeventfd({ address: 3, length: 1, datamatch: 4 }, eventfds[1]!),
       vm.ioeventfd({ address: 0x1000, space: "pio" }, eventfds[2]!),
@@ -96,6 +97,7 @@ export class World {
       ...again,
       ...eventfds,
       ...made,
+      file,
       ...vcpus,
       ...irqfds,
       ...doorbells,

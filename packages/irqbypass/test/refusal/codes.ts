@@ -53,8 +53,11 @@ const OFFSET: Range = {
   code: (value) => (Number.isSafeInteger(value) && value >= 0 && value % 64 === 0 ? "ENOMEM" : "EINVAL"),
 };
 
+const PLACE: Range = { what: "where in a memory that is there", takes: () => false, code: OFFSET.code };
+
 /** The first row whose name fits the call and the place of the argument; where none does, no odd number is taken. */
 const RANGES: readonly (readonly [call: RegExp, place: RegExp, Range])[] = [
+  [/^InterruptFile\.(create|open)$/, /^1$/, PLACE],
   [/\.open$/, /^1$/, HANDLE],
   [/^(EventfdFile\.dup|LinuxEventfd\.adopt|signalMsi)$/, /^1$/, DESCRIPTOR],
   [/^eventfdInfo$/, /^0$/, DESCRIPTOR],

@@ -1,5 +1,16 @@
 /** A host with one of everything, beside another host with the same: what the refusal matrix calls things on. */
-import { Epoll, Eventfd, Host, type Kind, Producer, Vcpu, VdpaDevice, VfioPciDevice, Vm } from "irqbypass";
+import {
+  Epoll,
+  Eventfd,
+  Host,
+  InterruptFile,
+  type Kind,
+  Producer,
+  Vcpu,
+  VdpaDevice,
+  VfioPciDevice,
+  Vm,
+} from "irqbypass";
 import type { Kvm, KvmMachine, KvmVm } from "irqbypass/kvm";
 import * as kvmEntry from "irqbypass/kvm";
 import * as linuxEntry from "irqbypass/linux";
@@ -59,6 +70,7 @@ export class Side {
   readonly session: ReturnType<VdpaDevice["open"]>;
   readonly vcpu: Vcpu;
   readonly bare: Vcpu;
+  readonly interruptFile: InterruptFile;
   readonly linux: linuxEntry.LinuxEventfd | undefined;
   /** What its owner has ended, and the handles of that. */
   readonly goneHost: Host;
@@ -112,6 +124,9 @@ export class Side {
     this.closed = new VdpaDevice(host, { queues: 1 });
     this.vcpu = Vcpu.open(host, this.vm.vcpu(1).handle);
     this.vcpu.kick();
+    this.interruptFile = InterruptFile.create(new SharedArrayBuffer(64), 0);
+    this.interruptFile.kick();
+    this.interruptFile.post(3);
     this.bare = Vcpu.open(host, new Vm(host, { apic: false }).vcpu(0).handle);
     this.linux = what === "core" ? undefined : linuxEntry.LinuxEventfd.create(host, { count: 3 });
   }

@@ -87,11 +87,11 @@ export const enum Vcpu {
   index = 4,
   /** The thread that runs it, 0 while nobody does. A */
   runner = 5,
-  /** Bit 0: kicked; bit 1: an NMI is due; the rest counts wake-ups. The parked vCPU sleeps on it. A */
-  wake = 6,
+  /** {@link NMI}. Set before EVENT in the control word, looked at after that was cleared. A */
+  events = 6,
   /** Task priority. O */
   tpr = 7,
-  /** The VT-d posted-interrupt descriptor, 64 bytes on a line of its own. A */
+  /** The VT-d posted-interrupt descriptor, an interrupt file: {@link Descriptor}. A */
   descriptor = 16,
   irr = 32, // O, 8 words
   isr = 40, // O, 8 words
@@ -100,15 +100,8 @@ export const enum Vcpu {
   words = 64,
 }
 
-/** Words of the posted-interrupt descriptor: the VT-d layout. */
-export const enum Descriptor {
-  /** 256 bits, one for each vector. A */
-  pir = 0,
-  /** ON, SN and NV. A */
-  control = 8,
-  /** Notification destination: the thread that runs the vCPU. A, written only while SN is set */
-  ndst = 9,
-}
+/** {@link Vcpu.events}: an NMI is due. */
+export const NMI = 1;
 
 /** One GSI route. */
 export const enum Route {
