@@ -45,14 +45,19 @@ function changesLate({ vmm }, bus) {
   };
 }
 
-/** The thread takes what it knows for true if it was before it announced what it rings. */
+/** The thread makes sure that what it knows still stands before others can see what it is about to ring. */
 function looksFirst({ vcpu }, bus) {
-  const { words } = vcpu;
-  let seen;
+  const { words, thread } = vcpu;
+  let announces = 0;
   vcpu.words = override(words, {
+    store(word, value) {
+      if (word === thread.signalling) announces = value;
+      else words.store(word, value);
+    },
     load(word) {
-      if (word !== bus) return words.load(word);
-      seen ??= words.load(word);
+      const seen = words.load(word);
+      if (word === bus && announces !== 0) words.store(thread.signalling, announces);
+      if (word === bus) announces = 0;
       return seen;
     },
   });

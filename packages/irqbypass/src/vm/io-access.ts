@@ -105,11 +105,11 @@ export function checkWide(value: unknown, name: string): Wide {
 }
 
 /** The longest store; what is longer arrives in parts. */
-const LONGEST = 8;
+export const LONGEST = 8;
 
 /** The length of a store. Throws EINVAL for one that no store has. */
 export function checkLength(length: unknown): void {
-  if (Number.isInteger(length) && (length as number) >= 1 && (length as number) <= LONGEST) return;
+  if (typeof length === "number" && length >= 1 && length <= LONGEST && Math.floor(length) === length) return;
   throw new IrqBypassError(
     "EINVAL",
     `length is ${show(length)}: a store has 1 to ${LONGEST} bytes, pass a longer one in parts`,

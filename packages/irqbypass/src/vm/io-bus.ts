@@ -12,6 +12,7 @@ import {
   checkWide,
   type Doorbell,
   type IoSpace,
+  LONGEST,
   readDoorbell,
   type Wide,
 } from "./io-access.js";
@@ -67,26 +68,21 @@ export class IoBus {
    */
   write(space: IoSpace, address: Wide, length: number, value: Wide): boolean {
     const { words, thread } = this.host;
-    checkSpace(space);
+    if (space !== "mmio" && space !== "pio") checkSpace(space);
     checkLength(length);
-    const where =
-      typeof address === "number" && address >= 0 && Number.isSafeInteger(address)
-        ? address
-        : checkWide(address, "address");
+    const where = isPlain(address, LONGEST) ? address : checkWide(address, "address");
     const what = isPlain(value, length) ? value : checkValue(value, length);
     const word = this.life.record + Vm.bus;
     for (;;) {
-      if (words.load(word) !== this.version) this.refresh();
       const record = this.spaces[space].get(where)?.find(length, what) ?? 0;
-      if (record === 0) return false;
-      words.store(thread.signalling, record);
+      if (record !== 0) words.store(thread.signalling, record);
       // Looked at after it is announced: a deassign that this thread has not heard of changes the word first, and then waits for
       // whoever has announced it.
-      if (words.load(word) === this.version) {
-        this.ring(record);
-        return true;
-      }
-      thread.leave(thread.signalling);
+      const stands = words.load(word) === this.version;
+      if (stands && record !== 0) this.ring(record);
+      if (stands) return record !== 0;
+      if (record !== 0) thread.leave(thread.signalling);
+      this.refresh();
     }
   }
 
@@ -140,13 +136,12 @@ function emptySpaces(): Record<IoSpace, Map<Wide, Place>> {
   return { mmio: new Map(), pio: new Map() };
 }
 
-/** Is this a value of so many bytes as it is, without a sign? Of longer ones a number is never more than the half. */
+/** The first number that a store of so many bytes cannot bring; of the longer ones, that is not exact. */
+const END = [0, 1, 2, 3, 4, 5, 6, 7, 8].map((length) => Math.min(2 ** (8 * length), 2 ** 53));
+
+/** Is this what it stands for in a {@link Wide} of so many bytes? The common case; all others are looked at in detail. */
 function isPlain(value: unknown, length: number): value is number {
-  return (
-    Number.isSafeInteger(value) &&
-    (value as number) >= 0 &&
-    (length > 6 || (value as number) < 2 ** (8 * length))
-  );
+  return typeof value === "number" && value >= 0 && value < END[length]! && Math.floor(value) === value;
 }
 
 /** The ioeventfds of a VM that are not on their way out. Under the VM's mutex. */

@@ -5,10 +5,11 @@ import { FINDING_KINDS } from "irqbypass";
 import { Consumer, Header, Routing, Vm as V } from "#src/host/layout.js";
 import { ENDS } from "./ends-damage.js";
 import { GROUND } from "./ground-damage.js";
+import { IOEVENTFDS } from "./ioeventfd-damage.js";
 import { Sound } from "./sound.js";
 import { VMS } from "./vm-damage.js";
 
-const CASES = [...GROUND, ...ENDS, ...VMS];
+const CASES = [...GROUND, ...ENDS, ...VMS, ...IOEVENTFDS];
 
 describe("the audit of a damaged host", () => {
   for (const { what, damage, found } of CASES) {

@@ -35,7 +35,11 @@ export class Sound {
     Producer.create(host).register(this.eventfds[5]!); // producer 1: alone
     Producer.create(host); // producer 2: not registered
     Eventfd.create(host).close(); // one that was given back: eventfd 70
-    new Vm(host, { apic: false }).setGsiRouting([]); // VM 1
+    const bare = new Vm(host, { apic: false }); // VM 1
+    bare.setGsiRouting([]);
+    this.vm.ioeventfd({ address: 0x1000, length: 4, datamatch: 1 }, this.eventfds[6]!); // ioeventfd 0
+    this.vm.ioeventfd({ address: 0x1004, length: 4, datamatch: 1 }, this.eventfds[7]!); // ioeventfd 1
+    bare.ioeventfd({ address: 0x1000, space: "pio" }, this.eventfds[7]!); // ioeventfd 2
   }
 
   at(pool: PoolName, slot: number): number {
