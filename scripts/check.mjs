@@ -11,6 +11,7 @@ const checks = [
   ["figures", "scripts/figures.mjs", []],
   ["reasons", "scripts/reasons.mjs", []],
   ["layout", "scripts/layout.mjs", []],
+  ["header for C", "scripts/header.mjs", []],
   ["what is public", "scripts/api.mjs", []],
   ["reference", "scripts/docs.mjs", ["--check"]],
   ["what is published", "scripts/pack/main.mjs", []],

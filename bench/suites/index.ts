@@ -1,6 +1,7 @@
 /** All suites, in the order in which they run. */
 import type { Suite } from "../harness/suite.js";
 import { deassign } from "./deassign.js";
+import { epoll } from "./epoll.js";
 import { ioeventfd } from "./ioeventfd.js";
 import { kvm } from "./kvm.js";
 import { latency } from "./latency.js";
@@ -18,6 +19,7 @@ export const suites: readonly Suite[] = [
   storm,
   signal,
   latency,
+  epoll,
   deassign,
   ioeventfd,
   kvm,

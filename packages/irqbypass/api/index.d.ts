@@ -424,6 +424,18 @@ interface Dropped {
 }
 type FileMemory = WasmMemory | SharedArrayBuffer;
 type FileWake = "interrupt" | "event" | "kicked" | "timeout" | "suspended";
+interface FileImports {
+    readonly interrupt_file: {
+        post(file: number, id: number): void;
+        pending(file: number): number;
+        harvest(file: number, into: number): number;
+        block(file: number, timeoutNs: bigint): number;
+        kick(file: number): void;
+        suspend(file: number): void;
+        resume(file: number): void;
+        renotify(file: number): void;
+    };
+}
 type FileOptions = Pick<MemoryOptions, "platform" | "words" | "fastPath">;
 declare class InterruptFile extends Shown {
     readonly memory: FileMemory;
@@ -443,6 +455,7 @@ declare class InterruptFile extends Shown {
     suspend(): void;
     resume(): void;
     renotify(): void;
+    imports(): FileImports;
 }
 declare const FINDING_KINDS: readonly [
     "header",
@@ -496,10 +509,10 @@ interface Interrupt {
     readonly dropped: Dropped | undefined;
     readonly sinceMs: number;
 }
-declare class Host extends HostMemory implements BypassHost, Disposable {
-    private constructor();
-    static create(options?: HostOptions): Host;
-    static attach(handle: HostHandle, options?: AttachOptions): Host;
+declare class SlimHost extends HostMemory implements BypassHost, Disposable {
+    protected constructor();
+    static create(options?: HostOptions): SlimHost;
+    static attach(handle: HostHandle, options?: AttachOptions): SlimHost;
     get bypass(): boolean;
     set bypass(on: boolean);
     interrupts(): Interrupt[];
@@ -507,9 +520,13 @@ declare class Host extends HostMemory implements BypassHost, Disposable {
     watch(worker: WatchableWorker): () => void;
     terminate(worker: WatchableWorker): Promise<void>;
     threadLost(id: number): boolean;
-    audit(): Audit;
     dispose(): void;
     [Symbol.dispose](): void;
+}
+declare class Host extends SlimHost {
+    static create(options?: HostOptions): Host;
+    static attach(handle: HostHandle, options?: AttachOptions): Host;
+    audit(): Audit;
 }
 type IoSpace = "mmio" | "pio";
 interface IoeventfdOptions {
@@ -642,4 +659,4 @@ declare class Vm extends Shown implements Disposable {
     get ioapic(): IoApic;
 }
 export { DeviceVector, Epoll, Eventfd, EventfdContext, FINDING_KINDS, Host, IRQ_INDEXES, InterruptFile, IrqBypassError, MAX_COUNT, POLICIES, Producer, REASONS, VIRTIO_STATUS, Vcpu, VcpuRef, VdpaDevice, VfioPciDevice, Vm, WORST_FIRST };
-export type { AbortSignalLike, AddCallback, AttachOptions, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, EpollAdd, EpollTake, EpollWait, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, MemoryOptions, Msi, MsiRoute, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, ShortMsi, Shown, Size, Spawn, ThreadName, ThreadWorker, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };
+export type { AbortSignalLike, AddCallback, AttachOptions, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, EpollAdd, EpollTake, EpollWait, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileImports, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, MemoryOptions, Msi, MsiRoute, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, ShortMsi, Shown, Size, Spawn, ThreadName, ThreadWorker, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };

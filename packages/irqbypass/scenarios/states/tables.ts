@@ -2,6 +2,7 @@ import { binding } from "./binding.js";
 import { controlKicks } from "./control-kicks.js";
 import { descriptorControl } from "./descriptor-control.js";
 import { doorbell } from "./doorbell.js";
+import { epollControl } from "./epoll-control.js";
 import { inFlight } from "./in-flight.js";
 import { injectionDue } from "./injection-due.js";
 import { life } from "./life.js";
@@ -29,5 +30,6 @@ export const TABLES: readonly StateTable[] = [
   binding,
   listening,
   doorbell,
+  epollControl,
   routingOwner,
 ];

@@ -24,7 +24,7 @@ const CAPACITY: Capacity = {
   injection: 2,
   ioeventfd: 2,
   reference: 12,
-  epoll: 1,
+  epoll: 2,
   watch: 4,
   node: 66,
 };

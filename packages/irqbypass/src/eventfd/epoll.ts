@@ -17,7 +17,17 @@ import { closeHandle } from "./close.js";
 import { checkEventfd, type EventfdContext } from "./context.js";
 import { takeEvents } from "./events.js";
 import type { EventfdHost } from "./kind.js";
-import { beginWait, call, callAgain, endWait, fallAsleep, isCalled, takeKick, wakeUp } from "./ready.js";
+import {
+  abandonWait,
+  beginWait,
+  call,
+  callAgain,
+  endWait,
+  fallAsleep,
+  isCalled,
+  takeKick,
+  wakeUp,
+} from "./ready.js";
 import { addReference } from "./reference.js";
 import { addWatch, removeWatch } from "./watch.js";
 
@@ -166,9 +176,15 @@ export class Epoll extends Shown implements Disposable {
    * those that did not. Does not block. Throws EBUSY while another one waits.
    */
   tryWait(options: EpollTake = {}): number[] {
-    const most = maxEventsOf(options, TAKE);
+    checkOptions(options, TAKE, "options such as { maxEvents: 8 }, or none");
+    const most = maxEventsOf(options);
     this.checkWait();
-    return this.asWaiter(() => this.take(most));
+    this.beginWait();
+    try {
+      return this.take(most);
+    } finally {
+      this.endWait();
+    }
   }
 
   /**
@@ -176,12 +192,13 @@ export class Epoll extends Shown implements Disposable {
    * while another one waits, EAGAIN in a thread that may not block.
    */
   wait(options: Omit<EpollWait, "signal"> = {}): number[] {
-    const most = maxEventsOf(options, WAIT);
     const timeoutMs = blockingTimeoutOf(options, "waitAsync", WAIT);
+    const most = maxEventsOf(options);
     this.checkWait();
     const { words, thread } = this.memory;
     const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
-    return this.asWaiter(() => {
+    this.beginWait();
+    try {
       for (let looked = false; ; ) {
         const found = this.take(most);
         if (found.length > 0 || takeKick(words, this.record)) return found;
@@ -200,13 +217,15 @@ export class Epoll extends Shown implements Disposable {
           wakeUp(words, this.record);
         }
       }
-    });
+    } finally {
+      this.endWait();
+    }
   }
 
   /** `wait` without blocking the thread; rejects with the reason of `signal` when that is aborted, and with EBADF when this is closed. */
   async waitAsync(options: EpollWait = {}): Promise<number[]> {
-    const most = maxEventsOf(options, WAIT);
     const timeoutMs = timeoutOf(options, WAIT);
+    const most = maxEventsOf(options);
     this.checkWait();
     options.signal?.throwIfAborted();
     this.beginWait();
@@ -284,15 +303,6 @@ export class Epoll extends Shown implements Disposable {
     );
   }
 
-  private asWaiter<T>(section: () => T): T {
-    this.beginWait();
-    try {
-      return section();
-    } finally {
-      endWait(this.memory.words, this.record, this.memory.thread.record);
-    }
-  }
-
   private beginWait(): void {
     const { words, thread } = this.memory;
     const waiter = beginWait(words, this.record, thread.record);
@@ -305,12 +315,16 @@ export class Epoll extends Shown implements Disposable {
     );
   }
 
+  private endWait(): void {
+    endWait(this.memory.words, this.record);
+  }
+
   /** The end of a `waitAsync`, by itself or by a close, after which nothing is touched any more. */
   private endAsync(): void {
     if (!this.waiting) return;
     this.waiting = false;
     const { memory, record } = this;
-    if (!memory.thread.left) endWait(memory.words, record, memory.thread.record);
+    if (!memory.thread.left) abandonWait(memory.words, record, memory.thread.record);
   }
 
   /** Throws EBADF on a handle that was closed. */
@@ -337,9 +351,7 @@ export class Epoll extends Shown implements Disposable {
   }
 }
 
-function maxEventsOf(options: EpollTake, names: Readonly<Record<string, true>>): number {
-  checkOptions(options, names, "options such as { maxEvents: 8 }, or none");
-  const { maxEvents = MAX_EVENTS } = options;
+function maxEventsOf({ maxEvents = MAX_EVENTS }: EpollTake): number {
   if (!Number.isSafeInteger(maxEvents) || maxEvents < 1) {
     throw new IrqBypassError("EINVAL", `maxEvents is ${show(maxEvents)}: give a whole number from 1 on`);
   }

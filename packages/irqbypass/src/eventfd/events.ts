@@ -13,18 +13,14 @@ import { dataOf, fire } from "./watch.js";
  * whoever removes one waits for this to be through.
  */
 export function takeEvents(memory: EventfdHost, epoll: number, most: number, kernelFirst: boolean): number[] {
-  const { words, thread, kinds } = memory;
+  const { words, thread } = memory;
   const found: number[] = [];
-  const ofKernel = () => {
-    if (words.load(epoll + Epoll.fd) === 0) return;
-    for (const { watching } of kinds)
-      watching?.take(memory, epoll, most - found.length, (watch) => void found.push(dataOf(words, watch)));
-  };
   words.store(thread.writing, epoll);
   try {
-    if (kernelFirst) ofKernel();
+    const asksKernel = words.load(epoll + Epoll.fd) !== 0;
+    if (asksKernel && kernelFirst) takeOfKernel(memory, epoll, most, found);
     if (answer(words, epoll)) takeFired(words, epoll, most, found);
-    if (!kernelFirst) ofKernel();
+    if (asksKernel && !kernelFirst) takeOfKernel(memory, epoll, most, found);
     // Should this thread die with what it has taken, its repair has all of it looked at again.
     if (found.length > 0 && words.load(epoll + Epoll.taker) !== thread.record)
       words.store(epoll + Epoll.taker, thread.record);
@@ -34,46 +30,57 @@ export function takeEvents(memory: EventfdHost, epoll: number, most: number, ker
   return found;
 }
 
-/** Goes through the watches from where the last one stopped: the first part of the row that it begins in comes last. */
+function takeOfKernel(memory: EventfdHost, epoll: number, most: number, found: number[]): void {
+  const { words, kinds } = memory;
+  for (const { watching } of kinds)
+    watching?.take(memory, epoll, most - found.length, (watch) => void found.push(dataOf(words, watch)));
+}
+
+/** Goes through the watches from where the last one stopped: what comes before that in its row comes last. */
 function takeFired(words: Words, epoll: number, most: number, found: number[]): void {
-  const from = words.load(epoll + Epoll.turn);
-  let begun: readonly number[] = [];
-  const takes = (bit: number, row: readonly number[], first: number, end: number) => {
-    for (let index = first; index < end; index++) {
-      if (found.length === most) {
-        words.store(epoll + Epoll.turn, bit);
-        words.store(epoll + Epoll.after, row[index - 1] ?? 0);
-        return false;
-      }
-      if (isReady(words, row[index]!)) report(words, row[index]!, found);
+  const turn = words.load(epoll + Epoll.turn);
+  const begin = words.load(epoll + Epoll.begin);
+  let skipped = false;
+  const isThrough = takeBits(words, epoll, turn, (bit) => {
+    let first = words.load(epoll + Epoll.rows + bit);
+    if (bit === turn && begin !== 0 && begin !== first && isInRow(words, first, begin)) {
+      first = begin;
+      skipped = true;
     }
-    return true;
-  };
-  const isThrough = takeBits(words, epoll, from, (bit) => {
-    const row = watchesOf(words, epoll, bit);
-    const first = bit === from ? row.indexOf(words.load(epoll + Epoll.after)) + 1 : 0;
-    if (first > 0) begun = row.slice(0, first);
-    return takes(bit, row, first, row.length);
+    return takeRow(words, epoll, bit, first, 0, most, found);
   });
-  const isCut = !isThrough || !takes(from, begun, 0, begun.length);
-  if (isCut && begun.length > 0) raise(words, epoll, from);
+  if (!skipped) return;
+  const head = words.load(epoll + Epoll.rows + turn);
+  if (!isThrough || !takeRow(words, epoll, turn, head, begin, most, found)) raise(words, epoll, turn);
 }
 
-function report(words: Words, watch: number, found: number[]): void {
-  found.push(dataOf(words, watch));
-  if (words.get(watch + Watch.edge) === 0) fire(words, watch);
+function isInRow(words: Words, head: number, wanted: number): boolean {
+  let watch = head;
+  while (watch !== 0 && watch !== wanted) watch = words.load(watch + Watch.nextInRow);
+  return watch !== 0;
 }
 
-/** Those that share a bit. */
-function watchesOf(words: Words, epoll: number, bit: number): number[] {
-  const row: number[] = [];
-  for (
-    let watch = words.load(epoll + Epoll.rows + bit);
-    watch !== 0;
-    watch = words.load(watch + Watch.nextInRow)
-  )
-    row.push(watch);
-  return row;
+/** The watches that share a bit, from `first` up to `end`. Returns false, and remembers where that was, when there is no room. */
+function takeRow(
+  words: Words,
+  epoll: number,
+  bit: number,
+  first: number,
+  end: number,
+  most: number,
+  found: number[],
+): boolean {
+  for (let watch = first; watch !== end && watch !== 0; watch = words.load(watch + Watch.nextInRow)) {
+    if (found.length === most) {
+      words.store(epoll + Epoll.turn, bit);
+      words.store(epoll + Epoll.begin, watch);
+      return false;
+    }
+    if (!isReady(words, watch)) continue;
+    found.push(dataOf(words, watch));
+    if (words.get(watch + Watch.edge) === 0) fire(words, watch);
+  }
+  return true;
 }
 
 function isReady(words: Words, watch: number): boolean {

@@ -26,8 +26,13 @@ export function call(words: Words, epoll: number, why: EpollControl.ready | Epol
   if (words.or(control, why) === EpollControl.asleep) words.notify(control);
 }
 
-/** Calls the waiter once more, since whoever did so may have died before it woke it. One too many does no harm. */
+/**
+ * Calls the waiter once more, since whoever set a bit, or did so, may have died before it called, or woke it. One too many does no
+ * harm.
+ */
 export function callAgain(words: Words, epoll: number): void {
+  for (let word = epoll + Epoll.bits; word < epoll + Epoll.bits + WORDS; word++)
+    if (words.load(word) !== 0) call(words, epoll, EpollControl.ready);
   words.notify(epoll + Epoll.control);
 }
 
@@ -94,9 +99,14 @@ export function beginWait(words: Words, epoll: number, thread: number): number {
   return words.compareExchange(epoll + Epoll.waiter, 0, thread);
 }
 
-/** The mirror image, by that thread or because it is gone; does nothing where another one waits. */
-export function endWait(words: Words, epoll: number, thread: number): void {
+/** The mirror image, by that thread, awake. */
+export function endWait(words: Words, epoll: number): void {
+  words.store(epoll + Epoll.waiter, 0);
+}
+
+/** The same where it may be asleep: it has given the wait up, or is gone. Does nothing where another one waits. */
+export function abandonWait(words: Words, epoll: number, thread: number): void {
   if (words.load(epoll + Epoll.waiter) !== thread) return;
   wakeUp(words, epoll); // before another one may wait
-  words.store(epoll + Epoll.waiter, 0);
+  endWait(words, epoll);
 }

@@ -69,7 +69,6 @@ export function addWatch(
     holdContext(memory, eventfd);
     holdContext(memory, epoll);
     words.set(added + Watch.epoll, epoll);
-    // The epoll first: a watch that can be fired is one that its waiter finds.
     link(words, rowOf(words, added), added + Watch.nextInRow, added);
     link(words, eventfd + Eventfd.watches, added + Watch.next, added);
     if (watching !== undefined) return added;

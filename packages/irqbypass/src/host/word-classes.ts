@@ -233,7 +233,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     waiter: [Epoll.waiter, "A"],
     taker: [Epoll.taker, "A"],
     turn: [Epoll.turn, "A"],
-    after: [Epoll.after, "A"],
+    begin: [Epoll.begin, "A"],
     fd: [Epoll.fd, "A"],
     holds: [Epoll.holds, "H"],
     bits: [Epoll.bits, "A", Epoll.control - Epoll.bits],

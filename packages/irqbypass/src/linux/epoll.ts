@@ -30,6 +30,9 @@ export interface EpollData {
 export const eachWrite = (record: number, generation: number) =>
   epollEvent(EPOLLIN | EPOLLET, record, generation);
 
+/** An event to add for as long as an eventfd can be read. */
+export const whileReadable = (record: number, generation: number) => epollEvent(EPOLLIN, record, generation);
+
 /** One event to add for the first moment at which an eventfd can be read. */
 export const whenReadable = (record: number, generation: number) =>
   epollEvent(EPOLLIN | EPOLLONESHOT, record, generation);

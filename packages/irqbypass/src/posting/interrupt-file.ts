@@ -6,7 +6,17 @@ import { blockingTimeoutOf, checkOptions, show, timeoutOf, type WaitOptions } fr
 import { sleepAsync } from "../host/asleep.js";
 import { type Compiled, compiledFor, type FastPath } from "../host/compiled.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Descriptor, EVENT, FILE_HEADER, FILE_MAGIC, FILE_VERSION, KICKED, ON, SN } from "../host/layout.js";
+import {
+  Descriptor,
+  EVENT,
+  FILE_HEADER,
+  FILE_MAGIC,
+  FILE_VERSION,
+  KICKED,
+  ON,
+  PIR_WORDS,
+  SN,
+} from "../host/layout.js";
 import type { MemoryOptions } from "../host/memory.js";
 import type { Platform } from "../host/platform.js";
 import { platformHere } from "../host/platform-here.js";
@@ -16,15 +26,13 @@ import { SharedWords, type Words } from "../host/words.js";
 import { checkBits } from "./bits.js";
 import * as descriptor from "./descriptor.js";
 import { harvest, pending, post } from "./fast-path.js";
-import { type FileMemory, fileBuffer } from "./place.js";
+import { type FileImports, importsOf } from "./imports.js";
+import { type FileMemory, type FileWake, fileBuffer } from "./place.js";
 
 /** The only file in its words. */
 const FILE = 0;
 const BYTES = 4;
 const IDS = 256;
-
-/** Why a wait for an interrupt file ended; "suspended": its owner has gone, perhaps to another thread. */
-export type FileWake = "interrupt" | "event" | "kicked" | "timeout" | "suspended";
 
 /** How this thread uses an interrupt file. */
 export type FileOptions = Pick<MemoryOptions, "platform" | "words" | "fastPath">;
@@ -277,6 +285,31 @@ export class InterruptFile extends Shown {
    */
   renotify(): void {
     descriptor.renotify(this.words, FILE);
+  }
+
+  /**
+   * What compiled code imports that would rather call than include `interrupt_file.h`: its functions, for this file and every other
+   * one in the same memory, by address. Pass it to `WebAssembly.Instance`. Their calls throw as the methods here do; `block` blocks.
+   * Throws EINVAL for a file in a SharedArrayBuffer, which compiled code does not reach.
+   */
+  imports(): FileImports {
+    const { memory } = this;
+    if (!isMemory(memory)) {
+      throw new IrqBypassError(
+        "EINVAL",
+        "this interrupt file is in a SharedArrayBuffer, which compiled code does not reach: make it in a WebAssembly.Memory",
+      );
+    }
+    return importsOf((byteOffset) =>
+      byteOffset === this.byteOffset ? this : InterruptFile.open(memory, byteOffset),
+    );
+  }
+
+  /** @internal {@link harvest} into the eight words at a byte address of the same memory; in which there was something. */
+  harvestAt(address: number): number {
+    if (this.compiled !== undefined) return harvest(this, FILE, (address - this.base) / BYTES);
+    const buffer = fileBuffer(this.memory, this.byteOffset);
+    return descriptor.harvestInto(this.words, FILE, new Int32Array(buffer, address, PIR_WORDS));
   }
 
   /** @internal */

@@ -8,6 +8,9 @@ import { isMemory, type WasmMemory } from "../host/wasm.js";
 /** A memory that threads share, and compiled code too where it is WebAssembly's. */
 export type FileMemory = WasmMemory | SharedArrayBuffer;
 
+/** Why a wait for an interrupt file ended; "suspended": its owner has gone, perhaps to another thread. */
+export type FileWake = "interrupt" | "event" | "kicked" | "timeout" | "suspended";
+
 const BYTES = 4;
 const FILE_BYTES = Descriptor.words * BYTES;
 

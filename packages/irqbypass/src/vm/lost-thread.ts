@@ -6,7 +6,7 @@ import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
 import { refreshAll } from "../bypass/remapping.js";
 import { closeHandle } from "../eventfd/close.js";
-import { endWait } from "../eventfd/ready.js";
+import { abandonWait } from "../eventfd/ready.js";
 import { closerOf, dropContext, dropReference, irqfdOf } from "../eventfd/reference.js";
 import { dropWatches, fireAgain } from "../eventfd/watch.js";
 import { IrqBypassError } from "../host/errors.js";
@@ -213,7 +213,7 @@ function endInjection({ words, mutex, pools }: BypassHost, injection: number, go
 
 /** Closes the handles of a thread to eventfds and epolls, for which it waits no more, and drops what else it has of them. */
 export function closeReferences(host: BypassHost, owner: number): void {
-  host.forEachLive(host.pools.epoll, (epoll) => endWait(host.words, epoll, owner));
+  host.forEachLive(host.pools.epoll, (epoll) => abandonWait(host.words, epoll, owner));
   for (const reference of ownedBy(host, host.pools.reference, Reference.owner, owner))
     endReference(host, reference);
 }

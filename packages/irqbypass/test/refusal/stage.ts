@@ -124,7 +124,7 @@ export class Side {
     this.closed = new VdpaDevice(host, { queues: 1 });
     this.vcpu = Vcpu.open(host, this.vm.vcpu(1).handle);
     this.vcpu.kick();
-    this.interruptFile = InterruptFile.create(new SharedArrayBuffer(64), 0);
+    this.interruptFile = InterruptFile.create(createMemory(1), 0);
     this.interruptFile.kick();
     this.interruptFile.post(3);
     this.bare = Vcpu.open(host, new Vm(host, { apic: false }).vcpu(0).handle);

@@ -11,9 +11,9 @@ export const enum Epoll {
   waiter = 4,
   /** The thread that took events last. A */
   taker = 5,
-  /** The bit that the next wait begins with, and the watch of that bit that it begins behind, a mere hint. A */
+  /** The bit that the next wait begins with, and the watch of that bit, a mere hint. A */
   turn = 6,
-  after = 7,
+  begin = 7,
   /** Linux: the kernel's epoll for the watches of the kernel's eventfds, plus one; 0 while there are none. A */
   fd = 8,
   /** Its watches, and references other than handles; as {@link Eventfd.holds}, and at its place. H */
