@@ -8,6 +8,8 @@ import type { Random } from "./random.js";
 /** Bytes of a page of WebAssembly. */
 const PAGE = 65536;
 const HOST_AT = 1024;
+/** Enough for a small host behind that. */
+const PAGES = 5;
 
 /** A host as others left it, to be copied and damaged. */
 export class Victim {
@@ -17,7 +19,7 @@ export class Victim {
   private readonly pages: number;
 
   constructor() {
-    const memory = createMemory(4);
+    const memory = createMemory(PAGES);
     const host = smallHost({ memory, byteOffset: HOST_AT });
     const eventfds = [0, 1, 2, 3].map(() => Eventfd.create(host));
     const vm = new Vm(host, { vcpus: 2 });
@@ -28,8 +30,8 @@ export class Victim {
     this.handles = [...eventfds.map(({ handle }) => handle), vm.handle, vm.vcpu(0).handle, 0, 2 ** 21 + 1];
     host.words.store(Header.relays, RelayState.stopping);
     this.image = new Int32Array(memory.buffer).slice();
-    this.pages = 4;
-    this.scratch = createMemory(4);
+    this.pages = PAGES;
+    this.scratch = createMemory(PAGES);
   }
 
   /**
