@@ -41,10 +41,10 @@ describe("the audit of a sound host", () => {
         things.dispose();
         const { findings, live } = host.audit();
         assert.deepEqual(findings, []);
-        const { thread, eventfd, producer, consumer, vm, vcpu, injection, node } = live;
+        const { thread, eventfd, producer, consumer, vm, vcpu, injection, ioeventfd, node } = live;
         assert.deepEqual(
-          { thread, eventfd, producer, consumer, vm, vcpu, injection, node },
-          { thread: 1, eventfd: 0, producer: 0, consumer: 0, vm: 0, vcpu: 0, injection: 0, node: 0 },
+          { thread, eventfd, producer, consumer, vm, vcpu, injection, ioeventfd, node },
+          { thread: 1, eventfd: 0, producer: 0, consumer: 0, vm: 0, vcpu: 0, injection: 0, ioeventfd: 0, node: 0 },
         );
       }),
       { numRuns: SOME },

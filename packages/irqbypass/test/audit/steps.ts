@@ -4,6 +4,7 @@ import {
   Eventfd,
   type GsiRoute,
   Host,
+  type Ioeventfd,
   IrqBypassError,
   type Irqfd,
   POLICIES,
@@ -22,6 +23,7 @@ export class Things {
   readonly devices: VfioPciDevice[] = [];
   readonly vms: Vm[] = [];
   readonly irqfds: Irqfd[] = [];
+  readonly ioeventfds: Ioeventfd[] = [];
   readonly vcpus: Vcpu[] = [];
 
   constructor(host: Host) {
@@ -152,6 +154,19 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
     irqfds.push(vm.irqfd(eventfd, (a * 7) % 30, c % 4 === 0 ? { bypass, resample } : { bypass }));
   },
   deassign: ({ irqfds }, a) => pick(irqfds, a)?.dispose(),
+  ioeventfd: ({ vms, eventfds, ioeventfds }, a, b, c) => {
+    const [vm, eventfd] = [pick(vms, a), pick(eventfds, b)];
+    if (vm === undefined || eventfd === undefined) return;
+    const length = pick([0, 1, 4] as const, c)!;
+    const datamatch = length === 0 || c % 2 === 0 ? {} : { datamatch: b % 3 };
+    ioeventfds.push(
+      vm.ioeventfd({ address: c % 8, length, space: pick(["mmio", "pio"], a)!, ...datamatch }, eventfd),
+    );
+  },
+  deassignIoeventfd: ({ ioeventfds }, a) => pick(ioeventfds, a)?.dispose(),
+  store: ({ vms }, a, b, c) => {
+    pick(vms, a)?.write(pick(["mmio", "pio"], b)!, c % 8, pick([1, 4], b)!, c % 3);
+  },
   line: ({ vms }, a, b, c) => pick(vms, a)?.setIrqLine(b % 30, c % 2 === 0),
   redirect: ({ vms }, a, b, c) => {
     const entry = { vcpu: c % 3, vector: 0x20 + b, level: c % 2 === 0, masked: c % 5 === 0 };

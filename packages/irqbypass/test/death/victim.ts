@@ -12,7 +12,18 @@ const pick = random(work.seed);
 const GSI = 24;
 
 /** What the operations meet that others have, or have not any more. */
-const EXPECTED = new Set(["EBUSY", "ENOMEM", "ESTALE", "EINVAL", "EBADF", "ETIMEDOUT", "EMFILE", "EAGAIN"]);
+const EXPECTED = new Set([
+  "EBUSY",
+  "EEXIST",
+  "ENOENT",
+  "ENOMEM",
+  "ESTALE",
+  "EINVAL",
+  "EBADF",
+  "ETIMEDOUT",
+  "EMFILE",
+  "EAGAIN",
+]);
 
 const create = () =>
   work.real && pick(2) === 0 ? LinuxEventfd.create(host) : Eventfd.create(host, { initial: pick(2) });
@@ -76,6 +87,16 @@ const operations: readonly ((pick: Random) => void)[] = [
     } finally {
       eventfd.close();
     }
+  },
+  function doorbell() {
+    const eventfd = create();
+    const options = { address: 0xfe000000 + 4 * pick(4), length: 4 } as const;
+    const mine = vm.ioeventfd(options, eventfd);
+    for (let stores = pick(20); stores > 0; stores--) vm.write("mmio", 0xfe000000 + 4 * pick(4), 4, stores);
+    if (pick(2) === 0) eventfd.close(); // it goes on taking stores
+    if (pick(2) === 0) mine.dispose();
+    else vm.deassignIoeventfd(options, eventfd);
+    eventfd.close();
   },
   function epoll() {
     const eventfd = Eventfd.open(host, work.eventfds[pick(work.eventfds.length)]!);
