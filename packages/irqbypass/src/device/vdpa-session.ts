@@ -111,6 +111,7 @@ export class VdpaSession extends Shown implements Disposable {
     if (status === 0) {
       this.unsetAll();
       this.ops.reset?.();
+      for (const queue of this.queues) queue.disarm(); // as the reset of a vDPA device clears the callbacks of its queues
       this.statusBits = 0;
       return;
     }

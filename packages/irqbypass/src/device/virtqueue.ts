@@ -21,8 +21,8 @@ export class Virtqueue extends Shown {
   }
 
   /**
-   * The device has used buffers and tells the driver. Without a call eventfd nobody is told. Waits for nobody. Throws
-   * EBADF where it goes through an eventfd whose handle was closed.
+   * The device has used buffers and tells the driver. Nobody is told without a call eventfd, nor from a reset by status 0
+   * until setVringCall or DRIVER_OK. Waits for nobody. Throws EBADF where it goes through an eventfd whose handle was closed.
    */
   signal(): void {
     this.signalled?.signal();
@@ -57,5 +57,10 @@ export class Virtqueue extends Shown {
   /** @internal */
   rearm(): void {
     this.signalled = this.trigger.signalled;
+  }
+
+  /** @internal The device was reset and knows of no call eventfd any more, which stays the session's: until {@link rearm}. */
+  disarm(): void {
+    this.signalled = undefined;
   }
 }

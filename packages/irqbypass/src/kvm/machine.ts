@@ -46,6 +46,7 @@ import {
   type KvmMsi,
   type KvmRoute,
 } from "./structs.js";
+import { checkThreadRoom } from "./thread-room.js";
 import { type KvmFacts, KvmVcpu } from "./vcpu.js";
 
 const PAGE = 0x1_0000;
@@ -222,6 +223,22 @@ export class KvmMachine extends Shown implements Disposable {
     bytes.setUint32(0, IRQCHIP_IOAPIC, true);
     this.#ioctl(KVM_GET_IRQCHIP, bytes);
     return decodeIoapic(bytes);
+  }
+
+  /** @internal Starts a thread for every vCPU, or none: those that run are told to leave where one cannot be started. */
+  start(subject: string): void {
+    for (const vcpu of this.#vcpus) vcpu.checkStart();
+    checkThreadRoom(this.ffi, this.fd, this.#vcpus.length, subject);
+    const started: KvmVcpu[] = [];
+    try {
+      for (const vcpu of this.#vcpus) {
+        vcpu.start();
+        started.push(vcpu);
+      }
+    } catch (error) {
+      for (const { thread } of started) thread?.[Symbol.dispose]();
+      throw error;
+    }
   }
 
   /** Stops every vCPU thread and waits until each has left KVM_RUN and ended. Rejects with the first failure. */

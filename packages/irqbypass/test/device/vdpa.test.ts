@@ -113,6 +113,25 @@ describe("a virtqueue is a producer from DRIVER_OK to reset (facts 4)", () => {
     assert.deepEqual([it.produced(), atReset.length], [[0], 1]);
   });
 
+  it("a device that was reset tells nobody until it gets a call eventfd or DRIVER_OK again", () => {
+    using it = bench();
+    const [eventfd] = it.eventfds;
+    it.session.setVringCall(0, eventfd);
+    it.session.setStatus(READY);
+    it.session.setStatus(0);
+    it.queue.signal();
+    assert.equal(eventfd.count, 0n);
+    assert.deepEqual(it.guest.served(), []);
+    it.session.setVringCall(0, eventfd);
+    it.session.setStatus(READY);
+    it.queue.signal();
+    assert.deepEqual(it.guest.served(), [32]);
+    it.session.setStatus(0);
+    it.session.setStatus(READY);
+    it.queue.signal();
+    assert.deepEqual(it.guest.served(), [32]);
+  });
+
   it("a reset that fails leaves the queues unset and the status as it was", () => {
     using it = bench();
     it.session.setVringCall(0, it.eventfds[0]);
