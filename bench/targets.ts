@@ -5,6 +5,7 @@
  */
 import { figure, type Report } from "./harness/report.js";
 import type { Unit } from "./harness/suite.js";
+import { EPOLL_TRIAL } from "./suites/epoll.js";
 import { ASLEEP, SPINNING } from "./suites/latency.js";
 import { DEFAULT_EXAMPLE } from "./suites/run.js";
 
@@ -109,6 +110,13 @@ export const targets: readonly Target[] = [
     unit: "ratio",
     limit: 1.2,
     value: timesOf("latency", ASLEEP, "Atomics.wait and notify", "typical"),
+  },
+  {
+    what: "epoll: signal, wait for 64, read, over Linux's epoll_wait in C",
+    unit: "ratio",
+    limit: 1,
+    moonshot: 0.5,
+    value: timesOf("epoll", EPOLL_TRIAL, "epoll_wait in C", "epoll"),
   },
   {
     what: "irqbypass run of the default example, time per signal",

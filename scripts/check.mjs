@@ -11,7 +11,9 @@ const checks = [
   ["figures", "scripts/figures.mjs", []],
   ["reasons", "scripts/reasons.mjs", []],
   ["layout", "scripts/layout.mjs", []],
+  ["header for C", "scripts/header.mjs", []],
   ["what is public", "scripts/api.mjs", []],
+  ["reference", "scripts/docs.mjs", ["--check"]],
   ["what is published", "scripts/pack/main.mjs", []],
   ...["irqbypass", "atomics-explorer", "irqbypass-doctor"].map((name) => [
     `package ${name}`,

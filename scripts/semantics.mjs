@@ -23,6 +23,7 @@ const SECTIONS = {
   4: [0],
   5: [0],
   6: [1, 2, 3, 4, 5, 6],
+  7: [0],
 };
 const wanted = Object.entries(SECTIONS).flatMap(([part, sections]) =>
   sections.map((section) => `${part}.${section}`),

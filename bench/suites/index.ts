@@ -1,6 +1,8 @@
 /** All suites, in the order in which they run. */
 import type { Suite } from "../harness/suite.js";
 import { deassign } from "./deassign.js";
+import { epoll } from "./epoll.js";
+import { ioeventfd } from "./ioeventfd.js";
 import { kvm } from "./kvm.js";
 import { latency } from "./latency.js";
 import { memory } from "./memory.js";
@@ -17,7 +19,9 @@ export const suites: readonly Suite[] = [
   storm,
   signal,
   latency,
+  epoll,
   deassign,
+  ioeventfd,
   kvm,
   runSuite,
   memory,

@@ -101,6 +101,7 @@ test("--help names every suite", () => {
     "signal",
     "latency",
     "deassign",
+    "ioeventfd",
     "kvm",
     "run",
     "memory",

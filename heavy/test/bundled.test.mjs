@@ -100,6 +100,13 @@ describe("bundled", { skip: await whyNotInstalled() }, () => {
           await page.close();
         },
       );
+
+      it(`${bundler}: what asks for KVM is bundled, and hears that a page has none`, needs, async () => {
+        const page = await browser.open(await bundle(bundler, "why-no-kvm.mjs"));
+        assert.match(await page.run("main.js"), /^ENOSYS: KVM guests need Node\.js on Linux/);
+        assert.deepEqual(page.errors, []);
+        await page.close();
+      });
     }
   });
 });

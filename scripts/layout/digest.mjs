@@ -2,11 +2,11 @@
 import { createHash } from "node:crypto";
 
 /** What is wrong with a layout beside the one that is recorded; undefined where nothing is. */
-export function faultOf(recorded, { version, digest }) {
+export function faultOf(recorded, { version, digest }, name = "LAYOUT_VERSION") {
   if (version < recorded.version)
-    return `LAYOUT_VERSION is ${version}, and ${recorded.version} was recorded already: a version never goes back`;
+    return `${name} is ${version}, and ${recorded.version} was recorded already: a version never goes back`;
   if (version === recorded.version && digest !== recorded.digest)
-    return `the tables in src/host/layout/ are not those of LAYOUT_VERSION ${version}: raise it to ${version + 1} there, then run npm run layout`;
+    return `the tables in src/host/layout/ are not those of ${name} ${version}: raise it to ${version + 1} there, then run npm run layout`;
   return undefined;
 }
 

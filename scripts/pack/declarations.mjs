@@ -67,7 +67,10 @@ export async function rollDeclarations(types, inputs) {
   });
   await bundle.close();
   return new Map(
-    output.map(({ fileName, code, isEntry }) => [fileName, isEntry ? `${LIBRARY}\n${code}` : code]),
+    output.map(({ fileName, name, code, isEntry }) => [
+      fileName,
+      isEntry ? `${LIBRARY}\n${withTypesAsTypes(code, readFileSync(input[name], "utf8"))}` : code,
+    ]),
   );
 }
 
@@ -75,3 +78,35 @@ export async function rollDeclarations(types, inputs) {
 function onLog(level, log) {
   if (log.code !== "EMPTY_BUNDLE" && log.plugin !== "dts") console.error(`${level}: ${log.message}`);
 }
+
+/**
+ * Rolled-up declarations in which the names that the module itself exports as types are exported as types: the roll-up exports
+ * each class as a value, and one that is none would be found missing by the program that uses it.
+ */
+export function withTypesAsTypes(code, module) {
+  const types = new Set();
+  for (const one of exportsOf(module))
+    for (const name of one.exportClause.elements)
+      if (one.isTypeOnly || name.isTypeOnly) types.add(name.name.text);
+  const lists = new Map();
+  let kept = code;
+  for (const one of exportsOf(code).reverse()) {
+    const from = one.moduleSpecifier === undefined ? "" : ` from ${one.moduleSpecifier.getText()}`;
+    for (const element of one.exportClause.elements) {
+      const list = `export ${one.isTypeOnly || types.has(element.name.text) ? "type " : ""}%${from};`;
+      lists.set(list, [...(lists.get(list) ?? []), element.getText()]);
+    }
+    kept = kept.slice(0, one.getFullStart()) + kept.slice(one.end);
+  }
+  if (lists.size === 0) return code;
+  const written = [...lists]
+    .sort()
+    .map(([list, names]) => list.replace("%", `{ ${names.sort().join(", ")} }`));
+  return `${kept.trimEnd()}\n${written.join("\n")}\n`;
+}
+
+/** The export lists of a module. */
+const exportsOf = (text) =>
+  ts
+    .createSourceFile("one.d.ts", text, ts.ScriptTarget.ESNext, true)
+    .statements.filter((one) => ts.isExportDeclaration(one) && one.exportClause !== undefined);

@@ -6,14 +6,21 @@ import ts from "typescript";
 /** How a static method is called that makes something. */
 const MAKES = new Set(["create", "open", "attach", "adopt", "dup"]);
 /** Functions that make something. */
-const FUNCTIONS = new Set(["linux", "kvm", "loadFfi"]);
+const FUNCTIONS = new Set(["linux", "kvm", "loadFfi", "inspectHost"]);
 
 /**
  * The factories in the sources of a package: exported functions and static methods that make something, and constructors that
  * anybody may call. Each has its `name`, the `file` it is in, and its `examples`, the code blocks of its doc comment.
  */
-export function readFactories({ folder }, exported) {
+export function readFactories({ folder, entries }) {
   const src = join(folder, "src");
+  const exported = new Set();
+  for (const module of Object.values(entries)) {
+    const text = readFileSync(join(src, `${module}.ts`), "utf8");
+    for (const [, names] of text.matchAll(/^export \{([^}]*)\}/gm))
+      for (const name of names.split(",")) exported.add(name.replace(/^\s*(type )?|\s*$/g, ""));
+    for (const [, name] of text.matchAll(/^export (?:async )?function (\w+)/gm)) exported.add(name);
+  }
   const found = [];
   for (const file of readdirSync(src, { recursive: true })) {
     if (!file.endsWith(".ts")) continue;

@@ -1,22 +1,15 @@
-// Every factory of irqbypass has an example in its doc comment, and every example compiles in strict TypeScript and runs, against
-// the installed tarball.
+// Every factory has an example in its doc comment, and every example compiles in strict TypeScript and runs, against the installed
+// tarballs.
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import ts from "typescript";
 import { readFactories } from "../pack/examples.mjs";
-import { ROOT, readPackage } from "../pack/packages.mjs";
+import { PACKAGES, ROOT, readPackage } from "../pack/packages.mjs";
 import { Installed, run } from "../pack/tarball.mjs";
 
-const irqbypass = readPackage("irqbypass");
-const exported = new Set();
-for (const module of Object.values(irqbypass.entries)) {
-  const text = readFileSync(join(irqbypass.folder, "src", `${module}.ts`), "utf8");
-  for (const [, names] of text.matchAll(/^export \{([^}]*)\}/gm))
-    for (const name of names.split(",")) exported.add(name.replace(/^\s*(type )?|\s*$/g, ""));
-}
-const factories = readFactories(irqbypass, exported);
+const factories = PACKAGES.flatMap((name) => readFactories(readPackage(name)));
 const TSC = join(ROOT, "node_modules/typescript/bin/tsc");
 const koffi = existsSync(join(ROOT, "node_modules/koffi"));
 const needs = (code) => (/irqbypass\/(linux|kvm)"/.test(code) && !koffi ? "needs koffi" : false);
@@ -27,7 +20,7 @@ describe("factories", () => {
     examples.map((code, i) => ({ name, code, file: `${name.replace(/\W+/g, "-")}-${i}.ts` })),
   );
   before(async () => {
-    installed = await Installed.make(["irqbypass"]);
+    installed = await Installed.make(PACKAGES);
     if (koffi) installed.link("koffi");
     for (const { file, code } of programs) installed.write(file, `${code}\nexport {};\n`);
     installed.writeProject(programs.map(({ file }) => file));
@@ -44,6 +37,8 @@ describe("factories", () => {
       "Eventfd.create",
       "new KvmVm",
       "linux",
+      "new Explorer",
+      "inspectHost",
     ])
       assert.ok(names.includes(name), `${name} is not among ${names.join(", ")}`);
     assert.deepEqual(

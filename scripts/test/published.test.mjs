@@ -63,12 +63,14 @@ for (const name of PACKAGES) {
       assert.match(installed.node(command, "--help"), new RegExp(Object.keys(bin)[0]));
     });
 
-    it("exports what can be imported", () => {
+    it("exports what can be imported, and what its declarations say is there", () => {
       const { exports } = JSON.parse(file("package.json"));
       for (const path of Object.keys(exports).filter((path) => !/\*|\.json$|-worker$/.test(path))) {
         const specifier = name + path.slice(1);
-        const program = `console.log(Object.keys(await import("${specifier}")).length)`;
-        assert.ok(Number(installed.node("--input-type=module", "-e", program)) > 0, specifier);
+        const program = `console.log(JSON.stringify(Object.keys(await import("${specifier}"))))`;
+        const there = JSON.parse(installed.node("--input-type=module", "-e", program));
+        assert.ok(there.length > 0, specifier);
+        assert.deepEqual(there.sort(), valuesOf(file(exports[path].types)), specifier);
       }
     });
   });
@@ -83,6 +85,12 @@ describe("the doctor", () => {
     run("sh", ["-n"], installed.folder, { input: script });
   });
 });
+
+/** The names that a declaration file exports as values. */
+function valuesOf(text) {
+  const lists = [...text.matchAll(/^export \{([^}]*)\}/gm)].flatMap(([, names]) => names.split(","));
+  return lists.map((name) => name.replace(/^.*\bas\b|\s/g, "")).sort();
+}
 
 /** What a document links to beside the web. */
 function linksOf(text) {

@@ -187,9 +187,9 @@ declare function subjectOfReplay(id: string, folder?: string): Promise<{
 }>;
 declare function replayId(id: string, detail?: Detail, folder?: string): Promise<Replay>;
 declare function saveTest(file: string, id: string, message: string | undefined, folder?: string): Promise<void>;
-declare function sharedArray(words: Words, start: number, length: number, { unsigned }?: {
+declare function sharedArray(words: Words, start: number, length: number, { unsigned, }?: {
     readonly unsigned?: boolean;
 }): Int32Array;
 declare function override(words: Words, replaced: Partial<Words>): Words;
-export { Explorer, ExplorerError, Op, chartOf, count, drawChart, exploreSubject, formatSchedule, override, parseSchedule, replay, replayId, reportText, saveTest, sharedArray, shorten, subjectOfReplay, subjects, subjectsOf };
-export type { Access, Cast, ChartLine, Choice, Detail, Discipline, ExploreSettings, Performed, Replay, Report, Scenario, ScenarioOptions, SimulationSettings, Subject, Tally, Twin, Violation, Words, World, WorldThread };
+export { Explorer, ExplorerError, chartOf, count, drawChart, exploreSubject, formatSchedule, override, parseSchedule, replay, replayId, reportText, saveTest, sharedArray, shorten, subjectOfReplay, subjects, subjectsOf };
+export type { Access, Cast, ChartLine, Choice, Detail, Discipline, ExploreSettings, Op, Performed, Replay, Report, Scenario, ScenarioOptions, SimulationSettings, Subject, Tally, Twin, Violation, Words, World, WorldThread };

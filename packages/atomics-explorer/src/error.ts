@@ -7,9 +7,27 @@
  * another scenario. The sentence says what to do. What the code under test does wrong is never thrown, but reported.
  */
 export class ExplorerError extends Error {
+  /** The errno code, as a word. */
   readonly code = "EINVAL";
 
-  constructor(message: string, options?: { readonly cause: unknown }) {
+  /**
+   * The message is `EINVAL: message`.
+   *
+   * @example
+   * ```ts
+   * import { ExplorerError } from "atomics-explorer";
+   *
+   * const error = new ExplorerError("a schedule has no steps: give one at least");
+   * console.log(error.code); // EINVAL
+   * ```
+   */
+  constructor(
+    message: string,
+    options?: {
+      /** What was thrown below. */
+      readonly cause: unknown;
+    },
+  ) {
     super(`EINVAL: ${message}`, options);
     this.name = "ExplorerError";
   }

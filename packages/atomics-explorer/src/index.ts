@@ -1,6 +1,8 @@
 /**
  * Runs every interleaving of a few threads over shared memory, and finds the one that goes wrong. See docs/explorer.md
  * for what it can show and what it cannot.
+ *
+ * @packageDocumentation
  */
 
 export { ExplorerError } from "./error.js";

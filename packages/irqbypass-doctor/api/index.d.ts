@@ -1,4 +1,11 @@
 // What this entry point exports; written by npm run api; review what changes.
+interface AbortSignalLike {
+    readonly aborted: boolean;
+    addEventListener(type: "abort", listener: () => void, options?: {
+        readonly once?: boolean;
+    }): void;
+    removeEventListener(type: "abort", listener: () => void): void;
+}
 declare const VERDICTS: readonly [
     "posted now",
     "delivered by the host just now",
@@ -74,6 +81,7 @@ interface CounterReport {
     readonly label: "PIN" | "NPI" | "PIW" | "PMN";
     readonly grew: number | null;
     readonly ofDevices: boolean;
+    readonly ofPosted: boolean;
     readonly says: string;
 }
 type ExitCode = 0 | 1 | 2;
@@ -116,7 +124,7 @@ interface InspectOptions {
     readonly writeDevid?: boolean | undefined;
     readonly trace?: number | undefined;
     readonly traceFrom?: string | undefined;
-    readonly signal?: AbortSignal | undefined;
+    readonly signal?: AbortSignalLike | undefined;
 }
 declare const USES: readonly [
     "used",
@@ -264,4 +272,4 @@ interface StormReport {
 }
 declare function inspectHost(options?: InspectOptions): Promise<Report>;
 export { DoctorError, VERDICTS, inspectHost, prometheusText, textReport, visible, visibleJson };
-export type { Advice, ChainLink, ComparedCost, ComparedSide, ConsumerRegistration, Container, CounterReport, DeviceReport, DoctorErrorCode, EventfdReport, Evidence, ExitCode, Growth, InspectOptions, KeptIn, LinkName, LinkState, MissingSource, PairCost, Ratio, Report, Spread, StormComparison, StormEnd, StormReport, StormStep, StormVerdict, TextOptions, Use, VectorReport, Verdict, VmReport, WatchReport, WatchedInterrupt };
+export type { AbortSignalLike, Advice, ChainLink, ComparedCost, ComparedSide, ConsumerRegistration, Container, CounterReport, DeviceReport, DoctorErrorCode, EventfdReport, Evidence, ExitCode, Growth, InspectOptions, KeptIn, LinkName, LinkState, MissingSource, PairCost, Ratio, Report, Spread, StormComparison, StormEnd, StormReport, StormStep, StormVerdict, TextOptions, Use, VectorReport, Verdict, VmReport, WatchReport, WatchedInterrupt };

@@ -8,6 +8,8 @@
  *
  * A report is plain data, made of what others chose as well: names of processes and devices, texts of files. Print it
  * with one of the printers below, which let no control character through.
+ *
+ * @packageDocumentation
  */
 import { type InspectOptions, inspect } from "./judge/inspect.js";
 import type { Report } from "./judge/report.js";
@@ -37,6 +39,7 @@ export { prometheusText } from "./report/prometheus.js";
 export { textReport } from "./report/text.js";
 export type { Container } from "./rules/containers.js";
 export { DoctorError, type DoctorErrorCode } from "./source/error.js";
+export type { AbortSignalLike } from "./source/source.js";
 export { visible, visibleJson } from "./source/visible.js";
 export type { ComparedCost, ComparedSide, KeptIn, Ratio, StormComparison } from "./storm/compare.js";
 export type { ConsumerRegistration, Growth, StormVerdict } from "./storm/judge.js";
@@ -51,6 +54,14 @@ export type { StormReport } from "./storm/storm.js";
  * @throws DoctorError EINVAL for options that make no sense, or a file that is no capture; ENOENT where there is no
  * host, no such VM or no such device; EACCES, EPERM and ENOENT where `trace` or `writeDevid` cannot be; E2BIG or EFBIG
  * for a tree of more than a host has; EINTR when `signal` aborts.
+ *
+ * @example
+ * ```ts
+ * import { inspectHost } from "irqbypass-doctor";
+ *
+ * const report = await inspectHost({ interval: 1 });
+ * console.log(report.format); // irqbypass-doctor/1
+ * ```
  */
 export async function inspectHost(options: InspectOptions = {}): Promise<Report> {
   return (await inspect(options)).report;

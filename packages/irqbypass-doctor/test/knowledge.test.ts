@@ -25,7 +25,7 @@ function table(head: Cells, rows: readonly Cells[]): string {
 }
 
 const code = (text: string) => `\`${text}\``;
-const VENDOR = { intel: "Intel", amd: "AMD" };
+const VENDOR = { intel: "Intel", amd: "AMD", arm64: "arm64" };
 const EFFECTS = {
   nothing: "devices are posted all the same",
   "no more": "what is posted stays, and no update posts",
@@ -68,12 +68,14 @@ const TABLES: Readonly<Record<string, string>> = {
     ["word", "read on", "settings", "source"],
     WORDS.map((rule) => [
       code(rule.name),
-      rule.vendors.map((vendor) => VENDOR[vendor]).join(", "),
+      rule.platforms.map((one) => VENDOR[one]).join(", "),
       rule.settings
-        .map(({ prefix, sets, since }) => {
-          const does = sets.map(([name, on]) => `${name} ${on ? "on" : "off"}`).join(", ");
-          const from = since === undefined ? "" : ` (posting: read from ${since} on)`;
-          return `${prefix === "" ? "" : `${code(prefix)}: `}${does}${from}`;
+        .map(({ text, sets }) => {
+          const does = sets.map(([name, on, since]) => {
+            const from = since === undefined ? "" : ` (read from ${since} on)`;
+            return `${name} ${on ? "on" : "off"}${from}`;
+          });
+          return `${text === "" ? "" : `${code(text)}: `}${does.join(", ")}`;
         })
         .join("; ") + (rule.sticks === true ? ", for good" : ""),
       rule.source,

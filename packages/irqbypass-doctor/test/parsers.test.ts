@@ -7,6 +7,7 @@ import fc from "fast-check";
 import { addressOfChip, isPciAddress, parseActions } from "#src/parse/action.js";
 import { parseCommandLine } from "#src/parse/cmdline.js";
 import { parseCpuInfo } from "#src/parse/cpuinfo.js";
+import { parseCredentials } from "#src/parse/credentials.js";
 import { parseEventfd, parseEventpoll, parseVfioDevice } from "#src/parse/fdinfo.js";
 import { grew, grewBetween, parseInterrupts } from "#src/parse/interrupts.js";
 import { hasGa, hasGuestApic, parseAmdTable, parseFeatures } from "#src/parse/iommu-amd.js";
@@ -15,6 +16,7 @@ import { grewPerCpu, parsePerCpu } from "#src/parse/irq.js";
 import { parseIrqDebug } from "#src/parse/irq-debug.js";
 import { parseKernelRelease } from "#src/parse/kernel-release.js";
 import { parseSwitch } from "#src/parse/modules.js";
+import { parseMounts } from "#src/parse/mounts.js";
 import { guestName, parseDescriptor } from "#src/source/descriptor.js";
 import { DoctorError, FormatError } from "#src/source/error.js";
 import { parseAbout } from "#src/source/saved.js";
@@ -32,6 +34,10 @@ const INTEL = textOf("intel-posted-6.12", "1/sys/kernel/debug/iommu/intel/ir_tra
 const AMD = textOf("amd-avic-6.18", "1/sys/kernel/debug/iommu/amd/irqtbl");
 const IRQ_DEBUG = textOf("intel-posted-6.18", "1/sys/kernel/debug/irq/irqs/132");
 const TRACE = textOf("amd-inhibited-pit", "trace.json");
+const MOUNTINFO =
+  "22 27 0:21 / /proc rw,nosuid shared:13 master:1 - proc proc rw,gid=7,hidepid=invisible\n" +
+  "31 1 8:2 / /a\\040b rw,relatime - ext4 /dev/sda2 rw\n";
+const STATUS = "Name:\tnode\nGid:\t100\t101\t102\t103\nGroups:\t27 4 \nCapEff:\t0000000000080000\n";
 
 /** Every parser, with a text of its own format to start from. */
 const PARSERS: readonly (readonly [name: string, parse: (text: string) => unknown, sample: string])[] = [
@@ -59,6 +65,8 @@ const PARSERS: readonly (readonly [name: string, parse: (text: string) => unknow
   ["AMD's table", parseAmdTable, AMD],
   ["debugfs' interrupt", parseIrqDebug, IRQ_DEBUG],
   ["switches", parseSwitch, "Y\n"],
+  ["mounts", parseMounts, MOUNTINFO],
+  ["credentials", parseCredentials, STATUS],
   [
     "a saved tree's about",
     (text) => parseAbout(text, "case"),
@@ -393,6 +401,40 @@ describe("what a process holds", () => {
       semaphore: null,
     });
     assert.throws(() => parseEventfd("pos: 0\n"), FormatError);
+  });
+});
+
+describe("who sees which processes", () => {
+  const cases: readonly (readonly [option: string, shows: string, gid: number])[] = [
+    ["rw", "all", 0],
+    ["rw,hidepid=off", "all", 0],
+    ["rw,hidepid=0", "all", 0],
+    ["rw,hidepid=1", "numbers", 0],
+    ["rw,hidepid=noaccess,gid=9", "numbers", 9],
+    ["rw,gid=27,hidepid=2", "nothing but to the group", 27],
+    ["rw,hidepid=invisible,subset=pid", "nothing but to the group", 0],
+    ["rw,gid=27,hidepid=ptraceable", "nothing", 27],
+    ["rw,hidepid=4", "nothing", 0],
+    ["rw,hidepid=new", "nothing", 0],
+  ];
+  for (const [options, shows, gid] of cases)
+    it(options, () => {
+      const hidepid = /hidepid=\w+/.exec(options)?.[0] ?? "";
+      const found = [{ point: "/proc", hidepid, shows, gid }];
+      assert.deepEqual(parseMounts(`22 27 0:21 / /proc rw - proc proc ${options}\n`), found);
+      assert.deepEqual(parseMounts(`proc /proc proc ${options} 0 0\n`), found);
+    });
+
+  it("takes mounts of procfs alone, and no line of another file", () => {
+    assert.equal(parseMounts(MOUNTINFO).length, 1);
+    assert.deepEqual(parseMounts("31 1 8:2 / /proc rw - ext4 /dev/proc rw,hidepid=2\n"), []);
+    assert.throws(() => parseMounts("proc on /proc type proc (rw)\n"), FormatError);
+  });
+
+  it("reads the capability and the groups of a process", () => {
+    assert.deepEqual(parseCredentials(STATUS), { ptrace: true, groups: [103, 27, 4] });
+    assert.equal(parseCredentials("CapEff:\t000001fffff7ffff\n").ptrace, false);
+    assert.throws(() => parseCredentials("CapPrm:\t000001ffffffffff\n"), FormatError);
   });
 });
 

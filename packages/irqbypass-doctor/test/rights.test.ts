@@ -15,17 +15,30 @@ import { closedToOthers, isRoot, NOBODY } from "./users.js";
 const module = (name: string) => JSON.stringify(import.meta.resolve(`#src/${name}.js`));
 
 /** Runs `body` as a user with these capabilities alone; what it prints, as JSON. */
-function withOnly(capabilities: readonly string[], body: string): unknown {
-  return JSON.parse(runWithOnly(capabilities, [process.execPath, "--input-type=module", "-e", body]));
+function withOnly(capabilities: readonly string[], body: string, mounts: Mounts = {}): unknown {
+  return JSON.parse(
+    runWithOnly(capabilities, [process.execPath, "--input-type=module", "-e", body], "", mounts),
+  );
+}
+
+/** How /proc is mounted for a try, and the group that it is tried as. */
+interface Mounts {
+  readonly proc?: string;
+  readonly group?: number;
 }
 
 /** Runs a program so; what it prints. */
-function runWithOnly(capabilities: readonly string[], program: readonly string[], input = ""): string {
+function runWithOnly(
+  capabilities: readonly string[],
+  program: readonly string[],
+  input = "",
+  { proc, group = NOBODY }: Mounts = {},
+): string {
   const list = capabilities.map((name) => `+${name.replace("CAP_", "").toLowerCase()}`).join(",");
   const granted = list === "" ? [] : [`--inh-caps=${list}`, `--ambient-caps=${list}`];
-  const user = ["setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups", ...granted];
-  const mounts =
-    'mount -t debugfs debugfs /sys/kernel/debug; mount -t tracefs tracefs /sys/kernel/tracing; exec "$@"';
+  const user = ["setpriv", `--reuid=${NOBODY}`, `--regid=${group}`, "--clear-groups", ...granted];
+  const hiding = proc === undefined ? "" : `mount -t proc -o ${proc} proc /proc; `;
+  const mounts = `${hiding}mount -t debugfs debugfs /sys/kernel/debug; mount -t tracefs tracefs /sys/kernel/tracing; exec "$@"`;
   const { stdout, stderr, status } = spawnSync(
     "unshare",
     ["--mount", "--propagation", "private", "sh", "-c", mounts, "sh", ...user, ...program],
@@ -47,6 +60,16 @@ const looked = (capabilities: readonly string[]) =>
      const listed = [source.list(dir + "/fd"), source.read(dir + "/fdinfo/0")].map(({ state }) => state);
      console.log(JSON.stringify({ states: [fd, ...listed], hidden: readProcesses(source).hidden }));`,
   ) as { states: string[]; hidden: number };
+
+/** Why processes may not be listed, where /proc is mounted with `proc`. */
+const unlisted = (proc: string, capabilities: readonly string[], group?: number) =>
+  withOnly(
+    capabilities,
+    `const { readProcesses } = await import(${module("facts/processes")});
+     const { LiveSource } = await import(${module("source/live")});
+     console.log(JSON.stringify(readProcesses(new LiveSource("/")).unlisted?.by ?? "all are listed"));`,
+    group === undefined ? { proc } : { proc, group },
+  );
 
 /** What --trace comes to. */
 const traced = (capabilities: readonly string[]) =>
@@ -105,6 +128,19 @@ describe("the rights that a source needs", { skip: cannotTry() }, () => {
       missing.some(({ path }) => path === "/proc/*/fd"),
       "what cannot be looked into is counted",
     );
+  });
+
+  it("are those named where /proc hides processes, and none where it does not", () => {
+    const needed = named(/fdinfo of other users/);
+    for (const option of ["hidepid=2", "hidepid=4"]) {
+      assert.equal(unlisted(option, []), "hidepid", option);
+      assert.equal(unlisted(option, ["CAP_DAC_READ_SEARCH"]), "hidepid", option);
+      assert.equal(unlisted(option, needed), "all are listed", option);
+    }
+    assert.equal(unlisted("hidepid=2,gid=7", [], 7), "all are listed");
+    assert.equal(unlisted("hidepid=2,gid=7", [], 8), "hidepid");
+    assert.equal(unlisted("hidepid=4,gid=7", [], 7), "hidepid");
+    assert.equal(unlisted("hidepid=0", []), "all are listed");
   });
 
   it("are those named for debugfs", () => {

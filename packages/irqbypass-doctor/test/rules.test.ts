@@ -282,6 +282,22 @@ describe("the command line as the kernel reads it", () => {
     assert.equal(run("amd-iommu-intr=legacy", "amd")("guest APIC mode"), false);
   });
 
+  it("reads what switches MSI, ACPI and the APICs off, each as its handler compares it", () => {
+    assert.equal(run("pci=nomsi")("MSI"), false);
+    assert.equal(run("pci=noaer,nomsi,realloc pci=noats")("MSI"), false);
+    assert.equal(run("pci=nomsix pci=xnomsi pci nomsi")("MSI"), undefined);
+    assert.equal(run("nolapic", "amd")("MSI"), false);
+    assert.equal(run("acpi=off")("ACPI"), false);
+    assert.equal(run("acpi=off acpi=force")("ACPI"), true);
+    assert.equal(run("acpi=off,force acpi=strict")("ACPI"), undefined);
+    assert.equal(run("iommu=off acpi=force")("translation"), false);
+    assert.equal(run("noapic intremap=on")("remapping"), false);
+    assert.equal(run("nosmp", "amd")("remapping"), false);
+    assert.equal(run("noapic", "intel", "4.4.180")("remapping"), null);
+    assert.equal(run("nointremap noapic", "intel", "4.4.180")("remapping"), false);
+    assert.equal(run("noapic noapictimer no_timer_check nox2apic pci=noacpi")("posting"), undefined);
+  });
+
   it("leaves the words of one vendor's driver alone on the other's CPU", () => {
     assert.equal(run("intel_iommu=off", "amd")("translation"), undefined);
     assert.equal(run("amd_iommu=off", "intel")("translation"), undefined);
@@ -304,11 +320,17 @@ describe("the command line as the kernel reads it", () => {
       "iommu=",
       "nointremap",
       "amd_iommu_intr=",
+      "pci=",
+      "acpi=",
+      "noapic",
       "x=",
     );
-    const value = fc.array(fc.constantFrom("on", "off", "nopost", "nosid", "posted_msi", "legacy", ""), {
-      maxLength: 3,
-    });
+    const value = fc.array(
+      fc.constantFrom("on", "off", "nopost", "nosid", "posted_msi", "legacy", "nomsi", ""),
+      {
+        maxLength: 3,
+      },
+    );
     fc.assert(
       fc.property(
         fc.array(fc.tuple(word, value), { maxLength: 6 }),

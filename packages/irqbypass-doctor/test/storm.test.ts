@@ -107,7 +107,7 @@ test("a process that cannot be looked into counts as one that may hold a VM", as
     read: (path) => real.read(path),
     link: (path) => real.link(path),
   };
-  assert.deepEqual(otherVms(blind, 4242), { pids: [], hidden: [77] });
+  assert.deepEqual(otherVms(blind, 4242), { pids: [], hidden: [77], unlisted: undefined });
   await assert.rejects(
     runStorm({ upTo: 10 }, io(blind, new FakeKernel(tree))),
     /process 77 cannot be looked into and may hold a VM.*needs CAP_SYS_PTRACE/,
@@ -117,7 +117,7 @@ test("a process that cannot be looked into counts as one that may hold a VM", as
     read: (path) =>
       path === "sys/module/kvm_amd/refcnt" ? { state: "read", path, value: "0\n" } : real.read(path),
   };
-  assert.deepEqual(otherVms(unused, 4242), { pids: [], hidden: [] });
+  assert.deepEqual(otherVms(unused, 4242), { pids: [], hidden: [], unlisted: undefined });
 });
 
 test("the limit of descriptors cuts the storm and says so", async () => {

@@ -180,13 +180,36 @@ describe("a run", () => {
 
   it("tells what settles the unknown, and what the wake-ups prove", () => {
     const piw = (ofDevices: boolean) => ({
-      counters: [{ label: "PIW", grew: 4, ofDevices, says: "" } as const],
+      counters: [{ label: "PIW", grew: 4, ofDevices, ofPosted: true, says: "" } as const],
     });
     const proved = run(many(3, FLAT), piw(true));
     assert.match(proved.notes.join(" "), /PIW grew by 12.* at least one is used/);
     assert.match(proved.notes.join(" "), /--guest-received/);
     assert.doesNotMatch(run(many(3, FLAT), piw(false)).notes.join(" "), /PIW/);
     assert.deepEqual(run(many(3, POSTED), piw(true)).notes, []);
+  });
+
+  it("takes a flat line that may be posted for idle only where what posting makes grow was silent", () => {
+    const counters = (pin: number | null, piw: number | null, ofPosted = true) => ({
+      counters: [
+        { label: "PIN", grew: pin, ofDevices: false, ofPosted, says: "" } as const,
+        { label: "PIW", grew: piw, ofDevices: false, ofPosted, says: "" } as const,
+      ],
+    });
+    const silent = run(many(3, FLAT), counters(0, 0));
+    assert.equal(only(silent).verdict, "idle");
+    assert.match(silent.notes.join(" "), /The longer the run, the surer/);
+    for (const loud of [counters(1, 0), counters(0, 2), counters(null, 0), counters(0, 0, false)])
+      assert.equal(only(run(many(3, FLAT), loud)).verdict, "unknown");
+    assert.match(only(run(many(3, FLAT), counters(1, 0))).evidence.at(-1)!.says, /PIN or PIW grew/);
+    assert.equal(only(run(many(3, { able: "unknown" }), counters(0, 0))).verdict, "unknown");
+    assert.equal(only(run(many(3, { handledByHost: null }), counters(0, 0))).verdict, "unknown");
+    // One window that does not tell is enough.
+    const watch = new Watch();
+    watch.add(look(0, [vector(FLAT)], counters(0, 0)));
+    watch.add(look(1, [vector(FLAT)]));
+    watch.add(look(2, [vector(FLAT)], counters(0, 0)));
+    assert.equal(only(watch.report()!).verdict, "unknown");
   });
 
   it("names eventfds that nobody read", () => {

@@ -46,7 +46,7 @@ declare class IrqBypassError extends Error {
     readonly syscall: string | undefined;
     constructor(code: ErrorCode, message: string, details?: ErrorDetails);
 }
-type PoolName = "thread" | "eventfd" | "producer" | "consumer" | "vm" | "vcpu" | "route" | "routing" | "injection" | "reference" | "node";
+type PoolName = "thread" | "eventfd" | "producer" | "consumer" | "vm" | "vcpu" | "route" | "routing" | "injection" | "reference" | "ioeventfd" | "epoll" | "watch" | "node";
 type Capacity = Readonly<Record<PoolName, number>>;
 type Size = "small" | "medium" | "large";
 interface WasmMemory {
@@ -379,6 +379,31 @@ declare class VfioPciDevice extends Shown implements Disposable {
     dispose(): void;
     [Symbol.dispose](): void;
 }
+interface EpollAdd {
+    readonly data?: number;
+    readonly edge?: boolean;
+}
+interface EpollTake {
+    readonly maxEvents?: number;
+}
+interface EpollWait extends WaitOptions, EpollTake {
+}
+declare class Epoll extends Shown implements Disposable {
+    private constructor();
+    static create(memory: EventfdHost): Epoll;
+    static open(memory: EventfdHost, handle: Handle<"epoll">): Epoll;
+    get handle(): Handle<"epoll">;
+    get id(): number;
+    get closed(): boolean;
+    add(eventfd: EventfdContext, options?: EpollAdd): void;
+    remove(eventfd: EventfdContext): void;
+    tryWait(options?: EpollTake): number[];
+    wait(options?: Omit<EpollWait, "signal">): number[];
+    waitAsync(options?: EpollWait): Promise<number[]>;
+    kick(): void;
+    close(): void;
+    [Symbol.dispose](): void;
+}
 interface EventfdOptions {
     readonly initial?: number;
     readonly semaphore?: boolean;
@@ -396,6 +421,41 @@ declare const MAX_COUNT: bigint;
 interface Dropped {
     readonly count: number;
     readonly reason: Reason;
+}
+type FileMemory = WasmMemory | SharedArrayBuffer;
+type FileWake = "interrupt" | "event" | "kicked" | "timeout" | "suspended";
+interface FileImports {
+    readonly interrupt_file: {
+        post(file: number, id: number): void;
+        pending(file: number): number;
+        harvest(file: number, into: number): number;
+        block(file: number, timeoutNs: bigint): number;
+        kick(file: number): void;
+        suspend(file: number): void;
+        resume(file: number): void;
+        renotify(file: number): void;
+    };
+}
+type FileOptions = Pick<MemoryOptions, "platform" | "words" | "fastPath">;
+declare class InterruptFile extends Shown {
+    readonly memory: FileMemory;
+    readonly byteOffset: number;
+    private constructor();
+    static create(memory: FileMemory, byteOffset: number, options?: FileOptions): InterruptFile;
+    static open(memory: FileMemory, byteOffset: number, options?: FileOptions): InterruptFile;
+    get controlAddress(): number;
+    get fastPath(): FastPath;
+    post(id: number): void;
+    pending(): boolean;
+    harvest(into: Uint32Array | Int32Array): boolean;
+    block(options?: Pick<WaitOptions, "timeoutMs">): FileWake;
+    blockAsync(options?: WaitOptions): Promise<FileWake>;
+    disarm(): void;
+    kick(): void;
+    suspend(): void;
+    resume(): void;
+    renotify(): void;
+    imports(): FileImports;
 }
 declare const FINDING_KINDS: readonly [
     "header",
@@ -464,6 +524,13 @@ declare class Host extends HostMemory implements BypassHost, Disposable {
     dispose(): void;
     [Symbol.dispose](): void;
 }
+type IoSpace = "mmio" | "pio";
+interface IoeventfdOptions {
+    readonly address: number | bigint;
+    readonly length?: 0 | 1 | 2 | 4 | 8;
+    readonly datamatch?: number | bigint;
+    readonly space?: IoSpace;
+}
 interface Redirection {
     readonly vcpu: number;
     readonly vector: number;
@@ -476,6 +543,23 @@ declare class IoApic extends Shown {
     write(register: number, value: number): void;
     redirect(pin: number, entry: Redirection): void;
     get lines(): number;
+}
+interface IoeventfdInfo {
+    readonly space: IoSpace;
+    readonly address: bigint;
+    readonly length: number;
+    readonly datamatch: bigint | undefined;
+    readonly eventfd: number;
+}
+declare class Ioeventfd extends Shown implements Disposable {
+    protected constructor();
+    get space(): IoSpace;
+    get address(): bigint;
+    get length(): number;
+    get datamatch(): bigint | undefined;
+    get eventfd(): number;
+    dispose(): void;
+    [Symbol.dispose](): void;
 }
 declare class Irqfd extends Shown implements Disposable {
     protected constructor();
@@ -526,6 +610,7 @@ declare class VcpuRef extends Shown {
     kick(): void;
     inspect(): Posting;
     get onAddress(): number;
+    get fileAddress(): number;
 }
 declare class Vcpu extends VcpuRef implements Disposable {
     private constructor();
@@ -560,10 +645,14 @@ declare class Vm extends Shown implements Disposable {
     setGsiRouting(routes: readonly GsiRoute[]): void;
     irqfd(eventfd: EventfdContext, gsi: number, options?: IrqfdOptions): Irqfd;
     deassign(eventfd: EventfdContext, gsi: number): boolean;
+    ioeventfd(options: IoeventfdOptions, eventfd: EventfdContext): Ioeventfd;
+    deassignIoeventfd(options: IoeventfdOptions, eventfd: EventfdContext): void;
+    ioeventfds(): IoeventfdInfo[];
+    write(space: IoSpace, address: number | bigint, length: number, value: number | bigint): boolean;
     dispose(): void;
     [Symbol.dispose](): void;
     setIrqLine(gsi: number, level: boolean): void;
     get ioapic(): IoApic;
 }
-export { DeviceVector, Eventfd, EventfdContext, FINDING_KINDS, Host, HostMemory, IRQ_INDEXES, Intx, IoApic, IrqBypassError, Irqfd, MAX_COUNT, POLICIES, Producer, REASONS, Shown, VIRTIO_STATUS, Vcpu, VcpuRef, VdpaDevice, VdpaSession, VfioPciDevice, Virtqueue, Vm, WORST_FIRST };
-export type { AbortSignalLike, AddCallback, AttachOptions, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostOptions, Interrupt, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, IrqfdOptions, Kind, MemoryOptions, Msi, MsiRoute, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, ShortMsi, Size, Spawn, ThreadName, ThreadWorker, VdpaOps, VdpaOptions, VfioPciOptions, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };
+export { DeviceVector, Epoll, Eventfd, EventfdContext, FINDING_KINDS, Host, IRQ_INDEXES, InterruptFile, IrqBypassError, MAX_COUNT, POLICIES, Producer, REASONS, VIRTIO_STATUS, Vcpu, VcpuRef, VdpaDevice, VfioPciDevice, Vm, WORST_FIRST };
+export type { AbortSignalLike, AddCallback, AttachOptions, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, EpollAdd, EpollTake, EpollWait, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileImports, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, MemoryOptions, Msi, MsiRoute, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, ShortMsi, Shown, Size, Spawn, ThreadName, ThreadWorker, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };

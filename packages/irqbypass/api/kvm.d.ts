@@ -5,6 +5,7 @@ declare const KVM_CAP: {
     readonly KVM_CAP_MAX_VCPUS: 66;
     readonly KVM_CAP_IRQ_ROUTING: 25;
     readonly KVM_CAP_IRQFD: 32;
+    readonly KVM_CAP_IOEVENTFD: 36;
     readonly KVM_CAP_SIGNAL_MSI: 77;
     readonly KVM_CAP_IRQFD_RESAMPLE: 82;
     readonly KVM_CAP_SPLIT_IRQCHIP: 121;
@@ -40,6 +41,13 @@ interface KvmPinRoute {
     readonly gsi: number;
     readonly chip: number;
     readonly pin: number;
+}
+interface KvmIoeventfd {
+    readonly eventfd: number;
+    readonly space: IoSpace;
+    readonly address: number | bigint;
+    readonly length: number;
+    readonly datamatch?: number | bigint | undefined;
 }
 interface KvmIrqfd {
     readonly eventfd: number;
@@ -95,6 +103,8 @@ declare class KvmMachine extends Shown implements Disposable {
     setGsiRouting(routes: readonly KvmRoute[]): void;
     assignIrqfd(irqfd: KvmIrqfd): void;
     deassignIrqfd(irqfd: KvmIrqfd): void;
+    assignIoeventfd(ioeventfd: KvmIoeventfd): void;
+    deassignIoeventfd(ioeventfd: KvmIoeventfd): void;
     signalMsi(msi: KvmMsi): boolean;
     setIrqLine(gsi: number, level: boolean): void;
     ioapic(): IoapicState;
@@ -125,8 +135,11 @@ declare class KvmVm extends Shown implements Disposable {
     stop(): Promise<void>;
     setGsiRouting(routes: readonly GsiRoute[]): void;
     irqfd(eventfd: LinuxEventfd, gsi: number, options?: IrqfdOptions): Irqfd;
+    ioeventfd(options: IoeventfdOptions, eventfd: LinuxEventfd): Ioeventfd;
+    deassignIoeventfd(options: IoeventfdOptions, eventfd: LinuxEventfd): void;
+    ioeventfds(): IoeventfdInfo[];
     dispose(): void;
     [Symbol.dispose](): void;
 }
-export { FIRST_VECTOR, Kvm, KvmMachine, KvmVcpu, KvmVcpuThread, KvmVm, bootGuest, encodeMsi, guestPages, guestTables, inServiceVectors, kvm, msiTo, requestedVectors, signalMsi, whyNoKvm };
-export type { GuestTables, IoapicState, KvmCapability, KvmIrqfd, KvmMachineOptions, KvmMsi, KvmMsiRoute, KvmOptions, KvmPinRoute, KvmRoute, KvmVmOptions };
+export { FIRST_VECTOR, Kvm, KvmMachine, KvmVm, bootGuest, encodeMsi, guestPages, guestTables, inServiceVectors, kvm, msiTo, requestedVectors, signalMsi, whyNoKvm };
+export type { GuestTables, IoapicState, KvmCapability, KvmIoeventfd, KvmIrqfd, KvmMachineOptions, KvmMsi, KvmMsiRoute, KvmOptions, KvmPinRoute, KvmRoute, KvmVcpu, KvmVcpuThread, KvmVmOptions };

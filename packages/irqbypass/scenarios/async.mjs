@@ -3,7 +3,7 @@
 import { override } from "atomics-explorer";
 import { Eventfd, Producer } from "irqbypass";
 import { hosts } from "#scenarios/support/hosts.js";
-import { Eventfd as E, Header } from "#src/host/layout.js";
+import { Eventfd as E, Header, KICKED, NOTIFICATION_VECTOR } from "#src/host/layout.js";
 import * as descriptor from "#src/posting/descriptor.js";
 import { controlWord, expect, guest, openVcpu, playVcpu, VECTOR } from "./support/guest.mjs";
 
@@ -11,7 +11,7 @@ import { controlWord, expect, guest, openVcpu, playVcpu, VECTOR } from "./suppor
 function halts(world, break_ = () => {}) {
   const { hosts: seen, vm } = guest(world, ["vcpu", "device", "vmm"]);
   const vcpu = openVcpu(seen.vcpu, vm);
-  const { record } = vcpu;
+  const { record, file } = vcpu;
   break_(seen, record);
   return {
     threads: {
@@ -19,14 +19,14 @@ function halts(world, break_ = () => {}) {
         while ((await vcpu.waitAsync()) !== "interrupt");
         return vcpu.acknowledge();
       },
-      device: () => descriptor.post(seen.device.words, record, VECTOR),
-      vmm: () => descriptor.kick(seen.vmm.words, record, descriptor.KICKED),
+      device: () => descriptor.post(seen.device.words, file, VECTOR),
+      vmm: () => descriptor.kick(seen.vmm.words, file, KICKED),
     },
     keeps: [vcpu],
     end({ vcpu: vector }) {
       expect(vector === VECTOR, `it took ${vector}`);
       const { nv } = vcpu.inspect();
-      expect(nv === descriptor.NOTIFICATION_VECTOR, "it is awake, and still asks to be woken");
+      expect(nv === NOTIFICATION_VECTOR, "it is awake, and still asks to be woken");
     },
   };
 }
@@ -47,7 +47,7 @@ export const halt = {
         ),
     },
     "looks-late": {
-      sentence: "reads the wake word when it goes to sleep, and not before it looks",
+      sentence: "sleeps on whatever is in the control word, not on the value that it looked at",
       setup: (world) =>
         halts(world, ({ vcpu }) =>
           playVcpu(vcpu, (words) => ({

@@ -2,8 +2,7 @@
 import { override } from "atomics-explorer";
 import { Eventfd, Producer, Vcpu } from "irqbypass";
 import { conserves } from "#scenarios/support/conservation.js";
-import { Header } from "#src/host/layout.js";
-import { ON } from "#src/posting/descriptor.js";
+import { Header, ON } from "#src/host/layout.js";
 import { tearDown } from "#src/vm/lost-thread.js";
 import { relayOne } from "#src/vm/relay.js";
 import { leaveForIt, notifyForIt, recoverMutexes } from "#src/vm/repair.js";

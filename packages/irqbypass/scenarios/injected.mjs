@@ -3,7 +3,7 @@
 import { Eventfd, Producer } from "irqbypass";
 import { conserves } from "#scenarios/support/conservation.js";
 import { irqfdOps } from "#src/bypass/remapping.js";
-import { Injection } from "#src/host/layout.js";
+import { Injection, Vcpu } from "#src/host/layout.js";
 import { KvmVm } from "#src/kvm/vm.js";
 import { post } from "#src/posting/fast-path.js";
 import { assign } from "#src/vm/assignment.js";
@@ -26,7 +26,8 @@ function machine(world) {
     inject(memory, injection) {
       const { words } = memory;
       expect(words.get(injection + Injection.data) === VECTOR, "injects by what was given back");
-      post(memory, vcpus[(words.get(injection + Injection.addressLow) >>> 12) & 255], VECTOR);
+      const vcpu = vcpus[(words.get(injection + Injection.addressLow) >>> 12) & 255];
+      post(memory, vcpu + Vcpu.descriptor, VECTOR);
       return true;
     },
   };

@@ -2,9 +2,8 @@
 
 import { Eventfd, Vcpu, Vm } from "irqbypass";
 import { hosts } from "#scenarios/support/hosts.js";
-import { Vcpu as C, Eventfd as E, Rec, Vm as V } from "#src/host/layout.js";
-import { KICKED } from "#src/posting/descriptor.js";
-import { expect, guest } from "./support/guest.mjs";
+import { Vcpu as C, Eventfd as E, KICKED, Rec, Vm as V } from "#src/host/layout.js";
+import { controlWord, expect, guest } from "./support/guest.mjs";
 
 const PIN = 3;
 /** One VM at a time, so that the next one gets the record of the one before. */
@@ -114,7 +113,8 @@ const kicks = (made) => {
   return {
     ref,
     call: () => outcome(() => ref.kick(), "EBADF"),
-    end: (vcpu) => expect((made.words.load(vcpu + C.wake) & KICKED) === 0, "the next VM's vCPU was kicked"),
+    end: (vcpu) =>
+      expect((made.words.load(controlWord(vcpu)) & KICKED) === 0, "the next VM's vCPU was kicked"),
   };
 };
 

@@ -1,7 +1,7 @@
 // The posted-interrupt descriptor: a device posts while the vCPU harvests, blocks, is put and is loaded.
 import { override } from "atomics-explorer";
 import { conserves } from "#scenarios/support/conservation.js";
-import { Vcpu as V } from "#src/host/layout.js";
+import { EVENT, KICKED, NMI, Vcpu as V } from "#src/host/layout.js";
 import * as descriptor from "#src/posting/descriptor.js";
 import { post } from "#src/posting/fast-path.js";
 import { expect, guest, openVcpu, serve, VECTOR } from "./support/guest.mjs";
@@ -16,7 +16,7 @@ function cast(world, { vectors, run, play = {} }) {
   const names = ["vcpu", ...vectors.map((_, i) => (vectors.length === 1 ? "device" : `device${i + 1}`))];
   const { hosts, vm } = guest(world, names);
   const vcpu = openVcpu(hosts.vcpu, vm);
-  const { record } = vcpu;
+  const { record, file } = vcpu;
   const keeps = [vcpu];
   const played = (words, player) => {
     if (player === undefined) return words;
@@ -28,7 +28,7 @@ function cast(world, { vectors, run, play = {} }) {
   for (const [i, vector] of vectors.entries()) {
     const host = hosts[names[i + 1]];
     host.words = played(host.words, play.post);
-    threads[names[i + 1]] = () => post(host, record, vector);
+    threads[names[i + 1]] = () => post(host, file, vector);
   }
   hosts.vcpu.words = played(hosts.vcpu.words, play.vcpu);
   hosts.vcpu.thread.words = hosts.vcpu.words;
@@ -91,12 +91,20 @@ export const halt = {
         }),
     },
     "wakes-unseen": {
-      sentence: "wakes without changing the word that the vCPU goes to sleep on",
+      sentence: "changes the word that the vCPU sleeps on back before it wakes it",
       setup: (world) =>
         cast(world, {
           vectors: [VECTOR],
           run: (vcpu) => serve(vcpu, [VECTOR]),
-          play: { post: () => ({ add: () => 0 }) },
+          play: {
+            post: (words, record) => ({
+              // Takes the change back before it notifies.
+              notify: (word) => {
+                if (word === record + CONTROL) words.and(word, ~1);
+                return words.notify(word);
+              },
+            }),
+          },
         }),
     },
   },
@@ -199,8 +207,8 @@ function migrate(world, play) {
     play,
     run(vcpu, host) {
       // The thread is put off its core and comes back, as between two slices of time.
-      descriptor.put(host.words, vcpu.record);
-      descriptor.load(host.words, vcpu.record, 1);
+      descriptor.suspend(host.words, vcpu.file);
+      descriptor.load(host.words, vcpu.file, 1);
       return serve(vcpu, [VECTOR]);
     },
   });
@@ -244,7 +252,7 @@ function kicks(world, play) {
   const vcpu = openVcpu(hosts.vcpu, vm);
   const words = play === undefined ? hosts.vmm.words : override(hosts.vmm.words, play(hosts.vmm.words));
   return {
-    threads: { vcpu: () => vcpu.wait(), vmm: () => descriptor.kick(words, vcpu.record, descriptor.KICKED) },
+    threads: { vcpu: () => vcpu.wait(), vmm: () => descriptor.kick(words, vcpu.file, KICKED) },
     keeps: [vcpu],
     end: ({ vcpu: why }) => expect(why === "kicked", `the wait ended with ${why}`),
   };
@@ -272,10 +280,13 @@ function sends(world, play = () => ({})) {
     threads: {
       vcpu: () => [vcpu.wait(), vcpu.wait()].sort().join(),
       vmm() {
-        descriptor.kick(hosts.vmm.words, vcpu.record, descriptor.KICKED);
-        post(hosts.vmm, vcpu.record, VECTOR);
+        descriptor.kick(hosts.vmm.words, vcpu.file, KICKED);
+        post(hosts.vmm, vcpu.file, VECTOR);
       },
-      other: () => descriptor.kick(hosts.other.words, vcpu.record, descriptor.NMI),
+      other() {
+        hosts.other.words.or(vcpu.record + V.events, NMI);
+        descriptor.kick(hosts.other.words, vcpu.file, EVENT);
+      },
     },
     keeps: [vcpu],
     end: ({ vcpu: why }) => expect(why === "kicked,nmi", `the two waits ended with ${why}`),
@@ -288,10 +299,11 @@ export const nmi = {
   setup: (world) => sends(world),
   twins: {
     "takes-both": {
-      sentence: "takes both out of the wake word, and goes by one",
+      sentence: "takes the kick out of the control word with the event, and goes by one",
       setup: (world) =>
         sends(world, (words, record) => ({
-          and: (word, value) => words.and(word, word === record + V.wake ? ~3 : value),
+          and: (word, value) =>
+            words.and(word, word === record + CONTROL && value === ~EVENT ? ~(EVENT | KICKED) : value),
         })),
     },
   },

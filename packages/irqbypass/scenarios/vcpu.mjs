@@ -3,7 +3,7 @@
 import { override } from "atomics-explorer";
 import { Eventfd, Producer, Vcpu } from "irqbypass";
 import { conserves } from "#scenarios/support/conservation.js";
-import { Descriptor, Vcpu as V } from "#src/host/layout.js";
+import { Descriptor, KICKED, ON, SN, Vcpu as V } from "#src/host/layout.js";
 import * as descriptor from "#src/posting/descriptor.js";
 import {
   asksForWakeUp,
@@ -112,8 +112,8 @@ function halts(world, others, break_ = () => {}) {
   };
 }
 
-const post = ({ words }, record) => descriptor.post(words, record, VECTOR);
-const kick = ({ words }, record) => descriptor.kick(words, record, descriptor.KICKED);
+const post = ({ words }, record) => descriptor.post(words, record + V.descriptor, VECTOR);
+const kick = ({ words }, record) => descriptor.kick(words, record + V.descriptor, KICKED);
 
 /**
  * Threads: vcpu, device, vmm. A vCPU that is woken by something else has to switch its notification vector back while the
@@ -161,7 +161,7 @@ export const own = {
             or(word, value) {
               const before = words.or(word, value);
               const mine = words.load(record + V.descriptor + Descriptor.ndst) === lockId;
-              return mine && word === controlWord(record) ? before | descriptor.ON : before;
+              return mine && word === controlWord(record) ? before | ON : before;
             },
           });
         }),
@@ -219,7 +219,7 @@ function moves(world, break_ = () => {}) {
           }
         }
       },
-      device: () => descriptor.post(hosts.device.words, record, VECTOR),
+      device: () => descriptor.post(hosts.device.words, record + V.descriptor, VECTOR),
     },
     keeps: [vcpu],
     end: conserves(
@@ -243,7 +243,7 @@ export const migration = {
             or: (word, value) => (word === controlWord(record) ? 0 : words.or(word, value)),
             store(word, value) {
               words.store(word, value);
-              if (word === record + V.runner) words.or(controlWord(record), descriptor.SN);
+              if (word === record + V.runner) words.or(controlWord(record), SN);
             },
           });
         }),

@@ -4,6 +4,8 @@
  * A device signals an eventfd; a virtual machine listens to it. Once both ends are registered the interrupt goes
  * straight from the device's thread into the virtual CPU. Start with {@link Host.create}, then {@link Vm},
  * {@link Eventfd} and `vm.irqfd`; a device in another thread joins with {@link Host.attach}.
+ *
+ * @packageDocumentation
  */
 
 export type { BypassHost } from "./bypass/bypass-host.js";
@@ -22,6 +24,7 @@ export { DeviceVector } from "./device/vector.js";
 export { VfioPciDevice, type VfioPciOptions } from "./device/vfio-pci.js";
 export type { Virtqueue } from "./device/virtqueue.js";
 export { EventfdContext } from "./eventfd/context.js";
+export { Epoll, type EpollAdd, type EpollTake, type EpollWait } from "./eventfd/epoll.js";
 export { Eventfd, type EventfdOptions } from "./eventfd/eventfd.js";
 export type { EventfdHost, EventfdKind } from "./eventfd/kind.js";
 export { MAX_COUNT } from "./eventfd/signal.js";
@@ -39,12 +42,17 @@ export type { Spawn, ThreadName } from "./host/spawn.js";
 export type { WasmMemory } from "./host/wasm.js";
 export type { Words } from "./host/words.js";
 export type { Dropped } from "./posting/dropped.js";
+export type { FileImports } from "./posting/imports.js";
+export { type FileOptions, InterruptFile } from "./posting/interrupt-file.js";
+export type { FileMemory, FileWake } from "./posting/place.js";
 export { REASONS, type Reason, WORST_FIRST } from "./posting/reason.js";
 export { type Audit, FINDING_KINDS, type Finding, type FindingKind } from "./vm/audit/finding.js";
 export { Host } from "./vm/host.js";
 export type { AttachOptions, HostOptions } from "./vm/host-options.js";
 export type { Interrupt } from "./vm/interrupt.js";
+export type { IoeventfdOptions, IoSpace } from "./vm/io-access.js";
 export type { IoApic, Redirection } from "./vm/ioapic-registers.js";
+export type { Ioeventfd, IoeventfdInfo } from "./vm/ioeventfd.js";
 export type { Irqfd } from "./vm/irqfd.js";
 export type { GsiRoute, IrqchipPin, Msi, MsiRoute, PinRoute, RawMsi, ShortMsi } from "./vm/route.js";
 export { type Posting, Vcpu, VcpuRef, type Wake } from "./vm/vcpu.js";

@@ -3,8 +3,11 @@ import { BLOCKED, OP_NAMES, Op, type Performed, SLEEPS } from "../world/op.js";
 
 /** One line of a chart: what a thread did in one step. */
 export interface ChartLine {
+  /** Which step of the schedule, from 0. */
   readonly step: number;
+  /** Whose step, by the thread's index. */
   readonly thread: number;
+  /** What it did. */
   readonly text: string;
 }
 

@@ -74,7 +74,12 @@ async function filesOf(folder: string): Promise<ScenarioFile[]> {
 export async function subjectOfReplay(
   id: string,
   folder?: string,
-): Promise<{ subject: Subject; schedule: string }> {
+): Promise<{
+  /** What the id names. */
+  subject: Subject;
+  /** Its schedule, which {@link parseSchedule} reads. */
+  schedule: string;
+}> {
   checkText(id, "a replay id");
   const colon = id.lastIndexOf(":");
   if (colon < 0) throw new ExplorerError(`${id} is not a replay id: copy it from the report of a violation`);

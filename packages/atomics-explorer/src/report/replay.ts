@@ -12,7 +12,9 @@ export interface Replay {
   readonly violation: string | undefined;
   /** The whole schedule, also where only its beginning was given. */
   readonly id: string;
+  /** The threads' names, by index. */
   readonly threads: readonly string[];
+  /** What each step did. */
   readonly lines: readonly ChartLine[];
 }
 

@@ -9,27 +9,46 @@ import { shorten } from "./replay.js";
 export interface Report {
   /** `file/scenario`, and for a twin `file/scenario/twin`. */
   readonly name: string;
+  /** What must hold, or what is wrong with the twin. */
   readonly sentence: string;
   /** A twin is wrong on purpose: it passes when it is caught. */
   readonly twin: boolean;
+  /** The threads' names, by index. */
   readonly threads: readonly string[];
+  /** How much was visited. */
   readonly tally: Tally;
   /** Everything was visited, up to a bound, or not to the end; a violation ends it early. */
   readonly extent: "exhaustive" | "bounded" | "interrupted" | "violated";
   /** What it is bounded by, where it is. */
   readonly bounds: readonly string[];
-  /** What is taken for granted about mutexes and about waits. */
+  /** What is taken for granted about mutexes. */
   readonly mutexes: "explored" | "assumed";
+  /** What is taken for granted about waits with a time limit. */
   readonly timeLimits: "never pass" | "pass when nothing else can happen" | "pass at any moment, as bounded";
+  /** How long it took. */
   readonly seconds: number;
-  readonly violation: { readonly message: string; readonly id: string; readonly steps: number } | undefined;
+  /** What was found; undefined where nothing is wrong. */
+  readonly violation:
+    | {
+        /** What is wrong. */
+        readonly message: string;
+        /** The schedule that shows it, which {@link replayId} runs again. */
+        readonly id: string;
+        /** How long that is. */
+        readonly steps: number;
+      }
+    | undefined;
+  /** The shipped code has no violation, or the twin was caught. */
   readonly passed: boolean;
 }
 
 /** One thing to explore: a scenario's shipped code or a twin. */
 export interface Subject {
+  /** As {@link Report.name}. */
   readonly name: string;
+  /** As {@link Report.sentence}. */
   readonly sentence: string;
+  /** As {@link Report.twin}. */
   readonly twin: boolean;
   /** Name of the scenario: its own, or that of which it is a twin. */
   readonly scenario: string;
@@ -37,7 +56,9 @@ export interface Subject {
   readonly long: boolean;
   /** For a twin: the known bug that it has. */
   readonly bug: Twin["bug"];
+  /** How it is explored. */
   readonly settings: ExploreSettings;
+  /** Makes its threads, anew for each run. */
   readonly setup: (world: World) => Cast;
 }
 

@@ -24,6 +24,28 @@ export class Explorer {
   private readonly base: Int32Array;
   private stopping = false;
 
+  /**
+   * `setup` makes the threads, anew for each schedule. Explores nothing yet. Throws what `setup` throws.
+   *
+   * @example
+   * ```ts
+   * import { Explorer, type Words } from "atomics-explorer";
+   *
+   * const increment = (words: Words) => words.store(0, words.load(0) + 1);
+   * const explorer = new Explorer((world) => {
+   *   world.memory(1, ["count"]);
+   *   const [a, b] = [world.words("a"), world.words("b")];
+   *   return {
+   *     threads: { a: () => increment(a), b: () => increment(b) },
+   *     end: () => {
+   *       if (a.load(0) !== 2) throw new Error("an increment is lost");
+   *     },
+   *   };
+   * });
+   * await explorer.explore();
+   * console.log(explorer.violation?.message); // an increment is lost
+   * ```
+   */
   constructor(
     setup: (world: World) => Cast,
     private readonly settings: ExploreSettings = {},
@@ -32,16 +54,21 @@ export class Explorer {
     this.base = this.simulation.memory.view.slice();
   }
 
+  /** How much was visited so far. */
   get tally(): Readonly<Tally> {
     return this.simulation.tally;
   }
 
+  /** What was found; undefined where nothing is wrong so far. */
   get violation(): Violation | undefined {
     return this.simulation.violation;
   }
 
   /** The threads, in the order of the columns of a chart. */
-  get threads(): readonly { readonly name: string }[] {
+  get threads(): readonly {
+    /** Its name in the cast. */
+    readonly name: string;
+  }[] {
     return this.simulation.threads;
   }
 

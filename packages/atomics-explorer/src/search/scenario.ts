@@ -31,7 +31,13 @@ export interface Twin {
   /** What is wrong with it, one line. */
   readonly sentence: string;
   /** A known bug that it has, by commit or CVE, and when it was mended. */
-  readonly bug?: { readonly id: string; readonly year: number };
+  readonly bug?: {
+    /** A commit of Linux or a CVE. */
+    readonly id: string;
+    /** When it was mended. */
+    readonly year: number;
+  };
+  /** Makes its threads, anew for each run. */
   setup(world: World): Cast;
 }
 

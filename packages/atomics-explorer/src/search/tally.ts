@@ -20,8 +20,11 @@ export interface Tally {
 
 /** What is wrong, and the schedule that shows it. */
 export interface Violation {
+  /** What is wrong. */
   readonly message: string;
+  /** The schedule that shows it: who went on at each step. */
   readonly choices: readonly Choice[];
+  /** How often that takes over from a thread that could go on. */
   readonly preemptions: number;
 }
 

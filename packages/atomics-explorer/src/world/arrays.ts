@@ -20,7 +20,12 @@ export function sharedArray(
   words: Words,
   start: number,
   length: number,
-  { unsigned = false }: { readonly unsigned?: boolean } = {},
+  {
+    unsigned = false,
+  }: {
+    /** The elements are unsigned, as a Uint32Array's are; signed by default. */
+    readonly unsigned?: boolean;
+  } = {},
 ): Int32Array {
   const show = unsigned ? (value: number) => value >>> 0 : (value: number) => value;
   const at = (property: string | symbol): number | undefined => {

@@ -11,17 +11,22 @@ export interface Words {
   load(word: number): number;
   /** Atomic write. */
   store(word: number, value: number): void;
-  /** Atomic read-modify-write; each returns the value before. */
+  /** Atomic or; the value before. */
   or(word: number, value: number): number;
+  /** Atomic and; the value before. */
   and(word: number, value: number): number;
+  /** Atomic addition; the value before. */
   add(word: number, value: number): number;
+  /** Atomic exchange; the value before. */
   exchange(word: number, value: number): number;
   /** Writes `value` if the word holds `expected`; returns what it held. */
   compareExchange(word: number, expected: number, value: number): number;
 
-  /** The same on a 64-bit pair; `word` is even. */
+  /** Atomic read of a 64-bit pair; `word` is even. */
   load64(word: number): bigint;
+  /** Atomic write of a pair. */
   store64(word: number, value: bigint): void;
+  /** As `compareExchange`, of a pair. */
   compareExchange64(word: number, expected: bigint, value: bigint): bigint;
 
   /**
@@ -38,7 +43,8 @@ export interface Words {
   /** Milliseconds on a monotonic clock, with fractions; comparable within one thread only. */
   clock(): number;
 
-  /** Plain read and write of a guarded word. */
+  /** Plain read of a guarded word. */
   get(word: number): number;
+  /** Plain write of a guarded word. */
   set(word: number, value: number): void;
 }

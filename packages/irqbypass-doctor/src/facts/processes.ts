@@ -6,6 +6,7 @@ import { type EventfdInfo, parseEventfd, parseEventpoll, parseVfioDevice } from 
 import { parseLibvirtLog, parseVmm, type VmmSettings } from "../parse/vmm.js";
 import { baseName, type Descriptor, guestName, parseDescriptor } from "../source/descriptor.js";
 import { known, type Reading, readAs, type Source } from "../source/source.js";
+import { type Unlisted, unlistedOf } from "./listing.js";
 
 export interface HeldEventfd {
   readonly fd: number;
@@ -43,6 +44,8 @@ export interface Processes {
   readonly found: readonly VmProcess[];
   /** Processes whose descriptors we may not see. */
   readonly hidden: number;
+  /** Why there may be more than /proc lists; undefined where nothing says so. */
+  readonly unlisted: Unlisted | undefined;
   /** /proc itself; not "read" means that nothing can be said of processes. */
   readonly proc: Reading<number>;
 }
@@ -50,7 +53,7 @@ export interface Processes {
 /** Looks at every process once. Blocks for about a second on a host with a million descriptors. */
 export function readProcesses(source: Source): Processes {
   const proc = source.list("proc");
-  if (proc.state !== "read") return { found: [], hidden: 0, proc };
+  if (proc.state !== "read") return { found: [], hidden: 0, unlisted: undefined, proc };
   const pids = proc.value.filter((name) => /^\d{1,10}$/.test(name)).map(Number);
   const found: VmProcess[] = [];
   let hidden = 0;
@@ -61,7 +64,20 @@ export function readProcesses(source: Source): Processes {
     const process = readProcess(source, pid, fds);
     if (process !== undefined) found.push(process);
   }
-  return { found, hidden, proc: { state: "read", path: "proc", value: pids.length } };
+  return {
+    found,
+    hidden,
+    unlisted: unlistedOf(source),
+    proc: { state: "read", path: "proc", value: pids.length },
+  };
+}
+
+/** Why a process may hold something and not be seen to, as a clause; undefined where all could be looked into. */
+export function unseenProcesses({ hidden, unlisted, proc }: Processes): string | undefined {
+  if (proc.state !== "read") return "the processes could not be listed";
+  const closed = hidden === 0 ? [] : [`${hidden} process${hidden === 1 ? "" : "es"} may not be looked into`];
+  const all = unlisted === undefined ? closed : [...closed, unlisted.says];
+  return all.length === 0 ? undefined : all.join("; ");
 }
 
 /** Threads of the kernel have no command line, hold nothing, and are as closed as other users' processes. */

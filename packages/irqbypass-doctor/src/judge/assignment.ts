@@ -2,7 +2,7 @@
  * Who holds which device: ties a device to the process that has it open.
  */
 import type { Device } from "../facts/devices.js";
-import type { HeldDevice, Processes, VmProcess } from "../facts/processes.js";
+import { type HeldDevice, type Processes, unseenProcesses, type VmProcess } from "../facts/processes.js";
 import type { Evidence } from "./report.js";
 
 /** A device with its holder. */
@@ -60,14 +60,11 @@ function groupOf({ descriptor }: HeldDevice): string | undefined {
   return descriptor.kind === "vfio-group" ? descriptor.group.replace(/^noiommu-/, "") : undefined;
 }
 
-function untied({ hidden, proc }: Processes): Evidence {
-  if (proc.state !== "read") return { source: "/proc", says: "the processes could not be listed" };
-  if (hidden > 0)
-    return {
-      source: "/proc/*/fd",
-      says: `${hidden} processes may not be looked into; one of them may hold it`,
-    };
-  return { source: "/proc/*/fd", says: "no process that shows here holds it" };
+function untied(processes: Processes): Evidence {
+  const unseen = unseenProcesses(processes);
+  if (unseen === undefined) return { source: "/proc/*/fd", says: "no process that shows here holds it" };
+  if (processes.proc.state !== "read") return { source: "/proc", says: unseen };
+  return { source: "/proc/*/fd", says: `${unseen}; one of them may hold it` };
 }
 
 /** What `holder` holds and no device explains. */

@@ -5,16 +5,19 @@
 import type { Host } from "../facts/host.js";
 import { readSwitch } from "../rules/booleans.js";
 import { known } from "../source/source.js";
+import { forbiddingWord, wordsWithoutEffect } from "./command-line.js";
 import { kernelLink } from "./kernel.js";
-import { type Chain, link, releaseOf, seen, whyNot } from "./link.js";
+import { type Chain, contradictedLink, link, releaseOf, seen, whyNot } from "./link.js";
 import type { ChainLink } from "./report.js";
 
 /** Examines the links of an arm64 host. */
 export function armChain(host: Host): Chain {
-  const links = [kernelLink(host, "arm64", undefined), virtualisation(host), commandLine(host), gic(host)];
+  const examined = [kernelLink(host, "arm64", undefined), virtualisation(host), commandLine(host), gic(host)];
+  const contradictions = wordsWithoutEffect(host, false, false);
+  const links = examined.map((one) => contradictedLink(one, contradictions));
   const broken = links.find((one) => one.state === "broken");
   const able = broken !== undefined ? "no" : links.every((one) => one.state === "holds") ? "yes" : "unknown";
-  return { links, able, broken, contradictions: [], ruled: true };
+  return { links, able, broken, contradictions, ruled: true };
 }
 
 function virtualisation(host: Host): ChainLink {
@@ -36,6 +39,9 @@ function commandLine(host: Host): ChainLink {
   const name = "kernel command line";
   const line = known(host.cmdline);
   if (line === undefined) return link(name, "unknown", `/${host.cmdline.path} ${whyNot(host.cmdline)}`);
+  const forbidding = forbiddingWord(host, undefined);
+  if (forbidding !== undefined)
+    return link(name, "broken", `${forbidding.word} ${forbidding.does}`, seen(host.cmdline, forbidding.word));
   const words = line.filter((word) => word.name === WORD.replaceAll("-", "_"));
   let on: boolean | undefined = false;
   for (const { value } of words) {

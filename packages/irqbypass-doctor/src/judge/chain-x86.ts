@@ -8,19 +8,19 @@ import type { Module } from "../parse/modules.js";
 import { since } from "../rules/row.js";
 import { known, type Reading } from "../source/source.js";
 import type { TraceFacts } from "../source/trace-facts.js";
-import { commandLineLink, switchesOf } from "./command-line.js";
+import { commandLineLink, wordsWithoutEffect } from "./command-line.js";
 import { inhibitLink } from "./inhibits.js";
 import { capability, iommu, remapping } from "./iommu.js";
 import { kernelLink } from "./kernel.js";
-import { type Chain, link, releaseOf, seen, whyNot } from "./link.js";
-import type { ChainLink, Evidence } from "./report.js";
+import { type Chain, type Contradiction, contradictedLink, link, releaseOf, seen, whyNot } from "./link.js";
+import type { ChainLink, Evidence, LinkName } from "./report.js";
 
 /** Examines the links of an x86 host. */
 export function intelOrAmdChain(host: Host, trace: TraceFacts | undefined): Chain {
   const module = vendorModule(host);
   const own = module?.parameters.get("enable_device_posted_irqs") ?? ABSENT;
   const shown = own.state === "read" ? "enable_device_posted_irqs is there" : undefined;
-  const statics = [
+  const examined = [
     kernelLink(host, vendorOf(host) === "amd" ? "AMD" : "Intel", shown),
     virtualisation(host, module),
     iommu(host),
@@ -30,23 +30,31 @@ export function intelOrAmdChain(host: Host, trace: TraceFacts | undefined): Chai
     moduleParameters(host, module),
     apic(host, module),
   ];
+  const holds = (name: LinkName) => examined.some((one) => one.name === name && one.state === "holds");
+  const words = wordsWithoutEffect(host, holds("IOMMU"), holds("interrupt remapping"));
+  const statics = examined.map((one) => contradictedLink(one, words));
   const conclusion = conclude(host, module === undefined ? undefined : own, statics);
   const links = [...statics, inhibitLink(host, trace), conclusion];
   const broken = statics.filter((one) => one.state === "broken");
-  const contradictions = contradictionsOf(host, statics);
-  if (known(own) === true && broken.length > 0)
-    contradictions.push(
-      `KVM says that it can post (enable_device_posted_irqs=Y), yet ${broken[0]!.name} looks broken: ${broken[0]!.says}`,
-    );
-  const able =
-    contradictions.length > 0
-      ? "unknown"
-      : conclusion.state === "holds"
-        ? "yes"
-        : conclusion.state === "broken" || broken.length > 0
-          ? "no"
-          : "unknown";
-  return { links, able, broken: root(links, apicHardware(host, module)), contradictions, ruled: true };
+  const against = known(own) === true ? broken.map(againstKvm) : [];
+  const contradictions = [...words, ...against];
+  const no = against.length === 0 && (broken.length > 0 || conclusion.state === "broken");
+  const yes = contradictions.length === 0 && conclusion.state === "holds";
+  const able = no ? "no" : yes ? "yes" : "unknown";
+  const settled = no || contradictions.length === 0;
+  return {
+    links,
+    able,
+    broken: settled ? root(links, apicHardware(host, module)) : undefined,
+    contradictions,
+    ruled: true,
+  };
+}
+
+/** A link that is broken by its own evidence, while KVM found itself able. */
+function againstKvm({ name, says }: ChainLink): Contradiction {
+  const link = `${name} looks broken (${says})`;
+  return { link: name, says: `${link}, yet KVM says that it can post (enable_device_posted_irqs=Y)` };
 }
 
 export const ABSENT: Reading<boolean> = { state: "absent", path: "" };
@@ -59,22 +67,6 @@ export function vendorOf(host: Host): "intel" | "amd" {
 /** KVM's vendor module of this CPU; a module of the other vendor may be built in, and shows nothing true. */
 export function vendorModule(host: Host): Module | undefined {
   return host.modules.find(({ name }) => name === (vendorOf(host) === "amd" ? "kvm_amd" : "kvm_intel"));
-}
-
-/** A word that switches off what plainly is there did not do so. */
-function contradictionsOf(host: Host, links: readonly ChainLink[]): string[] {
-  const holds = (name: ChainLink["name"]) => links.some((one) => one.name === name && one.state === "holds");
-  const states = switchesOf(host);
-  const off = (name: "remapping" | "translation") =>
-    states?.get(name)?.on === false ? states.get(name) : undefined;
-  const found: string[] = [];
-  const translation = off("translation");
-  if (translation !== undefined && holds("IOMMU"))
-    found.push(`${translation.word.text} switches the IOMMU off, yet its units and groups are there`);
-  const remapped = off("remapping");
-  if (remapped !== undefined && holds("interrupt remapping"))
-    found.push(`${remapped.word.text} switches interrupt remapping off, yet interrupts have chips with IR-`);
-  return found;
 }
 
 /** Some links break as a consequence of others: the command line is the root of what it switches off. */

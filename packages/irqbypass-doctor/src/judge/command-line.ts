@@ -12,11 +12,13 @@ import {
 } from "../rules/command-line.js";
 import { since } from "../rules/row.js";
 import { known } from "../source/source.js";
-import { link, releaseOf, seen, whyNot } from "./link.js";
+import { type Contradiction, link, releaseOf, seen, whyNot } from "./link.js";
 import type { ChainLink } from "./report.js";
 
 /** What a switch does when it is off, the gravest first. */
 const OFF: readonly (readonly [name: SwitchName, does: string])[] = [
+  ["ACPI", "switches ACPI off, whose tables name the units of the IOMMU"],
+  ["MSI", "switches MSI and MSI-X off, and INTx cannot be posted"],
   ["translation", "switches the IOMMU off"],
   ["remapping", "switches interrupt remapping off"],
   ["posting", "forbids the IOMMU to post"],
@@ -32,8 +34,9 @@ export interface ForbiddingWord {
 /** The switches of the command line as this host's kernel sets them; undefined where the line is not known. */
 export function switchesOf(host: Host): ReadonlyMap<SwitchName, SwitchState> | undefined {
   const line = known(host.cmdline);
-  const vendor = known(host.cpu)?.vendor === "amd" ? "amd" : "intel";
-  return line === undefined ? undefined : runCommandLine(line, vendor, releaseOf(host));
+  const cpu = known(host.cpu);
+  const platform = cpu?.arch === "arm64" ? "arm64" : cpu?.vendor === "amd" ? "amd" : "intel";
+  return line === undefined ? undefined : runCommandLine(line, platform, releaseOf(host));
 }
 
 /** The word of the command line that forbids posting; undefined if none does. */
@@ -83,6 +86,25 @@ export function postsForHost(host: Host): boolean | undefined {
   return has === "perhaps" ? undefined : has === "yes";
 }
 
+/** Words that switch off what plainly is there: they did not do so. */
+export function wordsWithoutEffect(host: Host, iommu: boolean, remapping: boolean): Contradiction[] {
+  const states = switchesOf(host);
+  const chips = [...(known(host.interrupts)?.lines.values() ?? [])].map(({ chip }) => chip);
+  const msi = chips.some((chip) => /^(IR-)?PCI-MSI|^ITS-(PCI-)?MSI/.test(chip));
+  const there: readonly (readonly [name: SwitchName, is: boolean, says: string])[] = [
+    ["translation", iommu, "switches the IOMMU off, yet its units and groups are there"],
+    ["ACPI", iommu, "switches ACPI off, yet the units of the IOMMU are there, which ACPI names"],
+    ["remapping", remapping, "switches interrupt remapping off, yet interrupts have chips with IR-"],
+    ["MSI", msi, "switches MSI off, yet interrupts have chips of MSI"],
+  ];
+  return there.flatMap(([name, is, says]) => {
+    const state = states?.get(name);
+    return is && state?.on === false
+      ? [{ link: "kernel command line" as const, says: `${state.word.text} ${says}` }]
+      : [];
+  });
+}
+
 /** Words that are shown beside those that have rules. */
 const SHOWN = new Set([...WORDS.map(({ name }) => name), "nox2apic"]);
 
@@ -100,12 +122,13 @@ export function commandLineLink(host: Host, module: Module | undefined): ChainLi
     .filter((word) => SHOWN.has(word.name) || own.includes(word.text))
     .map(({ text }) => text);
   const shown = words.join(" ");
-  const unsure = switchesOf(host)?.get("posting");
-  if (unsure?.on === null)
+  const states = switchesOf(host);
+  const unsure = OFF.map(([which]) => states?.get(which)).find((state) => state?.on === null);
+  if (unsure !== undefined)
     return link(
       name,
       "unknown",
-      `whether ${unsure.word.text} permits posting again is not known for this kernel`,
+      `what ${unsure.word.text} does to the remapping and posting of interrupts is not known for this kernel`,
       seen(host.cmdline, shown),
     );
   const says = words.length === 0 ? "nothing about interrupts" : `${shown}: nothing that forbids posting`;

@@ -19,7 +19,14 @@ export function countersOf(host: Host, later: Later): CounterReport[] {
     .map((label) => {
       const growth = second === undefined ? null : grewBetween(first, second, label);
       const grew = growth === null || growth.anew ? null : growth.count;
-      return { label, grew, ofDevices: label === "PIW" && noIpiv(host), says: meaning(label, grew, host) };
+      return {
+        label,
+        grew,
+        ofDevices: label === "PIW" && noIpiv(host),
+        // The lines are there with AMD's module too, which never uses the vectors.
+        ofPosted: (label === "PIN" || label === "PIW") && vendorModule(host)?.name === "kvm_intel",
+        says: meaning(label, grew, host),
+      };
     });
 }
 

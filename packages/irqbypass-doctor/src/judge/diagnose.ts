@@ -3,7 +3,7 @@
  */
 
 import type { Host, Later } from "../facts/host.js";
-import type { HeldEventfd, VmProcess } from "../facts/processes.js";
+import { type HeldEventfd, unseenProcesses, type VmProcess } from "../facts/processes.js";
 import { known, type Reading } from "../source/source.js";
 import type { TraceFacts } from "../source/trace-facts.js";
 import { advise } from "./advice/advice.js";
@@ -40,8 +40,30 @@ export interface Case {
 
 /** Makes the report. */
 export function diagnose(one: Case): Report {
+  const chain = examineChain(one.host, one.trace);
+  const report = reportOn(one, chain);
+  const doubted = againstPosted(chain, report);
+  return doubted === undefined ? report : reportOn(one, doubted);
+}
+
+/** The chain in doubt, where it says that nothing can be posted and something is. */
+function againstPosted(chain: Chain, { vms, unclaimed }: Report): Chain | undefined {
+  if (chain.able !== "no") return undefined;
+  const devices = [...vms.flatMap((vm) => vm.devices), ...unclaimed];
+  for (const { address, vectors } of devices) {
+    const posted = vectors.find(({ verdict }) => verdict === "posted now");
+    if (posted === undefined) continue;
+    const shows = `yet ${posted.evidence[0]?.source} shows ${posted.label} of ${address} posted`;
+    const contradictions = chain.links
+      .filter(({ state }) => state === "broken")
+      .map(({ name, says }) => ({ link: name, says: `${name} looks broken (${says}), ${shows}` }));
+    return { ...chain, able: "unknown", broken: undefined, contradictions };
+  }
+  return undefined;
+}
+
+function reportOn(one: Case, chain: Chain): Report {
   const { host, trace } = one;
-  const chain = examineChain(host, trace);
   const assignments = assign(host.devices, host.processes).filter(
     ({ device }) => one.device === undefined || device.address === one.device,
   );
@@ -53,7 +75,7 @@ export function diagnose(one: Case): Report {
     .filter(({ holder }) => holder === undefined || holder.vmFds === 0)
     .filter(() => one.pid === undefined)
     .map((assignment) => deviceReport(one, chain, assignment));
-  const notes = [...chain.contradictions, ...hostNotes(one)];
+  const notes = [...chain.contradictions.map(({ says }) => says), ...hostNotes(one)];
   const devices = [...vms.flatMap((vm) => vm.devices), ...unclaimed];
   const settled: readonly Verdict[] = ["posted now", "cannot be"];
   const unsettled = devices.some(
@@ -82,7 +104,7 @@ export function diagnose(one: Case): Report {
   };
   return {
     ...report,
-    verdict: summarise(vms, unclaimed, chain, host.processes.hidden),
+    verdict: summarise(vms, unclaimed, chain, unseenProcesses(host.processes)),
     advice: advise(host, chain, vms, unclaimed, trace),
   };
 }
@@ -210,10 +232,11 @@ function chainSays(chain: Chain): { able: Ability; because: Evidence } {
       : chain.able === "yes"
         ? chain.links.at(-1)
         : chain.links.find((link) => link.state === "unknown" && link.name !== "inhibit reasons");
+  const contradiction = chain.able === "unknown" ? chain.contradictions[0] : undefined;
   const source = decisive === undefined ? "chain" : `chain, ${decisive.name}`;
   return {
     able: chain.able,
-    because: { source, says: chain.contradictions[0] ?? decisive?.says ?? "not known" },
+    because: { source, says: contradiction?.says ?? decisive?.says ?? "not known" },
   };
 }
 

@@ -2,11 +2,12 @@
  * One inspection from its options to its report: opens the host or the capture, looks twice, judges.
  */
 import { type Host, type Later, readHost, readLater } from "../facts/host.js";
+import { unseenProcesses } from "../facts/processes.js";
 import { selectDevids } from "../source/devid.js";
 import { DoctorError } from "../source/error.js";
 import { LiveSource, liveSampling } from "../source/live.js";
 import { openSaved } from "../source/saved.js";
-import type { Sampling } from "../source/source.js";
+import type { AbortSignalLike, Sampling } from "../source/source.js";
 import type { TraceFacts } from "../source/trace-facts.js";
 import { type Tracing, traceBeside } from "../trace/beside.js";
 import { readRecordedTrace } from "../trace/recorded.js";
@@ -37,7 +38,7 @@ export interface InspectOptions {
    */
   readonly traceFrom?: string | undefined;
   /** Ends the inspection early. */
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: AbortSignalLike | undefined;
 }
 
 /** What a caller may take part in: the command draws its progress and makes its captures with these. */
@@ -149,7 +150,7 @@ function startTrace(options: InspectOptions, seconds: number, hooks: InspectHook
     root: options.root ?? "/",
     seconds,
     interval: options.interval ?? DEFAULT_SECONDS,
-    signal: options.signal ?? new AbortController().signal,
+    signal: options.signal,
     progress: (left) => hooks.tracing?.(left),
     started: () => hooks.traceStarted?.(),
   });
@@ -208,9 +209,8 @@ function refuseNothing({ pid, device }: InspectOptions, report: Report, host: Ho
     );
   }
   if (pid !== undefined && report.vms.length === 0) {
-    const may = report.missing.some(({ path }) => path === "/proc/*/fd")
-      ? ", or may not be looked into without root"
-      : "";
+    const unseen = unseenProcesses(host.processes);
+    const may = unseen === undefined ? "" : `, or may not be looked into without root: ${unseen}`;
     throw new DoctorError(
       "ENOENT",
       `process ${pid} holds no VM${device === undefined ? "" : " with that device"}${may}`,

@@ -15,10 +15,23 @@ export interface Chain {
   readonly able: Ability;
   /** The link that the advice is about: the root of the trouble, not always the first that is broken. */
   readonly broken: ChainLink | undefined;
-  /** Kinds of evidence that contradict each other, as sentences. */
-  readonly contradictions: readonly string[];
+  /** Where evidence contradicts evidence. */
+  readonly contradictions: readonly Contradiction[];
   /** False where the doctor has no rules for the architecture: then nothing of this host means what it would elsewhere. */
   readonly ruled: boolean;
+}
+
+/** Evidence that a link is broken, against evidence that it is not: which is right is not known. */
+export interface Contradiction {
+  readonly link: LinkName;
+  /** Both sides, as one clause. */
+  readonly says: string;
+}
+
+/** A link whose own evidence had no effect that shows: not broken then, and not known. */
+export function contradictedLink(one: ChainLink, without: readonly Contradiction[]): ChainLink {
+  const against = without.find((each) => each.link === one.name);
+  return against === undefined ? one : { ...one, state: "unknown", says: against.says };
 }
 
 /** What is known of the host's kernel. */

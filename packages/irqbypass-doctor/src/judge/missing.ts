@@ -19,10 +19,18 @@ export function missingOf(
   unsettled: boolean,
 ): MissingSource[] {
   const missing: MissingSource[] = [];
-  const { hidden } = host.processes;
+  const { hidden, unlisted } = host.processes;
   if (hidden > 0) {
     const why = `${hidden} processes may not be looked into: their VMs, devices and eventfds are not in this report`;
     missing.push({ path: "/proc/*/fd", why, grant: again("", rightFor("processes")) });
+  }
+  if (unlisted !== undefined) {
+    const why = `${unlisted.says}: VMs, devices and eventfds of those are not in this report`;
+    const grant =
+      unlisted.by === "hidepid"
+        ? again("", rightFor("processes"))
+        : "run it outside of the container, or in one with the host's PID namespace (docker run --pid=host)";
+    missing.push({ path: unlisted.source, why, grant });
   }
   for (const reading of basics(host)) {
     if (reading.state !== "unreadable" && !(reading.state === "absent" && reading === host.interrupts))

@@ -13,15 +13,18 @@ export const VERDICTS = [
   "cannot be",
   "unknown",
 ] as const;
+/** One of {@link VERDICTS}. */
 export type Verdict = (typeof VERDICTS)[number];
 
 /** What was seen, and where. */
 export interface Evidence {
   /** A path of the host with a leading slash, a tracepoint such as "kvm:kvm_pi_irte_update", or "you". */
   readonly source: string;
+  /** What stands there, in short. */
   readonly says: string;
 }
 
+/** The links of the chain. */
 export type LinkName =
   | "architecture"
   | "kernel"
@@ -37,6 +40,7 @@ export type LinkName =
   | "KVM's own conclusion"
   | "VMM";
 
+/** Whether a link holds; unknown where what would tell cannot be read. */
 export type LinkState = "holds" | "broken" | "unknown";
 
 /**
@@ -44,10 +48,13 @@ export type LinkState = "holds" | "broken" | "unknown";
  * the VMM is a VM's own.
  */
 export interface ChainLink {
+  /** Which link it is. */
   readonly name: LinkName;
+  /** Whether it holds. */
   readonly state: LinkState;
   /** One short clause. */
   readonly says: string;
+  /** What that rests on. */
   readonly evidence: readonly Evidence[];
 }
 
@@ -57,6 +64,7 @@ export interface VectorReport {
   readonly irq: number | null;
   /** As its driver names it: "msix[3]", "intx", "vp-vdpa queue 0". */
   readonly label: string;
+  /** What becomes of it. */
   readonly verdict: Verdict;
   /**
    * It is of a kind that never bypasses the host, and that is no fault: it counts neither for its device's verdict nor for
@@ -79,6 +87,7 @@ export interface VectorReport {
    * or the line is shared.
    */
   readonly total: number | null;
+  /** What the verdict rests on. */
   readonly evidence: readonly Evidence[];
 }
 
@@ -86,7 +95,9 @@ export interface VectorReport {
 export interface DeviceReport {
   /** PCI address with domain, "0000:3b:00.0", or the name that its driver uses where it is not PCI. */
   readonly address: string;
+  /** The driver that has it: "vfio-pci". */
   readonly driver: string;
+  /** The number of its IOMMU group; null where it has none. */
   readonly iommuGroup: string | null;
   /** A VM holds it, a process without one does, or nobody that could be seen. */
   readonly holder: "vm" | "other" | "unknown";
@@ -94,7 +105,9 @@ export interface DeviceReport {
   readonly tie: Evidence;
   /** The weakest of its vectors that count; for one without such, what its host allows. */
   readonly verdict: Verdict;
+  /** Its interrupts. */
   readonly vectors: readonly VectorReport[];
+  /** Sentences: what else the reader should know of it. */
   readonly notes: readonly string[];
 }
 
@@ -102,6 +115,7 @@ export interface DeviceReport {
 export interface EventfdReport {
   /** The kernel's id; null on kernels that do not show one. */
   readonly id: number | null;
+  /** The numbers of the VMM's descriptors that are this eventfd. */
   readonly fds: readonly number[];
   /** Signals that nobody has consumed yet, as a decimal string (64 bits). */
   readonly count: string;
@@ -113,6 +127,7 @@ export interface EventfdReport {
 
 /** One virtual machine: a process that holds a kvm-vm descriptor. */
 export interface VmReport {
+  /** The VMM's process id. */
   readonly pid: number;
   /** The guest's name, where a known VMM put one on its command line. */
   readonly name: string | null;
@@ -120,9 +135,13 @@ export interface VmReport {
   readonly program: string;
   /** Whether the VMM leaves interrupts to KVM, by its command line. */
   readonly vmm: ChainLink;
+  /** How many kvm-vcpu descriptors it holds. */
   readonly vcpus: number;
+  /** The eventfds that it holds. */
   readonly eventfds: readonly EventfdReport[];
+  /** The devices that are tied to it. */
   readonly devices: readonly DeviceReport[];
+  /** Sentences: what else the reader should know of it. */
   readonly notes: readonly string[];
 }
 
@@ -130,6 +149,7 @@ export interface VmReport {
 export interface Advice {
   /** The link of the chain, or what else it is about. */
   readonly about: string;
+  /** What to do, and why. */
   readonly says: string;
   /** Commands or parameters to use, one a line; may be empty. */
   readonly commands: readonly string[];
@@ -137,7 +157,9 @@ export interface Advice {
 
 /** A source that was needed and could not be read, and how to get it. */
 export interface MissingSource {
+  /** Its path on the host, with a leading slash. */
   readonly path: string;
+  /** Why it could not be read. */
   readonly why: string;
   /** The command that grants it, or the configuration option it needs. */
   readonly grant: string;
@@ -145,26 +167,43 @@ export interface MissingSource {
 
 /** A host-wide counter of /proc/interrupts over the window, and what it does and does not prove. */
 export interface CounterReport {
+  /** The line of /proc/interrupts. */
   readonly label: "PIN" | "NPI" | "PIW" | "PMN";
+  /** By how much it grew, over all CPUs; null where it is not counted. */
   readonly grew: number | null;
   /** Only interrupts of assigned devices can have made it grow. */
   readonly ofDevices: boolean;
+  /**
+   * An interrupt that is posted makes it grow wherever it finds its vCPU outside of the guest or halted: Intel's PIN and PIW.
+   */
+  readonly ofPosted: boolean;
+  /** What that proves and what it does not. */
   readonly says: string;
 }
 
 /** Exit code of the command: 0 all posted or able, 1 something is not, 2 could not tell. */
 export type ExitCode = 0 | 1 | 2;
 
+/** What the doctor says of one host: what {@link inspectHost} returns. */
 export interface Report {
+  /** The format of this data; another number is another format. */
   readonly format: "irqbypass-doctor/1";
   /** One sentence, and the exit code that goes with it. */
-  readonly verdict: { readonly says: string; readonly exit: ExitCode };
+  readonly verdict: {
+    /** One sentence. */
+    readonly says: string;
+    /** The exit code of the command. */
+    readonly exit: ExitCode;
+  };
+  /** What was looked at, and how long. */
   readonly measured: {
     /** When the second sample was taken, ISO 8601 in UTC. */
     readonly at: string;
     /** "this host", a mounted root, or a capture. */
     readonly from: string;
+    /** The release, as uname has it. */
     readonly kernel: string;
+    /** The machine, as uname has it: "x86_64". */
     readonly arch: string;
     /** Model name of the CPU; "" where the kernel prints none. */
     readonly cpu: string;
@@ -175,14 +214,27 @@ export interface Report {
     /** Which generations of the kernel's formats were matched. */
     readonly formats: readonly string[];
   };
+  /** The links of the host's chain; a VM's own is with the VM. */
   readonly chain: readonly ChainLink[];
+  /** The virtual machines that were found. */
   readonly vms: readonly VmReport[];
   /** Devices on a VFIO or vDPA driver that no process could be tied to. */
   readonly unclaimed: readonly DeviceReport[];
+  /** The host-wide counters. */
   readonly counters: readonly CounterReport[];
+  /** What to do. */
   readonly advice: readonly Advice[];
+  /** What could not be read. */
   readonly missing: readonly MissingSource[];
   /** Texts of unknown format, raw. */
-  readonly strange: readonly { readonly path: string; readonly problem: string; readonly raw: string }[];
+  readonly strange: readonly {
+    /** Where it was read, with a leading slash. */
+    readonly path: string;
+    /** What the parser stumbled over. */
+    readonly problem: string;
+    /** The text as it was, or its beginning. */
+    readonly raw: string;
+  }[];
+  /** Sentences: what else the reader should know. */
   readonly notes: readonly string[];
 }

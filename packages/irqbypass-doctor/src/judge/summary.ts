@@ -26,25 +26,32 @@ export function verdictOf(vectors: readonly VectorReport[], bare: Verdict): Verd
   return counting.length === 0 ? bare : worst(counting.map(({ verdict }) => verdict));
 }
 
-/** Sums all devices up. A device that a process without a VM holds is not assigned and counts for nothing. */
+/**
+ * Sums all devices up. A device that a process without a VM holds is not assigned and counts for nothing. `unseen`: why a
+ * process may hold something and not be seen to, as a clause.
+ */
 export function summarise(
   vms: readonly VmReport[],
   unclaimed: readonly DeviceReport[],
   chain: Chain,
-  hidden: number,
+  unseen: string | undefined,
 ): Report["verdict"] {
   const devices = [
     ...vms.flatMap((vm) => vm.devices),
     ...unclaimed.filter(({ holder }) => holder !== "other"),
   ];
   const cause = causeOf(vms, chain);
-  if (devices.length === 0) return withoutDevices(vms.length, unclaimed.length, chain, cause, hidden);
-  const exit = exitOf(devices.map(({ verdict }) => verdict));
+  if (devices.length === 0) return withoutDevices(vms.length, unclaimed.length, chain, cause, unseen);
+  const judged = exitOf(devices.map(({ verdict }) => verdict));
+  const exit = judged === 0 && chain.contradictions.length > 0 ? 2 : judged;
   return { says: `${sentence(devices)}${cause}`, exit };
 }
 
 /** The root of the trouble: of the host, or else of a VM that has a device. */
 function causeOf(vms: readonly VmReport[], chain: Chain): string {
+  const [contradiction] = chain.contradictions;
+  if (contradiction !== undefined && chain.broken === undefined)
+    return ` The evidence contradicts itself: ${contradiction.says}.`;
   if (chain.broken !== undefined) return ` The broken link is ${chain.broken.name}: ${chain.broken.says}.`;
   const vm = vms.find(({ vmm, devices }) => vmm.state === "broken" && devices.length > 0);
   if (vm === undefined) return "";
@@ -93,17 +100,20 @@ function withoutDevices(
   others: number,
   chain: Chain,
   cause: string,
-  hidden: number,
+  unseen: string | undefined,
 ): Report["verdict"] {
-  const unseen = hidden > 0 ? ` ${hidden} processes may not be looked into.` : "";
   const held = others > 0 ? `; ${count(others, "device")} in the hands of processes that are no VM` : "";
+  const known = vms === 0 ? "" : `${capital(count(vms, "VM"))}, and `;
   const who =
-    vms === 0
-      ? `No device is assigned to a VM${held}`
-      : `${capital(count(vms, "VM"))}, and no device is assigned${held}`;
-  if (chain.able === "no") return { says: `${who}; this host cannot post.${cause}${unseen}`, exit: 1 };
-  if (chain.able === "yes") return { says: `${who}; this host is able to post.${unseen}`, exit: 0 };
-  return { says: `${who}; whether this host can post is not known.${unseen}`, exit: 2 };
+    unseen !== undefined
+      ? `${known}${known === "" ? "Whether" : "whether"} a device is assigned${vms === 0 ? " to a VM" : ""} is not known: ${unseen}${held}`
+      : vms === 0
+        ? `No device is assigned to a VM${held}`
+        : `${known}no device is assigned${held}`;
+  if (chain.able === "no") return { says: `${who}; this host cannot post.${cause}`, exit: 1 };
+  if (chain.able === "unknown")
+    return { says: `${who}; whether this host can post is not known.${cause}`, exit: 2 };
+  return { says: `${who}; this host is able to post.`, exit: unseen === undefined ? 0 : 2 };
 }
 
 /** 1 outweighs 2: what is known to be wrong stays so whatever else is not known. */

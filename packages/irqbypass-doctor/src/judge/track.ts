@@ -3,33 +3,40 @@
  */
 import type { Evidence, VectorReport } from "./report.js";
 
+/** The words of {@link Use}. */
+export const USES = ["used", "idle", "suspicious", "unknown"] as const;
 /**
  * "used": the guest has it posted, or interrupts of it came. "idle": none came, and one that came would have been
- * counted. "suspicious": the host handled it though nothing is in the way of posting it, or KVM took its posting back
+ * counted, or, where it may be posted, noticed. "suspicious": the host handled it though nothing is in the way of posting it, or KVM took its posting back
  * again and again. "unknown": nothing came through the host, and nothing tells whether it was posted.
  */
-export const USES = ["used", "idle", "suspicious", "unknown"] as const;
 export type Use = (typeof USES)[number];
 
 /** One interrupt over the run. */
 export interface WatchedInterrupt {
+  /** The device it is of, as {@link DeviceReport.address}. */
   readonly device: string;
   /** The process that held its VM when it was last seen; null where none was seen to. */
   readonly pid: number | null;
   /** The guest's name. */
   readonly vm: string | null;
+  /** Linux interrupt number when it was last seen; null where it had none. */
   readonly irq: number | null;
+  /** As {@link VectorReport.label}. */
   readonly label: string;
+  /** What came of it over the run. */
   readonly verdict: Use;
   /** Looks that had it, of those of the whole run. */
   readonly looks: number;
-  /** Of these, looks that saw it posted, and looks in whose window, or since the look before, the host handled it. */
+  /** Of these, looks that saw it posted. */
   readonly posted: number;
+  /** Looks in whose window, or since the look before, the host handled it. */
   readonly handled: number;
   /** Interrupts that the host handled in all windows whose counts are known, and between; null if none is. */
   readonly handledByHost: number | null;
   /** End of the last window in which the host handled it, ISO 8601. */
   readonly handledAt: string | null;
+  /** What the verdict rests on. */
   readonly evidence: readonly Evidence[];
 }
 
@@ -50,6 +57,12 @@ const RESTLESS = 3;
 const SETTLED = 3;
 
 const NEVER = -1;
+
+/** That nothing was posted to any vCPU that was not in its guest. */
+export const SILENCE: Evidence = {
+  source: "/proc/interrupts",
+  says: "PIN and PIW flat in all windows: no posted interrupt found its vCPU halted or outside of its guest",
+};
 
 /** Keeps some numbers of one interrupt, and the last report of it. */
 export class Track {
@@ -123,9 +136,12 @@ export class Track {
     this.#isPosted = false;
   }
 
-  /** What is to be said of it after the look with the number `last`. */
-  judged(last: number): WatchedInterrupt {
-    const { verdict, evidence } = this.#decide();
+  /**
+   * What is to be said of it after the look with the number `last`. `notices`: what all posted interrupts of the host made
+   * grow in the run, or null where nothing counts that.
+   */
+  judged(last: number, notices: number | null): WatchedInterrupt {
+    const { verdict, evidence } = this.#decide(notices);
     const gone = { source: "/proc/interrupts", says: "it was gone at the end of the run" };
     return {
       device: this.#device,
@@ -143,7 +159,7 @@ export class Track {
     };
   }
 
-  #decide(): { readonly verdict: Use; readonly evidence: readonly Evidence[] } {
+  #decide(notices: number | null): { readonly verdict: Use; readonly evidence: readonly Evidence[] } {
     const vector = this.#vector;
     const seen = this.#seen();
     const by = (verdict: Use, ...more: Evidence[]) => ({ verdict, evidence: [...seen, ...more] });
@@ -160,7 +176,9 @@ export class Track {
     if (this.#sum === null) return by("unknown");
     if (vector.way === "through the host")
       return by("idle", run("one that came would have gone through the host and been counted"));
-    return by("unknown", run("posted or not used: no table of the IOMMU and no trace told which"));
+    if (vector.able === "yes" && notices === 0) return by("idle", SILENCE);
+    const counted = notices === null || notices === 0 ? "" : "; PIN or PIW grew, and neither tells for whom";
+    return by("unknown", run(`posted or not used: no table of the IOMMU and no trace told which${counted}`));
   }
 
   /** Not only while its VM started: in the later half of its life, and not posted since. */

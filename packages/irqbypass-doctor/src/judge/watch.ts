@@ -3,23 +3,37 @@
  * may settle.
  */
 import type { DeviceReport, ExitCode, Report } from "./report.js";
-import { type Look, Track, USES, type Use, type WatchedInterrupt } from "./track.js";
+import { type Look, SILENCE, Track, USES, type Use, type WatchedInterrupt } from "./track.js";
 
 /** Plain data; the last line of `--watch --for`, with `--json`. */
 export interface WatchReport {
+  /** The format of this data; another number is another format. */
   readonly format: "irqbypass-watch/1";
-  readonly verdict: { readonly says: string; readonly exit: ExitCode };
+  /** One sentence, and the exit code that goes with it. */
+  readonly verdict: {
+    /** One sentence. */
+    readonly says: string;
+    /** The exit code of the command. */
+    readonly exit: ExitCode;
+  };
+  /** What was looked at, and how long. */
   readonly measured: {
+    /** "this host", a mounted root, or a capture. */
     readonly from: string;
+    /** The release, as uname has it. */
     readonly kernel: string;
-    /** Start of the first window and end of the last, ISO 8601. */
+    /** Start of the first window, ISO 8601. */
     readonly began: string;
+    /** End of the last window, ISO 8601. */
     readonly ended: string;
     /** Seconds of all windows together: what was seen. */
     readonly seconds: number;
+    /** How many looks there were. */
     readonly looks: number;
   };
+  /** Each interrupt that a look had. */
   readonly interrupts: readonly WatchedInterrupt[];
+  /** Sentences: what else the reader should know. */
   readonly notes: readonly string[];
 }
 
@@ -29,6 +43,8 @@ export class Watch {
   #looks = 0;
   #seconds = 0;
   #wakeups = 0;
+  /** What posted interrupts made grow, in all windows together; null where some window does not tell. */
+  #notices: number | null = 0;
   #began = "";
   #last: Report | undefined;
   /** By process: looks in which counts of eventfds grew that nobody reads. */
@@ -44,9 +60,17 @@ export class Watch {
     }
     for (const device of report.unclaimed) this.#device(device, { ...look, pid: null, vm: null });
     for (const { ofDevices, grew } of report.counters) if (ofDevices) this.#wakeups += grew ?? 0;
+    this.#notice(report);
     this.#looks += 1;
     this.#seconds += seconds;
     this.#last = report;
+  }
+
+  #notice({ counters }: Report): void {
+    const told = counters.filter(({ ofPosted }) => ofPosted);
+    const both = told.length === 2 && told.every(({ grew }) => grew !== null);
+    const sum = told.reduce((all, { grew }) => all + (grew ?? 0), 0);
+    this.#notices = both && this.#notices !== null ? this.#notices + sum : null;
   }
 
   #device({ address, vectors }: DeviceReport, look: Look): void {
@@ -65,7 +89,9 @@ export class Watch {
   report(): WatchReport | undefined {
     const last = this.#last;
     if (last === undefined) return undefined;
-    const interrupts = [...this.#tracks.values()].map((track) => track.judged(this.#looks - 1));
+    const interrupts = [...this.#tracks.values()].map((track) =>
+      track.judged(this.#looks - 1, this.#notices),
+    );
     const count = (use: Use) => interrupts.filter(({ verdict }) => verdict === use).length;
     return {
       format: "irqbypass-watch/1",
@@ -82,12 +108,17 @@ export class Watch {
         looks: this.#looks,
       },
       interrupts,
-      notes: this.#notes(count("unknown")),
+      notes: this.#notes(interrupts),
     };
   }
 
-  #notes(unknown: number): string[] {
+  #notes(interrupts: readonly WatchedInterrupt[]): string[] {
     const notes: string[] = [];
+    const unknown = interrupts.filter(({ verdict }) => verdict === "unknown").length;
+    if (interrupts.some(({ evidence }) => evidence.includes(SILENCE)))
+      notes.push(
+        "Idle by PIN and PIW is what the run saw: one that came seldom, each time to a vCPU that was in its guest just then, left no trace. The longer the run, the surer.",
+      );
     if (unknown > 0 && this.#wakeups > 0)
       notes.push(
         `PIW grew by ${this.#wakeups}: interrupts of assigned devices woke halted vCPUs, so of those that are posted or unknown at least one is used.`,

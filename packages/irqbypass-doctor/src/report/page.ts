@@ -5,9 +5,11 @@ import type { Evidence } from "../judge/report.js";
 import { visible } from "../source/visible.js";
 import { type Paint, painted, wrap } from "./wrap.js";
 
+/** How {@link textReport} prints. */
 export interface TextOptions {
   /** Columns to fill; 60 at least, 100 at most. */
   readonly width: number;
+  /** With ANSI colours. */
   readonly colour: boolean;
 }
 

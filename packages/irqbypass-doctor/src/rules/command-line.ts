@@ -8,98 +8,159 @@ import { readSwitch } from "./booleans.js";
 import { since } from "./row.js";
 
 /** What words switch on and off. */
-export type SwitchName = "remapping" | "posting" | "translation" | "guest APIC mode" | "host posting";
+export type SwitchName =
+  | "remapping"
+  | "posting"
+  | "translation"
+  | "guest APIC mode"
+  | "host posting"
+  | "MSI"
+  | "ACPI";
 
 interface Setting {
-  readonly prefix: string;
-  readonly sets: readonly (readonly [name: SwitchName, on: boolean])[];
-  /** Before this version it was not read that the setting does so. */
-  readonly since?: string;
+  /** What is looked for in the word's value; "" for a word that says all by being there. */
+  readonly text: string;
+  /** Before the version `since` it was not read that the setting does so. */
+  readonly sets: readonly (readonly [name: SwitchName, on: boolean, since?: string])[];
 }
+
+/** Whose kernels read a word. */
+export type Platform = "intel" | "amd" | "arm64";
 
 interface WordRule {
   readonly name: string;
-  /** Vendors whose driver reads it. */
-  readonly vendors: readonly ("intel" | "amd")[];
-  /** How settings are found: by the beginning of each part between commas, or the first that stands anywhere. */
-  readonly find: "parts" | "first" | "always";
+  /** A vendor's own driver reads some. */
+  readonly platforms: readonly Platform[];
+  /**
+   * How settings are found: by the beginning of each part between commas, by each such part as a whole, by the whole
+   * value, or the first that stands anywhere.
+   */
+  readonly find: "beginnings" | "parts" | "value" | "first" | "always";
   /** Nothing switches it on again. */
   readonly sticks?: true;
   readonly settings: readonly Setting[];
   readonly source: string;
 }
 
-const BOTH = ["intel", "amd"] as const;
+const X86 = ["intel", "amd"] as const;
+const ALL = [...X86, "arm64"] as const;
+
+/** Words that leave the I/O APICs alone. */
+function ioApic(name: string, handler: string): WordRule {
+  return {
+    name,
+    platforms: X86,
+    find: "always",
+    sticks: true,
+    // Before, a kernel that found x2APIC on remapped all the same.
+    settings: [{ text: "", sets: [["remapping", false, "4.9"]] }],
+    source: `${handler}, disable_ioapic_support(); enable_IR_x2apic() does nothing without I/O APICs`,
+  };
+}
+
+/** Words that leave the local APICs alone. */
+function localApic(name: string, handler: string): WordRule {
+  return {
+    name,
+    platforms: X86,
+    find: "always",
+    sticks: true,
+    settings: [{ text: "", sets: [["MSI", false]] }],
+    source: `${handler}; native_create_pci_msi_domain() makes no domain without a local APIC`,
+  };
+}
 
 export const WORDS: readonly WordRule[] = [
   {
     name: "intremap",
-    vendors: BOTH,
-    find: "parts",
+    platforms: X86,
+    find: "beginnings",
     settings: [
       {
-        prefix: "on",
+        text: "on",
         sets: [
           ["remapping", true],
-          ["posting", true],
+          ["posting", true, "5.10"],
         ],
-        since: "5.10",
       },
       {
-        prefix: "off",
+        text: "off",
         sets: [
           ["remapping", false],
           ["posting", false],
         ],
       },
-      { prefix: "nopost", sets: [["posting", false]] },
-      { prefix: "posted_msi", sets: [["host posting", true]] },
+      { text: "nopost", sets: [["posting", false]] },
+      { text: "posted_msi", sets: [["host posting", true]] },
     ],
     source: "setup_irqremap(), read in 5.10.262 to 7.3.4",
   },
   {
     name: "nointremap",
-    vendors: BOTH,
+    platforms: X86,
     find: "always",
-    settings: [{ prefix: "", sets: [["remapping", false]] }],
+    settings: [{ text: "", sets: [["remapping", false]] }],
     source: "setup_nointremap()",
   },
   {
     name: "intel_iommu",
-    vendors: ["intel"],
-    find: "parts",
+    platforms: ["intel"],
+    find: "beginnings",
     settings: [
-      { prefix: "on", sets: [["translation", true]] },
-      { prefix: "off", sets: [["translation", false]] },
+      { text: "on", sets: [["translation", true]] },
+      { text: "off", sets: [["translation", false]] },
     ],
     source: "intel_iommu_setup(); without translation there is no IOMMU group for VFIO",
   },
   {
     name: "amd_iommu",
-    vendors: ["amd"],
-    find: "parts",
+    platforms: ["amd"],
+    find: "beginnings",
     sticks: true,
-    settings: [{ prefix: "off", sets: [["translation", false]] }],
+    settings: [{ text: "off", sets: [["translation", false]] }],
     source: "parse_amd_iommu_options()",
   },
   {
     name: "amd_iommu_intr",
-    vendors: ["amd"],
+    platforms: ["amd"],
     find: "first",
     settings: [
-      { prefix: "legacy", sets: [["guest APIC mode", false]] },
-      { prefix: "vapic", sets: [["guest APIC mode", true]] },
+      { text: "legacy", sets: [["guest APIC mode", false]] },
+      { text: "vapic", sets: [["guest APIC mode", true]] },
     ],
     source: "parse_amd_iommu_intr()",
   },
   {
     name: "iommu",
-    vendors: BOTH,
-    find: "parts",
+    platforms: X86,
+    find: "beginnings",
     sticks: true,
-    settings: [{ prefix: "off", sets: [["translation", false]] }],
+    settings: [{ text: "off", sets: [["translation", false]] }],
     source: "iommu_setup() in arch/x86/kernel/pci-dma.c",
   },
+  {
+    name: "pci",
+    platforms: ALL,
+    find: "parts",
+    sticks: true,
+    settings: [{ text: "nomsi", sets: [["MSI", false]] }],
+    source: "pci_setup() and pci_no_msi(), which compare each part as a whole",
+  },
+  {
+    name: "acpi",
+    platforms: X86,
+    find: "value",
+    settings: [
+      { text: "off", sets: [["ACPI", false]] },
+      { text: "force", sets: [["ACPI", true]] },
+    ],
+    source:
+      "parse_acpi() in arch/x86/kernel/acpi/boot.c; DMAR and IVRS, which name the units, are tables of ACPI",
+  },
+  ioApic("noapic", "setup_noapic()"),
+  ioApic("nosmp", "nosmp() and arch_disable_smp_support()"),
+  localApic("nolapic", "setup_nolapic()"),
+  localApic("disableapic", "setup_disableapic(), gone from the newest kernels"),
 ];
 
 /** What became of one switch. */
@@ -110,25 +171,25 @@ export interface SwitchState {
   readonly word: CommandWord;
 }
 
-/** Runs the words of an x86 host; a switch that no word touched is not in the result. */
+/** Runs the words of a host; a switch that no word touched is not in the result. All are on before. */
 export function runCommandLine(
   line: CommandLine,
-  vendor: "intel" | "amd",
+  platform: Platform,
   release: KernelRelease,
 ): ReadonlyMap<SwitchName, SwitchState> {
   const states = new Map<SwitchName, SwitchState>();
   const stuck = new Set<SwitchName>();
   for (const word of line) {
-    const rule = WORDS.find(({ name, vendors }) => name === word.name && vendors.includes(vendor));
+    const rule = WORDS.find(({ name, platforms }) => name === word.name && platforms.includes(platform));
     if (rule === undefined) continue;
-    for (const setting of settingsOf(rule, word)) {
-      const known = setting.since === undefined || since(release, setting.since) === "yes";
-      for (const [name, on] of setting.sets) {
+    for (const { sets } of settingsOf(rule, word)) {
+      for (const [name, on, from] of sets) {
         if (stuck.has(name)) continue;
-        // An older kernel may leave "posting" alone here; that matters only where it was off.
-        const unsure = !known && name === "posting" && on && states.get(name)?.on === false;
-        states.set(name, { on: unsure ? null : on, word });
-        if (rule.sticks === true && !on) stuck.add(name);
+        // An older kernel may leave the switch as it was; that matters only where it was otherwise.
+        const known = from === undefined || since(release, from) === "yes";
+        const same = (states.get(name)?.on ?? true) === on;
+        states.set(name, { on: known || same ? on : null, word });
+        if (rule.sticks === true && !on && known) stuck.add(name);
       }
     }
   }
@@ -140,14 +201,15 @@ function settingsOf(rule: WordRule, { value }: CommandWord): readonly Setting[] 
   if (value === null) return [];
   if (rule.find === "first") {
     const found = rule.settings
-      .map((setting) => ({ setting, at: value.indexOf(setting.prefix) }))
+      .map((setting) => ({ setting, at: value.indexOf(setting.text) }))
       .filter(({ at }) => at >= 0)
       .sort((a, b) => a.at - b.at);
     return found.slice(0, 1).map(({ setting }) => setting);
   }
-  return value
-    .split(",")
-    .flatMap((part) => rule.settings.find(({ prefix }) => part.startsWith(prefix)) ?? []);
+  const parts = rule.find === "value" ? [value] : value.split(",");
+  const fits = (part: string, text: string) =>
+    rule.find === "beginnings" ? part.startsWith(text) : part === text;
+  return parts.flatMap((part) => rule.settings.find(({ text }) => fits(part, text)) ?? []);
 }
 
 /**

@@ -4,6 +4,7 @@
 import type { KernelRelease } from "../parse/kernel-release.js";
 import { claim, type Row } from "./row.js";
 
+/** A list that is walked, or a map that is asked. */
 export type Container = "list" | "xarray";
 
 interface Kept extends Row {

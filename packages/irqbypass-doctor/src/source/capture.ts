@@ -3,7 +3,7 @@
  * files that the doctor read and only those; processes that hold no VM are left out.
  */
 import { parseDescriptor } from "./descriptor.js";
-import { isLeftOut, maskLink, maskText } from "./mask.js";
+import { isLeftOut, KERNEL_THREAD, maskLink, maskText } from "./mask.js";
 import { encodeName, printLinks } from "./names.js";
 import type { NewTree } from "./new-tree.js";
 import { TREE_FORMAT } from "./saved.js";
@@ -105,7 +105,7 @@ class Recorder implements Source {
     const wanted = (path: string) => {
       if (masked && isLeftOut(path)) return false;
       const pid = /^proc\/(\d+)\//.exec(path)?.[1];
-      return pid === undefined || vms.has(pid);
+      return pid === undefined || vms.has(pid) || path === KERNEL_THREAD;
     };
     tree.directory(sample);
     let count = 0;

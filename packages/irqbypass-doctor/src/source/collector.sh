@@ -221,7 +221,7 @@ copy_link() {
 }
 
 # The words of the kernel's command line that bear on interrupts; the others are masked.
-kernel_words='^(intremap|intel_iommu|amd_iommu|amd_iommu_intr|iommu|iommu\.[[:alnum:]_]+|nox2apic|noapic|nolapic|x2apic_phys|kvm[-_.a-z]*\.[[:alnum:]_]+|vfio[-_.a-z]*\.[[:alnum:]_]+|isolcpus|nohz_full)(=|$)'
+kernel_words='^(intremap|nointremap|intel_iommu|amd_iommu|amd_iommu_intr|iommu|iommu\.[[:alnum:]_]+|nox2apic|noapic|nolapic|disableapic|nosmp|acpi|pci|x2apic_phys|kvm[-_.a-z]*\.[[:alnum:]_]+|vfio[-_.a-z]*\.[[:alnum:]_]+|isolcpus|nohz_full)(=|$)'
 
 # What is kept of a word that shows the boot loader, and which parts of a VMM's words are kept.
 boot_words='^(BOOT_IMAGE=|initrd=\\|ostree=)'
@@ -412,7 +412,7 @@ devices() {
   done <"./addresses"
 }
 
-# lines_of PATH PATTERN: keeps a file of /etc; masked, only the lines that match, with those that go on joined.
+# lines_of PATH PATTERN: keeps a file; masked, only the lines that match, with those that go on joined.
 lines_of() {
   if [ "$masked" = no ]; then
     save 1 "$1"
@@ -455,6 +455,14 @@ while IFS= read -r irq; do
     "sys/kernel/debug/irq/irqs/$irq"
 done <"./irqs"
 processes >"./eventfds"
+
+# Whether /proc lists every process.
+lines_of proc/self/mountinfo ' - proc '
+[ -r "$root/proc/self/mountinfo" ] || lines_of proc/self/mounts '^[^ ]* [^ ]+ proc '
+lines_of proc/self/status '^(Gid|Groups|CapEff):'
+copy_link 1 proc/self/ns/pid
+copy_link 1 proc/self/ns/user
+[ "$(cat "$root/proc/2/comm" 2>/dev/null)" != kthreadd ] || save 1 proc/2/comm
 
 save 1 proc/sys/kernel/osrelease proc/cpuinfo sys/class/misc/kvm/dev
 kernel_command_line

@@ -25,8 +25,20 @@ export type DoctorErrorCode =
  * sentence may be printed anywhere: what it quotes of others' names is made visible.
  */
 export class DoctorError extends Error {
+  /** The errno code, as a word. */
   readonly code: DoctorErrorCode;
 
+  /**
+   * The message is `code: message`, with what cannot be printed made visible.
+   *
+   * @example
+   * ```ts
+   * import { DoctorError } from "irqbypass-doctor";
+   *
+   * const error = new DoctorError("ENOENT", "there is no VM 4711: pass one of those that run");
+   * console.log(error.code); // ENOENT
+   * ```
+   */
   constructor(code: DoctorErrorCode, message: string, cause?: unknown) {
     super(visible(`${code}: ${message}`), cause === undefined ? undefined : { cause });
     this.name = "DoctorError";

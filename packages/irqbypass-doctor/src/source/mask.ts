@@ -8,7 +8,7 @@ export const MASKED = "masked";
 
 /** Words of the kernel's command line that bear on interrupts, and so stay. */
 export const KERNEL_WORDS =
-  /^(intremap|intel_iommu|amd_iommu|amd_iommu_intr|iommu|iommu\.\w+|nox2apic|noapic|nolapic|x2apic_phys|kvm[-_.a-z]*\.\w+|vfio[-_.a-z]*\.\w+|isolcpus|nohz_full)(=|$)/;
+  /^(intremap|nointremap|intel_iommu|amd_iommu|amd_iommu_intr|iommu|iommu\.\w+|nox2apic|noapic|nolapic|disableapic|nosmp|acpi|pci|x2apic_phys|kvm[-_.a-z]*\.\w+|vfio[-_.a-z]*\.\w+|isolcpus|nohz_full)(=|$)/;
 
 /** How words begin that show which boot loader wrote the line; what follows is hidden. */
 export const BOOT_WORDS = /^(BOOT_IMAGE=|initrd=\\|ostree=)/;
@@ -19,6 +19,9 @@ export const BOOT_WORDS = /^(BOOT_IMAGE=|initrd=\\|ostree=)/;
  */
 export const VMM_PARTS =
   /^(--?(machine|M|accel|enable-kvm|global|device|irqchip|split-irqchip)|(accel=)?(kvm|tcg|xen)(:(kvm|tcg|xen))*|kernel[-_]irqchip=\w+|(driver=)?vfio-pci[-\w]*(\.x-no-kvm-msix?(=\w+)?)?|(property=)?x-no-kvm-msix?(=\w+)?|value=(on|off|yes|no|true|false|y|n)|(host=|sysfsdev=[/]sys[/]bus[/]pci[/]devices[/])([0-9a-f]+:)?[0-9a-f][0-9a-f]?:[0-9a-f][0-9a-f]?\.[0-7]|(--irqchip=)?(kernel|split|userspace)|"(driver|host|x-no-kvm-msix?)":("(vfio-pci[-\w]*|on|off|([0-9a-f]+:)?[0-9a-f][0-9a-f]?:[0-9a-f][0-9a-f]?\.[0-7])"|true|false))$/;
+
+/** Its name shows that the processes are the whole host's. */
+export const KERNEL_THREAD = "proc/2/comm";
 
 /** Targets of descriptors that are evidence, and so stay. */
 const DESCRIPTORS = /^(anon_inode:|\/dev\/(kvm|vfio\/|vhost-)|masked$)/;
@@ -32,6 +35,10 @@ export function isLeftOut(path: string): boolean {
 export function maskText(path: string, text: string): string {
   if (path === "proc/cmdline") return `${text.trim().split(/\s+/).map(maskKernelWord).join(" ")}\n`;
   if (/^proc\/\d+\/cmdline$/.test(path)) return maskVmm(text);
+  if (path === "proc/self/mountinfo") return linesOf(text, / - proc /);
+  if (/^proc\/(self\/)?mounts$/.test(path)) return linesOf(text, /^\S* \S+ proc /);
+  if (path === "proc/self/status") return linesOf(text, /^(Gid|Groups|CapEff):/);
+  if (path === KERNEL_THREAD && text === "kthreadd\n") return text;
   // A VMM may be told to call its process by the guest's name.
   if (/^proc\/\d+\/comm$/.test(path)) return `${MASKED}\n`;
   if (path === "etc/os-release") return linesOf(text, /^ID(_LIKE)?=/);

@@ -64,8 +64,25 @@ export interface Sampling {
   second(options?: WindowOptions): Promise<Sample>;
 }
 
+/** The part of an `AbortSignal` that is used here: structural, so that users need neither the types of the DOM nor Node's. */
+export interface AbortSignalLike {
+  /** Was it aborted? */
+  readonly aborted: boolean;
+  /** Hears of the abort. */
+  addEventListener(
+    type: "abort",
+    listener: () => void,
+    options?: {
+      /** Once at most. */
+      readonly once?: boolean;
+    },
+  ): void;
+  /** The mirror image. */
+  removeEventListener(type: "abort", listener: () => void): void;
+}
+
 export interface WindowOptions {
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignalLike;
   /** Called some times a second with the seconds that are left. */
   readonly progress?: (secondsLeft: number) => void;
 }

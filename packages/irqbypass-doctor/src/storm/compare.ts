@@ -14,24 +14,33 @@ import { bothWays, type PairCost, type Spread, type StormStep } from "./steps.js
  * for costs between the 10th and the 90th percentile of each side.
  */
 export interface Ratio {
+  /** The ratio of the medians. */
   readonly median: number;
+  /** The least that it may be. */
   readonly low: number;
+  /** The most that it may be. */
   readonly high: number;
 }
 
 /** What a kernel keeps its producers and consumers in; "no list" where only that was measured. */
 export interface KeptIn {
+  /** What it is. */
   readonly is: Container | "no list" | "unknown";
   /** A clause. */
   readonly because: string;
 }
 
+/** One of the two measurements that are compared. */
 export interface ComparedSide {
   /** The file, or "this host, now". */
   readonly from: string;
+  /** When it was measured, ISO 8601 in UTC. */
   readonly at: string;
+  /** The release, as uname has it. */
   readonly kernel: string;
+  /** What that kernel keeps its producers and consumers in. */
   readonly container: KeptIn;
+  /** What the measurement said by itself. */
   readonly verdict: StormVerdict;
   /** What each further irqfd of the host added to an assign, in nanoseconds. */
   readonly growth: Growth | null;
@@ -39,21 +48,39 @@ export interface ComparedSide {
 
 /** One count of irqfds that both sides were measured at. Costs are nanoseconds. */
 export interface ComparedCost {
+  /** How many irqfds stood on the host. */
   readonly irqfds: number;
+  /** What it cost before. */
   readonly before: PairCost;
+  /** What it costs after. */
   readonly after: PairCost;
-  readonly ratio: { readonly assign: Ratio; readonly deassign: Ratio };
+  /** How many times less that is. */
+  readonly ratio: {
+    /** Of an assign. */
+    readonly assign: Ratio;
+    /** Of a deassign. */
+    readonly deassign: Ratio;
+  };
 }
 
 /** Plain data; what `--compare --json` prints. */
 export interface StormComparison {
+  /** The format of this data; another number is another format. */
   readonly format: "irqbypass-storm-comparison/1";
   /** At the highest count: 0 if an assign costs no more than before, 1 if more, 2 if nothing could be compared. */
-  readonly verdict: { readonly says: string; readonly exit: 0 | 1 | 2 };
+  readonly verdict: {
+    /** One sentence. */
+    readonly says: string;
+    /** The exit code of the command. */
+    readonly exit: 0 | 1 | 2;
+  };
+  /** The measurement that was passed. */
   readonly before: ComparedSide;
+  /** The one that is compared with it. */
   readonly after: ComparedSide;
   /** In a VM that holds no other irqfd, against all irqfds of the host. */
   readonly host: readonly ComparedCost[];
+  /** Sentences: what else the reader should know. */
   readonly notes: readonly string[];
 }
 

@@ -2,6 +2,7 @@
  * What the storm must know of the host before it starts: other VMs, the limit of descriptors, and whether KVM
  * registers irqfds with irqbypass at all. Read-only, through a {@link Source}.
  */
+import { unlistedOf } from "../facts/listing.js";
 import { parseKernelRelease } from "../parse/kernel-release.js";
 import { since } from "../rules/row.js";
 import { known, readAs, type Source } from "../source/source.js";
@@ -13,11 +14,13 @@ export interface OtherVms {
   readonly pids: readonly number[];
   /** Processes whose descriptors could not be looked at, so that they may hold one; ascending, without 1. */
   readonly hidden: readonly number[];
+  /** Why there may be processes that /proc does not list, as a clause; undefined where nothing says so. */
+  readonly unlisted: string | undefined;
 }
 
 /**
  * Looks for kvm-vm descriptors under /proc. Where KVM is a module whose use count is 0, no process can hold one, and
- * none counts as hidden. Nor does process 1 count as hidden: init runs no VM, and some systems hide it even from root.
+ * nothing counts as hidden. Nor does process 1 count as hidden: init runs no VM, and some systems hide it even from root.
  */
 export function otherVms(source: Source, self: number): OtherVms {
   const pids: number[] = [];
@@ -37,6 +40,7 @@ export function otherVms(source: Source, self: number): OtherVms {
   return {
     pids: pids.sort(ascending),
     hidden: unused ? [] : hidden.filter((pid) => pid !== 1).sort(ascending),
+    unlisted: unused ? undefined : unlistedOf(source)?.says,
   };
 }
 

@@ -13,7 +13,9 @@ export interface CostPoint {
 export interface Growth {
   /** Nanoseconds that each further irqfd adds, and the bounds between which that lies with 99 % confidence. */
   readonly nsPerIrqfd: number;
+  /** The lower of these bounds. */
   readonly low: number;
+  /** The upper one. */
   readonly high: number;
   /** Cost of the line at no irqfds, in nanoseconds. */
   readonly baseNs: number;
@@ -24,6 +26,7 @@ export interface Growth {
  * a flat cost says nothing about irqbypass.
  */
 export interface ConsumerRegistration {
+  /** Whether it does. */
   readonly state: "yes" | "no" | "unknown";
   /** A clause that says from what this is known, or what is missing. */
   readonly because: string;

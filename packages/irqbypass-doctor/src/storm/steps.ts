@@ -7,27 +7,37 @@ import type { StormKernel } from "./kernel.js";
 
 /** Spread of some costs, in nanoseconds: the median, and what 10 % and 90 % of the samples stay below. */
 export interface Spread {
+  /** How many were measured. */
   readonly samples: number;
+  /** The 10th percentile. */
   readonly p10: number;
+  /** The 50th. */
   readonly median: number;
+  /** The 90th. */
   readonly p90: number;
 }
 
 /** Cost of one assign and of one deassign. */
 export interface PairCost {
+  /** Of KVM_IRQFD that assigns. */
   readonly assign: Spread;
+  /** Of KVM_IRQFD that deassigns. */
   readonly deassign: Spread;
 }
 
 /** What was measured with `count` irqfds standing on the host. */
 export interface StormStep {
+  /** How many irqfds stood on the host. */
   readonly count: number;
   /** In the small VM, which holds no irqfd but the one that is measured: what grows here is host-wide. */
   readonly up: PairCost;
   /** The same count again, on the way down; null if the storm ended before. */
   readonly down: PairCost | null;
   /** In the VM of this step, which itself holds `irqfds` of them: what grows only here is that VM's own. */
-  readonly crowded: PairCost & { readonly irqfds: number };
+  readonly crowded: PairCost & {
+    /** How many that VM holds. */
+    readonly irqfds: number;
+  };
 }
 
 /** Why the storm went no further. */

@@ -57,21 +57,47 @@ export interface StormIo {
 
 /** Plain data; what `--storm --json` prints. Times are nanoseconds unless the name says otherwise. */
 export interface StormReport {
+  /** The format of this data; another number is another format. */
   readonly format: "irqbypass-storm/1";
+  /** What the growth shows. */
   readonly verdict: StormVerdict;
+  /** The same as a sentence. */
   readonly says: string;
+  /** The exit code of the command. */
   readonly exit: 0 | 1 | 2;
-  readonly measured: { readonly at: string; readonly kernel: string; readonly tookMs: number };
-  /** What was asked for, and what the limit of descriptors left of it. */
+  /** When and where. */
+  readonly measured: {
+    /** When it ended, ISO 8601 in UTC. */
+    readonly at: string;
+    /** The release, as uname has it. */
+    readonly kernel: string;
+    /** How long it took, in milliseconds. */
+    readonly tookMs: number;
+  };
+  /** How many irqfds were asked for. */
   readonly asked: number;
+  /** What the limit of descriptors left of it. */
   readonly upTo: number;
+  /** Why it went no further. */
   readonly ended: StormEnd;
+  /** Whether KVM registers irqfds with irqbypass here. */
   readonly registration: ConsumerRegistration;
+  /** What was measured, by the number of irqfds. */
   readonly steps: readonly StormStep[];
   /** Growth of the tenth percentile against all irqfds of the host, in the small VM. */
-  readonly host: { readonly assign: Growth | null; readonly deassign: Growth | null };
+  readonly host: {
+    /** Of an assign; null where too little was measured. */
+    readonly assign: Growth | null;
+    /** Of a deassign; null where too little was measured. */
+    readonly deassign: Growth | null;
+  };
   /** Growth against the irqfds of one VM: KVM's own list of that VM, which is not what the bug is about. */
-  readonly vm: { readonly assign: Growth | null; readonly deassign: Growth | null };
+  readonly vm: {
+    /** Of an assign; null where too little was measured. */
+    readonly assign: Growth | null;
+    /** Of a deassign; null where too little was measured. */
+    readonly deassign: Growth | null;
+  };
   /** Sentences: what was cut, and what else the reader should know. */
   readonly notes: readonly string[];
 }
@@ -92,7 +118,7 @@ export async function runStorm(options: StormOptions, io: StormIo): Promise<Stor
   }
   const notes: string[] = [];
   const others = otherVms(io.source, io.pid);
-  if (others.pids.length > 0 || others.hidden.length > 0) {
+  if (others.pids.length > 0 || others.hidden.length > 0 || others.unlisted !== undefined) {
     if (options.force !== true) throw new DoctorError("EBUSY", refusal(others));
     notes.push(`Forced: ${whoElse(others)}; their load is in the figures.`);
   }
@@ -187,11 +213,12 @@ function refusal(others: OtherVms): string {
   );
 }
 
-function whoElse({ pids, hidden }: OtherVms): string {
-  const holders = `${processes(pids)} ${pids.length === 1 ? "holds a VM" : "hold VMs"}`;
-  const unseen = `${processes(hidden)} cannot be looked into and may hold a VM`;
-  if (pids.length === 0) return unseen;
-  return hidden.length === 0 ? holders : `${holders} and ${unseen}`;
+function whoElse({ pids, hidden, unlisted }: OtherVms): string {
+  const clauses: string[] = [];
+  if (pids.length > 0) clauses.push(`${processes(pids)} ${pids.length === 1 ? "holds a VM" : "hold VMs"}`);
+  if (hidden.length > 0) clauses.push(`${processes(hidden)} cannot be looked into and may hold a VM`);
+  if (unlisted !== undefined) clauses.push(`a process may hold a VM and not show (${unlisted})`);
+  return clauses.join(" and ");
 }
 
 function processes(pids: readonly number[]): string {

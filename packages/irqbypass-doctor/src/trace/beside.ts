@@ -2,6 +2,7 @@
  * A trace beside the two samples. They are taken in its last seconds, so that a VM that is started while it runs is in
  * the report.
  */
+import type { AbortSignalLike } from "../source/source.js";
 import type { TraceFacts } from "../source/trace-facts.js";
 import { followTrace, processTraceIo } from "./trace.js";
 
@@ -21,7 +22,7 @@ export interface BesideOptions {
   readonly seconds: number;
   /** Between the two samples, at the trace's end. */
   readonly interval: number;
-  readonly signal: AbortSignal;
+  readonly signal: AbortSignalLike | undefined;
   /** Called some times a second, with the seconds that are left, until the window opens. */
   readonly progress: (secondsLeft: number) => void;
   /** Called when events are recorded. */
@@ -35,7 +36,9 @@ export interface BesideOptions {
 export function traceBeside(options: BesideOptions): Tracing {
   const surroundings = processTraceIo(options.root);
   const end = new AbortController();
-  const both = AbortSignal.any([options.signal, end.signal]);
+  const abort = () => end.abort();
+  options.signal?.addEventListener("abort", abort, { once: true });
+  if (options.signal?.aborted === true) abort();
   let openWindow: () => void = () => {};
   const opened = new Promise<void>((resolve) => {
     openWindow = resolve;
@@ -45,7 +48,7 @@ export function traceBeside(options: BesideOptions): Tracing {
     else options.progress(left);
   };
   const facts = followTrace(
-    { seconds: options.seconds, signal: both, progress, started: options.started },
+    { seconds: options.seconds, signal: end.signal, progress, started: options.started },
     surroundings,
   );
   const window = Promise.race([opened, facts.then(() => {})]);
@@ -55,6 +58,7 @@ export function traceBeside(options: BesideOptions): Tracing {
     window,
     facts,
     async close() {
+      options.signal?.removeEventListener("abort", abort);
       end.abort();
       await facts.catch(() => {});
     },

@@ -6,6 +6,7 @@ import { closeSync, constants, createReadStream, openSync, readSync, statSync } 
 import { StringDecoder } from "node:string_decoder";
 import { LineCutter, parseTraceLine } from "../parse/trace-line.js";
 import { DoctorError } from "../source/error.js";
+import type { AbortSignalLike } from "../source/source.js";
 import type { TraceFacts } from "../source/trace-facts.js";
 import { generationOf, readersOfRecorded } from "./events.js";
 import { codeOf } from "./files.js";
@@ -27,7 +28,7 @@ const BINARY: readonly (readonly [start: string, advice: string])[] = [
  * @throws DoctorError EINVAL if it holds no line of a trace, ENOENT, EACCES and the like if it cannot be read, EINTR when
  * `signal` aborts.
  */
-export async function readRecordedTrace(path: string, signal?: AbortSignal): Promise<TraceFacts> {
+export async function readRecordedTrace(path: string, signal?: AbortSignalLike): Promise<TraceFacts> {
   const name = path === "-" ? "standard input" : path;
   const refuse = (why: string): never => {
     throw new DoctorError("EINVAL", `${name}: ${why}`);

@@ -9,7 +9,7 @@ import { LineCutter } from "../parse/trace-line.js";
 import { DoctorError } from "../source/error.js";
 import { LiveSource } from "../source/live.js";
 import { rightFor } from "../source/rights.js";
-import { attempt } from "../source/source.js";
+import { type AbortSignalLike, attempt } from "../source/source.js";
 import type { TraceFacts } from "../source/trace-facts.js";
 import { codeOf, type TraceFiles, traceFiles } from "./files.js";
 import { startInstance } from "./instance.js";
@@ -18,7 +18,7 @@ import { TraceJoin } from "./join.js";
 export interface TraceOptions {
   /** For how long to follow. */
   readonly seconds: number;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: AbortSignalLike | undefined;
   /** Called some times a second with the seconds that are left. */
   readonly progress?: ((secondsLeft: number) => void) | undefined;
   /** Called once, when the events are recorded and not before: start now what is to be seen. */
@@ -151,7 +151,7 @@ export function processTraceIo(root: string): TraceIo {
 }
 
 /** Waits; an abort ends it early. */
-function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+function pause(ms: number, signal: AbortSignalLike | undefined): Promise<void> {
   return new Promise((resolve) => {
     const end = () => {
       clearTimeout(timer);

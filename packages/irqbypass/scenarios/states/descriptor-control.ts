@@ -1,4 +1,4 @@
-import { NOTIFICATION_VECTOR, ON, SN, WAKEUP_VECTOR } from "#src/posting/descriptor.js";
+import { NOTIFICATION_VECTOR, NV_MASK, ON, SN, WAKEUP_VECTOR } from "#src/host/layout.js";
 import { ANY, type StateTable, WHOLE } from "./table.js";
 
 const RUNNING = NOTIFICATION_VECTOR << 16;
@@ -7,10 +7,11 @@ const ASLEEP = WAKEUP_VECTOR << 16;
 const AWAY =
   "A thread that harvests while it waits does two things at a time, and an async thread of the explorer does one.";
 
-/** The control word of a posted-interrupt descriptor (`src/posting/descriptor.ts`): ON, SN and NV. */
+/** The control word of an interrupt file (`src/host/layout/interrupt-file.ts`): ON, SN and NV. */
 export const descriptorControl: StateTable = {
   name: "descriptor control",
-  words: ["vcpu.control"],
+  words: ["vcpu.control", "file.control"],
+  bits: ON | SN | NV_MASK,
   keeper: "runner",
   states: {
     none: { mask: WHOLE, value: 0, is: "the descriptor is not made yet" },

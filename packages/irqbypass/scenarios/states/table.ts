@@ -61,6 +61,8 @@ export interface StateTable {
   readonly name: string;
   /** The words, as the layout calls them: `pool.field`, `header.field`, or `*.field` for every pool but that of threads. */
   readonly words: readonly string[];
+  /** The bits that it is about, where it is not the whole word: the others are another table's. */
+  readonly bits?: number;
   readonly keeper: Keeper;
   readonly names?: Naming;
   readonly states: Readonly<Record<string, State>>;

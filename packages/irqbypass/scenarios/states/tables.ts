@@ -1,6 +1,8 @@
 import { binding } from "./binding.js";
+import { controlKicks } from "./control-kicks.js";
 import { descriptorControl } from "./descriptor-control.js";
 import { doorbell } from "./doorbell.js";
+import { epollControl } from "./epoll-control.js";
 import { inFlight } from "./in-flight.js";
 import { injectionDue } from "./injection-due.js";
 import { life } from "./life.js";
@@ -12,13 +14,13 @@ import { routingOwner } from "./routing-owner.js";
 import type { StateTable } from "./table.js";
 import { target } from "./target.js";
 import { threadState } from "./thread-state.js";
-import { wake } from "./wake.js";
 
 /** The tables of all packed words. */
 export const TABLES: readonly StateTable[] = [
   mutex,
   remappingEntry,
   descriptorControl,
+  controlKicks,
   inFlight,
   threadState,
   relayState,
@@ -27,7 +29,7 @@ export const TABLES: readonly StateTable[] = [
   injectionDue,
   binding,
   listening,
-  wake,
   doorbell,
+  epollControl,
   routingOwner,
 ];

@@ -1,5 +1,5 @@
 import type { Access, Discipline } from "atomics-explorer";
-import { Consumer, Header, Rec, Vcpu, Vm } from "#src/host/layout.js";
+import { Consumer, Header, Ioeventfd, Rec, Vcpu, Vm } from "#src/host/layout.js";
 import type { WordClass } from "#src/host/word-classes.js";
 import type { HostScene } from "./host-scene.js";
 
@@ -58,7 +58,9 @@ export class HostDiscipline implements Discipline {
   }
 
   private holdsVm(pool: string, record: number, thread: number): boolean {
-    const vm = pool === "consumer" ? this.scene.view[record + Consumer.vm]! : record;
+    const { view } = this.scene;
+    const of = pool === "consumer" ? Consumer.vm : pool === "ioeventfd" ? Ioeventfd.vm : undefined;
+    const vm = of === undefined ? record : view[record + of]!;
     return this.scene.holder(vm + Vm.mutex) === thread;
   }
 }

@@ -23,6 +23,7 @@ const ENDS_AND_CHANGES: Readonly<Record<string, Matters>> = {
   "vm.dying": anyChange,
   "vm.ioapic": anyChange,
   "vm.routing": anyChange,
+  "watch.epoll": toNothing,
 };
 
 /** The words in which a signal is somewhere. */

@@ -4,8 +4,7 @@ import { override } from "atomics-explorer";
 import { Eventfd, Producer, Vcpu, Vm } from "irqbypass";
 import { rewrittenModule } from "#scenarios/support/compiled.js";
 import { hosts, runCompiled } from "#scenarios/support/hosts.js";
-import { Header, RelayState } from "#src/host/layout.js";
-import { WAKEUP_VECTOR } from "#src/posting/descriptor.js";
+import { Header, RelayState, WAKEUP_VECTOR } from "#src/host/layout.js";
 import { relayOne, runRelay } from "#src/vm/relay.js";
 
 /** The vector that every interrupt here has, and where its bit is. */

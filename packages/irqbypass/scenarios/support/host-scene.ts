@@ -1,4 +1,4 @@
-import { Consumer, Header, Rec, Thread, ThreadState, Vcpu } from "#src/host/layout.js";
+import { Consumer, Epoll, Header, Rec, Thread, ThreadState, Vcpu } from "#src/host/layout.js";
 import type { Host } from "#src/vm/host.js";
 import type { Keeper, Naming, StateTable } from "../states/table.js";
 import { Places } from "./places.js";
@@ -47,6 +47,7 @@ export class HostScene implements Scene {
     if (names?.what === "irqfd")
       return part === 0 ? undefined : this.threadOf(this.view[part + Consumer.closing]!);
     if (pool === "header") return 0;
+    if (pool === "epoll") return this.threadOf(this.view[record + Epoll.waiter]!);
     if (pool === "consumer") return this.threadOf(this.view[record + Consumer.owner]!);
     return pool === "thread" ? this.threadOf(record) : undefined;
   }

@@ -22,7 +22,10 @@ const CAPACITY: Capacity = {
   route: 8,
   routing: 4,
   injection: 2,
+  ioeventfd: 2,
   reference: 12,
+  epoll: 2,
+  watch: 4,
   node: 66,
 };
 

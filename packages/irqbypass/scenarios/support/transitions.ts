@@ -1,5 +1,13 @@
 import type { World } from "atomics-explorer";
-import { ANY, type Keeper, type Naming, type Row, type State, type StateTable } from "../states/table.js";
+import {
+  ANY,
+  type Keeper,
+  type Naming,
+  type Row,
+  type State,
+  type StateTable,
+  WHOLE,
+} from "../states/table.js";
 import { TABLES } from "../states/tables.js";
 
 /** What the tables ask about a memory and the threads that use it. Threads count from 0, as the explorer has them. */
@@ -51,8 +59,8 @@ export function keepTables(world: World, scene: Scene): void {
 /** Tables, over one scene. */
 class Transitions {
   private readonly tables: readonly Held[];
-  /** By word, once it was looked at; undefined where it is no packed word. */
-  private readonly found = new Map<number, Held | undefined>();
+  /** By word, once it was looked at; none where it is no packed word. */
+  private readonly found = new Map<number, readonly Held[]>();
 
   constructor(
     tables: readonly StateTable[],
@@ -63,9 +71,30 @@ class Transitions {
   }
 
   objection(thread: number, word: number, before: number, after: number): string | undefined {
-    if (!this.found.has(word)) this.found.set(word, this.find(word));
-    const held = this.found.get(word);
-    if (held === undefined) return undefined;
+    let tables = this.found.get(word);
+    if (tables === undefined) {
+      tables = this.find(word);
+      this.found.set(word, tables);
+    }
+    let about = 0;
+    for (const held of tables) {
+      about |= held.bits;
+      if (((before ^ after) & held.bits) === 0 && held.bits !== WHOLE) continue;
+      const objection = this.objectionOf(held, thread, word, before, after);
+      if (objection !== undefined) return objection;
+    }
+    if (tables.length > 0 && ((before ^ after) & ~about) !== 0)
+      return `${this.scene.nameOf(word)} goes from ${hex(before)} to ${hex(after)}: no table is about all of these bits`;
+    return undefined;
+  }
+
+  private objectionOf(
+    held: Held,
+    thread: number,
+    word: number,
+    before: number,
+    after: number,
+  ): string | undefined {
     const { table } = held;
     const [from, to] = [held.stateOf(before), held.stateOf(after)];
     const rows = held
@@ -105,21 +134,23 @@ class Transitions {
     return names === "next" ? now === old + 1 : this.scene.named(what, now) === thread;
   }
 
-  private find(word: number): Held | undefined {
+  private find(word: number): readonly Held[] {
     const field = this.scene.fieldOf(word);
     const anywhere = field.startsWith("thread.") ? undefined : `*${field.slice(field.indexOf("."))}`;
-    return this.tables.find(({ table }) => table.words.some((one) => one === field || one === anywhere));
+    return this.tables.filter(({ table }) => table.words.some((one) => one === field || one === anywhere));
   }
 }
 
 /** A table made ready: it is asked about every change of every scenario. States are numbered in their order, -1 is none. */
 class Held {
   readonly names: readonly string[];
+  readonly bits: number;
   private readonly states: readonly State[];
   /** By the state before and the state after. */
   private readonly rows: readonly (readonly Row[])[];
 
   constructor(readonly table: StateTable) {
+    this.bits = table.bits ?? WHOLE;
     this.names = Object.keys(table.states);
     this.states = Object.values(table.states);
     this.rows = this.names.flatMap((from) =>
@@ -130,7 +161,7 @@ class Held {
   }
 
   stateOf(value: number): number {
-    return this.states.findIndex((state) => (value & state.mask) === state.value);
+    return this.states.findIndex((state) => (value & this.bits & state.mask) === state.value);
   }
 
   rowsOf(from: number, to: number): readonly Row[] {

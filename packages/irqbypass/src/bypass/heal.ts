@@ -5,12 +5,13 @@
  * registered under or keeps alive), and all else (free records, both indexes, the counts) follows from those, so it is
  * made anew. O(records used); nobody else can get in meanwhile.
  */
-import { holdContext, recount, releaseUnused } from "../eventfd/reference.js";
+import { closerOf, holdContext, recount, releaseUnused, setCloser } from "../eventfd/reference.js";
 import {
   Consumer,
   Eventfd,
   Header,
   Injection,
+  Ioeventfd,
   Producer,
   Reference,
   Root,
@@ -18,6 +19,7 @@ import {
   Routing,
   Vcpu,
   Vm,
+  Watch,
 } from "../host/layout.js";
 import type { Pool } from "../host/pool.js";
 import { XArray } from "../host/xarray.js";
@@ -47,14 +49,16 @@ function dropHalfMade(host: BypassHost, dead: number): void {
       pools.eventfd.end(eventfd);
     } else {
       words.set(eventfd + Eventfd.owner, dead);
-      words.set(eventfd + Eventfd.closing, dead); // its descriptor is still to be closed, not under the mutex
+      setCloser(words, eventfd, dead); // its descriptor is still to be closed, not under the mutex
     }
   }
   dropUnowned(host, pools.producer, Producer.owner);
   dropUnowned(host, pools.consumer, Consumer.owner);
+  dropUnowned(host, pools.ioeventfd, Ioeventfd.owner);
   dropUnowned(host, pools.vm, Vm.owner);
   dropUnowned(host, pools.injection, Injection.owner);
   dropUnowned(host, pools.reference, Reference.owner);
+  dropUnowned(host, pools.watch, Watch.epoll);
   dropUnowned(host, pools.route, Route.table);
   for (const table of liveRecords(pools.routing))
     if (words.load(table + Routing.owner) === 0) pools.routing.end(table);
@@ -98,10 +102,15 @@ function recountContexts(host: BypassHost, dead: number): void {
     hold(words.get(consumer + Consumer.holds));
     hold(words.get(consumer + Consumer.resample));
   }
-  for (const eventfd of liveRecords(pools.eventfd)) {
-    if (words.get(eventfd + Eventfd.closing) !== 0) continue;
+  for (const ioeventfd of liveRecords(pools.ioeventfd)) hold(words.get(ioeventfd + Ioeventfd.eventfd));
+  for (const watch of liveRecords(pools.watch)) {
+    hold(words.get(watch + Watch.eventfd));
+    hold(words.get(watch + Watch.epoll));
+  }
+  for (const context of [...liveRecords(pools.eventfd), ...liveRecords(pools.epoll)]) {
+    if (closerOf(words, context) !== 0) continue;
     // Not closed from here, under the mutex, but with the rest of what the dead thread had.
-    if (releaseUnused(host, eventfd) !== undefined) words.set(eventfd + Eventfd.closing, dead);
+    if (releaseUnused(host, context) !== undefined) setCloser(words, context, dead);
   }
 }
 
@@ -126,7 +135,7 @@ function rebuildIndexes(host: BypassHost): void {
   }
   const linux = index(Header.linuxEventfds);
   for (const eventfd of liveRecords(pools.eventfd)) {
-    const listed = words.get(eventfd + Eventfd.fd) !== 0 && words.get(eventfd + Eventfd.closing) === 0;
+    const listed = words.get(eventfd + Eventfd.fd) !== 0 && closerOf(words, eventfd) === 0;
     if (listed) linux.insert(words.get(eventfd + Eventfd.kernelId), eventfd);
   }
 }

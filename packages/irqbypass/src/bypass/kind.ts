@@ -1,4 +1,4 @@
-import type { EventfdKind, Listen, Relay } from "../eventfd/kind.js";
+import type { EventfdKind, Listen, Relay, Watching } from "../eventfd/kind.js";
 import { checkParts, type OptionNames, show } from "../host/argument.js";
 import { type ErrorCode, IrqBypassError } from "../host/errors.js";
 import type { HostMemory } from "../host/memory.js";
@@ -68,7 +68,9 @@ const KIND: Readonly<Record<keyof Kind, What>> = {
   producer: "object",
   consumer: "object",
   listen: "object",
+  watching: "object",
   relay: "object",
+  ioeventfd: "object",
   capable: "function",
   hangup: "function",
   forget: "function",
@@ -84,20 +86,31 @@ const KIND: Readonly<Record<keyof Kind, What>> = {
 const PRODUCER: OptionNames<ProducerOps> = { addConsumer: true, delConsumer: true, stop: true, start: true };
 const CONSUMER: OptionNames<ConsumerOps> = { addProducer: true, delProducer: true, stop: true, start: true };
 const LISTEN: OptionNames<Listen> = { start: true, stop: true, waits: true, flush: true };
+const IOEVENTFD: OptionNames<NonNullable<Kind["ioeventfd"]>> = { assign: true, deassign: true };
+const WATCHING: OptionNames<Watching> = {
+  add: true,
+  remove: true,
+  take: true,
+  arm: true,
+  again: true,
+  close: true,
+};
 const RELAY: OptionNames<Relay> = { thread: true, wake: true, close: true };
 const THREAD: OptionNames<ThreadModule> = { name: true, start: true };
 
 /** Throws EINVAL for what is no kind: it has no parts but those above, its parts are objects, and what is to be called can be. */
 export function checkKindParts(kind: Kind): void {
   checkParts(kind, KIND, "kinds such as { name: 'mine', producer: {} }", "a kind's ");
-  const { producer, consumer, listen, relay, unbypassed } = kind;
+  const { producer, consumer, listen, watching, relay, ioeventfd, unbypassed } = kind;
   for (const [name, what] of Object.entries(KIND)) {
     if (what === "function") checkCallback(kind[name as keyof Kind], name);
   }
   checkPart(producer, PRODUCER, "producer", []);
   checkPart(consumer, CONSUMER, "consumer", []);
   checkPart(listen, LISTEN, "listen", ["start", "stop"]);
+  checkPart(watching, WATCHING, "watching", Object.keys(WATCHING));
   checkPart(relay, RELAY, "relay", ["thread"]);
+  checkPart(ioeventfd, IOEVENTFD, "ioeventfd", ["assign", "deassign"]);
   if (unbypassed !== undefined && unbypassed !== "irqfd")
     throw new IrqBypassError(
       "EINVAL",

@@ -35,6 +35,8 @@ export const VIRTIO_STATUS = {
 export class VdpaSession extends Shown implements Disposable {
   private statusBits = 0;
   private config: EventfdContext | null = null;
+  /** Has the device been told of it, since its last reset? */
+  private configArmed = false;
   private isOpen = true;
 
   /** @internal `VdpaDevice.open` makes it, after a reset. */
@@ -81,6 +83,7 @@ export class VdpaSession extends Shown implements Disposable {
     const irq = this.irqOf(target, this.statusBits);
     this.check(); // the device's own function may have released it
     this.setCalls([target], () => ({ eventfd, irq }));
+    target.arm();
   }
 
   /** The mirror image for the config eventfd (VHOST_VDPA_SET_CONFIG_CALL). Throws EBADF, EINVAL. */
@@ -88,10 +91,12 @@ export class VdpaSession extends Shown implements Disposable {
     this.check();
     if (eventfd !== null) checkOpen(this.host, "the config call", eventfd);
     this.config = eventfd;
+    this.configArmed = true;
   }
 
   /**
-   * VHOST_VDPA_SET_STATUS. Setting DRIVER_OK makes the queues producers; 0 ends that, and then resets the device. Throws
+   * VHOST_VDPA_SET_STATUS. Setting DRIVER_OK makes the queues producers; 0 ends that, and then resets the device, which forgets whom
+   * to call: its queues and its configuration tell nobody until {@link setVringCall} and {@link setConfigCall}. Throws
    * EINVAL for what is no status and for bits taken away other than by 0; and what the reset throws, with the queues no
    * producers any more and the status as it was. Setting DRIVER_OK throws EBADF where the handle of a call eventfd was
    * closed meanwhile, ENOMEM, and EOPNOTSUPP where an irqfd requires bypass that it cannot have, with nothing changed.
@@ -111,7 +116,7 @@ export class VdpaSession extends Shown implements Disposable {
     if (status === 0) {
       this.unsetAll();
       this.ops.reset?.();
-      for (const queue of this.queues) queue.disarm(); // as the reset of a vDPA device clears the callbacks of its queues
+      this.forgetCalls();
       this.statusBits = 0;
       return;
     }
@@ -149,7 +154,7 @@ export class VdpaSession extends Shown implements Disposable {
 
   /** @internal */
   signalConfig(): void {
-    if (this.config?.closed === false) this.config.signal();
+    if (this.configArmed && this.config?.closed === false) this.config.signal();
   }
 
   /** The number of a queue's interrupt, or why it is not to be bypassed (vhost_vdpa_setup_vq_irq). */
@@ -181,6 +186,12 @@ export class VdpaSession extends Shown implements Disposable {
   /** vhost_vdpa_unsetup_vq_irq for all: the call eventfds stay, the producers go. */
   private unsetAll(): void {
     this.setCalls(this.queues, ({ call: eventfd }) => ({ eventfd, irq: "no-driver-ok" }));
+  }
+
+  /** What a reset does to the callbacks that the device has been given; one that fails leaves them. */
+  private forgetCalls(): void {
+    for (const queue of this.queues) queue.disarm();
+    this.configArmed = false;
   }
 
   /** @internal */

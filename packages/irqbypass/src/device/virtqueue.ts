@@ -10,6 +10,8 @@ export class Virtqueue extends Shown {
   /** Its number in the device. */
   readonly number: number;
   private signalled: Signalled | undefined;
+  /** Has the device's driver been told whom to call, since its last reset? */
+  private armed = false;
 
   /** @internal Devices make their queues. */
   constructor(
@@ -21,16 +23,16 @@ export class Virtqueue extends Shown {
   }
 
   /**
-   * The device has used buffers and tells the driver. Nobody is told without a call eventfd, nor from a reset by status 0
-   * until setVringCall or DRIVER_OK. Waits for nobody. Throws EBADF where it goes through an eventfd whose handle was closed.
+   * The device has used buffers and tells the driver. Without a call eventfd nobody is told, and after a reset nobody until
+   * SET_VRING_CALL names one. Waits for nobody. Throws EBADF where it goes through an eventfd whose handle was closed.
    */
   signal(): void {
     this.signalled?.signal();
   }
 
-  /** Which way a signal would go now; undefined without a call eventfd. */
+  /** Which way a signal would go now; undefined without a call eventfd, and after a reset until SET_VRING_CALL. */
   get path(): Path | undefined {
-    return this.trigger.path;
+    return this.armed ? this.trigger.path : undefined;
   }
 
   /** Why it would not be bypassed; undefined while it would, and without a call eventfd. */
@@ -56,11 +58,21 @@ export class Virtqueue extends Shown {
 
   /** @internal */
   rearm(): void {
-    this.signalled = this.trigger.signalled;
+    this.signalled = this.armed ? this.trigger.signalled : undefined;
   }
 
-  /** @internal The device was reset and knows of no call eventfd any more, which stays the session's: until {@link rearm}. */
+  /** @internal The driver of the device is told whom to call (set_vq_cb). */
+  arm(): void {
+    this.armed = true;
+    this.rearm();
+  }
+
+  /**
+   * @internal The mirror image: a reset forgets it (vdpasim_vq_reset, vduse_dev_reset). The call eventfd stays what vhost has, and a
+   * producer of it from the next DRIVER_OK on.
+   */
   disarm(): void {
-    this.signalled = undefined;
+    this.armed = false;
+    this.rearm();
   }
 }

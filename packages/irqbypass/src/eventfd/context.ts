@@ -4,8 +4,9 @@ import type { Handle } from "../host/handle.js";
 import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { Shown } from "../host/shown.js";
+import { closeHandle } from "./close.js";
 import type { EventfdHost } from "./kind.js";
-import { addReference, closeHandle, dropReference } from "./reference.js";
+import { addReference, dropReference } from "./reference.js";
 import { MAX_COUNT, wakeSleepers } from "./signal.js";
 
 /**

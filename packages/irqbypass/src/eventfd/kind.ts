@@ -21,12 +21,22 @@ export interface EventfdKind extends HostKind {
   readonly closeDescriptor?: (memory: HostMemory, fd: number) => void;
   /** @internal Closes what a VM of this kind has open, whose thread is gone. */
   readonly closeVm?: (memory: HostMemory, vm: number) => void;
+  /**
+   * @internal Told of each ioeventfd of a VM whose guest's stores this kind takes, before stores can ring it and when none does any
+   * more. Both make system calls; `assign` under the VM's mutex, and throws what the system says with nothing done.
+   */
+  readonly ioeventfd?: {
+    assign(memory: HostMemory, ioeventfd: number): void;
+    deassign(memory: HostMemory, ioeventfd: number): void;
+  };
   /** @internal Signals an eventfd record of this kind as a device does; may make system calls, never refuses for a full counter. */
   readonly signal?: (memory: HostMemory, eventfd: number) => void;
   /** @internal The C library of the calling thread, for a kind that makes system calls. */
   readonly ffi?: () => unknown;
   /** @internal What the system says of a descriptor, for a kind that has some. */
   readonly info?: (fd: number) => unknown;
+  /** @internal How an epoll watches an eventfd of this kind. Absent where whoever signals it looks for watches. */
+  readonly watching?: Watching;
   /** @internal The thread that relays for this kind. Whoever created the host starts it when it is needed. */
   readonly relay?: Relay;
 }
@@ -67,6 +77,25 @@ export interface Listen {
    * under a mutex. Absent where the irqfd's pending word says it, or the kernel delivers.
    */
   readonly flush?: (memory: HostMemory, irqfd: number, generation: number) => void;
+}
+
+/**
+ * How an epoll watches eventfds that are signalled without anybody in the host. Called with records of watches, and of the epoll that
+ * they are in. Makes system calls, and is called under no mutex where it is not said.
+ */
+export interface Watching {
+  /** From here on `take` reports the watch. Throws what the system says, with nothing done. */
+  add(memory: EventfdHost, watch: number): void;
+  /** The mirror image. Done again, it does nothing. */
+  remove(memory: EventfdHost, watch: number): void;
+  /** Calls `report` with watches that are ready, at most `most`. The calling thread has announced the epoll. */
+  take(memory: EventfdHost, epoll: number, most: number, report: (watch: number) => void): void;
+  /** Has the waiter called as soon as something is ready. Returns for how long it may sleep at most, as it may not hear of that. */
+  arm(memory: EventfdHost, epoll: number): number;
+  /** Has a watch reported once more if it is ready: whoever took events last has died. Under the host mutex. */
+  again(memory: EventfdHost, watch: number): void;
+  /** Closes what it has of an epoll that watches nothing any more. */
+  close(memory: EventfdHost, epoll: number): void;
 }
 
 /** A relay thread. */

@@ -1,13 +1,15 @@
 /**
  * What keeps an eventfd context alive: the library handles by which it is open, and whatever else uses it. Each is
  * counted in the context, and each belongs to something that repair can find, so that the counts can be made anew: a
- * reference record of a thread, or the `holds` word of a producer or an irqfd.
+ * reference record of a thread, or the `holds` word of a producer or an irqfd, or a watch. It is the same with an epoll, which
+ * has its two counts at the same places.
  */
-import { Consumer, Eventfd, EventfdFlag, Header, LEAVING, Reference, Role } from "../host/layout.js";
+import { Epoll, Eventfd, EventfdFlag, Header, LEAVING, Reference, Role } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
+import type { Words } from "../host/words.js";
 import type { EventfdHost } from "./kind.js";
 
-/** Takes a reference for the calling thread; `eventfd` is 0 for a watcher. Under the host mutex. Throws ENOMEM. */
+/** Takes a reference for the calling thread; `eventfd` is 0 for a watcher, or an epoll. Under the host mutex. Throws ENOMEM. */
 export function addReference(memory: HostMemory, eventfd: number, role: Role): number {
   const { words, pools, thread } = memory;
   const reference = pools.reference.allocate();
@@ -36,34 +38,18 @@ export function dropReference(memory: EventfdHost, reference: number, undo = fal
 }
 
 /**
- * Gives a handle back. With the last handle of the context its irqfd is deassigned (EPOLLHUP), for which the context is
- * kept alive until that is through. A thread that dies in between leaves a reference of role hold, to be closed again. `closed`
- * is called when it is certain to be closed. Not under the host mutex.
+ * What had been a handle only keeps the context alive from here on, until it is dropped. Returns whether that was the last one.
+ * Under the host mutex; done again, it changes nothing.
  */
-export function closeHandle(memory: EventfdHost, reference: number, closed: () => void = () => {}): void {
-  const { words, mutex } = memory;
-  const eventfd = mutex.guard(() => {
-    const record = words.get(reference + Reference.eventfd);
-    if (words.get(reference + Reference.role) === Role.handle) {
-      count(memory, record, Role.handle, -1);
-      count(memory, record, Role.hold, 1);
-      words.set(reference + Reference.role, Role.hold);
-    }
-    closed();
-    return words.get(record + Eventfd.handles) === 0 ? record : 0;
-  });
-  if (eventfd !== 0) hangUp(memory, eventfd);
-  dropReference(memory, reference);
-}
-
-/** Nobody can write to the eventfd any more: deassigns its irqfd. */
-function hangUp(memory: EventfdHost, eventfd: number): void {
-  const { words, mutex, kinds } = memory;
-  const irqfd = irqfdOf(memory, eventfd);
-  if (irqfd === 0) return;
-  // Under the host mutex: the record may be on its way back to its pool.
-  const kind = mutex.guard(() => words.get(irqfd + Consumer.kind));
-  kinds[kind]?.hangup?.(memory, irqfd);
+export function endHandle(memory: HostMemory, reference: number): boolean {
+  const { words } = memory;
+  const eventfd = words.get(reference + Reference.eventfd);
+  if (words.get(reference + Reference.role) === Role.handle) {
+    count(memory, eventfd, Role.handle, -1);
+    count(memory, eventfd, Role.hold, 1);
+    words.set(reference + Reference.role, Role.hold);
+  }
+  return words.get(eventfd + Eventfd.handles) === 0;
 }
 
 /** The irqfd that an eventfd is bound to, 0 where there is none or it is on its way out. */
@@ -72,7 +58,7 @@ export function irqfdOf({ words }: HostMemory, eventfd: number): number {
   return irqfd & LEAVING ? 0 : irqfd;
 }
 
-/** Counts a producer or an irqfd that keeps the context alive, and says so in a word of its own. Under the host mutex. */
+/** Counts a producer, an irqfd or a watch that keeps the context alive, and says so in a word of its own. Under the host mutex. */
 export function holdContext({ words }: HostMemory, eventfd: number): void {
   words.set(eventfd + Eventfd.holds, words.get(eventfd + Eventfd.holds) + 1);
 }
@@ -85,37 +71,67 @@ export function dropContext(memory: EventfdHost, eventfd: number): (() => void) 
 }
 
 /**
- * Frees a context that nobody uses any more. Where its kind has something to close, that is returned, to be called after
- * the host mutex: the record lives until then and says who closes it.
+ * Frees a context, or an epoll, that nobody uses any more. Where its kind has something to close, that is returned, to be
+ * called after the host mutex: the record lives until then and says who closes it.
  */
-export function releaseUnused(memory: EventfdHost, eventfd: number): (() => void) | undefined {
-  const { words, pools, mutex, kinds, thread } = memory;
-  if (words.get(eventfd + Eventfd.holds) !== 0 || words.get(eventfd + Eventfd.handles) !== 0)
+export function releaseUnused(memory: EventfdHost, context: number): (() => void) | undefined {
+  const { words, pools, mutex, thread } = memory;
+  if (words.get(context + Eventfd.holds) !== 0 || words.get(context + Eventfd.handles) !== 0)
     return undefined;
-  const kind = kinds[words.get(eventfd + Eventfd.flags) >>> EventfdFlag.kindShift];
-  const { forget } = kind ?? {};
-  if (forget === undefined) {
-    pools.eventfd.release(eventfd);
+  const pool = pools.epoll.has(context) ? pools.epoll : pools.eventfd;
+  const close = pool === pools.epoll ? closeOfEpoll(memory, context) : closeOf(memory, context);
+  if (close === undefined) {
+    pool.release(context);
     return undefined;
   }
-  const close = thread.runCallback("forget", () => forget.call(kind, memory, eventfd));
-  words.set(eventfd + Eventfd.closing, thread.record);
+  setCloser(words, context, thread.record);
   return () => {
     try {
       close();
     } finally {
-      mutex.guard(() => pools.eventfd.release(eventfd));
+      mutex.guard(() => pool.release(context));
     }
   };
 }
 
+function closeOf(memory: EventfdHost, eventfd: number): (() => void) | undefined {
+  const { words, kinds, thread } = memory;
+  const kind = kinds[words.get(eventfd + Eventfd.flags) >>> EventfdFlag.kindShift];
+  const { forget } = kind ?? {};
+  if (forget === undefined) return undefined;
+  return thread.runCallback("forget", () => forget.call(kind, memory, eventfd));
+}
+
+function closeOfEpoll(memory: EventfdHost, epoll: number): (() => void) | undefined {
+  if (memory.words.load(epoll + Epoll.fd) === 0) return undefined;
+  return () => {
+    for (const { watching } of memory.kinds) watching?.close(memory, epoll);
+  };
+}
+
+/** The thread that closes the descriptor of an eventfd which nobody uses any more; 0 where it is not so far. Under the host mutex. */
+export function closerOf(words: Words, eventfd: number): number {
+  return Math.max(0, -words.get(eventfd + Eventfd.holds));
+}
+
+/** The mirror image: that is for the thread of this record to do. */
+export function setCloser(words: Words, eventfd: number, closer: number): void {
+  words.set(eventfd + Eventfd.holds, -closer);
+}
+
 /** Counts all references anew, after a thread has died in the middle of it. Under the host mutex. */
-export function recount(memory: HostMemory, live: (name: "reference" | "eventfd") => Iterable<number>): void {
+export function recount(
+  memory: HostMemory,
+  live: (name: "reference" | "eventfd" | "epoll") => Iterable<number>,
+): void {
   const { words } = memory;
-  for (const eventfd of live("eventfd")) {
-    words.set(eventfd + Eventfd.handles, 0);
-    words.set(eventfd + Eventfd.holds, 0);
-    words.store(eventfd + Eventfd.sleepers, 0);
+  for (const pool of ["eventfd", "epoll"] as const) {
+    for (const context of live(pool)) {
+      if (closerOf(words, context) !== 0) continue;
+      words.set(context + Eventfd.handles, 0);
+      words.set(context + Eventfd.holds, 0);
+      if (pool === "eventfd") words.store(context + Eventfd.sleepers, 0);
+    }
   }
   words.store(Header.watchers, 0);
   for (const reference of live("reference"))

@@ -3,6 +3,7 @@ import type { HostMemory } from "../host/memory.js";
 import type { Words } from "../host/words.js";
 import type { EventfdHost } from "./kind.js";
 import { irqfdOf } from "./reference.js";
+import { fireAll } from "./watch.js";
 
 /** The largest count that a write can reach; a kernel-side signal can reach one more. */
 export const MAX_COUNT = 2n ** 64n - 2n;
@@ -15,8 +16,8 @@ const SATURATED = 2n ** 64n - 1n;
  * reader ever sees that count (irqfd_wakeup). Returns false where the counter has no room, unless `saturate`.
  * Waits for nobody.
  *
- * The in-flight word spans everything from reading the binding to raising the irqfd: deassign clears the binding
- * and then fences on it, so nothing is raised after deassign has returned.
+ * The in-flight word spans everything from reading the binding to raising the irqfd, or firing the watches: deassign clears
+ * the binding and then fences on it, so nothing is raised after deassign has returned; and so with a watch that is removed.
  */
 export function signalContext(memory: HostMemory, record: number, value: bigint, saturate: boolean): boolean {
   const { words, thread } = memory;
@@ -39,8 +40,10 @@ export function signalContext(memory: HostMemory, record: number, value: bigint,
     words.relax();
   }
   if (fits) {
-    if (irqfd === 0) wakeSleepers(words, record);
-    else memory.pending.raise(irqfd);
+    if (irqfd === 0) {
+      wakeSleepers(words, record);
+      fireAll(words, record);
+    } else memory.pending.raise(irqfd);
   }
   thread.leave(thread.writing);
   return fits;

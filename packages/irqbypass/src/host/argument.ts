@@ -113,7 +113,14 @@ export interface AbortSignalLike {
   /** Throws the reason where it was aborted. */
   throwIfAborted(): void;
   /** Hears of the abort. */
-  addEventListener(type: "abort", listener: () => void, options?: { readonly once?: boolean }): void;
+  addEventListener(
+    type: "abort",
+    listener: () => void,
+    options?: {
+      /** Once at most. */
+      readonly once?: boolean;
+    },
+  ): void;
   /** The mirror image. */
   removeEventListener(type: "abort", listener: () => void): void;
 }
@@ -129,9 +136,9 @@ export interface WaitOptions {
 const WAIT: OptionNames<WaitOptions> = { timeoutMs: true, signal: true };
 const WAIT_TEXT = "options such as { timeoutMs: 100 }, or none";
 
-/** The time limit of an asynchronous wait, Infinity for none. */
-export function timeoutOf(options: WaitOptions): number {
-  checkOptions(options, WAIT, WAIT_TEXT);
+/** The time limit of an asynchronous wait, Infinity for none. `names` are those of its options, where it has others as well. */
+export function timeoutOf(options: WaitOptions, names: Readonly<Record<string, true>> = WAIT): number {
+  checkOptions(options, names, WAIT_TEXT);
   const { timeoutMs = Infinity, signal } = options;
   if (typeof timeoutMs !== "number" || Number.isNaN(timeoutMs)) {
     throw new IrqBypassError("EINVAL", `timeoutMs is ${show(timeoutMs)}: give a number of milliseconds`);
@@ -143,8 +150,12 @@ export function timeoutOf(options: WaitOptions): number {
 }
 
 /** The same of a wait that blocks, which no signal can end; `instead` is its asynchronous form. */
-export function blockingTimeoutOf(options: Pick<WaitOptions, "timeoutMs">, instead: string): number {
-  const timeoutMs = timeoutOf(options);
+export function blockingTimeoutOf(
+  options: Pick<WaitOptions, "timeoutMs">,
+  instead: string,
+  names: Readonly<Record<string, true>> = WAIT,
+): number {
+  const timeoutMs = timeoutOf(options, names);
   if (!("signal" in options)) return timeoutMs;
   throw new IrqBypassError("EINVAL", `a wait that blocks has no signal that ends it: use ${instead}`);
 }

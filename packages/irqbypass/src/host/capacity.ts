@@ -10,7 +10,7 @@ import { DEFAULT_ROUTES, POOLS, type PoolName } from "./layout.js";
  * How many records of each kind a host has room for.
  *
  * Beside what the names say: `thread` counts the creator and the relays too; a `reference` is a thread's handle to an eventfd,
- * or its wait; a `routing` is the GSI routing table of a VM, and while it is replaced the VM has two; an `injection` is the
+ * or its wait, or to an epoll; a `watch` is one eventfd in one epoll; a `routing` is the GSI routing table of a VM, and while it is replaced the VM has two; an `injection` is the
  * bypass of one irqfd of a KVM guest; a `node` is one of the indexes by which producers, irqfds and Linux eventfds are found.
  */
 export type Capacity = Readonly<Record<PoolName, number>>;
@@ -23,7 +23,7 @@ export type Size = "small" | "medium" | "large";
 /** What can be given, in the order of the table in `docs/capacity.md`. */
 export const CAPACITIES: readonly PoolName[] = POOLS.map(({ name }) => name);
 /** What is left out follows from the others. */
-type Room = Omit<Capacity, "reference" | "node">;
+type Room = Omit<Capacity, "reference" | "watch" | "node">;
 
 const ROOM: Readonly<Record<Size, Room>> = {
   small: {
@@ -36,6 +36,8 @@ const ROOM: Readonly<Record<Size, Room>> = {
     route: 2048,
     routing: 24,
     injection: 512,
+    ioeventfd: 512,
+    epoll: 16,
   },
   medium: {
     thread: 64,
@@ -47,6 +49,8 @@ const ROOM: Readonly<Record<Size, Room>> = {
     route: 16384,
     routing: 96,
     injection: 8192,
+    ioeventfd: 8192,
+    epoll: 64,
   },
   large: {
     thread: 128,
@@ -58,6 +62,8 @@ const ROOM: Readonly<Record<Size, Room>> = {
     route: 65536,
     routing: 2304,
     injection: 65536,
+    ioeventfd: 65536,
+    epoll: 1024,
   },
 };
 export const SIZES = Object.keys(ROOM) as readonly Size[];
@@ -70,12 +76,13 @@ export function capacityOf(size: Size): Capacity {
   return complete(ROOM[size]);
 }
 
-/** Two references for each eventfd; and the nodes that indexes of such sizes need, with slack for numbers that are not dense. */
+/** Two references and one watch for each eventfd; and the nodes that indexes of such sizes need, with slack for numbers that are not dense. */
 function complete(room: Room): Capacity {
   const { eventfd, producer, consumer } = room;
   return {
     ...room,
     reference: Math.min(2 * eventfd, CAPACITY_LIMIT),
+    watch: eventfd,
     node: Math.ceil((producer + consumer) / 32) + Math.ceil(eventfd / 32) + 64,
   };
 }
@@ -97,10 +104,11 @@ export function checkCapacity(wanted: Partial<Capacity> = {}, size: Size = "smal
     }
   }
   // More eventfds, producers or irqfds take more of what follows from them; fewer take nothing away.
-  const { reference, node } = complete({ ...preset, ...wanted });
+  const { reference, watch, node } = complete({ ...preset, ...wanted });
   return {
     ...preset,
     reference: Math.max(preset.reference, reference),
+    watch: Math.max(preset.watch, watch),
     node: Math.max(preset.node, node),
     ...wanted,
   };

@@ -14,9 +14,9 @@ export interface Compiled {
   /** `posting/signal.ts`. */
   signal(base: number, inflight: number, producer: number, vcpus: number): number;
   /** `posting/descriptor.ts`. */
-  post(base: number, vcpu: number, vector: number): void;
-  pending(base: number, vcpu: number): number;
-  harvest(base: number, vcpu: number, irr: number): number;
+  post(base: number, file: number, id: number): void;
+  pending(base: number, file: number): number;
+  harvest(base: number, file: number, irr: number): number;
   /** `bypass/registration.ts`. */
   registerProducer(
     base: number,

@@ -11,11 +11,14 @@
  */
 
 import { Consumer, Eventfd, Injection, Producer, Reference } from "./layout/ends.js";
+import { Epoll, Watch } from "./layout/epoll.js";
 import { Header, Node, Thread } from "./layout/ground.js";
-import { Route, Routing, Vcpu, Vm } from "./layout/machine.js";
+import { Ioeventfd, Route, Routing, Vcpu, Vm } from "./layout/machine.js";
 
 export * from "./layout/ends.js";
+export * from "./layout/epoll.js";
 export * from "./layout/ground.js";
+export * from "./layout/interrupt-file.js";
 export * from "./layout/machine.js";
 
 /**
@@ -33,11 +36,14 @@ export const POOLS = [
   { name: "routing", words: Routing.words },
   { name: "injection", words: Injection.words },
   { name: "reference", words: Reference.words },
+  { name: "ioeventfd", words: Ioeventfd.words },
+  { name: "epoll", words: Epoll.words },
+  { name: "watch", words: Watch.words },
   { name: "node", words: Node.words },
 ] as const satisfies readonly { readonly name: PoolName; readonly words: number }[];
 
-/** The state of the pool of nodes in {@link Header.pools}: the eleventh. */
-export const NODES = Header.pools + 10 * 3;
+/** The state of the pool of nodes in {@link Header.pools}: the fourteenth. */
+export const NODES = Header.pools + 13 * 3;
 
 /** What a host keeps records of. Written out, since it is public and the table is not. */
 export type PoolName =
@@ -51,10 +57,14 @@ export type PoolName =
   | "routing"
   | "injection"
   | "reference"
+  | "ioeventfd"
+  | "epoll"
+  | "watch"
   | "node";
 
 /**
  * How many words behind the first two a record keeps when it is given back: whoever waits for a VM's mutex while the VM goes
- * gets it afterwards and finds out under it, and whoever is about to kick a vCPU finds out by its life.
+ * gets it afterwards and finds out under it, whoever knows its ioeventfds finds out by its bus, and whoever is about to kick a
+ * vCPU by its life.
  */
-export const KEPT: Readonly<Partial<Record<PoolName, number>>> = { vm: 1, vcpu: 1 };
+export const KEPT: Readonly<Partial<Record<PoolName, number>>> = { vm: 2, vcpu: 1 };

@@ -27,7 +27,12 @@ export interface PoolOptions {
 }
 
 /** How a sentence names one of those that have handles. */
-const NAMES: Partial<Record<PoolName, string>> = { eventfd: "an eventfd", vm: "a VM", vcpu: "a vCPU" };
+const NAMES: Partial<Record<PoolName, string>> = {
+  eventfd: "an eventfd",
+  epoll: "an epoll",
+  vm: "a VM",
+  vcpu: "a vCPU",
+};
 
 /**
  * Records of one size in shared memory, handed out and taken back in constant time. Every call is made while

@@ -78,12 +78,15 @@ function refuseUnshared(): void {
   );
 }
 
-/** The bytes of a memory that threads can share. Throws EINVAL for any other, EOPNOTSUPP where there is none. */
-export function sharedBuffer(memory: unknown): SharedArrayBuffer {
+/** The bytes of a memory that threads can share. Throws EINVAL with `sentence` for any other, EOPNOTSUPP where there is none. */
+export function sharedBuffer(
+  memory: unknown,
+  sentence = "a host lives in a WebAssembly.Memory made with shared: true",
+): SharedArrayBuffer {
   const buffer = isMemory(memory) ? memory.buffer : undefined;
   if (typeof SharedArrayBuffer === "undefined" || !(buffer instanceof SharedArrayBuffer)) {
     refuseUnshared();
-    throw new IrqBypassError("EINVAL", "a host lives in a WebAssembly.Memory made with shared: true");
+    throw new IrqBypassError("EINVAL", sentence);
   }
   return buffer;
 }

@@ -1,4 +1,5 @@
 import type { AbortSignalLike } from "./argument.js";
+import { sleepAsync } from "./asleep.js";
 import { noRoom } from "./capacity.js";
 import { broken, IrqBypassError } from "./errors.js";
 import { leave } from "./in-flight.js";
@@ -235,20 +236,10 @@ export class ThisThread implements MutexThread {
     timeoutMs: number,
     signal?: AbortSignalLike,
   ): Promise<void> {
-    signal?.throwIfAborted();
-    const release = this.platform.hold();
-    // Nothing can call off a waiter but a wake-up, and a wake-up too many is harmless to every waiter here.
-    const wake = () => this.words.notify(word);
-    signal?.addEventListener("abort", wake, { once: true });
-    this.asleep.add(wake);
-    try {
-      await this.words.waitAsync(word, expected, timeoutMs);
-    } finally {
-      this.asleep.delete(wake);
-      signal?.removeEventListener("abort", wake);
-      release();
-    }
-    signal?.throwIfAborted();
+    await sleepAsync(this.words, this.platform, word, expected, timeoutMs, signal, (wake) => {
+      this.asleep.add(wake);
+      return () => void this.asleep.delete(wake);
+    });
   }
 
   /** A descriptor that this thread has and no record names yet, -1 for none: whoever repairs after it closes it. */

@@ -2,7 +2,6 @@
  * Can this process run KVM guests?
  */
 import { IrqBypassError } from "../host/errors.js";
-import { nodePlatform } from "../host/platform-node.js";
 import { Kvm, type KvmOptions } from "./kvm.js";
 import { KvmMachine } from "./machine.js";
 
@@ -11,12 +10,6 @@ import { KvmMachine } from "./machine.js";
  * the error that says why not. Throws nothing where there is no Node.js: that is an answer, too.
  */
 export function whyNoKvm(options: KvmOptions = {}): IrqBypassError | undefined {
-  if (nodePlatform() === undefined) {
-    return new IrqBypassError(
-      "ENOSYS",
-      "KVM guests need Node.js on Linux, and this is another place, such as a page: software VMs work here",
-    );
-  }
   try {
     using kvm = Kvm.open(options);
     using _machine = new KvmMachine(kvm);

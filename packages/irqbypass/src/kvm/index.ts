@@ -1,5 +1,7 @@
 /**
  * Real guests, through /dev/kvm. Linux on x86-64 only; {@link whyNoKvm} says why not elsewhere.
+ *
+ * @packageDocumentation
  */
 export { whyNoKvm } from "./available.js";
 export { bootGuest, FIRST_VECTOR, type GuestTables, guestPages, guestTables } from "./guest.js";
@@ -11,6 +13,7 @@ export {
   encodeMsi,
   type IoapicState,
   inServiceVectors,
+  type KvmIoeventfd,
   type KvmIrqfd,
   type KvmMsi,
   type KvmMsiRoute,

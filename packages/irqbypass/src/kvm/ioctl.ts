@@ -40,6 +40,7 @@ export const KVM_IRQ_LINE = iow("KVM_IRQ_LINE", 0x61, 8);
 export const KVM_GET_IRQCHIP = iowr("KVM_GET_IRQCHIP", 0x62, 520);
 export const KVM_SET_GSI_ROUTING = iow("KVM_SET_GSI_ROUTING", 0x6a, 8);
 export const KVM_IRQFD = iow("KVM_IRQFD", 0x76, 32);
+export const KVM_IOEVENTFD = iow("KVM_IOEVENTFD", 0x79, 64);
 export const KVM_ENABLE_CAP = iow("KVM_ENABLE_CAP", 0xa3, 104);
 export const KVM_SIGNAL_MSI = iow("KVM_SIGNAL_MSI", 0xa5, 32);
 
@@ -62,6 +63,7 @@ export const KVM_CAP = {
   KVM_CAP_MAX_VCPUS: 66,
   KVM_CAP_IRQ_ROUTING: 25,
   KVM_CAP_IRQFD: 32,
+  KVM_CAP_IOEVENTFD: 36,
   KVM_CAP_SIGNAL_MSI: 77,
   KVM_CAP_IRQFD_RESAMPLE: 82,
   KVM_CAP_SPLIT_IRQCHIP: 121,

@@ -1,22 +1,30 @@
 /**
  * What a host needs to know to hold KVM guests: pass `kvm()` to Host.create and Host.attach in every thread.
  */
-import { readlinkSync } from "node:fs";
 import type { BypassHost } from "../bypass/bypass-host.js";
 import type { Kind } from "../bypass/kind.js";
 import { irqfdOps } from "../bypass/remapping.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Injection, MAX_VCPUS, Vm as V } from "../host/layout.js";
+import { Consumer, Injection, Ioeventfd, MAX_VCPUS, Vm as V } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { removeOrphans } from "../linux/alarm.js";
 import { fdOf } from "../linux/calls.js";
+import { LinuxEventfd } from "../linux/eventfd.js";
 import type { Ffi } from "../linux/ffi.js";
 import { isCapable, linuxKindOf } from "../linux/kind.js";
 import { loadFfi } from "../linux/koffi.js";
+import { files } from "../linux/node.js";
+import { hex, readDoorbell } from "../vm/io-access.js";
 import { hangUp } from "../vm/irqfd-kind.js";
-import { ioctl, KVM_IRQFD } from "./ioctl.js";
+import { ioctl, KVM_IOEVENTFD, KVM_IRQFD } from "./ioctl.js";
 import { signalMsi } from "./machine.js";
-import { encodeIrqfdAssign, encodeIrqfdDeassign, encodeMsi } from "./structs.js";
+import {
+  encodeIoeventfdAssign,
+  encodeIoeventfdDeassign,
+  encodeIrqfdAssign,
+  encodeIrqfdDeassign,
+  encodeMsi,
+} from "./structs.js";
 
 const NAME = "kvm-irqfd";
 
@@ -73,6 +81,17 @@ export function kvm(): Kind {
         );
       },
     },
+    ioeventfd: {
+      assign: (memory, ioeventfd) => ioeventfdCall(memory, ioeventfd, encodeIoeventfdAssign),
+      deassign(memory, ioeventfd) {
+        try {
+          ioeventfdCall(memory, ioeventfd, encodeIoeventfdDeassign);
+        } catch (error) {
+          // A thread that died may have come to this, or not to the assign.
+          if (!(error instanceof IrqBypassError) || error.code !== "ENOENT") throw error;
+        }
+      },
+    },
     closeVm(memory, vm) {
       const { words } = memory;
       const ffi = linuxKindOf(memory).kind.ffi();
@@ -100,7 +119,7 @@ function isKvms(fd: number): boolean {
 /** What a descriptor of this process is open to, undefined for none. */
 function targetOf(fd: number): string | undefined {
   try {
-    return fd < 0 ? undefined : readlinkSync(`/proc/self/fd/${fd}`);
+    return fd < 0 ? undefined : files().readlinkSync(`/proc/self/fd/${fd}`);
   } catch {
     return undefined;
   }
@@ -110,6 +129,15 @@ function irqfdCall(memory: HostMemory, irqfd: number, argument: ArrayBufferView)
   const { words } = memory;
   const fd = words.get(words.get(irqfd + Consumer.vm) + V.fd) - 1;
   ioctl(linuxKindOf(memory).kind.ffi(), fd, KVM_IRQFD, argument, `GSI ${gsiOf(memory, irqfd)}`);
+}
+
+function ioeventfdCall(memory: HostMemory, ioeventfd: number, encode: typeof encodeIoeventfdAssign): void {
+  const { words } = memory;
+  const fd = words.get(words.get(ioeventfd + Ioeventfd.vm) + V.fd) - 1;
+  const { space, address, length, match } = readDoorbell(words, ioeventfd);
+  const eventfd = fdOf(memory, words.get(ioeventfd + Ioeventfd.eventfd));
+  const argument = encode({ eventfd, space, address, length, datamatch: match });
+  ioctl(linuxKindOf(memory).kind.ffi(), fd, KVM_IOEVENTFD, argument, `${space} ${hex(address)}`);
 }
 
 function gsiOf({ words }: HostMemory, irqfd: number): number {
@@ -126,4 +154,13 @@ export function kvmKindOf(memory: HostMemory): number {
     );
   }
   return number;
+}
+
+/** Refuses what KVM can neither listen to nor signal: EINVAL. */
+export function checkLinux(eventfd: unknown): void {
+  if (eventfd instanceof LinuxEventfd) return;
+  throw new IrqBypassError(
+    "EINVAL",
+    "KVM listens to Linux eventfds only, and signals no others: make it with LinuxEventfd.create",
+  );
 }

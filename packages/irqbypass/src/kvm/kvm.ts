@@ -8,6 +8,7 @@ import { Shown } from "../host/shown.js";
 import { checked } from "../linux/checked.js";
 import { checkFfi, type Ffi, O_CLOEXEC, O_RDWR } from "../linux/ffi.js";
 import { loadFfi } from "../linux/koffi.js";
+import { checkNode } from "../linux/node.js";
 import {
   ioctl,
   KVM_CAP,
@@ -105,6 +106,7 @@ export class Kvm extends Shown implements Disposable {
    */
   static open(options: KvmOptions = {}): Kvm {
     checkOptions(options, OPTIONS, "options such as { path }, or none");
+    checkNode("KVM guests need");
     const { path = PATH, arch = process.arch } = options;
     if (typeof path !== "string" || path.includes("\0")) {
       throw new IrqBypassError("EINVAL", `path is ${show(path)}: name a device file`);

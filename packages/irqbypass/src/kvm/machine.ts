@@ -20,6 +20,7 @@ import {
   KVM_CREATE_VM,
   KVM_ENABLE_CAP,
   KVM_GET_IRQCHIP,
+  KVM_IOEVENTFD,
   KVM_IRQ_LINE,
   KVM_IRQFD,
   KVM_SET_GSI_ROUTING,
@@ -33,6 +34,8 @@ import type { MachineHost } from "./machine-host.js";
 import {
   decodeIoapic,
   encodeEnableCap,
+  encodeIoeventfdAssign,
+  encodeIoeventfdDeassign,
   encodeIrqfdAssign,
   encodeIrqfdDeassign,
   encodeIrqLevel,
@@ -42,6 +45,7 @@ import {
   type IoapicState,
   IRQCHIP_BYTES,
   IRQCHIP_IOAPIC,
+  type KvmIoeventfd,
   type KvmIrqfd,
   type KvmMsi,
   type KvmRoute,
@@ -205,6 +209,16 @@ export class KvmMachine extends Shown implements Disposable {
       encodeIrqfdDeassign(irqfd),
       `deassigning eventfd ${irqfd.eventfd} from GSI ${irqfd.gsi}`,
     );
+  }
+
+  /** Lets KVM signal an eventfd at each store of the guest to an address. EEXIST where another one takes such a store. */
+  assignIoeventfd(ioeventfd: KvmIoeventfd): void {
+    this.#ioctl(KVM_IOEVENTFD, encodeIoeventfdAssign(ioeventfd), "assigning an ioeventfd");
+  }
+
+  /** Takes exactly this back, ENOENT where there is none. When it has returned no vCPU signals through it any more. */
+  deassignIoeventfd(ioeventfd: KvmIoeventfd): void {
+    this.#ioctl(KVM_IOEVENTFD, encodeIoeventfdDeassign(ioeventfd), "deassigning an ioeventfd");
   }
 
   /** Sends a message now. Returns whether a local APIC took it; false where none is addressed or enabled. */

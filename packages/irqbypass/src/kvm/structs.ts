@@ -4,6 +4,7 @@
 import { checkFlag, checkObject, checkOptions, type OptionNames, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { checkDescriptor } from "../linux/checked.js";
+import { checkSpace, checkWide, type IoSpace } from "../vm/io-access.js";
 
 /** A message-signalled interrupt as a device would send it. */
 export interface KvmMsi {
@@ -34,6 +35,20 @@ export interface KvmPinRoute {
   readonly chip: number;
   /** Its input. */
   readonly pin: number;
+}
+
+/** A doorbell of the guest: which stores signal an eventfd inside KVM. */
+export interface KvmIoeventfd {
+  /** A descriptor of the eventfd. */
+  readonly eventfd: number;
+  /** The bus that it is on. */
+  readonly space: IoSpace;
+  /** Where it is there: 0 to 2^64-1, a bigint from 2^53 on. */
+  readonly address: number | bigint;
+  /** 0 for stores of any length. */
+  readonly length: number;
+  /** The one value that it takes; any if absent. */
+  readonly datamatch?: number | bigint | undefined;
 }
 
 const MSI: OptionNames<KvmMsi> = { addressLow: true, addressHigh: true, data: true };
@@ -101,6 +116,43 @@ export function encodeIrqfdAssign(irqfd: KvmIrqfd): Uint32Array {
 /** struct kvm_irqfd that takes the same pair back. */
 export function encodeIrqfdDeassign(irqfd: KvmIrqfd): Uint32Array {
   return encodeIrqfd(irqfd, IRQFD_DEASSIGN);
+}
+
+const IOEVENTFD_DATAMATCH = 1;
+const IOEVENTFD_PIO = 2;
+const IOEVENTFD_DEASSIGN = 4;
+
+const IOEVENTFD: OptionNames<KvmIoeventfd> = {
+  eventfd: true,
+  space: true,
+  address: true,
+  length: true,
+  datamatch: true,
+};
+
+/** struct kvm_ioeventfd that assigns. */
+export function encodeIoeventfdAssign(ioeventfd: KvmIoeventfd): DataView {
+  return encodeIoeventfd(ioeventfd, 0);
+}
+
+/** struct kvm_ioeventfd that takes the same back. */
+export function encodeIoeventfdDeassign(ioeventfd: KvmIoeventfd): DataView {
+  return encodeIoeventfd(ioeventfd, IOEVENTFD_DEASSIGN);
+}
+
+function encodeIoeventfd(ioeventfd: KvmIoeventfd, deassign: number): DataView {
+  checkOptions(ioeventfd, IOEVENTFD, "an ioeventfd: { eventfd, space, address, length }");
+  const { eventfd, space, address, length, datamatch } = ioeventfd;
+  checkSpace(space);
+  checkDescriptor(eventfd, "the ioeventfd's eventfd ");
+  const view = new DataView(new ArrayBuffer(64));
+  view.setBigUint64(0, datamatch === undefined ? 0n : BigInt(checkWide(datamatch, "datamatch")), true);
+  view.setBigUint64(8, BigInt(checkWide(address, "address")), true);
+  view.setUint32(16, u32(length, "a length"), true);
+  view.setInt32(20, eventfd, true);
+  const flags = (datamatch === undefined ? 0 : IOEVENTFD_DATAMATCH) | (space === "pio" ? IOEVENTFD_PIO : 0);
+  view.setUint32(24, flags | deassign, true);
+  return view;
 }
 
 const ROUTE_WORDS = 12;

@@ -2,13 +2,12 @@
  * The thread that runs a vCPU, from its owner's side.
  */
 
-import { existsSync } from "node:fs";
-import { Worker } from "node:worker_threads";
 import { ERRNO, type ErrorCode, IrqBypassError } from "../host/errors.js";
 import { platformHere } from "../host/platform-here.js";
 import { Shown } from "../host/shown.js";
 import { type Spawn, SpawnedThread, type ThreadModule } from "../host/spawn.js";
 import type { Ffi } from "../linux/ffi.js";
+import { files, threads } from "../linux/node.js";
 import type { MachineHost } from "./machine-host.js";
 import {
   createControl,
@@ -51,8 +50,10 @@ export class KvmVcpuThread extends Shown implements Disposable {
     this.#index = vcpu.index;
     const module: ThreadModule = {
       name: KVM_VCPU_THREAD,
-      start: () =>
-        new Worker(new URL("./kvm-vcpu-worker.js", import.meta.url), { name: `vcpu-${vcpu.index}` }),
+      start: () => {
+        const { Worker } = threads();
+        return new Worker(new URL("./kvm-vcpu-worker.js", import.meta.url), { name: `vcpu-${vcpu.index}` });
+      },
     };
     const control = this.#control;
     const loading = host?.loads();
@@ -106,7 +107,7 @@ export class KvmVcpuThread extends Shown implements Disposable {
     while (Atomics.wait(this.#control, STATE, RUNNING, 100) === "timed-out") {
       // A worker that Node ended by force told nobody, and its exit event cannot come while we block.
       const tid = this.tid;
-      if (tid !== 0 && !existsSync(`/proc/self/task/${tid}`)) declareGone(this.#control);
+      if (tid !== 0 && !files().existsSync(`/proc/self/task/${tid}`)) declareGone(this.#control);
     }
   }
 }

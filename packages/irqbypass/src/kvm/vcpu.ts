@@ -89,7 +89,14 @@ export class KvmVcpu extends Shown implements Disposable {
   }
 
   /** Sets where the guest goes on, its stack and its flags; all other registers become 0. */
-  setRegisters(registers: { rip: number; rsp: number; rflags: number }): void {
+  setRegisters(registers: {
+    /** Where it goes on. */
+    rip: number;
+    /** Its stack pointer. */
+    rsp: number;
+    /** Its flags; bit 1 is always set. */
+    rflags: number;
+  }): void {
     this.#ioctl(KVM_SET_REGS, encodeRegs(registers));
   }
 

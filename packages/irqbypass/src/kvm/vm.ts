@@ -7,16 +7,24 @@ import { announceChange } from "../bypass/changes.js";
 import { refresh, requires } from "../bypass/remapping.js";
 import { checkOptions, type OptionNames, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Injection, RouteType, Vm as V, VmFlag } from "../host/layout.js";
+import { Consumer, Injection, Vm as V, VmFlag } from "../host/layout.js";
 import { beginLoading, loadingWord } from "../host/loading.js";
 import { checkHost } from "../host/memory.js";
 import { Shown } from "../host/shown.js";
 import type { WasmMemory } from "../host/wasm.js";
-import { LinuxEventfd } from "../linux/eventfd.js";
+import type { LinuxEventfd } from "../linux/eventfd.js";
 import { linuxKindOf } from "../linux/kind.js";
 import { injected, Mode, modeOf, relayed, targetOf } from "../posting/irte.js";
-import type { Reason } from "../posting/reason.js";
 import { assign, checkIrqfd } from "../vm/assignment.js";
+import type { IoeventfdOptions } from "../vm/io-access.js";
+import { IoBus } from "../vm/io-bus.js";
+import {
+  deassignMatching,
+  type Ioeventfd,
+  type IoeventfdInfo,
+  listIoeventfds,
+  makeIoeventfd,
+} from "../vm/ioeventfd.js";
 import { Irqfd } from "../vm/irqfd.js";
 import { irqfdsOf, requiredError } from "../vm/reroute.js";
 import { checkRoutes, defaultRoutes, type GsiRoute, type RouteWords } from "../vm/route.js";
@@ -24,10 +32,10 @@ import { IRQFD, IRQFD_TEXT, type IrqfdOptions } from "../vm/vm.js";
 import { lifeOf, type VmLife } from "../vm/vm-mutex.js";
 import { disposeClaimed } from "../vm/vm-record.js";
 import { bootGuest, type GuestTables, guestPages, guestTables } from "./guest.js";
-import { kvmKindOf } from "./kind.js";
+import { checkLinux, kvmKindOf } from "./kind.js";
 import { Kvm, type KvmOptions } from "./kvm.js";
 import { KvmMachine } from "./machine.js";
-import type { KvmRoute } from "./structs.js";
+import { byGsi, kvmRoute, type RoutesByGsi, same, whyNotInjected } from "./routes.js";
 
 /** Options of a new guest. */
 export interface KvmVmOptions extends KvmOptions {
@@ -46,6 +54,7 @@ export class KvmVm extends Shown implements Disposable {
   readonly machine: KvmMachine;
   private readonly host: BypassHost;
   private readonly life: VmLife;
+  private readonly bus: IoBus;
   private readonly kind: number;
   /** GSI routes by GSI; KVM's in-kernel irqchip comes with the default ones. */
   private routes = byGsi(defaultRoutes());
@@ -81,6 +90,7 @@ export class KvmVm extends Shown implements Disposable {
       host.words.set(record + V.owner, host.thread.record); // last: without an owner it is half made
       return lifeOf(host, record);
     });
+    this.bus = new IoBus(host, this.life);
     try {
       this.machine = this.open(how, pages);
     } catch (error) {
@@ -167,8 +177,7 @@ export class KvmVm extends Shown implements Disposable {
    * could not be bypassed any more; the old table stays then.
    */
   setGsiRouting(routes: readonly GsiRoute[]): void {
-    this.host.checkCall();
-    this.check();
+    this.checkCall();
     const checkedRoutes = checkRoutes(routes, this.machine.vcpus.length);
     // Under the VM's mutex to the end, so that no hang-up gives back a record that this goes on to change. What the grace
     // period in it waits for never takes this mutex: KVM's irqfds have no relay thread.
@@ -254,18 +263,13 @@ export class KvmVm extends Shown implements Disposable {
   /** As `Vm.irqfd`, for Linux eventfds; the same KVM_IRQFD throws what KVM says. */
   irqfd(eventfd: LinuxEventfd, gsi: number, options: IrqfdOptions = {}): Irqfd {
     const { host, life, kind } = this;
-    host.checkCall();
-    this.check();
+    this.checkCall();
     checkOptions(options, IRQFD, IRQFD_TEXT);
     const { bypass = "prefer", resample } = options;
     checkIrqfd(host, eventfd, gsi, bypass);
     if (resample !== undefined) checkIrqfd(host, resample, gsi, bypass);
-    if (!(eventfd instanceof LinuxEventfd) || !(resample === undefined || resample instanceof LinuxEventfd)) {
-      throw new IrqBypassError(
-        "EINVAL",
-        "KVM listens to Linux eventfds only, and signals no others: make it with LinuxEventfd.create",
-      );
-    }
+    checkLinux(eventfd);
+    if (resample !== undefined) checkLinux(resample);
     const assigned = assign(host, {
       life,
       eventfd: eventfd.record,
@@ -279,7 +283,36 @@ export class KvmVm extends Shown implements Disposable {
   }
 
   /**
-   * Ends the guest: kicks its vCPUs, blocking until they have left (well under a millisecond), deassigns every irqfd and
+   * As `Vm.ioeventfd`, for Linux eventfds; KVM_IOEVENTFD throws what KVM says. From its return on KVM signals the eventfd at each
+   * store of the guest that `options` describe: it exits to nobody, so there is no `write` here.
+   */
+  ioeventfd(options: IoeventfdOptions, eventfd: LinuxEventfd): Ioeventfd {
+    this.checkCall();
+    checkLinux(eventfd);
+    return makeIoeventfd(this.host, this.life, this.bus, options, eventfd);
+  }
+
+  /** As `Vm.deassignIoeventfd`. When it has returned, no vCPU of the guest signals through it any more. */
+  deassignIoeventfd(options: IoeventfdOptions, eventfd: LinuxEventfd): void {
+    this.checkCall();
+    checkLinux(eventfd);
+    deassignMatching(this.host, this.life, options, eventfd);
+  }
+
+  /** As `Vm.ioeventfds`. */
+  ioeventfds(): IoeventfdInfo[] {
+    this.checkCall();
+    return listIoeventfds(this.host, this.life);
+  }
+
+  /** Before a call that takes a mutex. */
+  private checkCall(): void {
+    this.host.checkCall();
+    this.check();
+  }
+
+  /**
+   * Ends the guest: kicks its vCPUs, blocking until they have left (well under a millisecond), deassigns every irqfd and ioeventfd and
    * closes the VM. Doing it again does nothing.
    */
   dispose(): void {
@@ -356,41 +389,4 @@ export class KvmVm extends Shown implements Disposable {
 interface Parked {
   readonly irqfd: number;
   readonly target: number;
-}
-
-type RoutesByGsi = ReadonlyMap<number, readonly RouteWords[]>;
-
-function byGsi(routes: readonly RouteWords[]): RoutesByGsi {
-  const table = new Map<number, RouteWords[]>();
-  for (const route of routes) {
-    const others = table.get(route.gsi);
-    if (others === undefined) table.set(route.gsi, [route]);
-    else others.push(route);
-  }
-  return table;
-}
-
-/** Only a GSI's single MSI can be injected. */
-function whyNotInjected(routes: readonly RouteWords[] = []): Reason | undefined {
-  if (routes.length === 0) return "no-route";
-  if (routes.length > 1) return "several-routes";
-  return routes[0]!.type === RouteType.msi ? undefined : "not-msi";
-}
-
-function kvmRoute({ gsi, type, a, b, c }: RouteWords): KvmRoute {
-  if (type === RouteType.irqchip) return { gsi, chip: a, pin: b };
-  return { gsi, msi: { addressLow: a >>> 0, addressHigh: b >>> 0, data: c >>> 0 } };
-}
-
-function same(one: readonly RouteWords[] = [], other: readonly RouteWords[] = []): boolean {
-  return (
-    one.length === other.length &&
-    one.every(
-      (route, i) =>
-        route.type === other[i]!.type &&
-        route.a === other[i]!.a &&
-        route.b === other[i]!.b &&
-        route.c === other[i]!.c,
-    )
-  );
 }

@@ -5,9 +5,9 @@
  * thread that started it when it is ended itself, and so does the process. The kernel frees a timer only with the process.
  * A thread that is terminated leaves its own behind, disarmed; {@link removeOrphans} is for whoever repairs after it.
  */
-import { existsSync, readFileSync } from "node:fs";
 import { checked } from "./checked.js";
 import type { Ffi } from "./ffi.js";
+import { files } from "./node.js";
 import { KICK_SIGNAL, threadId } from "./signal.js";
 import { systemCall } from "./system-call.js";
 
@@ -62,14 +62,14 @@ function removeTimer(ffi: Ffi, id: number): void {
  * CONFIG_CHECKPOINT_RESTORE) they stay, some hundred bytes each.
  */
 export function removeOrphans(ffi: Ffi): void {
-  for (const { id, tid } of alarms()) if (!existsSync(`/proc/self/task/${tid}`)) removeTimer(ffi, id);
+  for (const { id, tid } of alarms()) if (!files().existsSync(`/proc/self/task/${tid}`)) removeTimer(ffi, id);
 }
 
 /** The alarms of this process, and whose they are. */
 export function alarms(): { readonly id: number; readonly tid: number }[] {
   let list: string;
   try {
-    list = readFileSync("/proc/self/timers", "latin1");
+    list = files().readFileSync("/proc/self/timers", "latin1");
   } catch {
     return [];
   }

@@ -1,9 +1,9 @@
 /**
  * What goes into a call of {@link Ffi} as a descriptor, and what comes out of it, as a value or an error.
  */
-import { getSystemErrorName } from "node:util";
 import { show } from "../host/argument.js";
 import { ERRNO, errorCode, IrqBypassError } from "../host/errors.js";
+import { errorNames } from "./node.js";
 
 /** No descriptor is larger: the kernel has an int for it, and cuts what is passed to that. */
 const MAX_FD = 2 ** 31 - 1;
@@ -27,7 +27,7 @@ export const NO_DESCRIPTOR =
  */
 export function checked(result: number, syscall: string, subject: string, advice = ""): number {
   if (result >= 0) return result;
-  const name = `${getSystemErrorName(result)} (errno ${-result})`;
+  const name = `${errorNames().getSystemErrorName(result)} (errno ${-result})`;
   const more = [advice, result === -ERRNO.EMFILE ? NO_DESCRIPTOR : ""].filter((one) => one !== "");
   const tail = more.map((one) => `; ${one}`).join("");
   throw new IrqBypassError(errorCode(result), `${syscall} on ${subject} failed with ${name}${tail}`, {

@@ -17,7 +17,7 @@ const EPOLLET = 1 << 31;
 /** One event, also of what is readable now; then none until it is asked for again. */
 const EPOLLONESHOT = 1 << 30;
 /** struct epoll_event is packed on x86-64 alone. */
-const DATA_AT = process.arch === "x64" ? 4 : 8;
+const DATA_AT = globalThis.process?.arch === "x64" ? 4 : 8; // a page, which has none, loads this file as well
 export const EPOLL_EVENT_BYTES = DATA_AT + 8;
 
 /** What an event is about: a record and its generation come back with it. */
@@ -29,6 +29,9 @@ export interface EpollData {
 /** One event to add for each write to an eventfd. */
 export const eachWrite = (record: number, generation: number) =>
   epollEvent(EPOLLIN | EPOLLET, record, generation);
+
+/** An event to add for as long as an eventfd can be read. */
+export const whileReadable = (record: number, generation: number) => epollEvent(EPOLLIN, record, generation);
 
 /** One event to add for the first moment at which an eventfd can be read. */
 export const whenReadable = (record: number, generation: number) =>

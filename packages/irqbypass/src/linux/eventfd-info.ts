@@ -1,10 +1,10 @@
 /**
  * What the kernel says of an eventfd descriptor, in /proc/self/fdinfo.
  */
-import { readFileSync, readlinkSync } from "node:fs";
 import { errorCode, IrqBypassError } from "../host/errors.js";
 import { checkDescriptor, NO_DESCRIPTOR } from "./checked.js";
 import { O_NONBLOCK } from "./ffi.js";
+import { checkNode, files } from "./node.js";
 
 /** What the kernel says of an eventfd descriptor. */
 export interface EventfdInfo {
@@ -52,7 +52,8 @@ export function parseEventfdInfo(text: string, subject: string): EventfdInfo {
 
 /**
  * What the kernel says of descriptor `fd`. Throws EBADF where it is not open, EMFILE or ENFILE where no descriptor is free to
- * look at it with, else as {@link parseEventfdInfo}.
+ * look at it with, EINVAL where it is of another kind of file, ENOSYS where the kernel gives no id (before 5.2), ENOSPC where it had
+ * none left, and where there is no Node.js.
  */
 export function eventfdInfo(fd: number): EventfdInfo {
   return infoOf(fd);
@@ -61,10 +62,11 @@ export function eventfdInfo(fd: number): EventfdInfo {
 /** The same, with the name that the caller has for it: of a dup, the number that was given. */
 export function infoOf(fd: number, name?: string): EventfdInfo {
   checkDescriptor(fd);
+  checkNode("a descriptor needs");
   const subject = name ?? `fd ${fd}`;
   let text: string;
   try {
-    text = readFileSync(`/proc/self/fdinfo/${fd}`, "latin1");
+    text = files().readFileSync(`/proc/self/fdinfo/${fd}`, "latin1");
   } catch (cause) {
     const { code, errno = 0 } = cause as NodeJS.ErrnoException;
     if (code === "ENOENT") throw new IrqBypassError("EBADF", `${subject} is not open`, { subject, cause });
@@ -86,7 +88,7 @@ function noEventfd(subject: string, but = ""): IrqBypassError {
 /** What a descriptor is of: a path, "socket:[1234]", "anon_inode:[eventpoll]". */
 function fileOf(fd: number): string {
   try {
-    return readlinkSync(`/proc/self/fd/${fd}`);
+    return files().readlinkSync(`/proc/self/fd/${fd}`);
   } catch {
     return "something else";
   }

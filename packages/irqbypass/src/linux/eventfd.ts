@@ -1,22 +1,18 @@
 import { checkWrite, EventfdContext } from "../eventfd/context.js";
 import { addReference } from "../eventfd/reference.js";
-import { askForRelay, relayRuns } from "../eventfd/relay-state.js";
 import { blockingTimeoutOf, type WaitOptions } from "../host/argument.js";
 import { ERRNO, IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
-import { Eventfd as E, EventfdFlag, Rec, Role } from "../host/layout.js";
+import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
 import { checkHost, type HostMemory } from "../host/memory.js";
 import { SLICE_MS, untilReadable, writeBlocking } from "./blocking.js";
 import { fdOf } from "./calls.js";
 import { checkDescriptor, checked } from "./checked.js";
-import { EPOLL_CTL_ADD, EPOLL_CTL_MOD, readersEpoll, whenReadable } from "./epoll.js";
 import { type EventfdFileOptions, newEventfd } from "./eventfd-file.js";
 import { F_DUPFD_CLOEXEC, type Ffi } from "./ffi.js";
 import { byKernelId, isBlocking, linuxKindOf, signalFd } from "./kind.js";
 import { forgetRead } from "./read-out.js";
-
-/** Who awaits a read looks this often while no relay runs that would tell. */
-const LOOK_MS = 10;
+import { armReader, prepareReader } from "./reader.js";
 
 /**
  * A real Linux eventfd as a token of this host. Its identity is the kernel's `eventfd-id`, read from a descriptor of the
@@ -217,25 +213,12 @@ export class LinuxEventfd extends EventfdContext {
 
   /** @internal */
   protected override prepareSleep(): void {
-    readersEpoll(this.memory, this.ffi, linuxKindOf(this.memory).number);
+    prepareReader(this.memory, this.ffi, linuxKindOf(this.memory).number);
   }
 
   /** @internal The relay's thread waits for who reads. Until it runs they look by themselves. */
   protected override sleepLimit(): number {
-    const { memory, record, ffi } = this;
-    const { number } = linuxKindOf(memory);
-    askForRelay(memory, number);
-    const epoll = readersEpoll(memory, ffi, number);
-    if (epoll >= 0) {
-      const event = whenReadable(record, memory.words.get(record + Rec.generation));
-      // Again after ADD: another thread may have been the first to add it.
-      const armed = [EPOLL_CTL_MOD, EPOLL_CTL_ADD, EPOLL_CTL_MOD].some(
-        (how) => ffi.epollControl(epoll, how, this.fd, event) >= 0,
-      );
-      if (!armed) return LOOK_MS; // no memory for it, or the host's creator has just left
-    }
-    // After it has asked: a relay that ends wakes everybody once nobody can take it for running any more.
-    return relayRuns(memory.words, number) ? Infinity : LOOK_MS;
+    return armReader(this.memory, this.ffi, linuxKindOf(this.memory).number, this.record, this.fd);
   }
 
   /** How long this thread may be in a system call: it serves others in between. */

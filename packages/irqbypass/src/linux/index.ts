@@ -1,6 +1,8 @@
 /**
  * Linux objects: eventfds of the kernel as tokens of a host, and the C library through FFI. Linux only;
  * {@link loadFfi} says why not elsewhere.
+ *
+ * @packageDocumentation
  */
 export { LinuxEventfd } from "./eventfd.js";
 export { EventfdFile, type EventfdFileOptions } from "./eventfd-file.js";

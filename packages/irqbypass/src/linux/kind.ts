@@ -1,11 +1,10 @@
 /**
  * What a host needs to know to hold Linux eventfds: pass `linux()` to Host.create and Host.attach in every thread.
  */
-import { readlinkSync } from "node:fs";
 import type { BypassHost } from "../bypass/bypass-host.js";
 import type { Kind } from "../bypass/kind.js";
 import { ERRNO, IrqBypassError } from "../host/errors.js";
-import { Consumer, Eventfd as E, EventfdFlag, Header, Rec, Thread } from "../host/layout.js";
+import { Consumer, Eventfd as E, Epoll, EventfdFlag, Header, Rec, Thread } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { XArray } from "../host/xarray.js";
 import { isFull, isReadable } from "./blocking.js";
@@ -13,8 +12,11 @@ import { fdOf, type LinuxCalls, realCalls } from "./calls.js";
 import { checked } from "./checked.js";
 import { closeEpolls, EPOLL_CTL_ADD, EPOLL_CTL_DEL, eachWrite, readersEpoll, relayEpoll } from "./epoll.js";
 import type { Ffi } from "./ffi.js";
+import { files } from "./node.js";
 import { deliver, isSignalled, readOut } from "./read-out.js";
+import { forgetReader } from "./reader.js";
 import { linuxRelayThread } from "./relay-thread.js";
+import { linuxWatching } from "./watching.js";
 
 const NAME = "linux-eventfd";
 
@@ -56,14 +58,14 @@ export function linuxKind(calls: LinuxCalls): LinuxKind {
       byKernelId(memory).erase(words.get(eventfd + E.kernelId));
       const fd = fdOf(memory, eventfd);
       return () => {
-        expectNone(memory, ffi(), fd);
+        forgetReader(memory, ffi(), fd);
         checked(ffi().close(fd), "close", `eventfd fd ${fd}`);
       };
     },
     reclaim(memory, eventfd) {
       const fd = fdOf(memory, eventfd);
       if (eventfdId(info, fd) !== memory.words.get(eventfd + E.kernelId)) return;
-      expectNone(memory, ffi(), fd);
+      forgetReader(memory, ffi(), fd);
       ffi().close(fd);
     },
     closeDescriptor(memory, fd) {
@@ -116,6 +118,7 @@ export function linuxKind(calls: LinuxCalls): LinuxKind {
         return readable && mutex.guard(() => byKernelId(memory).load(kernelId)) === eventfd;
       },
     },
+    watching: linuxWatching(calls, (memory) => linuxKindOf(memory).number),
     relay: {
       thread: linuxRelayThread,
       close: (memory) => closeEpolls(memory, ffi()),
@@ -140,17 +143,15 @@ export function isBlocking({ words }: HostMemory, eventfd: number): boolean {
   return (words.get(eventfd + E.flags) & EventfdFlag.blocking) !== 0;
 }
 
-/** The eventfd of this descriptor is about to be closed: nobody sleeps until it can be read any more. */
-function expectNone({ words }: HostMemory, ffi: Ffi, fd: number): void {
-  const epoll = words.load(Header.readersEpoll) - 1;
-  if (epoll >= 0) ffi.epollControl(epoll, EPOLL_CTL_DEL, fd, null); // ENOENT where nobody ever did
-}
-
 /** Is this an epoll that a thread was making for the host when it died? */
-function isLostEpoll({ words }: HostMemory, fd: number): boolean {
-  const known = [Header.epoll, Header.readersEpoll].some((word) => words.load(word) === fd + 1);
+function isLostEpoll(memory: HostMemory, fd: number): boolean {
+  const { words, pools } = memory;
+  let known = [Header.epoll, Header.readersEpoll].some((word) => words.load(word) === fd + 1);
+  memory.forEachLive(pools.epoll, (epoll) => {
+    known ||= words.load(epoll + Epoll.fd) === fd + 1;
+  });
   try {
-    return !known && readlinkSync(`/proc/self/fd/${fd}`) === "anon_inode:[eventpoll]";
+    return !known && files().readlinkSync(`/proc/self/fd/${fd}`) === "anon_inode:[eventpoll]";
   } catch {
     return false;
   }

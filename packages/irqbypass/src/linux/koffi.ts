@@ -1,10 +1,10 @@
 /**
  * {@link Ffi} on koffi, an optional dependency that brings prebuilt binaries and is loaded on first use.
  */
-import { createRequire } from "node:module";
 import { checkOptions, type OptionNames } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Ffi } from "./ffi.js";
+import { checkNode, modules } from "./node.js";
 
 type Argument = number | string | ArrayBufferView | null;
 
@@ -27,11 +27,11 @@ export interface FfiSource {
 
 const SOURCE: OptionNames<FfiSource> = { platform: true, arch: true, require: true };
 
-const thisProcess: FfiSource = {
-  platform: process.platform,
-  arch: process.arch,
-  require: createRequire(import.meta.url),
-};
+function thisProcess(): FfiSource {
+  checkNode("Linux eventfds and KVM need");
+  const { platform, arch } = process;
+  return { platform, arch, require: modules().createRequire(import.meta.url) };
+}
 
 /**
  * Loads koffi and binds the C library of this process. About 30 ms the first time in a thread; each thread
@@ -46,7 +46,7 @@ const thisProcess: FfiSource = {
  * ffi.close(ffi.eventfd(0, 0));
  * ```
  */
-export function loadFfi(source: FfiSource = thisProcess): Ffi {
+export function loadFfi(source: FfiSource = thisProcess()): Ffi {
   checkOptions(source, SOURCE, "{ platform, arch, require }, or nothing");
   if (source.platform !== "linux") {
     throw new IrqBypassError(

@@ -3,8 +3,9 @@
  * same eventfd may see the count before that, which the kernel's own irqfd never shows.
  */
 import type { BypassHost } from "../bypass/bypass-host.js";
+import { call } from "../eventfd/ready.js";
 import { wakeSleepers } from "../eventfd/signal.js";
-import { Consumer, Eventfd, EventfdFlag, Header, Rec, RelayState } from "../host/layout.js";
+import { Consumer, EpollControl, Eventfd, EventfdFlag, Header, Rec, RelayState } from "../host/layout.js";
 import { relayRounds } from "../vm/relay.js";
 import { fdOf, type LinuxCalls } from "./calls.js";
 import { checked } from "./checked.js";
@@ -51,6 +52,7 @@ export class LinuxRelay {
     host.forEachLive(pools.eventfd, (eventfd) => {
       if (words.get(eventfd + Eventfd.flags) & EventfdFlag.linux) wakeSleepers(words, eventfd);
     });
+    host.forEachLive(pools.epoll, (epoll) => call(words, epoll, EpollControl.ready));
   }
 
   /** Passes on what is there, after waiting for it at most `timeoutMs`. Returns how many events there were. */
@@ -76,15 +78,19 @@ export class LinuxRelay {
     else deliver(this.host, this.calls, irqfd, generation);
   }
 
-  /** Some eventfds can be read. Who sleeps on one looks for itself, and asks again where another was faster. */
+  /**
+   * Some eventfds can be read, or the kernel's part of an epoll. Who sleeps on one looks for itself, and asks again where another
+   * was faster.
+   */
   private wakeReaders(): void {
     const { host } = this;
     const { words, pools, mutex } = host;
-    this.take(words.load(Header.readersEpoll) - 1, 0, (eventfd, generation) => {
+    this.take(words.load(Header.readersEpoll) - 1, 0, (record, generation) => {
       // Under the host mutex: the record is not given back meanwhile.
       mutex.guard(() => {
-        if (pools.eventfd.lives(eventfd) && words.get(eventfd + Rec.generation) === generation)
-          wakeSleepers(words, eventfd);
+        if (words.get(record + Rec.generation) !== generation) return; // it is gone
+        if (pools.epoll.has(record)) call(words, record, EpollControl.ready);
+        else wakeSleepers(words, record);
       });
     });
   }

@@ -6,9 +6,9 @@
  * once, and no handler ever runs: the process needs none. It stays pending until the thread takes it: a thread that
  * goes on must, or it would never get past that call again.
  */
-import { readlinkSync } from "node:fs";
 import { checked } from "./checked.js";
 import type { Ffi } from "./ffi.js";
+import { files } from "./node.js";
 import { systemCall } from "./system-call.js";
 
 /**
@@ -41,7 +41,7 @@ function onlyKick(bytes: number): Uint8Array {
 
 /** The kernel's id of the calling thread. */
 export function threadId(): number {
-  const link = readlinkSync("/proc/thread-self");
+  const link = files().readlinkSync("/proc/thread-self");
   return Number(link.slice(link.lastIndexOf("/") + 1));
 }
 

@@ -1,79 +1,87 @@
 /**
- * The posted-interrupt descriptor of a vCPU: who may set, clear and read which bit, in which order. The layout
- * is that of VT-d (64 bytes: 256 PIR bits, then ON, SN, NV and NDST); the protocol is the hardware's for the
- * posting side and KVM's for the vCPU side (arch/x86/kvm/vmx/posted_intr.c).
+ * An interrupt file, at word `file`: who may set, clear and read which bit, in which order. It is the posted-interrupt
+ * descriptor of VT-d (64 bytes: 256 PIR bits, then ON, SN, NV and NDST); the protocol is the hardware's for the posting side
+ * and KVM's for the vCPU side (arch/x86/kvm/vmx/posted_intr.c). Its owner is a vCPU, or a CPU of the caller's.
  *
- * A running vCPU looks at ON by itself. A blocked one has switched NV to the wake-up vector, and whoever sets ON
- * then wakes it. A preempted one has SN set, and looks at PIR when it is loaded again.
+ * A running owner looks at ON by itself. A suspended one has SN set, and looks at PIR when it is resumed. One that sleeps does
+ * so on the control word, by this rule: it makes NV the wake-up vector by a compare-exchange from a value without ON, SN, KICKED
+ * and EVENT, and waits for exactly that value. Others set bits, by `or`, before they notify, and notify all; bits are cleared
+ * by the owner alone, awake. So the value does not come back under a sleeper, and whoever changes it wakes him.
  *
- * `post`, `pending` and `harvest` are compiled to WebAssembly as well (`scripts/compile.mjs`), from these very lines; who
+ * `post`, `pending` and `harvest` are compiled to WebAssembly as well (`assembly/compile.mjs`), from these very lines; who
  * needs no words of their own calls them through `fast-path.ts`.
  */
-import { Descriptor, Vcpu } from "../host/layout.js";
+import {
+  Descriptor,
+  EVENT,
+  FILE_HEADER,
+  KICKED,
+  NOTIFICATION_VECTOR,
+  NV_MASK,
+  NV_SHIFT,
+  ON,
+  PIR_WORDS,
+  SN,
+  WAKEUP_VECTOR,
+} from "../host/layout.js";
 import type { Words } from "../host/words.js";
+import type { Bits } from "./bits.js";
 
-/**
- * Bits of the control word (bits 256 to 287 of the descriptor). Its states, and who takes it from which to which:
- * `scenarios/states/descriptor-control.ts`.
- */
-export const ON = 1;
-export const SN = 2;
-const NV_SHIFT = 16;
-const NV_MASK = 0xff << NV_SHIFT;
-/** Notification vectors, with the numbers that Linux gives them on x86. */
-export const NOTIFICATION_VECTOR = 0xf2;
-export const WAKEUP_VECTOR = 0xf1;
-
-const PIR_WORDS = 8;
-/** Bit 0 of the wake word is a kick, bit 1 an NMI; the bits above count wake-ups. Its states: `scenarios/states/wake.ts`. */
-export const KICKED = 1;
-export const NMI = 2;
-const WAKE = 4;
-
-function controlOf(vcpu: number): number {
-  return vcpu + Vcpu.descriptor + Descriptor.control;
-}
-
-function pirOf(vcpu: number): number {
-  return vcpu + Vcpu.descriptor + Descriptor.pir;
-}
+/** Bits of the control word with which nobody goes to sleep. */
+const AWAKE = ON | SN | KICKED | EVENT;
 
 function withNv(control: number, vector: number): number {
   return (control & ~NV_MASK) | (vector << NV_SHIFT);
 }
 
-/** Makes a new descriptor one of a vCPU that is not loaded. */
-export function initialise(words: Words, vcpu: number): void {
-  words.store(controlOf(vcpu), withNv(SN, NOTIFICATION_VECTOR));
+/** Does this control word ask for a wake-up? */
+function asksForWakeUp(control: number): boolean {
+  return (control & NV_MASK) >>> NV_SHIFT === WAKEUP_VECTOR;
 }
 
-/** Posts `vector` to a vCPU: any thread, waits for nobody, never touches anything but this descriptor. */
-export function post(words: Words, vcpu: number, vector: number): void {
-  words.or(pirOf(vcpu) + (vector >>> 5), 1 << (vector & 31));
+/** Makes a new file of words that are all 0: the control word is to start as `control`. */
+function initialiseAs(words: Words, file: number, control: number): void {
+  words.store(file + Descriptor.control, withNv(control, NOTIFICATION_VECTOR));
+  words.store(file + Descriptor.header, FILE_HEADER); // last: whoever sees it sees a file
+}
+
+/** Makes a new file of words that are all 0, whose owner is there. */
+export function initialise(words: Words, file: number): void {
+  initialiseAs(words, file, 0);
+}
+
+/** The same for one that is suspended, as that of a vCPU which is not loaded. */
+export function initialiseSuspended(words: Words, file: number): void {
+  initialiseAs(words, file, SN);
+}
+
+/** Posts `id`, a vector: any thread, waits for nobody, never touches anything but this file. */
+export function post(words: Words, file: number, id: number): void {
+  words.or(file + Descriptor.pir + (id >>> 5), 1 << (id & 31));
   // ON is looked at even if the PIR bit was set already: whoever set it may have died before setting ON.
-  const control = controlOf(vcpu);
+  const control = file + Descriptor.control;
   if (words.load(control) & (ON | SN)) return;
   const before = words.or(control, ON);
-  if ((before & (ON | SN)) === 0 && (before & NV_MASK) >>> NV_SHIFT === WAKEUP_VECTOR) wake(words, vcpu);
+  if ((before & (ON | SN)) === 0 && asksForWakeUp(before)) words.notify(control);
 }
 
-/** Is anything posted that has not been harvested? One load for a vCPU that is loaded. */
-export function pending(words: Words, vcpu: number): boolean {
-  const control = words.load(controlOf(vcpu));
+/** Is anything posted that has not been harvested? One load for a file that is not suspended. */
+export function pending(words: Words, file: number): boolean {
+  const control = words.load(file + Descriptor.control);
   // While SN is set nobody sets ON, so PIR itself has to be asked.
-  return (control & ON) !== 0 || ((control & SN) !== 0 && pirHasBits(words, vcpu));
+  return (control & ON) !== 0 || ((control & SN) !== 0 && pirHasBits(words, file));
 }
 
 /**
- * Takes what is posted out of PIR and adds it to the eight words at `irr` (vmx_sync_pir_to_irr). The vCPU's own
+ * Takes what is posted out of PIR and adds it to the eight words at `irr` (vmx_sync_pir_to_irr). The owner's own
  * thread only. Returns in which of them there was something, bit n for word n.
  */
-export function harvest(words: Words, vcpu: number, irr: number): number {
-  const control = controlOf(vcpu);
+export function harvest(words: Words, file: number, irr: number): number {
+  const control = file + Descriptor.control;
   if ((words.load(control) & ON) === 0) return 0;
   // ON before PIR: a bit posted after PIR was read then finds ON clear, and sets it again.
   words.and(control, ~ON);
-  const pir = pirOf(vcpu);
+  const pir = file + Descriptor.pir;
   let found = 0;
   for (let i = 0; i < PIR_WORDS; i++) {
     const bits = words.load(pir + i);
@@ -86,68 +94,106 @@ export function harvest(words: Words, vcpu: number, irr: number): number {
   return found;
 }
 
-/** Puts the eight words at `irr` back into PIR: the mirror image of {@link harvest}, for a vCPU that is not loaded. */
-export function unharvest(words: Words, vcpu: number, irr: number): void {
+/** {@link harvest} into an array of the caller's, which is in no shared word. */
+export function harvestInto(words: Words, file: number, into: Bits): number {
+  const control = file + Descriptor.control;
+  if ((words.load(control) & ON) === 0) return 0;
+  words.and(control, ~ON); // as there
+  const pir = file + Descriptor.pir;
+  let found = 0;
+  for (let i = 0; i < PIR_WORDS; i++) {
+    const bits = words.load(pir + i);
+    if (bits === 0) continue;
+    into[i]! |= bits;
+    words.and(pir + i, ~bits);
+    found |= 1 << i;
+  }
+  return found;
+}
+
+/** Puts the eight words at `irr` back into PIR: the mirror image of {@link harvest}, for a file that is suspended. */
+export function unharvest(words: Words, file: number, irr: number): void {
   for (let i = 0; i < PIR_WORDS; i++) {
     if (words.get(irr + i) === 0) continue;
-    words.or(pirOf(vcpu) + i, words.get(irr + i));
+    words.or(file + Descriptor.pir + i, words.get(irr + i));
     words.set(irr + i, 0); // last: whoever dies in between leaves it twice, and not lost
   }
 }
 
-/** Puts the vCPU on a thread: from here on posts set ON (vmx_vcpu_pi_load). `destination` names the thread. */
-export function load(words: Words, vcpu: number, destination: number): void {
-  words.store(vcpu + Vcpu.descriptor + Descriptor.ndst, destination); // SN is still set
-  setNv(words, vcpu, NOTIFICATION_VECTOR);
-  words.and(controlOf(vcpu), ~SN);
-  // What was posted while SN was set left ON clear, and would sit in PIR until the next post.
-  if (pirHasBits(words, vcpu)) words.or(controlOf(vcpu), ON);
+/** Puts the vCPU on a thread: {@link resume}, and `destination` names the thread (vmx_vcpu_pi_load). */
+export function load(words: Words, file: number, destination: number): void {
+  words.store(file + Descriptor.ndst, destination); // SN is still set
+  resume(words, file);
 }
 
-/** Takes the vCPU off its thread without blocking it: from here on posts leave ON alone (vmx_vcpu_pi_put). */
-export function put(words: Words, vcpu: number): void {
-  words.or(controlOf(vcpu), SN);
+/** The owner goes on, on whichever thread: from here on posts set ON. */
+export function resume(words: Words, file: number): void {
+  unblock(words, file); // what its last thread was waiting for is not this one's
+  words.and(file + Descriptor.control, ~SN);
+  // What was posted while SN was set left ON clear, and would sit in PIR until the next post.
+  if (pirHasBits(words, file)) words.or(file + Descriptor.control, ON);
+}
+
+/** The mirror image of {@link resume}: from here on posts leave ON alone (vmx_vcpu_pi_put). */
+export function suspend(words: Words, file: number): void {
+  // First: an asynchronous wait of this thread sees by it that it is over, even if another thread has resumed the file by then.
+  words.add(file + Descriptor.suspensions, 1);
+  const before = words.or(file + Descriptor.control, SN);
+  if (asksForWakeUp(before)) words.notify(file + Descriptor.control);
 }
 
 /**
- * Makes ready to block: from here on whoever sets ON wakes the vCPU. Returns false, with nothing changed, where
- * something is pending already, because its notification went out when nobody needed waking.
+ * Makes ready to block: from here on whoever sets a bit of the control word wakes the owner. Returns what that holds now, for
+ * which to wait; 0, with nothing changed, where there is something to see already, because nobody was notified of that.
  */
-export function block(words: Words, vcpu: number): boolean {
-  const control = controlOf(vcpu);
+export function block(words: Words, file: number): number {
+  const control = file + Descriptor.control;
   for (;;) {
     const seen = words.load(control); // one read for both the test and the exchange
-    if (seen & ON) return false;
-    if (words.compareExchange(control, seen, withNv(seen, WAKEUP_VECTOR)) === seen) return true;
+    if (seen & AWAKE) return 0;
+    const asleep = withNv(seen, WAKEUP_VECTOR);
+    if (words.compareExchange(control, seen, asleep) === seen) return asleep;
     words.relax();
   }
 }
 
 /** The mirror image of {@link block}. */
-export function unblock(words: Words, vcpu: number): void {
-  setNv(words, vcpu, NOTIFICATION_VECTOR);
+export function unblock(words: Words, file: number): void {
+  const control = file + Descriptor.control;
+  for (;;) {
+    const seen = words.load(control);
+    if (words.compareExchange(control, seen, withNv(seen, NOTIFICATION_VECTOR)) === seen) return;
+    words.relax();
+  }
 }
 
-/** Wakes a blocked vCPU. */
-export function wake(words: Words, vcpu: number): void {
-  words.add(vcpu + Vcpu.wake, WAKE);
-  words.notify(vcpu + Vcpu.wake);
+/** Ends the owner's wait, the present one or the next, without an interrupt: `what` is KICKED or EVENT. From any thread. */
+export function kick(words: Words, file: number, what: number): void {
+  const before = words.or(file + Descriptor.control, what);
+  if (asksForWakeUp(before)) words.notify(file + Descriptor.control);
 }
 
-/** Ends the vCPU's wait, the present one or the next, without an interrupt: `what` is KICKED or NMI. From any thread. */
-export function kick(words: Words, vcpu: number, what: number): void {
-  words.or(vcpu + Vcpu.wake, what);
-  words.notify(vcpu + Vcpu.wake);
+/** Takes KICKED or EVENT back, and returns whether it was there. The owner's own thread only. */
+export function takeKick(words: Words, file: number, what: number): boolean {
+  const control = file + Descriptor.control;
+  if ((words.load(control) & what) === 0) return false;
+  words.and(control, ~what);
+  return true;
 }
 
-/** What the vCPU's thread sees of the other side, for tables: who is notified, and how. */
-export function inspect(words: Words, vcpu: number): { on: boolean; sn: boolean; nv: number; ndst: number } {
-  const control = words.load(controlOf(vcpu));
+/** Is there something to see that would end a wait? */
+export function hasNews(words: Words, file: number): boolean {
+  return (words.load(file + Descriptor.control) & AWAKE) !== 0;
+}
+
+/** What the owner's thread sees of the other side, for tables: who is notified, and how. */
+export function inspect(words: Words, file: number): { on: boolean; sn: boolean; nv: number; ndst: number } {
+  const control = words.load(file + Descriptor.control);
   return {
     on: (control & ON) !== 0,
     sn: (control & SN) !== 0,
     nv: (control & NV_MASK) >>> NV_SHIFT,
-    ndst: words.load(vcpu + Vcpu.descriptor + Descriptor.ndst),
+    ndst: words.load(file + Descriptor.ndst),
   };
 }
 
@@ -155,24 +201,15 @@ export function inspect(words: Words, vcpu: number): { on: boolean; sn: boolean;
  * Notifies once more for everything that is posted and not taken, since whoever posted it may have died before it did.
  * From any thread; too much of it does no harm.
  */
-export function renotify(words: Words, vcpu: number): void {
-  const control = controlOf(vcpu);
-  if (pirHasBits(words, vcpu) && (words.load(control) & SN) === 0) words.or(control, ON);
-  // Whoever sleeps looks again: at ON, and at a kick whose wake-up was still to come.
-  wake(words, vcpu);
+export function renotify(words: Words, file: number): void {
+  const control = file + Descriptor.control;
+  if (pirHasBits(words, file) && (words.load(control) & SN) === 0) words.or(control, ON);
+  // Always: of a kick, and of an ON that somebody has set, the wake-up may be still to come.
+  words.notify(control);
 }
 
-function setNv(words: Words, vcpu: number, vector: number): void {
-  const control = controlOf(vcpu);
-  for (;;) {
-    const seen = words.load(control);
-    if (words.compareExchange(control, seen, withNv(seen, vector)) === seen) return;
-    words.relax();
-  }
-}
-
-function pirHasBits(words: Words, vcpu: number): boolean {
-  const pir = pirOf(vcpu);
+function pirHasBits(words: Words, file: number): boolean {
+  const pir = file + Descriptor.pir;
   for (let i = 0; i < PIR_WORDS; i++) if (words.load(pir + i) !== 0) return true;
   return false;
 }

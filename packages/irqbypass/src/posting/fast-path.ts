@@ -17,22 +17,22 @@ export function signal(memory: Memory, inflight: number, producer: number, vcpus
 }
 
 /** As in `descriptor.ts`. */
-export function post(memory: Memory, vcpu: number, vector: number): void {
+export function post(memory: Memory, file: number, id: number): void {
   const { compiled } = memory;
-  if (compiled === undefined) descriptor.post(memory.words, vcpu, vector);
-  else compiled.post(memory.base, vcpu, vector);
+  if (compiled === undefined) descriptor.post(memory.words, file, id);
+  else compiled.post(memory.base, file, id);
 }
 
 /** As in `descriptor.ts`. */
-export function pending(memory: Memory, vcpu: number): boolean {
+export function pending(memory: Memory, file: number): boolean {
   const { compiled } = memory;
-  if (compiled === undefined) return descriptor.pending(memory.words, vcpu);
-  return compiled.pending(memory.base, vcpu) !== 0;
+  if (compiled === undefined) return descriptor.pending(memory.words, file);
+  return compiled.pending(memory.base, file) !== 0;
 }
 
 /** As in `descriptor.ts`. */
-export function harvest(memory: Memory, vcpu: number, irr: number): number {
+export function harvest(memory: Memory, file: number, irr: number): number {
   const { compiled } = memory;
-  if (compiled === undefined) return descriptor.harvest(memory.words, vcpu, irr);
-  return compiled.harvest(memory.base, vcpu, irr);
+  if (compiled === undefined) return descriptor.harvest(memory.words, file, irr);
+  return compiled.harvest(memory.base, file, irr);
 }

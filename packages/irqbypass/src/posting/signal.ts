@@ -15,7 +15,7 @@ export function signal(words: Words, inflight: number, producer: number, vcpus: 
   words.store(inflight, producer);
   const irte = words.load(producer + Producer.irte);
   if (modeOf(irte) !== Mode.posted) return irte;
-  post(words, vcpus + targetOf(irte) * Vcpu.words, vectorOf(irte));
+  post(words, vcpus + targetOf(irte) * Vcpu.words + Vcpu.descriptor, vectorOf(irte));
   leave(words, inflight);
   return irte;
 }

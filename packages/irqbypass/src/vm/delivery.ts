@@ -1,10 +1,10 @@
 /**
  * Delivery of an interrupt message to the local APICs of a software VM, from any thread.
  */
-import { Vcpu, Vm } from "../host/layout.js";
+import { EVENT, NMI, Vcpu, Vm } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import type { Words } from "../host/words.js";
-import { kick, NMI } from "../posting/descriptor.js";
+import { kick } from "../posting/descriptor.js";
 import { post } from "../posting/fast-path.js";
 import type { Reason } from "../posting/reason.js";
 
@@ -44,10 +44,11 @@ export function deliver(
   for (const vcpu of vcpusOf(memory, vm)) {
     if (!matches(message, words.get(vcpu + Vcpu.index))) continue;
     if (delivery === Delivery.nmi) {
-      kick(words, vcpu, NMI);
+      words.or(vcpu + Vcpu.events, NMI); // before EVENT, for whoever clears that looks here
+      kick(words, vcpu + Vcpu.descriptor, EVENT);
     } else if (delivery === Delivery.fixed || delivery === Delivery.lowestPriority) {
       markTrigger(words, vcpu, vector, level); // before the post: the vCPU may serve it at once
-      post(memory, vcpu, vector);
+      post(memory, vcpu + Vcpu.descriptor, vector);
     } else {
       return "delivery-mode";
     }

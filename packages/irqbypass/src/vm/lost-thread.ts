@@ -5,15 +5,20 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
 import { refreshAll } from "../bypass/remapping.js";
-import { closeHandle, dropContext, dropReference, irqfdOf } from "../eventfd/reference.js";
+import { closeHandle } from "../eventfd/close.js";
+import { abandonWait } from "../eventfd/ready.js";
+import { closerOf, dropContext, dropReference, irqfdOf } from "../eventfd/reference.js";
+import { dropWatches, fireAgain } from "../eventfd/watch.js";
 import { IrqBypassError } from "../host/errors.js";
 import {
   Consumer,
+  Epoll,
   Eventfd,
   EventfdFlag,
   Header,
   IN_USE,
   Injection,
+  Ioeventfd,
   Producer,
   Reference,
   RelayState,
@@ -24,13 +29,15 @@ import {
   Vcpu,
   Vm,
   VmFlag,
+  Watch,
 } from "../host/layout.js";
 import { Mutex } from "../host/mutex.js";
 import type { Pool } from "../host/pool.js";
-import { put } from "../posting/descriptor.js";
+import { suspend } from "../posting/descriptor.js";
 import { relayed } from "../posting/irte.js";
 import { type Reason, reasonCode } from "../posting/reason.js";
 import { deassignLost } from "./assignment.js";
+import { deassignLostIoeventfd } from "./io-assignment.js";
 import { requestAgain } from "./lapic.js";
 import { relaysNoMore } from "./relay.js";
 import { liveNow } from "./repair.js";
@@ -85,11 +92,15 @@ export function tearDown(host: BypassHost, gone: number): void {
   for (const producer of ownedBy(host, pools.producer, Producer.owner, gone))
     endProducer(host, producer, reason);
   for (const irqfd of liveNow(host, pools.consumer)) endIrqfd(host, irqfd, gone, reason);
+  for (const ioeventfd of liveNow(host, pools.ioeventfd)) endIoeventfd(host, ioeventfd, gone);
   for (const vm of liveNow(host, pools.vm)) endVm(host, vm, gone);
   for (const table of liveNow(host, pools.routing)) endTable(host, table, gone);
   for (const injection of liveNow(host, pools.injection)) endInjection(host, injection, gone);
+  dropWatches(host, ownedBy(host, pools.watch, Watch.holder, gone));
+  for (const epoll of liveNow(host, pools.epoll)) takeAgain(host, epoll, gone);
   closeReferences(host, gone);
   for (const eventfd of liveNow(host, pools.eventfd)) endEventfd(host, eventfd, gone);
+  for (const epoll of liveNow(host, pools.epoll)) endEpoll(host, epoll, gone);
   const fd = host.words.get(gone + Thread.descriptor) - 1;
   if (fd >= 0) for (const kind of host.kinds) kind.closeDescriptor?.(host, fd);
   stopLooking(host, gone);
@@ -102,7 +113,7 @@ export function tearDown(host: BypassHost, gone: number): void {
 function putVcpu({ words, thread }: BypassHost, vcpu: number, gone: number): void {
   if (words.compareExchange(vcpu + Vcpu.runner, gone, thread.record) !== gone) return;
   requestAgain(words, vcpu);
-  put(words, vcpu);
+  suspend(words, vcpu + Vcpu.descriptor);
   words.store(vcpu + Vcpu.runner, 0);
 }
 
@@ -135,6 +146,16 @@ function endIrqfd(host: BypassHost, irqfd: number, gone: number, reason: Reason)
     const producer = eventfd === 0 ? 0 : manager.producerAt(eventfd);
     if (producer !== 0 && words.get(producer + Producer.consumer) === 0)
       words.store(producer + Producer.irte, relayed(reason));
+  });
+}
+
+/** Deassigns an ioeventfd that the thread made, or was deassigning. */
+function endIoeventfd(host: BypassHost, ioeventfd: number, gone: number): void {
+  const vm = host.mutex.guard(() => host.words.get(ioeventfd + Ioeventfd.vm));
+  if (vm === 0) return; // given back meanwhile
+  evenIfRefused(() => {
+    deassignLostIoeventfd(host, vm, ioeventfd, gone);
+    return true;
   });
 }
 
@@ -190,8 +211,9 @@ function endInjection({ words, mutex, pools }: BypassHost, injection: number, go
   });
 }
 
-/** Closes the eventfd handles of a thread, and drops what else it has of eventfds. */
+/** Closes the handles of a thread to eventfds and epolls, for which it waits no more, and drops what else it has of them. */
 export function closeReferences(host: BypassHost, owner: number): void {
+  host.forEachLive(host.pools.epoll, (epoll) => abandonWait(host.words, epoll, owner));
   for (const reference of ownedBy(host, host.pools.reference, Reference.owner, owner))
     endReference(host, reference);
 }
@@ -207,6 +229,7 @@ export function disown(host: BypassHost, owner: number): void {
   for (const [pool, word] of [
     [pools.vm, Vm.owner],
     [pools.consumer, Consumer.owner],
+    [pools.ioeventfd, Ioeventfd.owner],
     [pools.eventfd, Eventfd.owner],
     [pools.injection, Injection.owner],
   ] as const) {
@@ -240,13 +263,31 @@ function endEventfd(host: BypassHost, eventfd: number, gone: number): void {
   const { closing, kind } = mutex.guard(() => {
     if (words.get(eventfd + Eventfd.owner) === gone) words.set(eventfd + Eventfd.owner, thread.record);
     return {
-      closing: words.get(eventfd + Eventfd.closing) === gone,
+      closing: closerOf(words, eventfd) === gone,
       kind: words.get(eventfd + Eventfd.flags) >>> EventfdFlag.kindShift,
     };
   });
   if (!closing) return;
   kinds[kind]?.reclaim?.(host, eventfd);
   mutex.guard(() => pools.eventfd.release(eventfd));
+}
+
+/** The kernel's epoll of an epoll that the thread was ending. */
+function endEpoll(host: BypassHost, epoll: number, gone: number): void {
+  const { words, mutex, pools, kinds } = host;
+  if (mutex.guard(() => !pools.epoll.lives(epoll) || closerOf(words, epoll) !== gone)) return;
+  for (const { watching } of kinds) watching?.close(host, epoll);
+  mutex.guard(() => pools.epoll.release(epoll));
+}
+
+/** What the thread took out of an epoll, and may not have come to: all of it that is ready still is looked at again. */
+function takeAgain(host: BypassHost, epoll: number, gone: number): void {
+  const { words, pools } = host;
+  if (words.load(epoll + Epoll.taker) !== gone && words.load(epoll + Epoll.waiter) !== gone) return;
+  host.forEachLive(pools.watch, (watch) => {
+    if (words.get(watch + Watch.epoll) === epoll) fireAgain(host, watch);
+  });
+  words.compareExchange(epoll + Epoll.taker, gone, 0);
 }
 
 function stopLooking({ words, thread }: BypassHost, gone: number): void {

@@ -102,7 +102,7 @@ function deliverSignal(memory: HostMemory, irqfd: number): void {
   if (modeOf(target) === Mode.posted) {
     const vcpu = pools.vcpu.base + targetOf(target) * Vcpu.words;
     markTrigger(words, vcpu, vectorOf(target), false); // before the post, as every delivery by software
-    post(memory, vcpu, vectorOf(target));
+    post(memory, vcpu + Vcpu.descriptor, vectorOf(target));
   } else {
     // No plain MSI to one vCPU: by the live table.
     const vm = words.get(irqfd + Consumer.vm);

@@ -4,13 +4,17 @@
  */
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { healHost } from "../bypass/heal.js";
+import { callAgain } from "../eventfd/ready.js";
 import { askForRelay } from "../eventfd/relay-state.js";
-import { Eventfd, Header, LEAVING, Thread, Vm, VmFlag, WAITED } from "../host/layout.js";
+import { fireAll } from "../eventfd/watch.js";
+import { EVENT, Eventfd, Header, LEAVING, Thread, Vcpu, Vm, VmFlag, WAITED } from "../host/layout.js";
 import type { Repair } from "../host/memory.js";
 import type { Pool } from "../host/pool.js";
-import { renotify } from "../posting/descriptor.js";
+import type { Words } from "../host/words.js";
+import { kick, renotify } from "../posting/descriptor.js";
 import { relink } from "./assignment.js";
 import { vcpusOf } from "./delivery.js";
+import { relinkIoeventfds } from "./io-assignment.js";
 import { followAll } from "./ioapic.js";
 import { completeReroute } from "./reroute.js";
 import { endPulse } from "./routing.js";
@@ -50,12 +54,19 @@ function healVm(host: BypassHost, vm: number): void {
   const { words, pools, mutex } = host;
   if (!mutex.guard(() => pools.vm.lives(vm))) return;
   relink(host, vm);
+  relinkIoeventfds(host, vm);
   if ((words.get(vm + Vm.flags) & VmFlag.kvm) === 0) {
     endPulse(host, vm);
     followAll(host, vm);
     completeReroute(host, vm);
   }
-  for (const vcpu of vcpusOf(host, vm)) renotify(words, vcpu);
+  for (const vcpu of vcpusOf(host, vm)) renotifyVcpu(words, vcpu);
+}
+
+/** Notifies once more of what is posted and of events: whoever set their bits may have died before it did. */
+function renotifyVcpu(words: Words, vcpu: number): void {
+  if (words.load(vcpu + Vcpu.events) !== 0) kick(words, vcpu + Vcpu.descriptor, EVENT);
+  renotify(words, vcpu + Vcpu.descriptor);
 }
 
 /** Takes the mutexes that the thread held, and makes whole what they guard. */
@@ -72,14 +83,17 @@ export function recoverMutexes(host: BypassHost, gone: number): void {
 export function notifyForIt(host: BypassHost, gone: number): void {
   const { words, pools, pending, mutex } = host;
   // Under the host mutex, here and below, so that nobody gives the record back that is written to.
-  host.forEachLive(pools.vcpu, (vcpu) => renotify(words, vcpu));
+  host.forEachLive(pools.vcpu, (vcpu) => renotifyVcpu(words, vcpu));
   mutex.guard(() => {
     // While its in-flight word names an eventfd, the irqfd there is not given back.
     const writing = words.load(gone + Thread.writing) & ~WAITED;
     // Its write may have taken the count out of an eventfd, and not made the irqfd pending yet.
     const irqfd = pools.eventfd.has(writing) ? words.load(writing + Eventfd.irqfd) & ~LEAVING : 0;
     if (irqfd !== 0) pending.raise(irqfd);
+    // Or have added to it, and not told the epolls that watch it.
+    if (pools.eventfd.has(writing)) fireAll(words, writing);
   });
+  host.forEachLive(pools.epoll, (epoll) => callAgain(words, epoll));
   host.forEachLive(pools.consumer, (consumer) => pending.resume(consumer, gone));
   if (pending.any) askForRelay(host, 0); // of irqfds, too, that another relay serves
   for (const eventfd of liveNow(host, pools.eventfd)) words.notify(eventfd + Eventfd.sequence);

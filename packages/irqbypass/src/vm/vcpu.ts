@@ -1,16 +1,15 @@
 import { blockingTimeoutOf, show, timeoutOf, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
-import { Descriptor, Vcpu as V, Vm, VmFlag } from "../host/layout.js";
+import { Descriptor, EVENT, KICKED, NMI, Vcpu as V, Vm, VmFlag } from "../host/layout.js";
 import { checkHost, type HostMemory } from "../host/memory.js";
 import { Shown } from "../host/shown.js";
+import { checkBits } from "../posting/bits.js";
 import * as descriptor from "../posting/descriptor.js";
 import { harvest, pending } from "../posting/fast-path.js";
 import { isLevel } from "./delivery.js";
 import { accept, deliverable, endOfInterrupt, inService, processorPriority } from "./lapic.js";
 import { acknowledge } from "./resample.js";
-
-const PIR_WORDS = 8;
 
 /** Why a wait ended. */
 export type Wake = "interrupt" | "nmi" | "kicked" | "timeout";
@@ -33,6 +32,8 @@ export class VcpuRef extends Shown {
   readonly memory: HostMemory;
   /** @internal */
   readonly record: number;
+  /** @internal Its descriptor, an interrupt file. */
+  readonly file: number;
   /** By which it is told from another vCPU in the same record. */
   private readonly life: number;
 
@@ -41,6 +42,7 @@ export class VcpuRef extends Shown {
     super();
     this.memory = memory;
     this.record = record;
+    this.file = record + V.descriptor;
     this.life = memory.words.load(record + V.life);
   }
 
@@ -61,14 +63,14 @@ export class VcpuRef extends Shown {
     // Announced first: whoever disposes the VM ends this life, and waits then for those who may have found it.
     words.store(thread.writing, this.record);
     const isThere = this.isLive();
-    if (isThere) descriptor.kick(words, this.record, descriptor.KICKED);
+    if (isThere) descriptor.kick(words, this.file, KICKED);
     thread.leave(thread.writing);
     if (!isThere) throw goneVcpu();
   }
 
   /** Its descriptor as a poster sees it. Throws EBADF when its VM is gone. */
   inspect(): Posting {
-    return this.look(() => descriptor.inspect(this.memory.words, this.record));
+    return this.look(() => descriptor.inspect(this.memory.words, this.file));
   }
 
   /**
@@ -76,8 +78,16 @@ export class VcpuRef extends Shown {
    * One load tells whether anything is posted. It is this vCPU's for as long as its VM lives.
    */
   get onAddress(): number {
+    return this.fileAddress + Descriptor.control * 4;
+  }
+
+  /**
+   * Where its interrupt file is: byte address in the host's memory, for `InterruptFile.open` and for compiled code. Who has
+   * taken the vCPU onto its thread owns the file, for as long as that. Throws EBADF when its VM is gone.
+   */
+  get fileAddress(): number {
     this.look(() => {});
-    return this.memory.handle.byteOffset + (this.record + V.descriptor + Descriptor.control) * 4;
+    return this.memory.handle.byteOffset + this.file * 4;
   }
 
   /** @internal */
@@ -111,6 +121,8 @@ function goneVcpu(): IrqBypassError {
 export class Vcpu extends VcpuRef implements Disposable {
   private readonly bare: boolean;
   private running = true;
+  /** Asynchronous waits that are under way. */
+  private waits = 0;
 
   private constructor(memory: HostMemory, record: number) {
     super(memory, record);
@@ -152,8 +164,8 @@ export class Vcpu extends VcpuRef implements Disposable {
       }
       const vcpu = new Vcpu(memory, record);
       // What a thread was taking when it died; a local APIC keeps what it has requested, a bare vCPU nothing.
-      if (vcpu.bare) descriptor.unharvest(words, record, record + V.irr);
-      descriptor.load(words, record, thread.lockId);
+      if (vcpu.bare) descriptor.unharvest(words, vcpu.file, record + V.irr);
+      descriptor.load(words, vcpu.file, thread.lockId);
       return vcpu;
     });
   }
@@ -161,7 +173,7 @@ export class Vcpu extends VcpuRef implements Disposable {
   /** Is anything posted that has not been taken? One load, for the loop of a running vCPU. Throws EBADF when it was put. */
   pending(): boolean {
     this.checkRunning();
-    return pending(this.memory, this.record);
+    return pending(this.memory, this.file);
   }
 
   /**
@@ -175,23 +187,22 @@ export class Vcpu extends VcpuRef implements Disposable {
     thread.serve?.(); // also where this never sleeps, as in a loop that only looks
     const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
     for (let looked = false; ; ) {
-      const seen = words.load(this.record + V.wake); // before looking: a wake-up from here on changes it
-      if (this.ready()) return "interrupt";
-      if (this.took(seen, descriptor.NMI)) return "nmi";
-      if (this.took(seen, descriptor.KICKED)) return "kicked";
+      const ended = this.whatEndsIt();
+      if (ended !== undefined) return ended;
       if (!looked) {
         looked = true;
-        // All that can change what `ready` says comes with ON or through the wake word, and a look at those is two loads.
-        if (thread.spin(() => this.pending() || words.load(this.record + V.wake) !== seen)) continue;
+        // All that can change what there is to see comes with a bit of the control word, and a look at that is one load.
+        if (thread.spin(() => descriptor.hasNews(words, this.file))) continue;
       }
       const left = deadline === Infinity ? Infinity : deadline - words.clock();
       if (left <= 0) return "timeout";
       thread.checkMayBlock(`a wait of vCPU ${words.get(this.record + V.index)}`, "waitAsync");
-      if (!descriptor.block(words, this.record)) continue;
+      const asleep = descriptor.block(words, this.file);
+      if (asleep === 0) continue;
       try {
-        thread.park(this.record + V.wake, seen, left);
+        thread.park(this.file + Descriptor.control, asleep, left);
       } finally {
-        descriptor.unblock(words, this.record);
+        descriptor.unblock(words, this.file);
       }
     }
   }
@@ -205,18 +216,19 @@ export class Vcpu extends VcpuRef implements Disposable {
     thread.serve?.(); // what is there at once comes without the event loop
     const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
     for (;;) {
-      const seen = words.load(this.record + V.wake);
-      if (this.ready()) return "interrupt";
-      if (this.took(seen, descriptor.NMI)) return "nmi";
-      if (this.took(seen, descriptor.KICKED)) return "kicked";
+      const ended = this.whatEndsIt();
+      if (ended !== undefined) return ended;
       const left = deadline === Infinity ? Infinity : deadline - words.clock();
       if (left <= 0) return "timeout";
-      if (!descriptor.block(words, this.record)) continue;
+      const asleep = descriptor.block(words, this.file);
+      if (asleep === 0) continue;
+      this.waits += 1;
       try {
-        await thread.parkAsync(this.record + V.wake, seen, left, signal);
+        await thread.parkAsync(this.file + Descriptor.control, asleep, left, signal);
       } finally {
-        // Put meanwhile, it may be blocked on another thread by now, and not to be unblocked from here.
-        if (this.running) descriptor.unblock(words, this.record);
+        this.waits -= 1;
+        // Put meanwhile, it may be blocked on another thread by now, and not to be unblocked from here; nor beside another wait.
+        if (this.running && this.waits === 0) descriptor.unblock(words, this.file);
       }
     }
   }
@@ -225,7 +237,7 @@ export class Vcpu extends VcpuRef implements Disposable {
   acknowledge(): number | undefined {
     this.checkApic("acknowledge");
     const { words } = this.memory;
-    harvest(this.memory, this.record, this.record + V.irr);
+    harvest(this.memory, this.file, this.record + V.irr);
     const vector = deliverable(words, this.record);
     if (vector < 0) return undefined;
     accept(words, this.record, vector);
@@ -283,18 +295,10 @@ export class Vcpu extends VcpuRef implements Disposable {
         "take is for a VM that was made with apic: false, this one has a local APIC: use acknowledge",
       );
     }
-    if (!(into instanceof Uint32Array || into instanceof Int32Array)) {
-      throw new IrqBypassError("EINVAL", `take fills a Uint32Array or an Int32Array, not ${show(into)}`);
-    }
-    if (into.length < PIR_WORDS) {
-      throw new IrqBypassError(
-        "EINVAL",
-        `take needs ${PIR_WORDS} words, one bit for each vector, not ${into.length}`,
-      );
-    }
+    checkBits(into, "take");
     const { words } = this.memory;
     const irr = this.record + V.irr;
-    const found = harvest(this.memory, this.record, irr);
+    const found = harvest(this.memory, this.file, irr);
     for (let left = found; left !== 0; left &= left - 1) {
       const i = 31 - Math.clz32(left & -left);
       into[i]! |= words.get(irr + i);
@@ -307,8 +311,7 @@ export class Vcpu extends VcpuRef implements Disposable {
   put(): void {
     if (!this.running) return;
     this.running = false;
-    descriptor.put(this.memory.words, this.record);
-    descriptor.wake(this.memory.words, this.record); // a waitAsync of this very thread ends
+    descriptor.suspend(this.memory.words, this.file); // a waitAsync of this very thread ends
     this.memory.words.store(this.record + V.runner, 0);
   }
 
@@ -327,15 +330,20 @@ export class Vcpu extends VcpuRef implements Disposable {
     const { words } = this.memory;
     this.checkRunning();
     if (this.bare) return this.pending();
-    harvest(this.memory, this.record, this.record + V.irr);
+    harvest(this.memory, this.file, this.record + V.irr);
     return deliverable(words, this.record) >= 0;
   }
 
-  /** Was `bit` of the wake word set? Then it is taken. */
-  private took(seen: number, bit: number): boolean {
-    if ((seen & bit) === 0) return false;
-    this.memory.words.and(this.record + V.wake, ~bit);
-    return true;
+  /** What there is for a wait to end with; it is taken, but for an interrupt. */
+  private whatEndsIt(): Wake | undefined {
+    const { words } = this.memory;
+    if (this.ready()) return "interrupt";
+    descriptor.takeKick(words, this.file, EVENT); // before the look: an event from here on sets it again
+    if (words.load(this.record + V.events) & NMI) {
+      words.and(this.record + V.events, ~NMI);
+      return "nmi";
+    }
+    return descriptor.takeKick(words, this.file, KICKED) ? "kicked" : undefined;
   }
 
   private checkRunning(): void {

@@ -5,9 +5,11 @@ import type { BypassHost } from "../bypass/bypass-host.js";
 import { show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Header, MAX_VCPUS, Vm as V, Vcpu, VmFlag } from "../host/layout.js";
-import { initialise } from "../posting/descriptor.js";
+import { initialiseSuspended } from "../posting/descriptor.js";
 import { deassignAll } from "./assignment.js";
 import { vcpusOf } from "./delivery.js";
+import { deassignIoeventfds } from "./io-assignment.js";
+import { busChanged } from "./io-bus.js";
 import { reset } from "./ioapic.js";
 import { removeTable } from "./reroute.js";
 import { freeTable } from "./routing.js";
@@ -48,7 +50,7 @@ function addVcpu({ words, pools }: BypassHost, vm: number, index: number, count:
   const vcpu = pools.vcpu.allocate(count - index);
   words.set(vcpu + Vcpu.vm, vm);
   words.set(vcpu + Vcpu.index, index);
-  initialise(words, vcpu);
+  initialiseSuspended(words, vcpu + Vcpu.descriptor);
   words.set(vm + V.vcpu + index, vcpu);
   words.set(vm + V.vcpus, index + 1); // last: the vCPUs that a VM does not count are nobody's
 }
@@ -79,6 +81,7 @@ export function claimVm(host: BypassHost, vm: number, isMeant: () => boolean, in
     if (running !== 0) throw stillRunning(host, vm, running);
     words.set(vm + V.dying, thread.record); // first: whoever comes after this thread's death ends the other lives
     for (const vcpu of vcpusOf(host, vm)) words.add(vcpu + Vcpu.life, 1);
+    busChanged(host, vm); // a thread that knows its ioeventfds looks again, and finds out
     return "mine";
   };
   // Both: what takes irqfds and routes holds the one, and whoever is about to run a vCPU the other.
@@ -118,12 +121,13 @@ export function disposeClaimed(
 }
 
 /**
- * Deassigns every irqfd of a VM that the calling thread has claimed, and gives it back. Whoever comes after a death may do it
+ * Deassigns every irqfd and ioeventfd of a VM that the calling thread has claimed, and gives it back. Whoever comes after a death may do it
  * again. What the VM has open, `close` closes: after the fences of deassign, so nobody injects through it any more.
  */
 export function disposeVm(host: BypassHost, vm: number, close: () => void = () => {}): void {
   const mutex = vmMutex(host, vm);
   const failure = deassignAll(host, mutex, vm);
+  deassignIoeventfds(host, mutex, vm);
   close();
   const table = mutex.guard(() => removeTable(host, vm));
   if (table !== 0) freeTable(host, table);
@@ -131,7 +135,7 @@ export function disposeVm(host: BypassHost, vm: number, close: () => void = () =
   if (failure !== undefined) throw failure;
 }
 
-/** Gives back a VM without irqfds and tables. */
+/** Gives back a VM without irqfds, ioeventfds and tables. */
 function freeVm(host: BypassHost, vm: number): void {
   const { words, mutex, pools, thread } = host;
   // Whoever kicks one of its vCPUs, and has found it alive before its life ended, is through after this.

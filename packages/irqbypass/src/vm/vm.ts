@@ -8,8 +8,17 @@ import { Consumer, Eventfd as E, LEAVING, RouteType, Vm as V, VmFlag } from "../
 import { checkHost } from "../host/memory.js";
 import { Shown } from "../host/shown.js";
 import { assign, checkIrqfd, deassign } from "./assignment.js";
+import type { IoeventfdOptions, IoSpace } from "./io-access.js";
+import { IoBus } from "./io-bus.js";
 import { Source } from "./ioapic.js";
 import { IoApic } from "./ioapic-registers.js";
+import {
+  deassignMatching,
+  type Ioeventfd,
+  type IoeventfdInfo,
+  listIoeventfds,
+  makeIoeventfd,
+} from "./ioeventfd.js";
 import { Irqfd } from "./irqfd.js";
 import { replaceRoutes } from "./reroute.js";
 import { checkRoutes, type GsiRoute } from "./route.js";
@@ -45,6 +54,7 @@ export const IRQFD_TEXT = 'options such as { bypass: "require" }, or none';
 export class Vm extends Shown implements Disposable {
   private readonly host: BypassHost;
   private readonly life: VmLife;
+  private readonly bus: IoBus;
   /** Through this object. */
   private disposed = false;
 
@@ -70,6 +80,7 @@ export class Vm extends Shown implements Disposable {
     checkHost(host);
     this.host = host;
     this.life = from instanceof VmLife ? from : newVm(host, from);
+    this.bus = new IoBus(host, this.life);
   }
 
   /**
@@ -185,7 +196,60 @@ export class Vm extends Shown implements Disposable {
   }
 
   /**
-   * Deassigns every irqfd and gives the VM back. Throws EBUSY while a thread runs one of its vCPUs, naming it. Doing it
+   * Makes each store of the guest that `options` describe signal `eventfd` (KVM_IOEVENTFD): a doorbell. The emulator passes the
+   * stores to {@link write}, in whichever thread. Throws EINVAL for a length that is not 0, 1, 2, 4 or 8, for a range that does not end
+   * below 2^64 and for a datamatch without a length; EBADF for a closed eventfd; ENOMEM; and EEXIST where one is there that would take
+   * a store of these: of the same space and address, with the same length or one of the two 0, and the same datamatch or one of the two
+   * without. Ranges that overlap otherwise may; an eventfd may have any number. Blocks for the VM's mutex.
+   *
+   * @example
+   * ```ts
+   * import { Eventfd, Host, Vm } from "irqbypass";
+   *
+   * const host = Host.create();
+   * const vm = new Vm(host);
+   * const notify = Eventfd.create(host);
+   * using doorbell = vm.ioeventfd({ address: 0xfe003000, length: 2, datamatch: 1 }, notify);
+   * console.log(vm.write("mmio", 0xfe003000, 2, 1), notify.tryRead()); // true 1n
+   * console.log(vm.write("mmio", doorbell.address, 2, 0)); // false: the emulator's own device takes it
+   * ```
+   */
+  ioeventfd(options: IoeventfdOptions, eventfd: EventfdContext): Ioeventfd {
+    this.host.checkCall();
+    return makeIoeventfd(this.host, this.life, this.bus, options, eventfd);
+  }
+
+  /**
+   * Deassigns the ioeventfd that takes and signals exactly this (KVM_IOEVENTFD_FLAG_DEASSIGN), as `dispose` of its object does. Throws
+   * ENOENT where none does; EBADF for a closed eventfd, EINVAL for what is none of this host.
+   */
+  deassignIoeventfd(options: IoeventfdOptions, eventfd: EventfdContext): void {
+    this.host.checkCall();
+    deassignMatching(this.host, this.life, options, eventfd);
+  }
+
+  /** Its ioeventfds. Blocks for the VM's mutex. */
+  ioeventfds(): IoeventfdInfo[] {
+    this.host.checkCall();
+    return listIoeventfds(this.host, this.life);
+  }
+
+  /**
+   * A store of the guest: `length` bytes, 1 to 8, of `value` at `address`. Returns true where an ioeventfd takes it, which has signalled
+   * its eventfd then, once, as a device does: its counter saturates, and nothing blocks. Returns false for the emulator to go on with
+   * its own devices. A store that crosses a page, or is longer, comes in parts, as the processor splits it.
+   *
+   * From any thread that has the VM, by `Vm.open`, and any number of them at once. Waits for nobody but, where an ioeventfd came or went
+   * since the thread's last store, for the VM's mutex. Throws EINVAL for what is no store, EBADF where the VM has gone, and what the
+   * system says of a Linux eventfd.
+   */
+  write(space: IoSpace, address: number | bigint, length: number, value: number | bigint): boolean {
+    this.host.checkCall();
+    return this.bus.write(space, address, length, value);
+  }
+
+  /**
+   * Deassigns every irqfd and ioeventfd and gives the VM back. Throws EBUSY while a thread runs one of its vCPUs, naming it. Doing it
    * again does nothing.
    */
   dispose(): void {

@@ -4,11 +4,13 @@ import { describe, it } from "node:test";
 import { FINDING_KINDS } from "irqbypass";
 import { Consumer, Header, Routing, Vm as V } from "#src/host/layout.js";
 import { ENDS } from "./ends-damage.js";
+import { EPOLLS } from "./epoll-damage.js";
 import { GROUND } from "./ground-damage.js";
+import { IOEVENTFDS } from "./ioeventfd-damage.js";
 import { Sound } from "./sound.js";
 import { VMS } from "./vm-damage.js";
 
-const CASES = [...GROUND, ...ENDS, ...VMS];
+const CASES = [...GROUND, ...ENDS, ...VMS, ...IOEVENTFDS, ...EPOLLS];
 
 describe("the audit of a damaged host", () => {
   for (const { what, damage, found } of CASES) {

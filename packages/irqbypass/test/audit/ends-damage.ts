@@ -81,7 +81,7 @@ export const ENDS: readonly Case[] = [
   },
   {
     what: "a descriptor that nobody closes",
-    damage: (s) => s.set(s.at("eventfd", 9) + E.closing, s.at("thread", 0)),
+    damage: (s) => s.set(s.at("eventfd", 9) + E.holds, -s.at("thread", 0)),
     found: ["unfinished eventfd 9"],
   },
   {

@@ -1,5 +1,15 @@
 /** Damage to the header, the threads, the pools and the indexes, and what the audit says of it. */
-import { Eventfd as E, Header, Node, Rec, RelayState, Root, Thread, Vm as V } from "#src/host/layout.js";
+import {
+  Eventfd as E,
+  Header,
+  NODES,
+  Node,
+  Rec,
+  RelayState,
+  Root,
+  Thread,
+  Vm as V,
+} from "#src/host/layout.js";
 import type { Case } from "./sound.js";
 
 /** One that nobody is. */
@@ -162,7 +172,7 @@ export const GROUND: readonly Case[] = [
   },
   {
     what: "more records handed out than there are",
-    damage: (s) => s.set(Header.pools + 3 * 10 + 1, 1e6),
+    damage: (s) => s.set(NODES + 1, 1e6),
     found: ["pool the pool of node records"],
   },
   {

@@ -1,5 +1,5 @@
 /** A sound host, to be damaged by hand. */
-import { Eventfd, type FindingKind, type Host, type Irqfd, Producer, Vm } from "irqbypass";
+import { Epoll, Eventfd, type FindingKind, type Host, type Irqfd, Producer, Vm } from "irqbypass";
 import { type PoolName, Root } from "#src/host/layout.js";
 import { nodePlatform } from "#src/host/platform-node.js";
 import { noRelay, smallHost } from "../support/host.js";
@@ -14,6 +14,7 @@ export class Sound {
   readonly eventfds: readonly Eventfd[];
   readonly producer: Producer;
   readonly vm: Vm;
+  readonly epoll: Epoll;
   readonly irqfd: Irqfd;
 
   constructor() {
@@ -35,7 +36,14 @@ export class Sound {
     Producer.create(host).register(this.eventfds[5]!); // producer 1: alone
     Producer.create(host); // producer 2: not registered
     Eventfd.create(host).close(); // one that was given back: eventfd 70
-    new Vm(host, { apic: false }).setGsiRouting([]); // VM 1
+    const bare = new Vm(host, { apic: false }); // VM 1
+    bare.setGsiRouting([]);
+    this.vm.ioeventfd({ address: 0x1000, length: 4, datamatch: 1 }, this.eventfds[6]!); // ioeventfd 0
+    this.vm.ioeventfd({ address: 0x1004, length: 4, datamatch: 1 }, this.eventfds[7]!); // ioeventfd 1
+    bare.ioeventfd({ address: 0x1000, space: "pio" }, this.eventfds[7]!); // ioeventfd 2
+    this.epoll = Epoll.create(host); // epoll 0
+    this.epoll.add(this.eventfds[8]!); // watch 0, bit 0
+    this.epoll.add(this.eventfds[11]!, { edge: true }); // watch 1, bit 1
   }
 
   at(pool: PoolName, slot: number): number {

@@ -1,5 +1,6 @@
 /** What users do with a host, as small steps that can be drawn at random: for the audit, which must find nothing. */
 import {
+  Epoll,
   Eventfd,
   type GsiRoute,
   Host,
@@ -16,6 +17,7 @@ import {
 export class Things {
   readonly hosts: Host[];
   readonly eventfds: Eventfd[] = [];
+  readonly epolls: Epoll[] = [];
   readonly producers: Producer[] = [];
   readonly devices: VfioPciDevice[] = [];
   readonly vms: Vm[] = [];
@@ -38,6 +40,7 @@ export class Things {
     for (const producer of this.producers) producer.dispose();
     for (const device of this.devices) device.dispose();
     for (const eventfd of this.eventfds) eventfd.close();
+    for (const epoll of this.epolls) epoll.close();
     this.hosts[1]!.dispose();
   }
 }
@@ -81,6 +84,29 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
   write: ({ eventfds }, a, b) => pick(eventfds, a)?.write(b % 3),
   read: ({ eventfds }, a) => {
     pick(eventfds, a)?.tryRead();
+  },
+  makeEpoll: ({ hosts, epolls }, a, b) => {
+    const there = pick(epolls, b);
+    epolls.push(
+      b % 3 === 0 && there !== undefined
+        ? Epoll.open(pick(hosts, a)!, there.handle)
+        : Epoll.create(pick(hosts, a)!),
+    );
+  },
+  closeEpoll: ({ epolls }, a) => {
+    pick(epolls, a)?.close();
+    if (epolls.length > 0) epolls.splice(a % epolls.length, 1);
+  },
+  watch: ({ epolls, eventfds }, a, b, c) => {
+    const eventfd = pick(eventfds, b);
+    if (eventfd !== undefined) pick(epolls, a)?.add(eventfd, { data: b, edge: c % 2 === 0 });
+  },
+  unwatch: ({ epolls, eventfds }, a, b) => {
+    const eventfd = pick(eventfds, b);
+    if (eventfd !== undefined) pick(epolls, a)?.remove(eventfd);
+  },
+  wait: ({ epolls }, a, b) => {
+    pick(epolls, a)?.tryWait({ maxEvents: 1 + (b % 4) });
   },
   makeProducer: ({ hosts, producers }, a) => {
     producers.push(Producer.create(pick(hosts, a)!));

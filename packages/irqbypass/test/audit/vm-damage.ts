@@ -234,7 +234,7 @@ export const VMS: readonly Case[] = [
   },
   {
     what: "a descriptor with unknown bits",
-    damage: (s) => s.add(s.at("vcpu", 0) + VC.descriptor + Descriptor.control, 4),
+    damage: (s) => s.add(s.at("vcpu", 0) + VC.descriptor + Descriptor.control, 16),
     found: ["value vCPU record 0"],
   },
   {

@@ -1,6 +1,6 @@
 /** A thread that does everything at random until it is ended: by whoever started it, or by itself. */
 import { parentPort, workerData } from "node:worker_threads";
-import { Eventfd, Host, IrqBypassError, Producer, Vcpu, Vm } from "irqbypass";
+import { Epoll, Eventfd, Host, IrqBypassError, Producer, Vcpu, Vm } from "irqbypass";
 import { LinuxEventfd, linux } from "irqbypass/linux";
 import { type Random, random } from "./random.js";
 import type { VictimWork } from "./work.js";
@@ -76,6 +76,20 @@ const operations: readonly ((pick: Random) => void)[] = [
     } finally {
       eventfd.close();
     }
+  },
+  function epoll() {
+    const eventfd = Eventfd.open(host, work.eventfds[pick(work.eventfds.length)]!);
+    const own = create();
+    const waits = Epoll.create(host);
+    waits.add(eventfd, { edge: pick(2) === 0 });
+    waits.add(own);
+    if (pick(2) === 0) own.write();
+    else eventfd.write();
+    waits.wait({ timeoutMs: 1 });
+    if (pick(2) === 0) waits.remove(eventfd);
+    const ends = [own, waits, eventfd];
+    const first = pick(3);
+    for (let step = 0; step < 3; step++) ends[(first + step) % 3]!.close();
   },
   function line() {
     vm.setIrqLine(GSI + 2, pick(2) === 1);

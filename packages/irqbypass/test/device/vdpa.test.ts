@@ -113,23 +113,51 @@ describe("a virtqueue is a producer from DRIVER_OK to reset (facts 4)", () => {
     assert.deepEqual([it.produced(), atReset.length], [[0], 1]);
   });
 
-  it("a device that was reset tells nobody until it gets a call eventfd or DRIVER_OK again", () => {
+  it("after SET_STATUS 0 nobody is told, of queues and of the configuration, until their calls are set anew", async () => {
     using it = bench();
-    const [eventfd] = it.eventfds;
-    it.session.setVringCall(0, eventfd);
+    const config = Eventfd.create(it.host);
+    it.session.setVringCall(0, it.eventfds[0]);
+    it.session.setVringCall(1, it.eventfds[1]);
+    it.session.setConfigCall(config);
     it.session.setStatus(READY);
+    const raises = () => {
+      it.queue.signal();
+      it.device.queue(1).signal();
+      it.device.configChanged();
+    };
     it.session.setStatus(0);
-    it.queue.signal();
-    assert.equal(eventfd.count, 0n);
-    assert.deepEqual(it.guest.served(), []);
-    it.session.setVringCall(0, eventfd);
-    it.session.setStatus(READY);
-    it.queue.signal();
-    assert.deepEqual(it.guest.served(), [32]);
+    for (const status of [0, acknowledge | driver, READY]) {
+      it.session.setStatus(status);
+      raises();
+      assert.deepEqual(
+        [it.queue.path, it.eventfds[0].count, it.eventfds[1].count, config.count],
+        [undefined, 0n, 0n, 0n],
+      );
+      assert.deepEqual(it.guest.served(), [], `status ${status}`);
+    }
+    it.session.setVringCall(0, it.eventfds[0]);
+    raises();
+    assert.deepEqual([it.queue.path, it.guest.served(), config.count], ["posted", [32], 0n]);
+    it.session.setConfigCall(config);
+    it.session.setVringCall(1, it.eventfds[1]);
+    raises();
+    assert.deepEqual([it.guest.served(), config.count], [[33, 32], 1n]);
     it.session.setStatus(0);
-    it.session.setStatus(READY);
+    it.session.setVringCall(0, it.eventfds[0]); // before DRIVER_OK: by the eventfd
     it.queue.signal();
-    assert.deepEqual(it.guest.served(), [32]);
+    assert.equal(await it.guest.next(), 32);
+  });
+
+  it("a reset that fails forgets no call", () => {
+    using it = bench();
+    it.session.setVringCall(0, it.eventfds[3]);
+    it.session.setConfigCall(it.eventfds[2]);
+    it.ops.reset = () => {
+      throw new Error("stuck");
+    };
+    assert.throws(() => it.session.setStatus(0), /stuck/);
+    delete it.ops.reset;
+    assert.notEqual(it.queue.path, undefined);
   });
 
   it("a reset that fails leaves the queues unset and the status as it was", () => {

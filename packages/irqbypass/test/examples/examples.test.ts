@@ -41,6 +41,7 @@ const OUTPUT: Readonly<Record<string, readonly RegExp[]>> = {
     /^posted again, vector 65$/,
     /^0 records out of place$/,
   ],
+  "06-many-queues.mjs": [/^640 kicks served, of 64 queues$/, /^told to stop, with 0 records out of place$/],
 };
 
 describe("the examples", () => {

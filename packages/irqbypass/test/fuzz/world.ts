@@ -74,14 +74,36 @@ export class World {
     const session = vdpa.open();
     const made = [vm, producer, vdpa, device, session, vdpa.queue(0), device.vector("msix", 1), device.intx];
     const vcpus = [vm.vcpu(1), core.Vcpu.open(host, vm.vcpu(0).handle)];
+    const epoll = core.Epoll.create(host);
+    epoll.add(eventfds[2]!);
     const irqfds = [vm.irqfd(eventfds[0]!, 3), vm.irqfd(eventfds[1]!, 4, { resample: eventfds[2]! })];
+    const file = core.InterruptFile.create(new SharedArrayBuffer(64), 0);
+    const doorbells = [
+      vm.ioeventfd({ address: 3, length: 1, datamatch: 4 }, eventfds[1]!),
+      vm.ioeventfd({ address: 0x1000, space: "pio" }, eventfds[2]!),
+    ];
     const errors = [
       new core.IrqBypassError("EINVAL", "made for the fuzz"),
       new explore.ExplorerError("made for it"),
     ];
     // Second handles to the same things: what goes through the one, the other must notice.
-    const again = [core.Vm.open(host, vm.handle), core.Eventfd.open(host, eventfds[0]!.handle)];
-    for (const one of [...again, ...eventfds, ...made, ...vcpus, ...irqfds, vm.ioapic, ...errors])
+    const again = [
+      core.Vm.open(host, vm.handle),
+      core.Eventfd.open(host, eventfds[0]!.handle),
+      core.Epoll.open(host, epoll.handle),
+    ];
+    for (const one of [
+      epoll,
+      ...again,
+      ...eventfds,
+      ...made,
+      file,
+      ...vcpus,
+      ...irqfds,
+      ...doorbells,
+      vm.ioapic,
+      ...errors,
+    ])
       this.keep(one);
   }
 
@@ -133,6 +155,7 @@ export class World {
       "VfioPciDevice",
       "VdpaDevice",
       "Producer",
+      "Epoll",
       "Vm",
       "KvmVm",
       "KvmMachine",

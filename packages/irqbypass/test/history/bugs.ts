@@ -62,7 +62,7 @@ export const BUGS: readonly Bug[] = [
   tested("B15", "a routing update waited for a grace period of the whole host (719d93cd5f5c)"),
 
   tested("C1", "SN was cleared without setting ON again (c112b5f50232)", "posting/migration"),
-  analogue("C2", "NDST of a blocked vCPU was rewritten (2019)", "a vCPU has one runner, claimed by compare-exchange; its wake word stays with the descriptor", "vcpu/runner"),
+  analogue("C2", "NDST of a blocked vCPU was rewritten (2019)", "a vCPU has one runner, claimed by compare-exchange; it sleeps on its own control word", "vcpu/runner"),
   tested("C3", "what was pending in PIR with SN set was not seen (2019)"),
   analogue("C4", "a vCPU was put on the wake-up list twice (8b306e2f3c41)", "there is no list; NV in the descriptor says that a vCPU is blocked, whether it has devices or not"),
   tested("C5", "a vCPU that blocked before its first device was not woken (a2486020a82e)", "connect/halting"),

@@ -1,8 +1,20 @@
 /** Bugs of posted interrupts (C1 to C16). */
 import assert from "node:assert/strict";
+import { override } from "atomics-explorer";
 import { Eventfd, type Host, type Producer, VfioPciDevice, type Words } from "irqbypass";
 import { refresh } from "#src/bypass/remapping.js";
-import { Consumer, Descriptor, Eventfd as E, Header, Producer as P, Vcpu as V } from "#src/host/layout.js";
+import {
+  Consumer,
+  Descriptor,
+  Eventfd as E,
+  Header,
+  NOTIFICATION_VECTOR,
+  ON,
+  Producer as P,
+  SN,
+  Vcpu as V,
+  WAKEUP_VECTOR,
+} from "#src/host/layout.js";
 import type { Pool } from "#src/host/pool.js";
 import * as descriptor from "#src/posting/descriptor.js";
 import { Mode, modeOf, relayed, targetOf, vectorOf } from "#src/posting/irte.js";
@@ -13,8 +25,7 @@ import { atEveryMoment, GSI, msi, OTHER_VECTOR, recordOf, VECTOR, World } from "
 type Play = (world: World) => void;
 const shipped: Play = () => {};
 
-const { ON, SN, NOTIFICATION_VECTOR, WAKEUP_VECTOR } = descriptor;
-const controlOf = (vcpu: number) => vcpu + V.descriptor + Descriptor.control;
+const controlOf = (file: number) => file + Descriptor.control;
 const NV_SHIFT = 16;
 const withNv = (control: number, vector: number) => (control & ~(0xff << NV_SHIFT)) | (vector << NV_SHIFT);
 
@@ -22,58 +33,72 @@ const withNv = (control: number, vector: number) => (control & ~(0xff << NV_SHIF
 class Loaded extends World {
   readonly device = this.other();
   readonly running = this.vcpu();
-  readonly record = this.running.record;
+  readonly file = this.running.file;
   readonly words = this.host.words;
-  blocked = true;
+  blocked = 1;
   posted = false;
   registered: Producer | undefined;
 
-  get wakes(): number {
-    return this.words.load(this.record + V.wake);
+  /** How often somebody was woken on the control word. */
+  wakes = 0;
+
+  constructor() {
+    super();
+    this.playWords((real) => this.counts(real));
+  }
+
+  counts(real: Words): Pick<Words, "notify"> {
+    return {
+      notify: (word, count) => {
+        if (word === controlOf(this.file)) this.wakes += 1;
+        return real.notify(word, count);
+      },
+    };
   }
 
   post(): void {
     this.posted = true;
-    descriptor.post(this.device.words, this.record, VECTOR);
+    descriptor.post(override(this.device.words, this.counts(this.device.words)), this.file, VECTOR);
   }
 }
 
 /** Posts, but leaves a vCPU asleep that is the calling thread's own: it seems to be awake (before fdba608f15e2). */
-function postToOthers(words: Words, vcpu: number, vector: number, current: number): void {
-  words.or(vcpu + V.descriptor + (vector >>> 5), 1 << (vector & 31));
-  const own = words.load(vcpu + V.descriptor + Descriptor.ndst) === current;
-  const before = words.or(controlOf(vcpu), ON);
-  if (!own && before >>> NV_SHIFT === WAKEUP_VECTOR) descriptor.wake(words, vcpu);
+function postToOthers(words: Words, file: number, vector: number, current: number): void {
+  words.or(file + Descriptor.pir + (vector >>> 5), 1 << (vector & 31));
+  const own = words.load(file + Descriptor.ndst) === current;
+  const before = words.or(controlOf(file), ON);
+  if (!own && before >>> NV_SHIFT === WAKEUP_VECTOR) words.notify(controlOf(file));
 }
 
 /** Reads the control word once for the test and once more for the exchange (before cfb0e1306a37). */
-function blockReadingTwice(words: Words, vcpu: number): boolean {
-  const control = controlOf(vcpu);
+function blockReadingTwice(words: Words, file: number): number {
+  const control = controlOf(file);
   for (;;) {
     const first = words.load(control);
-    if (first & ON) return false;
+    if (first & ON) return 0;
     const second = words.load(control);
-    if (words.compareExchange(control, second, withNv(first, WAKEUP_VECTOR)) === second) return true;
+    const asleep = withNv(first, WAKEUP_VECTOR);
+    if (words.compareExchange(control, second, asleep) === second) return asleep;
   }
 }
 
 /** Switches the notification vector back by a load and a store. */
-function unblockByStore(words: Words, vcpu: number): void {
-  const control = controlOf(vcpu);
+function unblockByStore(words: Words, file: number): void {
+  const control = controlOf(file);
   words.store(control, withNv(words.load(control), NOTIFICATION_VECTOR));
 }
 
 /** Clears SN and leaves ON as it was (before c112b5f50232). */
-function loadWithoutLooking(words: Words, vcpu: number, destination: number): void {
-  words.store(vcpu + V.descriptor + Descriptor.ndst, destination);
-  descriptor.unblock(words, vcpu);
-  words.and(controlOf(vcpu), ~SN);
+function loadWithoutLooking(words: Words, file: number, destination: number): void {
+  words.store(file + Descriptor.ndst, destination);
+  descriptor.unblock(words, file);
+  words.and(controlOf(file), ~SN);
 }
 
 /** Leaves NDST as it was. */
-function loadWithoutNdst(words: Words, vcpu: number): void {
-  const ndst = words.load(vcpu + V.descriptor + Descriptor.ndst);
-  descriptor.load(words, vcpu, ndst);
+function loadWithoutNdst(words: Words, file: number): void {
+  const ndst = words.load(file + Descriptor.ndst);
+  descriptor.load(words, file, ndst);
 }
 
 const hasProducer = ({ host }: World) => host.interrupts().some(({ producer }) => producer !== undefined);
@@ -95,10 +120,10 @@ export const postingProofs: readonly Proof[] = [
     { "clears SN without looking at PIR": loadWithoutLooking },
     (load) => {
       const world = new Loaded();
-      const { words, record } = world;
-      descriptor.put(words, record);
+      const { words, file } = world;
+      descriptor.suspend(words, file);
       world.post();
-      load(words, record, world.host.thread.lockId);
+      load(words, file, world.host.thread.lockId);
       assert.equal(world.running.acknowledge(), VECTOR);
     },
   ),
@@ -117,15 +142,19 @@ export const postingProofs: readonly Proof[] = [
     (play) => {
       const world = new World();
       const thread = world.other();
-      const { record, handle } = world.vm.vcpu(0);
-      descriptor.load(thread.words, record, thread.thread.lockId);
+      const { record, file, handle } = world.vm.vcpu(0);
+      descriptor.load(thread.words, file, thread.thread.lockId);
       thread.words.store(record + V.runner, thread.thread.record);
-      assert.ok(descriptor.block(thread.words, record));
+      const asleep = descriptor.block(thread.words, file);
+      assert.ok(asleep);
       play(world);
       assert.throws(() => world.vcpu(0), { code: "EBUSY" });
-      const before = thread.words.load(record + V.wake);
-      descriptor.post(world.host.words, record, VECTOR);
-      assert.notEqual(thread.words.load(record + V.wake), before);
+      let woken = 0;
+      const { words } = world.host;
+      const notify = (word: number) => (word === controlOf(file) ? ++woken : words.notify(word));
+      descriptor.post(override(words, { notify }), file, VECTOR);
+      assert.equal(woken, 1);
+      assert.notEqual(words.load(controlOf(file)), asleep);
       assert.ok(handle > 0);
     },
   ),
@@ -134,48 +163,48 @@ export const postingProofs: readonly Proof[] = [
     "C3",
     "a vCPU with SN set has something pending when PIR has, though ON is clear",
     descriptor.pending,
-    { "looks at ON alone": (words: Words, vcpu: number) => (words.load(controlOf(vcpu)) & ON) !== 0 },
+    { "looks at ON alone": (words: Words, file: number) => (words.load(controlOf(file)) & ON) !== 0 },
     (pending) => {
       const world = new Loaded();
-      descriptor.put(world.words, world.record);
-      assert.equal(pending(world.words, world.record), false);
+      descriptor.suspend(world.words, world.file);
+      assert.equal(pending(world.words, world.file), false);
       world.post();
-      assert.equal(pending(world.words, world.record), true);
+      assert.equal(pending(world.words, world.file), true);
     },
   ),
 
   prove<(world: Loaded) => void>(
     "C4",
     "a vCPU that blocked while it had a device is unblocked when the device is gone, and blocks again",
-    ({ words, record }) => descriptor.unblock(words, record),
+    ({ words, file }) => descriptor.unblock(words, file),
     {
       "unblocks only where there is a device": (world) => {
-        if (hasProducer(world)) descriptor.unblock(world.words, world.record);
+        if (hasProducer(world)) descriptor.unblock(world.words, world.file);
       },
     },
     (unblock) => {
       const world = new Loaded();
-      const { words, record } = world;
+      const { words, file } = world;
       world.vm.irqfd(world.eventfd, GSI);
       const producer = world.producer();
-      assert.ok(descriptor.block(words, record));
+      assert.ok(descriptor.block(words, file));
       producer.dispose();
       unblock(world);
       assert.equal(world.running.inspect().nv, NOTIFICATION_VECTOR);
-      assert.ok(descriptor.block(words, record));
+      assert.ok(descriptor.block(words, file));
       const before = world.wakes;
       world.post();
       assert.notEqual(world.wakes, before);
     },
   ),
 
-  prove<(world: Loaded) => boolean>(
+  prove<(world: Loaded) => number>(
     "C5",
     "a vCPU that blocked before its VM had a device is woken by the first one",
-    ({ words, record }) => descriptor.block(words, record),
+    ({ words, file }) => descriptor.block(words, file),
     {
       "asks for the wake-up only where something may post": (world) =>
-        hasProducer(world) ? descriptor.block(world.words, world.record) : true,
+        hasProducer(world) ? descriptor.block(world.words, world.file) : 1,
     },
     (block) => {
       const world = new Loaded();
@@ -189,7 +218,7 @@ export const postingProofs: readonly Proof[] = [
     },
   ),
 
-  prove<(words: Words, vcpu: number, vector: number, current: number) => void>(
+  prove<(words: Words, file: number, vector: number, current: number) => void>(
     "C6",
     "a vCPU never goes to sleep on what its own thread posted to it, at any moment of its wait",
     descriptor.post,
@@ -200,11 +229,15 @@ export const postingProofs: readonly Proof[] = [
           const world = new Loaded();
           let now = 0;
           world.playWords((real) => ({
+            ...world.counts(real),
             clock: () => now++,
             wait(word, expected) {
               if (real.load(word) !== expected) return "not-equal";
               assert.ok(!world.posted, "it sleeps with an interrupt pending");
-              return "timed-out";
+              const { wakes } = world;
+              world.words.load(word); // a moment while it sleeps, as other work of its thread has with waitAsync
+              assert.ok(!world.posted || world.wakes > wakes, "it sleeps on");
+              return world.posted ? "ok" : "timed-out";
             },
           }));
           return world;
@@ -212,7 +245,7 @@ export const postingProofs: readonly Proof[] = [
         ({ running }) => void running.wait({ timeoutMs: 3 }),
         (world) => {
           world.posted = true;
-          post(world.words, world.record, VECTOR, world.host.thread.lockId);
+          post(world.words, world.file, VECTOR, world.host.thread.lockId);
         },
         ({ running }) => assert.equal(running.acknowledge(), VECTOR),
       );
@@ -228,11 +261,11 @@ export const postingProofs: readonly Proof[] = [
       atEveryMoment(
         () => new Loaded(),
         (world) => {
-          world.blocked = block(world.words, world.record);
+          world.blocked = block(world.words, world.file);
         },
         (world) => world.post(),
         (world) => {
-          assert.ok(descriptor.pending(world.words, world.record), "ON is lost");
+          assert.ok(descriptor.pending(world.words, world.file), "ON is lost");
           if (world.blocked) assert.notEqual(world.wakes, 0, "it sleeps on");
         },
       );
@@ -251,7 +284,7 @@ export const postingProofs: readonly Proof[] = [
             if (modeOf(irte) !== Mode.posted) return real("signal");
             if (words.load(Header.bypass) === 0) return undefined;
             const vcpu = host.pools.vcpu.at(targetOf(irte));
-            return descriptor.post(words, vcpu, vectorOf(irte));
+            return descriptor.post(words, vcpu + V.descriptor, vectorOf(irte));
           },
         })),
     },
@@ -286,12 +319,12 @@ export const postingProofs: readonly Proof[] = [
     { "leaves the destination where it was": loadWithoutNdst },
     (load) => {
       const world = new Loaded();
-      const { words, record } = world;
+      const { words, file } = world;
       world.vm.irqfd(world.eventfd, GSI);
       const producer = world.producer();
       const entry = words.load(recordOf(producer) + P.irte);
-      descriptor.put(words, record);
-      load(words, record, 77);
+      descriptor.suspend(words, file);
+      load(words, file, 77);
       assert.equal(world.running.inspect().ndst, 77);
       assert.equal(words.load(recordOf(producer) + P.irte), entry);
       producer.signal();
@@ -393,19 +426,19 @@ export const postingProofs: readonly Proof[] = [
     },
   ),
 
-  prove<(words: Words, vcpu: number) => void>(
+  prove<(words: Words, file: number) => void>(
     "C13",
     "nobody is notified of what is posted to a vCPU that is put, and it is there when it is loaded",
-    descriptor.put,
+    descriptor.suspend,
     { "leaves SN clear": () => {} },
     (put) => {
       const world = new Loaded();
-      const { words, record, running } = world;
-      put(words, record);
+      const { words, file, running } = world;
+      put(words, file);
       const before = world.wakes;
       world.post();
       assert.deepEqual([running.inspect().on, world.wakes], [false, before]);
-      descriptor.load(words, record, world.host.thread.lockId);
+      descriptor.load(words, file, world.host.thread.lockId);
       assert.equal(running.acknowledge(), VECTOR);
     },
   ),
@@ -470,12 +503,12 @@ export const postingProofs: readonly Proof[] = [
       atEveryMoment(
         () => {
           const world = new Loaded();
-          descriptor.block(world.words, world.record);
+          descriptor.block(world.words, world.file);
           return world;
         },
-        ({ words, record }) => unblock(words, record),
+        ({ words, file }) => unblock(words, file),
         (world) => world.post(),
-        (world) => assert.ok(descriptor.pending(world.words, world.record), "the interrupt sits in PIR"),
+        (world) => assert.ok(descriptor.pending(world.words, world.file), "the interrupt sits in PIR"),
       );
     },
   ),

@@ -61,6 +61,8 @@ const tables: readonly (readonly [string, Fields])[] = [
   ["Route", RECORD_FIELDS.route],
   ["Routing", RECORD_FIELDS.routing],
   ["Injection", RECORD_FIELDS.injection],
+  ["Epoll", RECORD_FIELDS.epoll],
+  ["Watch", RECORD_FIELDS.watch],
   ["Node", RECORD_FIELDS.node],
 ];
 

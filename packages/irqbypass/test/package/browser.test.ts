@@ -14,6 +14,7 @@ async function inPage(module: string, isolated = true): Promise<unknown> {
   }
 }
 
+const LINUX = new URL("./page-linux.js", import.meta.url).href;
 const MAIN = new URL("./page-main.js", import.meta.url).href;
 
 describe("in a browser's worker", () => {
@@ -36,6 +37,14 @@ describe("in a browser's worker", () => {
       message,
       /Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp/,
     );
+  });
+
+  it("the entry points for Linux load, and say that this is another place", async () => {
+    const { findings, ...said } = (await inPage(LINUX)) as Record<string, unknown>;
+    assert.deepEqual(findings, []);
+    for (const [call, sentence] of Object.entries(said))
+      assert.match(`${sentence}`, /^ENOSYS: .* Node\.js on Linux, and this is another place/, call);
+    assert.equal(Object.keys(said).length, 7);
   });
 
   it("the test would notice an import of a Node module", async () => {

@@ -7,10 +7,20 @@ import fc from "fast-check";
 import { Eventfd, Host, IrqBypassError, Producer, Vcpu, Vm, type WasmMemory, type Words } from "irqbypass";
 import { compiledOver } from "#scenarios/support/compiled.js";
 import { compiledFor } from "#src/host/compiled.js";
-import { Descriptor, Producer as P, Vcpu as V, WAITED } from "#src/host/layout.js";
+import {
+  Descriptor,
+  EVENT,
+  KICKED,
+  NOTIFICATION_VECTOR,
+  ON,
+  Producer as P,
+  SN,
+  Vcpu as V,
+  WAITED,
+  WAKEUP_VECTOR,
+} from "#src/host/layout.js";
 import { createMemory } from "#src/host/wasm.js";
 import { SharedWords } from "#src/host/words.js";
-import { NOTIFICATION_VECTOR, ON, SN, WAKEUP_VECTOR } from "#src/posting/descriptor.js";
 import * as fast from "#src/posting/fast-path.js";
 import { injected, posted, relayed } from "#src/posting/irte.js";
 import { SMALL, smallHost } from "../support/host.js";
@@ -36,17 +46,23 @@ const step: fc.Arbitrary<{ name: string; run: Step }> = fc.oneof(
   })),
   fc.tuple(vcpu, vector).map(([to, which]) => ({
     name: `post ${which} to ${to}`,
-    run: (memory: Memory) => fast.post(memory, to, which) as undefined,
+    run: (memory: Memory) => fast.post(memory, to + V.descriptor, which) as undefined,
   })),
-  vcpu.map((of) => ({ name: `pending ${of}`, run: (memory: Memory) => fast.pending(memory, of) })),
+  vcpu.map((of) => ({
+    name: `pending ${of}`,
+    run: (memory: Memory) => fast.pending(memory, of + V.descriptor),
+  })),
   vcpu.map((of) => ({
     name: `harvest ${of}`,
-    run: (memory: Memory) => fast.harvest(memory, of, of + V.irr),
+    run: (memory: Memory) => fast.harvest(memory, of + V.descriptor, of + V.irr),
   })),
 );
 
 const control = fc
-  .tuple(fc.constantFrom(0, ON, SN, ON | SN), fc.constantFrom(NOTIFICATION_VECTOR, WAKEUP_VECTOR, 0))
+  .tuple(
+    fc.constantFrom(0, ON, SN, ON | SN, KICKED, ON | EVENT),
+    fc.constantFrom(NOTIFICATION_VECTOR, WAKEUP_VECTOR, 0),
+  )
   .map(([bits, nv]) => bits | (nv << 16));
 const irte = fc.oneof(
   fc.tuple(index, vector).map(([to, which]) => posted(to, which)),

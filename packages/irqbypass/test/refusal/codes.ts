@@ -38,6 +38,7 @@ const WORD: Range = {
 };
 const UNSIGNED: Range = { what: "an unsigned word", takes: whole(0, 2 ** 32 - 1), code: einval };
 const WIDE: Range = { what: "a count or a register", takes: whole(0, Number.MAX_SAFE_INTEGER), code: einval };
+const COUNT: Range = { what: "how many", takes: whole(1, Number.MAX_SAFE_INTEGER), code: einval };
 const NOTHING: Range = { what: "what this object has", takes: () => false, code: einval };
 const HANDLE: Range = {
   what: "a handle",
@@ -52,8 +53,11 @@ const OFFSET: Range = {
   code: (value) => (Number.isSafeInteger(value) && value >= 0 && value % 64 === 0 ? "ENOMEM" : "EINVAL"),
 };
 
+const PLACE: Range = { what: "where in a memory that is there", takes: () => false, code: OFFSET.code };
+
 /** The first row whose name fits the call and the place of the argument; where none does, no odd number is taken. */
 const RANGES: readonly (readonly [call: RegExp, place: RegExp, Range])[] = [
+  [/^InterruptFile\.(create|open)$/, /^1$/, PLACE],
   [/\.open$/, /^1$/, HANDLE],
   [/^(EventfdFile\.dup|LinuxEventfd\.adopt|signalMsi)$/, /^1$/, DESCRIPTOR],
   [/^eventfdInfo$/, /^0$/, DESCRIPTOR],
@@ -63,6 +67,8 @@ const RANGES: readonly (readonly [call: RegExp, place: RegExp, Range])[] = [
   [/^(IoApic\.prototype\.write|Producer\.prototype\.register)$/, /^1$/, WORD],
   [/(Eventfd|EventfdContext|EventfdFile)\.prototype\.write$/, /^0$/, WIDE],
   [/^KvmVcpu\.prototype\.setRegisters$/, /./, WIDE],
+  [/^Epoll\.prototype\.add$/, /data$/, WIDE],
+  [/^Epoll\.prototype\./, /maxEvents$/, COUNT],
   [/^(Eventfd|EventfdFile|LinuxEventfd)\.create$/, /(initial|count)$/, UNSIGNED],
   [/(irqfd|deassign|deassignIrqfd|assignIrqfd)$/, /gsi$|^1$/, UNSIGNED],
   [/setIrqLine$/, /^0$/, UNSIGNED],

@@ -14,7 +14,7 @@ import { VARIATIONS, type Variation, type Vary } from "./variations.js";
 /** A call that is refused with so many left is refused for something else. */
 const MOST_DESCRIPTORS = 40;
 /** What waits by itself, and has an asynchronous form for those who may not. */
-const WAITS = /(Eventfd|EventfdContext|Vcpu)\.prototype\.(read|wait)$/;
+const WAITS = /(Epoll|Eventfd|EventfdContext|Vcpu)\.prototype\.(read|wait)$/;
 const SUCCEEDS: Expected = { succeeds: "always", codes: [] };
 const may = (...codes: string[]): Expected => ({ succeeds: "may", codes });
 const never = (...codes: string[]): Expected => ({ succeeds: "never", codes });

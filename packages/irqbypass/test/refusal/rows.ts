@@ -1,24 +1,27 @@
 /** What the refusal matrix needs to know of each public call: on what it is made, with what it succeeds, and how its object ends. */
 
 import { Worker } from "node:worker_threads";
-import { type Eventfd, type Host, IrqBypassError, Vm } from "irqbypass";
+import { type Epoll, type Eventfd, type Host, IrqBypassError, Vm } from "irqbypass";
 import { encodeMsi, KvmMachine } from "irqbypass/kvm";
 import { loadFfi } from "irqbypass/linux";
 import { createMemory } from "#src/host/wasm.js";
 import { SMALL } from "../support/host.js";
-import type { Side, Stage } from "./stage.js";
+import { DOORBELL, type Side, type Stage } from "./stage.js";
 
 type Receiver = (stage: Stage) => object;
 
 /** What a method or an accessor of a class is called on. */
 export const RECEIVERS: Readonly<Record<string, Receiver>> = {
   DeviceVector: ({ own }) => own.device.vector("msix", 0),
+  Epoll: ({ own }) => own.epoll,
   Eventfd: ({ own }) => own.eventfd,
   EventfdContext: ({ own }) => own.eventfd,
   Host: ({ own }) => own.second,
   Intx: ({ own }) => own.pin.intx,
   IoApic: ({ own }) => own.vm.ioapic,
+  Ioeventfd: ({ own }) => own.doorbell,
   HostMemory: ({ own }) => own.second,
+  InterruptFile: ({ own }) => own.interruptFile,
   IrqBypassError: () => new IrqBypassError("EIO", "a sentence"),
   Irqfd: ({ own }) => own.lone,
   Producer: ({ own }) => own.producer,
@@ -57,12 +60,14 @@ export const OTHER_RECEIVERS: Readonly<Record<string, Receiver>> = {
 /** How an object of a class ends, by its own call or by that of another. */
 export const ENDS: Readonly<Record<string, (stage: Stage, receiver: object) => void>> = {
   DeviceVector: ({ own }) => own.device.dispose(),
+  Epoll: (_, one) => (one as Epoll).close(),
   Eventfd: (_, one) => (one as Eventfd).close(),
   EventfdContext: (_, one) => (one as Eventfd).close(),
   Host: (_, one) => (one as Host).dispose(),
   HostMemory: (_, one) => (one as Host).dispose(),
   Intx: ({ own }) => own.pin.dispose(),
   IoApic: ({ own }) => endVm(own),
+  Ioeventfd: (_, one) => (one as Disposable)[Symbol.dispose](),
   Irqfd: (_, one) => (one as Disposable)[Symbol.dispose](),
   Producer: (_, one) => (one as Disposable)[Symbol.dispose](),
   Vcpu: ({ own }, one) => {
@@ -119,11 +124,24 @@ function stranger(): Worker {
 
 /** Arguments with which a call succeeds; none where it is not here. */
 export const GIVEN: Readonly<Record<string, (stage: Stage) => readonly unknown[]>> = {
+  "Epoll.create": ({ own }) => [own.host],
+  "Epoll.open": ({ own }) => [own.host, own.epoll.handle],
+  "Epoll.prototype.add": ({ own }) => [own.spare, { data: 3, edge: true }],
+  "Epoll.prototype.remove": ({ own }) => [own.eventfd],
+  "Epoll.prototype.tryWait": () => [{ maxEvents: 4 }],
+  "Epoll.prototype.wait": () => [{ ...NOW, maxEvents: 4 }],
+  "Epoll.prototype.waitAsync": () => [{ ...NOW, maxEvents: 4 }],
   "Eventfd.create": ({ own }) => [own.host, { initial: 1, semaphore: false }],
   "Eventfd.open": ({ own }) => [own.host, own.eventfd.handle],
   "Host.attach": ({ own }) => [own.host.handle, { kinds: own.host.kinds.slice(1), repairs: true }],
   "Host.bytes": () => [{ eventfd: 5 }, "small"],
   "Host.create": () => [{ capacity: { ...SMALL }, byteOffset: 64, fastPath: "typescript" }],
+  "InterruptFile.create": () => [createMemory(1), 128, { fastPath: "typescript" }],
+  "InterruptFile.open": ({ own }) => [own.host.handle.memory, own.vm.vcpu(0).fileAddress],
+  "InterruptFile.prototype.block": () => [NOW],
+  "InterruptFile.prototype.blockAsync": () => [NOW],
+  "InterruptFile.prototype.harvest": () => [new Uint32Array(8)],
+  "InterruptFile.prototype.post": () => [255],
   "Producer.create": ({ own }) => [own.host, "ends"],
   "Vcpu.open": ({ own }) => [own.host, own.vm.vcpu(0).handle],
   "Vm.open": ({ own }) => [own.host, own.vm.handle],
@@ -165,6 +183,9 @@ export const GIVEN: Readonly<Record<string, (stage: Stage) => readonly unknown[]
   "VfioPciDevice.prototype.setTrigger": ({ own }) => ["msix", 1, own.spare],
   "VfioPciDevice.prototype.vector": () => ["msix", 2],
   "Vm.prototype.deassign": ({ own }) => [own.spare, 24],
+  "Vm.prototype.deassignIoeventfd": ({ own }) => [DOORBELL, own.eventfd],
+  "Vm.prototype.ioeventfd": ({ own }) => [{ ...DOORBELL, address: 0x2000, length: 2 }, own.spare],
+  "Vm.prototype.write": () => ["pio", DOORBELL.address, DOORBELL.length, 5],
   "Vm.prototype.irqfd": ({ own }) => [own.spare, 24, { bypass: "prefer", resample: own.eventfd }],
   "Vm.prototype.setGsiRouting": () => [
     [
@@ -206,6 +227,10 @@ export const GIVEN: Readonly<Record<string, (stage: Stage) => readonly unknown[]
   "Kvm.prototype.extension": () => ["KVM_CAP_IRQFD"],
   "KvmMachine.prototype.assignIrqfd": ({ file }) => [{ eventfd: file!.fd, gsi: 3 }],
   "KvmMachine.prototype.deassignIrqfd": ({ file }) => [{ eventfd: file!.fd, gsi: 3 }],
+  "KvmMachine.prototype.assignIoeventfd": ({ file }) => [
+    { eventfd: file!.fd, space: "mmio", address: 0x2000, length: 4 },
+  ],
+  "KvmMachine.prototype.deassignIoeventfd": ({ file }) => [{ eventfd: file!.fd, ...DOORBELL }],
   "KvmMachine.prototype.setGsiRouting": () => [
     [
       { gsi: 3, chip: 2, pin: 3 },
@@ -217,6 +242,8 @@ export const GIVEN: Readonly<Record<string, (stage: Stage) => readonly unknown[]
   "KvmVcpu.prototype.changeSpecialRegisters": () => [() => {}],
   "KvmVcpu.prototype.setLapic": ({ machine }) => [machine!.vcpus[0]!.lapic()],
   "KvmVcpu.prototype.setRegisters": () => [REGISTERS],
+  "KvmVm.prototype.deassignIoeventfd": ({ own }) => [DOORBELL, own.linux!],
+  "KvmVm.prototype.ioeventfd": ({ own }) => [{ ...DOORBELL, address: 0x2000, length: 2 }, own.linux!],
   "KvmVm.prototype.irqfd": ({ own }) => [own.linux!, 24, { bypass: "prefer" }],
   "KvmVm.prototype.setGsiRouting": () => [[{ gsi: 24, msi: { vcpu: 0, vector: 0x41 } }]],
   "KvmVm.prototype.tables": () => [0],

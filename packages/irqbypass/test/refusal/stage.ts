@@ -1,5 +1,16 @@
 /** A host with one of everything, beside another host with the same: what the refusal matrix calls things on. */
-import { Eventfd, Host, type Kind, Producer, Vcpu, VdpaDevice, VfioPciDevice, Vm } from "irqbypass";
+import {
+  Epoll,
+  Eventfd,
+  Host,
+  InterruptFile,
+  type Kind,
+  Producer,
+  Vcpu,
+  VdpaDevice,
+  VfioPciDevice,
+  Vm,
+} from "irqbypass";
 import type { Kvm, KvmMachine, KvmVcpuThread, KvmVm } from "irqbypass/kvm";
 import * as kvmEntry from "irqbypass/kvm";
 import * as linuxEntry from "irqbypass/linux";
@@ -30,6 +41,9 @@ const ROUTES = [
   { gsi: 25, msi: { vcpu: 0, vector: 0x42 } },
 ];
 
+/** What each software VM and each guest has an ioeventfd for. */
+export const DOORBELL = { address: 0x1000, length: 4, datamatch: 5, space: "pio" } as const;
+
 /** What belongs to one host. */
 export class Side {
   readonly host: Host;
@@ -41,8 +55,11 @@ export class Side {
   readonly quiet: Vm;
   readonly eventfd: Eventfd;
   readonly spare: Eventfd;
+  /** It watches {@link eventfd}, which is ready. */
+  readonly epoll: Epoll;
   readonly lone: ReturnType<Vm["irqfd"]>;
   readonly bypassed: ReturnType<Vm["irqfd"]>;
+  readonly doorbell: ReturnType<Vm["ioeventfd"]>;
   readonly producer: Producer;
   readonly registered: Producer;
   readonly device: VfioPciDevice;
@@ -53,12 +70,13 @@ export class Side {
   readonly session: ReturnType<VdpaDevice["open"]>;
   readonly vcpu: Vcpu;
   readonly bare: Vcpu;
+  readonly interruptFile: InterruptFile;
   readonly linux: linuxEntry.LinuxEventfd | undefined;
   /** What its owner has ended, and the handles of that. */
   readonly goneHost: Host;
   readonly goneEventfd: Eventfd;
   readonly goneLinux: linuxEntry.LinuxEventfd | undefined;
-  readonly goneHandles: Readonly<Record<"eventfd" | "vm" | "vcpu" | "linux", number | undefined>>;
+  readonly goneHandles: Readonly<Record<"epoll" | "eventfd" | "vm" | "vcpu" | "linux", number | undefined>>;
 
   constructor(options: Parameters<typeof smallHost>[0], what: With, memory: WasmMemory) {
     new Int32Array(memory.buffer).fill(0);
@@ -71,22 +89,28 @@ export class Side {
     this.goneEventfd = Eventfd.create(host);
     this.goneLinux = what === "core" ? undefined : linuxEntry.LinuxEventfd.create(host);
     const goneVm = new Vm(host);
+    const goneEpoll = Epoll.create(host);
     this.goneHandles = {
+      epoll: goneEpoll.handle,
       eventfd: this.goneEventfd.handle,
       linux: this.goneLinux?.handle,
       vm: goneVm.handle,
       vcpu: goneVm.vcpu(0).handle,
     };
-    for (const one of [this.goneHost, this.goneEventfd, this.goneLinux, goneVm]) one?.[Symbol.dispose]();
+    for (const one of [this.goneHost, this.goneEventfd, this.goneLinux, goneVm, goneEpoll])
+      one?.[Symbol.dispose]();
     this.vm = new Vm(host, { vcpus: 2 });
     this.vm.setGsiRouting(ROUTES);
     this.quiet = new Vm(host);
     this.quiet.irqfd(Eventfd.create(host), 24);
     this.eventfd = Eventfd.create(host, { initial: 5 });
     this.spare = Eventfd.create(host);
+    this.epoll = Epoll.create(host);
+    this.epoll.add(this.eventfd);
     const [taken, waiting] = [Eventfd.create(host), Eventfd.create(host)];
     this.bypassed = this.vm.irqfd(taken, 24);
     this.lone = this.vm.irqfd(waiting, 25);
+    this.doorbell = this.vm.ioeventfd(DOORBELL, this.eventfd);
     this.producer = Producer.create(host);
     this.registered = Producer.create(host);
     this.registered.register(taken, 7);
@@ -100,6 +124,9 @@ export class Side {
     this.closed = new VdpaDevice(host, { queues: 1 });
     this.vcpu = Vcpu.open(host, this.vm.vcpu(1).handle);
     this.vcpu.kick();
+    this.interruptFile = InterruptFile.create(createMemory(1), 0);
+    this.interruptFile.kick();
+    this.interruptFile.post(3);
     this.bare = Vcpu.open(host, new Vm(host, { apic: false }).vcpu(0).handle);
     this.linux = what === "core" ? undefined : linuxEntry.LinuxEventfd.create(host, { count: 3 });
   }
@@ -159,7 +186,9 @@ export class Stage {
     this.goneKvm[Symbol.dispose]();
     this.machine = new kvmEntry.KvmMachine(this.kvm);
     this.machine.createVcpu();
+    this.machine.assignIoeventfd({ eventfd: this.file!.fd, ...DOORBELL });
     this.guest = new kvmEntry.KvmVm(this.own.host);
+    this.guest.ioeventfd(DOORBELL, this.own.linux!);
   }
 
   /** The thread of the guest's vCPU, which runs when this returns. */

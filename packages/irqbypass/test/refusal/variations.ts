@@ -69,6 +69,7 @@ function put(path: Path, value: unknown, code: ErrorCode | undefined, what = tex
 function foreign(entry: Entry, given: readonly unknown[], { foreign: other }: Stage): Variation[] {
   const code = CODES["of another host"];
   const found = handles(entry, given, "of another host", {
+    Epoll: other.epoll.handle,
     Eventfd: other.eventfd.handle,
     LinuxEventfd: other.linux?.handle,
     Vm: other.vm.handle,
@@ -95,6 +96,7 @@ function ended(_: Entry, given: readonly unknown[], { own, goneKvm }: Stage): Va
 }
 
 const staleHandles = (own: Side) => ({
+  Epoll: own.goneHandles.epoll,
   Eventfd: own.goneHandles.eventfd,
   LinuxEventfd: own.goneHandles.linux,
   Vm: own.goneHandles.vm,
@@ -102,6 +104,7 @@ const staleHandles = (own: Side) => ({
 });
 
 const otherHandles = (own: Side) => ({
+  Epoll: own.vm.handle,
   Eventfd: own.vm.handle,
   LinuxEventfd: own.vm.handle,
   Vm: own.vm.vcpu(0).handle,

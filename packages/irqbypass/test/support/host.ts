@@ -13,6 +13,7 @@ export const SMALL = {
   route: 64,
   routing: 6,
   injection: 8,
+  ioeventfd: 64,
 };
 
 export function smallHost({ capacity, ...options }: HostOptions = {}): Host {

@@ -21,7 +21,7 @@ function open(options: VmOptions = {}): { vm: Vm; vcpu: Vcpu; send: (...vectors:
     vm,
     vcpu,
     send: (...vectors) => {
-      for (const vector of vectors) post(host.words, vcpu.record, vector);
+      for (const vector of vectors) post(host.words, vcpu.file, vector);
     },
   };
 }
@@ -133,7 +133,7 @@ describe("a bare vCPU", () => {
   it("gives what was half taken when its thread ended to the next thread", () => {
     const { vm, vcpu, send } = open({ apic: false });
     send(3, 200);
-    harvest(host.words, vcpu.record, vcpu.record + V.irr); // the first half of a take
+    harvest(host.words, vcpu.file, vcpu.record + V.irr); // the first half of a take
     vcpu.put();
     send(201);
     const next = Vcpu.open(host, vm.vcpu(0).handle);
@@ -228,7 +228,7 @@ describe("a wait", () => {
     assert.equal(next.inspect().nv, 0xf1);
     await assert.rejects(waiting, { code: "EBADF", message: /was put: open it again/ });
     assert.equal(next.inspect().nv, 0xf1, "it is blocked still");
-    post(host.words, next.record, 0x41);
+    post(host.words, next.file, 0x41);
     assert.equal(await blocked, "interrupt");
   });
 });
@@ -254,14 +254,14 @@ describe("opening and putting", () => {
 
   it("loses nothing that was posted before, between and after", () => {
     const vm = new Vm(host);
-    const { handle, record } = vm.vcpu(0);
-    post(host.words, record, 0x31);
+    const { handle, file } = vm.vcpu(0);
+    post(host.words, file, 0x31);
     const first = Vcpu.open(host, handle);
-    post(host.words, record, 0x42);
+    post(host.words, file, 0x42);
     assert.equal(first.wait({ timeoutMs: 0 }), "interrupt"); // taken into IRR, not served
-    post(host.words, record, 0x53);
+    post(host.words, file, 0x53);
     first.put();
-    post(host.words, record, 0x64);
+    post(host.words, file, 0x64);
     using second = Vcpu.open(Host.attach(host.handle), handle);
     const found: (number | undefined)[] = [];
     for (let i = 0; i < 5; i++) {
@@ -303,15 +303,15 @@ describe("opening and putting", () => {
 
   it("moves to another thread and back while it is posted to, and its poster notices nothing", async () => {
     const vm = new Vm(host);
-    const { handle, record } = vm.vcpu(0);
+    const { handle, file } = vm.vcpu(0);
     const work: VcpuWork = { host: host.handle, vcpu: handle };
     const threads = [0, 1].map(() => new TestThread(new URL("./vcpu-worker.js", import.meta.url), work));
     for (let i = 0; i < 40; i++) {
       const vector = 32 + i * 5;
       const thread = threads[i % 2]!;
-      if (i % 3 === 0) fast.post(host, record, vector); // before it is loaded
+      if (i % 3 === 0) fast.post(host, file, vector); // before it is loaded
       thread.worker.postMessage("run");
-      if (i % 3 !== 0) fast.post(host, record, vector); // at about the time it is
+      if (i % 3 !== 0) fast.post(host, file, vector); // at about the time it is
       assert.equal(await thread.next(), vector);
     }
     for (const { worker } of threads) worker.postMessage("end");

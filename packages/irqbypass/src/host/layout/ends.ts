@@ -21,10 +21,10 @@ export const enum Eventfd {
   kernelId = 10,
   /** The thread that created it. C */
   owner = 11,
-  /** Producers, irqfds and references other than handles, so that the context outlives its handles. H */
+  /** Producers, irqfds, watches and references other than handles, so that it outlives its handles; below 0: {@link closerOf}. H */
   holds = 12,
-  /** Linux: the thread that closes the descriptor, after which the record is given back. H */
-  closing = 13,
+  /** Head of its watches; written under the host mutex. A */
+  watches = 13,
   /** Its signals that went nowhere, as in the kernel. A */
   dropped = 14,
   /** Why the last of them did, a reason's number. A */
@@ -134,9 +134,9 @@ export const enum Injection {
   words = 8,
 }
 
-/** What a thread has of an eventfd, counted there too: so that what a dead one had is known. */
+/** What a thread has of an eventfd or an epoll, counted there too: so that what a dead one had is known. */
 export const enum Reference {
-  /** The eventfd; 0 for a watcher of the host's connections. C */
+  /** The eventfd, or the epoll; 0 for a watcher of the host's connections. C */
   eventfd = 2,
   /** The thread that has it. C */
   owner = 3,

@@ -2,7 +2,7 @@
  * What every host has: the header, the roots and nodes of the xarrays, the threads.
  */
 export const MAGIC = 0x42515249; // "IRQB" in memory
-export const LAYOUT_VERSION = 4;
+export const LAYOUT_VERSION = 8;
 /** Words of one cache line; records that different threads write start on lines of their own. */
 export const LINE = 16;
 
@@ -22,12 +22,6 @@ export const enum Header {
   size = 2,
   /** A random number, so that the handle of another host is told from one of this host. C */
   id = 3,
-  /** Capacities, one word for each pool in the order of `POOLS`. C */
-  capacities = 4,
-  /** Length, then one UTF-16 unit a word: the names of the kinds, one a line. C */
-  kinds = 128,
-  kindsEnd = 512,
-
   /** Coarse time in milliseconds, advanced by the creator's timer. A */
   ticks = 16,
   /** The host-wide switch: 1 while interrupts may be bypassed (enable_device_posted_irqs). A */
@@ -62,10 +56,15 @@ export const enum Header {
   /** Held by the thread that repairs what a dead one left. A */
   repair = 56,
 
-  /** Pool states: free list head, first never used record, live records; three words a pool. H */
+  /** Pool states: free list head, first never used record, live records; three words a pool, for up to 16. H */
   pools = 60,
+  /** Capacities, one word for each pool in the order of `POOLS`. C */
+  capacities = 112,
   /** {@link RelayState} of the relay of each kind. A */
-  relays = 96,
+  relays = 128,
+  /** Length, then one UTF-16 unit a word: the names of the kinds, one a line. C */
+  kinds = 160,
+  kindsEnd = 512,
 
   words = 512,
 }
@@ -118,9 +117,9 @@ export const enum Thread {
   loading = 11,
   /** How many times it is ending other threads, so that none may begin to load. A */
   ending = 12,
-  /** The producer this thread is signalling, plus WAITED if someone waits for it to finish. A, own line */
+  /** The producer or ioeventfd this thread is signalling, plus WAITED if someone waits for it to finish. A, own line */
   signalling = 16,
-  /** The same for the eventfd or irqfd this thread is writing to, draining or relaying. A */
+  /** The same for the eventfd, irqfd or epoll this thread is writing to, draining, relaying or looking through. A */
   writing = 17,
   words = 32,
 }

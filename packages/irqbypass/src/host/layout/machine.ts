@@ -5,26 +5,30 @@
 export const enum Vm {
   /** The VM's mutex: routing, irqfds, lines. It outlives the VM: see `KEPT`. A */
   mutex = 2,
+  /** Changes with every change of its ioeventfds, and when it goes; outlives it as well: by this a thread knows that what it has looked up stands. A */
+  bus = 3,
   /** {@link VmFlag}. C */
-  flags = 3,
-  vcpus = 4, // C
+  flags = 4,
+  vcpus = 5, // C
   /** The GSI routing table, 0 while nothing is routed. V */
-  routing = 5,
+  routing = 6,
   /** Head of the list of irqfds. V */
-  irqfds = 6,
-  irqfdCount = 7, // V
+  irqfds = 7,
+  irqfdCount = 8, // V
   /** The thread that created it. C */
-  owner = 8,
+  owner = 9,
   /** KVM: its descriptor, plus one. C */
-  fd = 9,
+  fd = 10,
   /** Head of the list of level-triggered irqfds; written under the VM's mutex. A */
-  resamplers = 10,
+  resamplers = 11,
   /** I/O APIC: lines that are asserted, one bit a pin. V */
-  lines = 11,
+  lines = 12,
   /** The thread that disposes it, 0 while it lives; written under its mutex, too. It takes no irqfd and runs no vCPU then. C */
-  dying = 12,
+  dying = 13,
   /** The GSI that is being pulsed, plus one. V */
-  pulse = 13,
+  pulse = 14,
+  /** Head of the list of ioeventfds. V */
+  ioeventfds = 15,
   /** I/O APIC: 24 redirection entries of two words. V */
   ioapic = 32,
   /** I/O APIC: who asserts each pin, one bit a source. V, 24 words */
@@ -39,6 +43,38 @@ export const enum VmFlag {
   /** A real KVM guest. */
   kvm = 2,
 }
+/** An ioeventfd of a VM: a doorbell. What it takes is constant from before it is in the list of its VM. */
+export const enum Ioeventfd {
+  /** The eventfd that it signals and keeps alive. C */
+  eventfd = 2,
+  /** The thread that created it. C */
+  owner = 3,
+  vm = 4, // C
+  /** The length of the writes that it takes, 0 for any, and {@link IoFlag}. C */
+  takes = 5,
+  /** Where it is, low and high half. C */
+  addressLow = 6,
+  addressHigh = 7,
+  /** The one value that it takes, low and high half; 0 where it takes any. C */
+  matchLow = 8,
+  matchHigh = 9,
+  previous = 10, // V
+  next = 11, // V
+  /** 1 while it is in the list of its VM. V */
+  linked = 12,
+  /** The thread that deassigns it. V */
+  closing = 13,
+  words = 16,
+}
+/** {@link Ioeventfd.takes}. */
+export const enum IoFlag {
+  lengthMask = 15,
+  /** On the bus of ports, else of memory. */
+  pio = 16,
+  /** One value alone. */
+  match = 32,
+}
+
 /** APIC ids are 0 to 254: 255 is the broadcast. */
 export const MAX_VCPUS = 255;
 
@@ -51,11 +87,11 @@ export const enum Vcpu {
   index = 4,
   /** The thread that runs it, 0 while nobody does. A */
   runner = 5,
-  /** Bit 0: kicked; bit 1: an NMI is due; the rest counts wake-ups. The parked vCPU sleeps on it. A */
-  wake = 6,
+  /** {@link NMI}. Set before EVENT in the control word, looked at after that was cleared. A */
+  events = 6,
   /** Task priority. O */
   tpr = 7,
-  /** The VT-d posted-interrupt descriptor, 64 bytes on a line of its own. A */
+  /** The VT-d posted-interrupt descriptor, an interrupt file: {@link Descriptor}. A */
   descriptor = 16,
   irr = 32, // O, 8 words
   isr = 40, // O, 8 words
@@ -64,15 +100,8 @@ export const enum Vcpu {
   words = 64,
 }
 
-/** Words of the posted-interrupt descriptor: the VT-d layout. */
-export const enum Descriptor {
-  /** 256 bits, one for each vector. A */
-  pir = 0,
-  /** ON, SN and NV. A */
-  control = 8,
-  /** Notification destination: the thread that runs the vCPU. A, written only while SN is set */
-  ndst = 9,
-}
+/** {@link Vcpu.events}: an NMI is due. */
+export const NMI = 1;
 
 /** One GSI route. */
 export const enum Route {

@@ -3,10 +3,12 @@
  * each record whether exactly one place leads to it.
  */
 import type { BypassHost } from "../../bypass/bypass-host.js";
+import { auditEpolls } from "./epolls.js";
 import { auditEventfds } from "./eventfds.js";
 import type { Audit } from "./finding.js";
 import { auditHeader, auditThreads, endedThreads } from "./header.js";
 import { auditIndexes } from "./indexes.js";
+import { auditIoeventfds } from "./ioeventfds.js";
 import { auditIrqfds } from "./irqfds.js";
 import { underAllMutexes } from "./locks.js";
 import { auditPending } from "./pending.js";
@@ -31,7 +33,9 @@ export function audit(host: BypassHost): Audit {
     auditIndexes(view);
     auditProducers(view);
     auditIrqfds(view);
+    auditIoeventfds(view);
     auditReferences(view);
+    auditEpolls(view);
     auditEventfds(view); // after those that hold them
     auditRoutes(view);
     auditVms(view); // after the routes, which it follows

@@ -1,5 +1,7 @@
+import { closerOf } from "../../eventfd/reference.js";
 import { Consumer, Eventfd, EventfdFlag, LEAVING } from "../../host/layout.js";
 import { REASONS } from "../../posting/reason.js";
+import { auditCounts } from "./references.js";
 import type { View } from "./view.js";
 
 /** The eventfds; called after the ends that hold them have been counted. */
@@ -62,7 +64,7 @@ function auditKind(view: View, eventfd: number, subject: string): void {
       `its descriptor is ${fd - 1} and its eventfd-id ${id}, and it is ${linux ? "" : "no "}Linux eventfd`,
     );
   }
-  const listed = linux && words.get(eventfd + Eventfd.closing) === 0;
+  const listed = linux && closerOf(words, eventfd) === 0;
   if (listed && view.linuxEventfdAt.get(id >>> 0) !== eventfd) {
     view.find("index", subject, `the index of Linux eventfds does not lead to it by its id ${id >>> 0}`);
   }
@@ -71,25 +73,9 @@ function auditKind(view: View, eventfd: number, subject: string): void {
 /** It lives by its handles and by those who hold it. */
 function auditLife(view: View, eventfd: number, subject: string): void {
   const { words, host } = view;
-  const handles = words.get(eventfd + Eventfd.handles);
-  const holds = words.get(eventfd + Eventfd.holds);
-  const counts = [
-    ["handles", handles, view.handles],
-    ["holds", holds, view.holds],
-    ["sleepers", words.load(eventfd + Eventfd.sleepers), view.sleepers],
-  ] as const;
-  for (const [what, counted, found] of counts) {
-    const there = found.get(eventfd) ?? 0;
-    if (counted !== there)
-      view.find("count", subject, `it counts ${counted} ${what}, and there are ${there}`);
-  }
-  const closing = words.get(eventfd + Eventfd.closing);
-  if (closing !== 0) {
-    view.find("unfinished", subject, `${view.name("thread", closing)} is closing its descriptor`);
-    return;
-  }
-  if (handles !== 0) return;
-  if (holds === 0) view.find("unreachable", subject, "it lives, and has no handle and nobody that holds it");
+  if (!auditCounts(view, eventfd, subject)) return;
+  view.counted(eventfd, "sleepers", words.load(eventfd + Eventfd.sleepers), subject);
+  if (words.get(eventfd + Eventfd.handles) !== 0) return;
   const irqfd = words.load(eventfd + Eventfd.irqfd);
   if (!view.isLive("consumer", irqfd)) return;
   if (host.kinds[words.get(irqfd + Consumer.kind)]?.hangup !== undefined) {

@@ -124,12 +124,21 @@ function auditAttached(
   const signalling = words.load(thread + Thread.signalling);
   const writing = words.load(thread + Thread.writing);
   const what = (inflight: number) => inflight & ~WAITED;
-  if (signalling !== 0 && !view.isLive("producer", what(signalling))) {
-    view.find("in-flight", subject, `it signals word ${what(signalling)}, which is no live producer`);
+  const rings = view.isLive("producer", what(signalling)) || view.isLive("ioeventfd", what(signalling));
+  if (signalling !== 0 && !rings) {
+    view.find(
+      "in-flight",
+      subject,
+      `it signals word ${what(signalling)}, which is no live producer or ioeventfd`,
+    );
   }
-  const known = view.isLive("eventfd", what(writing)) || view.isLive("consumer", what(writing));
+  const known = (["eventfd", "consumer", "epoll"] as const).some((pool) => view.isLive(pool, what(writing)));
   if (writing !== 0 && !known) {
-    view.find("in-flight", subject, `it writes to word ${what(writing)}, which is no live eventfd or irqfd`);
+    view.find(
+      "in-flight",
+      subject,
+      `it writes to word ${what(writing)}, which is no live eventfd, irqfd or epoll`,
+    );
   }
 }
 

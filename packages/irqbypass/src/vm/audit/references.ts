@@ -1,4 +1,5 @@
-import { Header, Reference, Role } from "../../host/layout.js";
+import { closerOf } from "../../eventfd/reference.js";
+import { Eventfd, Header, Reference, Role } from "../../host/layout.js";
 import type { View } from "./view.js";
 
 /** What threads have of eventfds, which is counted there; and who watches for changes. */
@@ -16,7 +17,7 @@ export function auditReferences(view: View): void {
     if (role === Role.watcher) {
       watchers += 1;
       if (eventfd !== 0) view.find("value", subject, "is of one who watches, and names an eventfd");
-    } else if (view.names("eventfd", eventfd, subject, "eventfd")) {
+    } else if (view.isLive("epoll", eventfd) || view.names("eventfd", eventfd, subject, "eventfd")) {
       if (role === Role.handle) view.handle(eventfd);
       else view.hold(eventfd);
       if (role === Role.reader) view.sleep(eventfd);
@@ -25,4 +26,24 @@ export function auditReferences(view: View): void {
   const counted = words.load(Header.watchers);
   if (counted !== watchers)
     view.find("count", "the header", `counts ${counted} who watch for changes, and there are ${watchers}`);
+}
+
+/**
+ * An eventfd or an epoll lives by its handles and by those who hold it. Called after all of these have been looked at. Returns false
+ * for one whose descriptor is being closed.
+ */
+export function auditCounts(view: View, record: number, subject: string): boolean {
+  const { words } = view;
+  const closer = closerOf(words, record);
+  if (closer !== 0) {
+    view.find("unfinished", subject, `${view.name("thread", closer)} is closing its descriptor`);
+    return false;
+  }
+  const handles = words.get(record + Eventfd.handles);
+  const holds = words.get(record + Eventfd.holds);
+  view.counted(record, "handles", handles, subject);
+  view.counted(record, "holds", holds, subject);
+  if (handles === 0 && holds === 0)
+    view.find("unreachable", subject, "it lives, and has no handle and nobody that holds it");
+  return true;
 }

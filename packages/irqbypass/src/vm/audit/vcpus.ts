@@ -1,10 +1,21 @@
-import { Descriptor, Vcpu } from "../../host/layout.js";
-import { NOTIFICATION_VECTOR, ON, SN, WAKEUP_VECTOR } from "../../posting/descriptor.js";
+import {
+  Descriptor,
+  EVENT,
+  FILE_HEADER,
+  KICKED,
+  NOTIFICATION_VECTOR,
+  NV_MASK,
+  NV_SHIFT,
+  ON,
+  PIR_WORDS,
+  SN,
+  Vcpu,
+  WAKEUP_VECTOR,
+} from "../../host/layout.js";
 import type { View } from "./view.js";
 
-const PIR_WORDS = 8;
-/** Bits of the control word that have a meaning: ON, SN and NV. */
-const KNOWN = ON | SN | (0xff << 16);
+/** Bits of the control word that have a meaning. */
+const KNOWN = ON | SN | KICKED | EVENT | NV_MASK;
 
 /** The vCPUs: their posted-interrupt descriptors, and who runs them. Their local APICs are their own threads'. */
 export function auditVcpus(view: View): void {
@@ -18,7 +29,7 @@ export function auditVcpus(view: View): void {
     }
     const descriptor = vcpu + Vcpu.descriptor;
     const control = words.load(descriptor + Descriptor.control);
-    const nv = (control >>> 16) & 0xff;
+    const nv = (control & NV_MASK) >>> NV_SHIFT;
     if ((control & ~KNOWN) !== 0 || (nv !== NOTIFICATION_VECTOR && nv !== WAKEUP_VECTOR)) {
       view.find(
         "value",
@@ -31,6 +42,10 @@ export function auditVcpus(view: View): void {
         ? "it is run, and SN is set: nobody would notify it"
         : "nobody runs it, and SN is clear";
       view.find("value", subject, who);
+    }
+    const header = words.load(descriptor + Descriptor.header);
+    if (header !== FILE_HEADER) {
+      view.find("value", subject, `its interrupt file's header is 0x${(header >>> 0).toString(16)}`);
     }
     const destination = words.load(descriptor + Descriptor.ndst);
     if (runs && view.isAttached(runner) && destination !== host.thread.lockIdOf(runner)) {

@@ -17,6 +17,9 @@ const NAMES: Readonly<Record<PoolName, string>> = {
   routing: "routing table",
   injection: "injection",
   reference: "reference",
+  ioeventfd: "ioeventfd",
+  epoll: "epoll",
+  watch: "watch",
   node: "index node",
 };
 
@@ -35,7 +38,7 @@ export class View {
   readonly producerAt = new Map<number, number>();
   readonly consumerAt = new Map<number, number>();
   readonly linuxEventfdAt = new Map<number, number>();
-  /** How many handles each eventfd has, by whom it is held, and who sleeps on it. */
+  /** How many handles each eventfd or epoll has, by whom it is held, and who sleeps on it. */
   readonly handles = new Map<number, number>();
   readonly holds = new Map<number, number>();
   readonly sleepers = new Map<number, number>();
@@ -156,6 +159,12 @@ export class View {
 
   sleep(eventfd: number): void {
     this.sleepers.set(eventfd, (this.sleepers.get(eventfd) ?? 0) + 1);
+  }
+
+  /** Reports a count of handles, holds or sleepers that is not the number of them. */
+  counted(record: number, what: "handles" | "holds" | "sleepers", count: number, subject: string): void {
+    const there = this[what].get(record) ?? 0;
+    if (count !== there) this.find("count", subject, `it counts ${count} ${what}, and there are ${there}`);
   }
 
   pool(name: PoolName): Pool {

@@ -1,0 +1,103 @@
+/**
+ * How an epoll watches the kernel's eventfds: through an epoll of the kernel, which says itself what is ready, level or edge. The relay
+ * has that among the descriptors of who waits to read, and calls the waiter.
+ */
+
+import type { Watching } from "../eventfd/kind.js";
+import { call } from "../eventfd/ready.js";
+import { Epoll, EpollControl, Rec, Watch } from "../host/layout.js";
+import type { HostMemory } from "../host/memory.js";
+import { fdOf, type LinuxCalls } from "./calls.js";
+import { checked } from "./checked.js";
+import {
+  EPOLL_CTL_ADD,
+  EPOLL_CTL_DEL,
+  EPOLL_CTL_MOD,
+  EPOLL_EVENT_BYTES,
+  eachWrite,
+  eventAt,
+  whileReadable,
+} from "./epoll.js";
+import { type Ffi, O_CLOEXEC } from "./ffi.js";
+import { armReader, forgetReader, prepareReader } from "./reader.js";
+
+/** How many events are taken at once. */
+const EVENTS = 64;
+const EINTR = -4;
+
+/** The same for the thread whose calls these are; `numberOf` says which kind of a host this is. */
+export function linuxWatching({ ffi }: LinuxCalls, numberOf: (memory: HostMemory) => number): Watching {
+  const events = new DataView(new ArrayBuffer(EVENTS * EPOLL_EVENT_BYTES));
+  return {
+    add(memory, watch) {
+      const { words } = memory;
+      const epoll = words.get(watch + Watch.epoll);
+      const fd = fdOf(memory, words.get(watch + Watch.eventfd));
+      prepareReader(memory, ffi(), numberOf(memory)); // what a waiter needs: it is refused here, and not when somebody waits
+      const own = makeEpoll(memory, ffi(), epoll);
+      const result = ffi().epollControl(own, EPOLL_CTL_ADD, fd, eventOf(memory, watch));
+      checked(result, "epoll_ctl", `eventfd fd ${fd}`);
+      call(words, epoll, EpollControl.ready); // a waiter may sleep that has not asked the kernel for anything yet
+    },
+    remove(memory, watch) {
+      const own = ownOf(memory, memory.words.get(watch + Watch.epoll));
+      if (own < 0) return;
+      ffi().epollControl(own, EPOLL_CTL_DEL, fdOf(memory, memory.words.get(watch + Watch.eventfd)), null);
+    },
+    take(memory, epoll, most, report) {
+      const own = ownOf(memory, epoll);
+      if (own < 0 || most === 0) return;
+      const ready = ffi().epollWait(own, events, Math.min(most, EVENTS), 0);
+      if (ready === EINTR) return;
+      checked(ready, "epoll_wait", `epoll ${memory.pools.epoll.slot(epoll)}`);
+      for (let index = 0; index < ready; index++) {
+        const { record: watch, generation } = eventAt(events, index);
+        if (memory.words.get(watch + Rec.generation) === generation) report(watch);
+      }
+    },
+    arm(memory, epoll) {
+      const own = ownOf(memory, epoll);
+      return own < 0 ? Infinity : armReader(memory, ffi(), numberOf(memory), epoll, own);
+    },
+    again(memory, watch) {
+      const { words } = memory;
+      const own = ownOf(memory, words.get(watch + Watch.epoll));
+      if (own < 0) return;
+      ffi().epollControl(
+        own,
+        EPOLL_CTL_MOD,
+        fdOf(memory, words.get(watch + Watch.eventfd)),
+        eventOf(memory, watch),
+      );
+    },
+    close(memory, epoll) {
+      const own = memory.words.exchange(epoll + Epoll.fd, 0) - 1;
+      if (own < 0) return;
+      forgetReader(memory, ffi(), own);
+      ffi().close(own);
+    },
+  };
+}
+
+/** The kernel's epoll of an epoll; -1 while there is none. */
+function ownOf({ words }: HostMemory, epoll: number): number {
+  return words.load(epoll + Epoll.fd) - 1;
+}
+
+function makeEpoll(memory: HostMemory, ffi: Ffi, epoll: number): number {
+  const { words, thread, pools } = memory;
+  const there = ownOf(memory, epoll);
+  if (there >= 0) return there;
+  const made = checked(ffi.epollCreate(O_CLOEXEC), "epoll_create1", `epoll ${pools.epoll.slot(epoll)}`);
+  thread.descriptor = made; // at once: nobody else knows of it yet, should this thread die
+  const other = words.compareExchange(epoll + Epoll.fd, 0, made + 1);
+  thread.descriptor = -1;
+  if (other === 0) return made;
+  ffi.close(made); // another thread was first
+  return other - 1;
+}
+
+function eventOf({ words }: HostMemory, watch: number): DataView {
+  const event = words.get(watch + Watch.edge) === 0 ? whileReadable : eachWrite;
+  return event(watch, words.get(watch + Rec.generation));
+}

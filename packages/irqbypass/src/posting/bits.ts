@@ -1,0 +1,19 @@
+import { show } from "../host/argument.js";
+import { IrqBypassError } from "../host/errors.js";
+import { PIR_WORDS } from "../host/layout.js";
+
+/** Where interrupts are taken to: bit n of the eight words is id n. */
+export type Bits = Uint32Array | Int32Array;
+
+/** Throws EINVAL for what `call` cannot fill. */
+export function checkBits(into: unknown, call: string): asserts into is Bits {
+  if (!(into instanceof Uint32Array || into instanceof Int32Array)) {
+    throw new IrqBypassError("EINVAL", `${call} fills a Uint32Array or an Int32Array, not ${show(into)}`);
+  }
+  if (into.length < PIR_WORDS) {
+    throw new IrqBypassError(
+      "EINVAL",
+      `${call} needs ${PIR_WORDS} words, one bit for each vector, not ${into.length}`,
+    );
+  }
+}

@@ -1,0 +1,53 @@
+/** Where an interrupt file is: the memory and the place in it that a caller names, looked at before anything is done there. */
+import { show } from "../host/argument.js";
+import { IrqBypassError } from "../host/errors.js";
+import { Descriptor, LINE } from "../host/layout.js";
+import { sharedBuffer } from "../host/reserve.js";
+import { isMemory, type WasmMemory } from "../host/wasm.js";
+
+/** A memory that threads share, and compiled code too where it is WebAssembly's. */
+export type FileMemory = WasmMemory | SharedArrayBuffer;
+
+/** Why a wait for an interrupt file ended; "suspended": its owner has gone, perhaps to another thread. */
+export type FileWake = "interrupt" | "event" | "kicked" | "timeout" | "suspended";
+
+const BYTES = 4;
+const FILE_BYTES = Descriptor.words * BYTES;
+
+/** A WebAssembly.Memory that another thread may have grown. */
+interface Growing {
+  grow(pages: number): number;
+}
+
+/** The bytes that have room for a file at `byteOffset`. Throws EINVAL, ENOMEM for none, and EOPNOTSUPP where threads share no memory. */
+export function fileBuffer(memory: unknown, byteOffset: unknown): SharedArrayBuffer {
+  const buffer = bytesOf(memory);
+  if (
+    !Number.isSafeInteger(byteOffset) ||
+    (byteOffset as number) < 0 ||
+    (byteOffset as number) % (LINE * BYTES)
+  ) {
+    throw new IrqBypassError(
+      "EINVAL",
+      `byteOffset is ${show(byteOffset)}: it counts bytes, and must be a multiple of ${LINE * BYTES}`,
+    );
+  }
+  const end = (byteOffset as number) + FILE_BYTES;
+  if (end <= buffer.byteLength) return buffer;
+  // What another thread has grown, this one may not have heard of: growing by nothing asks.
+  if (isMemory(memory)) (memory as unknown as Growing).grow(0);
+  const now = bytesOf(memory);
+  if (end <= now.byteLength) return now;
+  throw new IrqBypassError(
+    "ENOMEM",
+    `an interrupt file at byteOffset ${byteOffset} takes ${FILE_BYTES} bytes, and the memory has ${now.byteLength}: grow it, or use another place`,
+  );
+}
+
+function bytesOf(memory: unknown): SharedArrayBuffer {
+  if (typeof SharedArrayBuffer !== "undefined" && memory instanceof SharedArrayBuffer) return memory;
+  return sharedBuffer(
+    memory,
+    "an interrupt file lives in a WebAssembly.Memory made with shared: true, or in a SharedArrayBuffer",
+  );
+}

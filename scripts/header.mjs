@@ -1,0 +1,27 @@
+// Writes packages/irqbypass/include/interrupt_file.h, the interrupt file for C, from the layout's table and the text in header/.
+//   node scripts/header.mjs            says whether it is current; exit code 1 where not
+//   node scripts/header.mjs --write    writes it
+import { readFileSync, writeFileSync } from "node:fs";
+
+const HEADER = new URL("../packages/irqbypass/include/interrupt_file.h", import.meta.url);
+const TEXT = new URL("header/interrupt_file.h", import.meta.url);
+
+const layout = { ...(await import("../packages/irqbypass/build/src/host/layout/interrupt-file.js")) };
+const args = process.argv.slice(2);
+if (args.some((arg) => arg !== "--write")) {
+  console.error(`header: there is no option ${args.find((arg) => arg !== "--write")}; allowed: --write`);
+  process.exit(2);
+}
+
+/** The text with each @NAME@ replaced by that number of the layout, @Enum.member@ by that member. */
+const made = readFileSync(TEXT, "utf8").replace(/@([A-Za-z_]+)(?:\.(\w+))?@/g, (_, name, member) => {
+  const value = member === undefined ? layout[name] : layout[name]?.[member];
+  if (typeof value !== "number") throw new Error(`the layout has no ${name}${member ? `.${member}` : ""}`);
+  return value >= 0 && value < 256 ? `${value}u` : `0x${(value >>> 0).toString(16)}u`;
+});
+if (args.length > 0) writeFileSync(HEADER, made);
+else if (readFileSync(HEADER, "utf8") !== made) {
+  console.error("header: include/interrupt_file.h is not what the layout says: npm run header writes it");
+  process.exit(1);
+}
+console.log(`header: interrupt_file.h, version ${layout.FILE_VERSION}`);
