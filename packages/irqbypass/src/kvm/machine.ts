@@ -211,12 +211,18 @@ export class KvmMachine extends Shown implements Disposable {
     );
   }
 
-  /** Lets KVM signal an eventfd at each store of the guest to an address. EEXIST where another one takes such a store. */
+  /**
+   * Lets KVM signal an eventfd at each store of the guest to an address. EEXIST where another one takes such a store; EBADF and
+   * EINVAL as {@link assignIrqfd}.
+   */
   assignIoeventfd(ioeventfd: KvmIoeventfd): void {
     this.#ioctl(KVM_IOEVENTFD, encodeIoeventfdAssign(ioeventfd), "assigning an ioeventfd");
   }
 
-  /** Takes exactly this back, ENOENT where there is none. When it has returned no vCPU signals through it any more. */
+  /**
+   * Takes exactly this back, ENOENT where there is none; EBADF and EINVAL as {@link assignIrqfd}. When it has returned no vCPU
+   * signals through it any more.
+   */
   deassignIoeventfd(ioeventfd: KvmIoeventfd): void {
     this.#ioctl(KVM_IOEVENTFD, encodeIoeventfdDeassign(ioeventfd), "deassigning an ioeventfd");
   }

@@ -104,7 +104,7 @@ export async function refusesBoth(what: With, seed: number, numRuns: number): Pr
       await both.call(one);
       assert.deepEqual(judge.faults.slice(before), []);
     });
-    await fc.assert(property, { seed, numRuns, endOnFailure: true });
+    await fc.assert(property, { seed, numRuns, endOnFailure: true, includeErrorInReport: true });
     await both.end();
   }
   return judge.counts;
