@@ -1,10 +1,12 @@
-// What the packages cost who installs them: their tarballs, and what `import "irqbypass"` adds to an empty program, bundled as it
-// is published and unbundled as it is tested here. Times are medians of processes that take turns; only their ratio says much.
+// What the packages cost who installs them: their tarballs, a first program in a page where Vite can be had, and what
+// `import "irqbypass"` adds to an empty program, bundled as it is published and unbundled as it is tested here. Times are medians of processes that take turns; only their ratio says much.
 //   node scripts/sizes.mjs              21 processes each
 //   node scripts/sizes.mjs --times 101
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
+import { firstProgram } from "../heavy/bundlers.mjs";
+import { whyNotInstalled } from "../heavy/workspace.mjs";
 import { PACKAGES, ROOT } from "./pack/packages.mjs";
 import { Installed } from "./pack/tarball.mjs";
 
@@ -19,6 +21,11 @@ const installed = await Installed.make(PACKAGES);
 try {
   for (const [name, { files, bytes }] of installed.tarballs)
     console.log(`${name}: ${files.length} files, ${(bytes / 1000).toFixed(1)} KB packed`);
+  const without = await whyNotInstalled();
+  for (const entry of ["irqbypass", "irqbypass/slim"])
+    console.log(
+      `a first program in a page from "${entry}": ${without || `${((await firstProgram(installed, entry)) / 1000).toFixed(1)} KB gzipped`}`,
+    );
   const unbundled = pathToFileURL(join(ROOT, "packages/irqbypass/build/src/index.js")).href;
   const ms = medians({ empty: "", bundled: 'import "irqbypass";', unbundled: `import "${unbundled}";` });
   const [bundled, before] = [ms.bundled - ms.empty, ms.unbundled - ms.empty];

@@ -69,7 +69,7 @@ export async function rollDeclarations(types, inputs) {
   return new Map(
     output.map(({ fileName, name, code, isEntry }) => [
       fileName,
-      isEntry ? `${LIBRARY}\n${withTypesAsTypes(code, readFileSync(input[name], "utf8"))}` : code,
+      isEntry ? `${LIBRARY}\n${withTypesAsTypes(code, typesOf(input[name]))}` : code,
     ]),
   );
 }
@@ -80,14 +80,10 @@ function onLog(level, log) {
 }
 
 /**
- * Rolled-up declarations in which the names that the module itself exports as types are exported as types: the roll-up exports
+ * Rolled-up declarations in which the names that the module itself exports as `types` alone are exported as types: the roll-up exports
  * each class as a value, and one that is none would be found missing by the program that uses it.
  */
-export function withTypesAsTypes(code, module) {
-  const types = new Set();
-  for (const one of exportsOf(module))
-    for (const name of one.exportClause.elements)
-      if (one.isTypeOnly || name.isTypeOnly) types.add(name.name.text);
+export function withTypesAsTypes(code, types) {
   const lists = new Map();
   let kept = code;
   for (const one of exportsOf(code).reverse()) {
@@ -103,6 +99,18 @@ export function withTypesAsTypes(code, module) {
     .sort()
     .map(([list, names]) => list.replace("%", `{ ${names.sort().join(", ")} }`));
   return `${kept.trimEnd()}\n${written.join("\n")}\n`;
+}
+
+/** The names that a module exports as types alone, those of modules that it exports whole among them. */
+function typesOf(path) {
+  const text = readFileSync(path, "utf8");
+  const types = new Set();
+  for (const [, module] of text.matchAll(/^export \* from "(.*)\.js";$/gm))
+    for (const name of typesOf(join(path, "..", `${module}.d.ts`))) types.add(name);
+  for (const one of exportsOf(text))
+    for (const name of one.exportClause.elements)
+      if (one.isTypeOnly || name.isTypeOnly) types.add(name.name.text);
+  return types;
 }
 
 /** The export lists of a module. */

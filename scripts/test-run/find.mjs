@@ -46,7 +46,13 @@ const GROUPS = {
       "/bundled.",
     ],
   ],
-  "@packages": ["test/package/", "scripts/test/published", "scripts/test/shipped", "heavy/"],
+  "@packages": [
+    "test/package/",
+    "scripts/test/installed",
+    "scripts/test/published",
+    "scripts/test/shipped",
+    "heavy/",
+  ],
 };
 
 const sourceOf = (file) => file.replace(/\.js$/, ".ts");

@@ -509,10 +509,10 @@ interface Interrupt {
     readonly dropped: Dropped | undefined;
     readonly sinceMs: number;
 }
-declare class Host extends HostMemory implements BypassHost, Disposable {
-    private constructor();
-    static create(options?: HostOptions): Host;
-    static attach(handle: HostHandle, options?: AttachOptions): Host;
+declare class SlimHost extends HostMemory implements BypassHost, Disposable {
+    protected constructor();
+    static create(options?: HostOptions): SlimHost;
+    static attach(handle: HostHandle, options?: AttachOptions): SlimHost;
     get bypass(): boolean;
     set bypass(on: boolean);
     interrupts(): Interrupt[];
@@ -520,9 +520,13 @@ declare class Host extends HostMemory implements BypassHost, Disposable {
     watch(worker: WatchableWorker): () => void;
     terminate(worker: WatchableWorker): Promise<void>;
     threadLost(id: number): boolean;
-    audit(): Audit;
     dispose(): void;
     [Symbol.dispose](): void;
+}
+declare class Host extends SlimHost {
+    static create(options?: HostOptions): Host;
+    static attach(handle: HostHandle, options?: AttachOptions): Host;
+    audit(): Audit;
 }
 type IoSpace = "mmio" | "pio";
 interface IoeventfdOptions {

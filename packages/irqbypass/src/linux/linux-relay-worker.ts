@@ -2,8 +2,8 @@
  * The thread of the relay for Linux eventfds. It is started by whoever created the host, and ends with it.
  */
 import { runThread } from "../host/spawn.js";
-import { Host } from "../vm/host.js";
 import type { RelayStart } from "../vm/relay.js";
+import { SlimHost } from "../vm/slim-host.js";
 import { linux } from "./kind.js";
 import { runLinuxRelay } from "./relay.js";
 import { linuxRelayThread } from "./relay-thread.js";
@@ -11,7 +11,7 @@ import { linuxRelayThread } from "./relay-thread.js";
 runThread<RelayStart>(linuxRelayThread.name, ({ host: handle, kinds, kind }) => {
   const own = linux();
   const others = kinds.slice(1).map((name) => (name === own.name ? own : { name }));
-  const host = Host.attach(handle, { kinds: others, repairs: false });
+  const host = SlimHost.attach(handle, { kinds: others, repairs: false });
   try {
     runLinuxRelay(host, own, kind);
   } finally {

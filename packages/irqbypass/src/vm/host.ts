@@ -1,66 +1,14 @@
-import type { BypassHost } from "../bypass/bypass-host.js";
-import { announceChange } from "../bypass/changes.js";
-import type { Kind } from "../bypass/kind.js";
-import { Manager } from "../bypass/manager.js";
-import { refreshAll, requires } from "../bypass/remapping.js";
-import { checkFlag, show } from "../host/argument.js";
-import { type Capacity, checkCapacity } from "../host/capacity.js";
-import { IrqBypassError } from "../host/errors.js";
-import { publishHeader } from "../host/header.js";
-import { Consumer, Header, POOLS } from "../host/layout.js";
-import { refuseLoading, untilNobodyLoads, untilNobodyLoadsAsync } from "../host/loading.js";
-import { HostMemory, type MemoryOptions, type Repair } from "../host/memory.js";
-import type { WatchableWorker } from "../host/platform.js";
-import { type HostHandle, reserve } from "../host/reserve.js";
+import type { HostHandle } from "../host/reserve.js";
 import { audit } from "./audit/audit.js";
 import type { Audit } from "./audit/finding.js";
-import {
-  type AttachOptions,
-  checkAttachOptions,
-  checkHostOptions,
-  type HostOptions,
-} from "./host-options.js";
-import { type Interrupt, interruptsOf } from "./interrupt.js";
-import { irqfdKind } from "./irqfd-kind.js";
-import { closeReferences, disown, loseAll, loseThread } from "./lost-thread.js";
-import { HostRepair } from "./repair.js";
-import { buildDefaultTable } from "./routing.js";
-import { Supervision } from "./supervision.js";
-import { unfinishedOf } from "./unfinished.js";
+import type { AttachOptions, HostOptions } from "./host-options.js";
+import { attachedWith, createdWith, SlimHost } from "./slim-host.js";
 
 /**
  * A host: one shared memory with everything in it, as the calling thread sees it. `Host.create` makes one, and
  * `Host.attach` joins it in another thread. One thread has one of these for a host.
  */
-export class Host extends HostMemory implements BypassHost, Disposable {
-  /** @internal */
-  override readonly kinds: readonly Kind[];
-  /** @internal */
-  readonly manager: Manager;
-  /** @internal */
-  readonly repair: Repair = new HostRepair(this);
-  /** In the thread that created the host, until it leaves. */
-  private supervision: Supervision | undefined;
-  private disposed = false;
-  private readonly forgetExit: () => void;
-
-  /** Of a new host where a capacity is given. */
-  private constructor(
-    handle: HostHandle,
-    options: MemoryOptions,
-    kinds: readonly Kind[],
-    capacity: Capacity | undefined,
-  ) {
-    super(handle, options, kinds, capacity);
-    this.kinds = kinds;
-    this.manager = new Manager(this, kinds);
-    this.forgetExit = this.platform.onExit((well) => this.threadEnds(well));
-    if (capacity === undefined) return;
-    buildDefaultTable(this);
-    publishHeader(this.words);
-    this.supervision = new Supervision(this);
-  }
-
+export class Host extends SlimHost {
   /**
    * A new host in memory of its own, or in the caller's at `byteOffset`. Throws EINVAL, ENOMEM, EEXIST (there is a
    * host at this place), and EOPNOTSUPP in a page without shared memory, naming the headers that it lacks.
@@ -74,10 +22,8 @@ export class Host extends HostMemory implements BypassHost, Disposable {
    * host.dispose();
    * ```
    */
-  static create(options: HostOptions = {}): Host {
-    checkHostOptions(options);
-    const capacity = checkCapacity(options.capacity, options.size);
-    return new Host(reserve(options, capacity), options, [irqfdKind, ...(options.kinds ?? [])], capacity);
+  static override create(options: HostOptions = {}): Host {
+    return new Host(...createdWith(options));
   }
 
   /**
@@ -95,135 +41,8 @@ export class Host extends HostMemory implements BypassHost, Disposable {
    * host.dispose();
    * ```
    */
-  static attach(handle: HostHandle, options: AttachOptions = {}): Host {
-    checkAttachOptions(handle, options);
-    return new Host(handle, options, [irqfdKind, ...(options.kinds ?? [])], undefined);
-  }
-
-  /**
-   * The host-wide switch: while it is off, nothing is bypassed (enable_device_posted_irqs). Throws EBADF when this thread has
-   * left the host, as everything here but `handle`.
-   */
-  get bypass(): boolean {
-    this.checkAttached();
-    return this.words.load(Header.bypass) === 1;
-  }
-
-  /**
-   * Turns bypass on or off for every interrupt of the host. Throws EOPNOTSUPP where a connected irqfd requires bypass, with
-   * nothing changed; where one connects in that very moment, others may have been relayed for as long as it took to see it.
-   * Blocks for signals that are under way; O(interrupts), the host mutex is held for one at a time. EDEADLK in a callback.
-   */
-  set bypass(on: boolean) {
-    this.checkCall();
-    checkFlag(on ?? null, "bypass");
-    const { words } = this;
-    if (on)
-      this.mutex.guard(() => {}); // a thread that may not wait for it is refused here, and not when all has been turned
-    else this.refuseIfRequired();
-    words.store(Header.bypass, on ? 1 : 0);
-    try {
-      // Off first, then looked at again: a connect from here on sees the switch, so none can slip in behind the check.
-      if (!on) this.refuseIfRequired();
-    } catch (error) {
-      words.store(Header.bypass, 1);
-      throw error;
-    } finally {
-      refreshAll(this);
-      // Whatever is under way, and not only what changed: another thread may just be disconnecting what a signal still uses.
-      this.thread.quiesce();
-      announceChange(words);
-    }
-  }
-
-  /**
-   * Every eventfd that has a producer or an irqfd, with both ends, its path and, where it is not bypassed, the reason.
-   * Those with one end only say "no-producer" or "no-consumer".
-   */
-  interrupts(): Interrupt[] {
-    return interruptsOf(this);
-  }
-
-  /** The number of the calling thread in this host, for `threadLost` in another. */
-  get threadId(): number {
-    this.checkAttached();
-    return this.pools.thread.slot(this.thread.record);
-  }
-
-  /**
-   * Repairs the host when `worker` ends, however it does: by terminate(), process.exit() or an error, in the middle of
-   * anything. What threads in it were doing is completed or undone; their producers, irqfds, VMs and eventfd handles are torn
-   * down; what they were connected to says "thread-died", or "thread-ended" where the worker just returned, or called
-   * process.exit(0); nobody waits for them any more. A worker that has disposed its
-   * `Host` has nothing left. From the thread that started the worker; returns the function that ends the watch. Throws EINVAL
-   * for a worker that says nothing of its end, as in a web page: call {@link threadLost} there.
-   */
-  watch(worker: WatchableWorker): () => void {
-    this.checkAttached();
-    if (!this.platform.isWorker(worker)) {
-      throw new IrqBypassError(
-        "EINVAL",
-        "watch takes a Worker of node:worker_threads; of any other, call host.threadLost(id) when it is gone",
-      );
-    }
-    const number = worker.threadId; // -1 once it has ended
-    const exited = () => this.lost(number);
-    worker.once("exit", exited);
-    return () => worker.off("exit", exited);
-  }
-
-  /**
-   * Ends `worker` and repairs what it leaves; resolves when both is done. It waits until no thread of this host is loading
-   * native code (koffi), which would take the process along, and lets none begin. From the thread that started the worker.
-   */
-  async terminate(worker: WatchableWorker): Promise<void> {
-    const unwatch = this.watch(worker);
-    const number = worker.threadId;
-    const allowLoading = refuseLoading(this);
-    try {
-      await untilNobodyLoadsAsync(this);
-      await worker.terminate();
-    } finally {
-      allowLoading();
-      unwatch();
-    }
-    this.lost(number);
-  }
-
-  /** This thread comes to its end with the host still attached, and those end that it has started. */
-  private threadEnds(well: boolean): void {
-    if (well) this.thread.endsWell();
-    refuseLoading(this); // for good
-    untilNobodyLoads(this);
-  }
-
-  /**
-   * Says that the thread with this {@link threadId} is gone, and repairs the host as {@link watch} does. Only for a thread
-   * that will never run again: one that goes on would write into what others have by then. Returns false where it has left
-   * already. Throws EINVAL for what is no thread of this host or is the calling one, EBUSY where the platform can tell that it
-   * is alive.
-   */
-  threadLost(id: number): boolean {
-    const { pools, thread } = this;
-    this.checkCall();
-    if (!Number.isInteger(id) || id < 0 || id >= pools.thread.capacity || id === this.threadId) {
-      throw new IrqBypassError("EINVAL", `${show(id)} is not the threadId of another thread of this host`);
-    }
-    const record = pools.thread.at(id);
-    if (thread.isAlive(record)) {
-      throw new IrqBypassError(
-        "EBUSY",
-        `thread ${id} is alive: end it first, as with host.terminate(worker)`,
-        {
-          subject: `thread ${id}`,
-        },
-      );
-    }
-    return loseThread(this, record);
-  }
-
-  private lost(worker: number): void {
-    if (!this.disposed) loseAll(this, worker);
+  static override attach(handle: HostHandle, options: AttachOptions = {}): Host {
+    return new Host(...attachedWith(handle, options));
   }
 
   /**
@@ -240,63 +59,5 @@ export class Host extends HostMemory implements BypassHost, Disposable {
    */
   audit(): Audit {
     return audit(this);
-  }
-
-  /**
-   * Leaves the host, closing the eventfd handles of this thread, whose asynchronous waits reject with EBADF; in the thread that
-   * created it, ends the relay too. Throws EBUSY while this thread has producers registered or runs vCPUs, and in the creator
-   * while VMs are left, naming them. Doing it again does nothing.
-   */
-  dispose(): void {
-    if (this.disposed) return;
-    this.checkCall();
-    this.refuseIfBusy();
-    this.disposed = true;
-    closeReferences(this, this.thread.record);
-    disown(this, this.thread.record);
-    this.supervision?.end();
-    this.forgetExit();
-    this.thread.detach();
-  }
-
-  /** As {@link dispose}. */
-  [Symbol.dispose](): void {
-    this.dispose();
-  }
-
-  /** @internal With how many records of each pool live, where any do. */
-  protected describe(): object {
-    const { threadId, bypass, fastPath, platform, pools } = this;
-    const live = this.look(() =>
-      POOLS.map(({ name }) => [name, pools[name].live] as const).filter(([, count]) => count > 0),
-    );
-    return { threadId, bypass, fastPath, platform: platform.name, live: Object.fromEntries(live) };
-  }
-
-  private refuseIfRequired(): void {
-    const { words, pools } = this;
-    this.forEachLive(pools.consumer, (consumer) => {
-      if (!requires(this, consumer) || words.get(consumer + Consumer.producer) === 0) return;
-      const vm = pools.vm.slot(words.get(consumer + Consumer.vm));
-      const name = `GSI ${words.get(consumer + Consumer.gsi) >>> 0} of VM ${vm}`;
-      throw new IrqBypassError(
-        "EOPNOTSUPP",
-        `${name} requires bypass: it stays on until that irqfd is disposed`,
-        {
-          subject: name,
-          reason: "switched-off",
-        },
-      );
-    });
-  }
-
-  private refuseIfBusy(): void {
-    const left = unfinishedOf(this, this.supervision !== undefined);
-    if (left.length === 0) return;
-    const few = left.slice(0, 8).join(", ");
-    throw new IrqBypassError(
-      "EBUSY",
-      `${few}${left.length > 8 ? " and more" : ""} must be disposed or put first`,
-    );
   }
 }
