@@ -29,6 +29,8 @@ export interface Device {
   readonly driver: string;
   /** Number of its IOMMU group. */
   readonly group: string | null;
+  /** A device of another PCI domain has the same bus, device and function. */
+  readonly twin: boolean;
   /** Its group is one that VFIO made because there is no IOMMU. */
   readonly noiommu: boolean;
   /** Names of its VFIO device nodes, "vfio0", and of its vhost-vdpa nodes. */
@@ -50,6 +52,7 @@ export function readDevices(source: Source, interrupts: Reading<Interrupts>): re
   const vectors = readVectors(source, known(interrupts), new Set(vdpa.map(({ name }) => name)));
   const served = new Map(vdpa.map((one) => [vdpaAddress(one, vdpa, vectors), one]));
   const places = placesOf(source);
+  const all = known(source.list("sys/bus/pci/devices")) ?? [];
   const addresses = new Set([...places.keys(), ...served.keys(), ...vectors.keys()]);
   // A vDPA device without a node serves the host itself.
   for (const [address, { nodes }] of served) if (nodes.length === 0) addresses.delete(address);
@@ -73,12 +76,17 @@ export function readDevices(source: Source, interrupts: Reading<Interrupts>): re
       pci,
       driver: driver ?? family ?? (part === undefined ? "unknown driver" : "vdpa"),
       group: number,
+      twin: all.some((one) => one !== pci && withoutDomain(one) === withoutDomain(pci ?? "")),
       noiommu: number !== null && groupName(source, number) === NOIOMMU,
       nodes: [...cdevs, ...(part?.nodes ?? [])],
       idleIrqs: msi.filter((irq) => !used.has(irq)).length,
       vectors: own,
     };
   });
+}
+
+function withoutDomain(address: string): string {
+  return address.slice(address.indexOf(":") + 1);
 }
 
 /** The name of an IOMMU group, which only few have. */

@@ -102,6 +102,7 @@ function standIn(address: string): Device {
     pci: null,
     driver: "unknown driver",
     group: null,
+    twin: false,
     noiommu: false,
     nodes: [],
     idleIrqs: 0,

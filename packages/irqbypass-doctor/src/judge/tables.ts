@@ -27,7 +27,8 @@ export function tableOf(host: Host, device: Device): DeviceTable | undefined {
   const intel = known(host.intelTables);
   if (intel !== undefined) {
     const entries = intel.entries.filter((entry) => isOfDevice(entry, address));
-    return describe(host, entries, host.intelTables.path, "intel");
+    const table = describe(host, entries, host.intelTables.path, "intel");
+    return device.twin && entries.length > 0 ? ambiguous(table) : table;
   }
   for (const reading of host.amdTables) {
     const table = known(reading);
@@ -37,6 +38,13 @@ export function tableOf(host: Host, device: Device): DeviceTable | undefined {
       return describe(host, [], reading.path, "amd");
   }
   return undefined;
+}
+
+/** The table names bus, device and function, and no domain: what two devices have in common is neither's. */
+function ambiguous(table: DeviceTable): DeviceTable {
+  const { source, says } = table.evidence;
+  const whose = "of this device or of one with the same bus and number in another PCI domain";
+  return { ...table, posted: [], remapped: [], evidence: { source, says: `${says}, ${whose}` } };
 }
 
 function describe(

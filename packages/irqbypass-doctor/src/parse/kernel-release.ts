@@ -38,8 +38,11 @@ const SUFFIXES: readonly (readonly [pattern: RegExp, kind: Kind])[] = [
   ],
   // SUSE Linux Enterprise and Leap: a build number with dots, or more than the one digit of Tumbleweed.
   [/-\d+(\.\d+)+-(default|azure|rt|preempt|kvmsmall|xen|64kb)\b|-\d{2,}-default\b/, "later parts"],
-  [/-android\d|-xcp\b|\.xs\d/i, "later parts"],
-  [/-rc\d|-next\b|\+$|-dirty$/, "between releases"],
+  [/-android\d|-xcp\b|\.xs\d|^\+\d/i, "later parts"],
+  // Fedora and Ubuntu build candidates as 6.12.0-0.rc4 and 6.14.0-061400rc7; git counts the commits since the last tag.
+  [/[-.\d]rc\d|-next\b|\+$|-dirty\b|-g[0-9a-f]{7,}/, "between releases"],
+  // Built anew from Red Hat's sources: a build number with dots, and no name of a distribution that is known.
+  [/^-\d{2,}\.(?!.*\bfc\d)/, "later parts"],
   // Ubuntu, Debian, old Proxmox: always patch level 0, then a number of their own.
   [/^-\d+(?:[-.]|$)/, "hidden patch level"],
 ];

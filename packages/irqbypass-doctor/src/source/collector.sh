@@ -399,6 +399,8 @@ devices() {
       names 1 "sys/bus/pci/drivers/$driver" | addresses_in
     done
   } | sort -u >"./addresses"
+  # Two may differ in their domain alone.
+  names 1 sys/bus/pci/devices >/dev/null
   while IFS= read -r address; do
     dir=sys/bus/pci/devices/$address
     device 1 "$dir"
