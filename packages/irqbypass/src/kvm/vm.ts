@@ -292,7 +292,7 @@ export class KvmVm extends Shown implements Disposable {
     return makeIoeventfd(this.host, this.life, this.bus, options, eventfd);
   }
 
-  /** As `Vm.deassignIoeventfd`. When it has returned, no vCPU of the guest signals through it any more. */
+  /** As `Vm.deassignIoeventfd`, ENOENT where there is none. When it has returned, no vCPU of the guest signals through it any more. */
   deassignIoeventfd(options: IoeventfdOptions, eventfd: LinuxEventfd): void {
     this.checkCall();
     checkLinux(eventfd);

@@ -7,9 +7,9 @@ import type { Random } from "./random.js";
 
 /** Bytes of a page of WebAssembly. */
 const PAGE = 65536;
-const HOST_AT = 1024;
-/** Enough for a small host behind that. */
+/** What a small host takes, and some room behind it. */
 const PAGES = 5;
+const HOST_AT = 1024;
 
 /** A host as others left it, to be copied and damaged. */
 export class Victim {
@@ -30,7 +30,7 @@ export class Victim {
     this.handles = [...eventfds.map(({ handle }) => handle), vm.handle, vm.vcpu(0).handle, 0, 2 ** 21 + 1];
     host.words.store(Header.relays, RelayState.stopping);
     this.image = new Int32Array(memory.buffer).slice();
-    this.pages = PAGES;
+    this.pages = 4;
     this.scratch = createMemory(PAGES);
   }
 
