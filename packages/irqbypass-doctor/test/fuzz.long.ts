@@ -1,6 +1,7 @@
 // Thousands of damaged hosts, and each file of each host in turn; see fuzz.test.ts.
 import { test } from "node:test";
 import { claimsNothing, fuzzTrees } from "./fuzz.js";
+import { nearMisses } from "./near-misses.js";
 
 const seed = Number(process.env.IRQBYPASS_FUZZ_SEED ?? Date.now() % 1e9);
 
@@ -11,4 +12,9 @@ test(`20,000 damaged hosts (seed ${seed})`, { timeout: 10_800_000 }, async (t) =
 
 test("each file of each host, replaced by what matches no format", { timeout: 10_800_000 }, async (t) => {
   t.diagnostic(`${await claimsNothing()} files`);
+});
+
+test(`1,000 near misses of each format (seed ${seed})`, { timeout: 10_800_000 }, async (t) => {
+  for (const { format, right, wrong } of await nearMisses(1_000, seed))
+    t.diagnostic(`${format}: ${right} right all the same, ${wrong} of no format`);
 });

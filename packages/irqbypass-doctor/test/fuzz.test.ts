@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { claimsNothing, fuzzTrees } from "./fuzz.js";
+import { nearMisses } from "./near-misses.js";
 
 const seed = Number(process.env.IRQBYPASS_FUZZ_SEED ?? Date.now() % 1e9);
 
@@ -15,4 +16,11 @@ test("nothing is posted, and nothing cannot be, by a file that matches no format
   const looked = await claimsNothing(["intel-posted-6.12", "amd-avic-6.18", "10-arm64-forwarded"]);
   t.diagnostic(`${looked} files`);
   assert.ok(looked > 0);
+});
+
+test(`what nearly has its format is shown as of none (seed ${seed})`, async (t) => {
+  for (const { format, right, wrong } of await nearMisses(20, seed)) {
+    t.diagnostic(`${format}: ${right} right all the same, ${wrong} of no format`);
+    assert.ok(wrong > 0, format);
+  }
 });

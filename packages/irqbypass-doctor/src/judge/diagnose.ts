@@ -99,7 +99,7 @@ function reportOn(one: Case, chain: Chain): Report {
     unclaimed,
     counters: countersOf(host, one.later),
     missing: missingOf(host, chain, trace, unsettled),
-    strange: strangeOf(host),
+    strange: strangeOf(host, one.later),
     notes,
   };
   return {

@@ -1,12 +1,12 @@
 /**
  * Texts of unknown format: named and shown raw, never interpreted.
  */
-import type { Host } from "../facts/host.js";
+import type { Host, Later } from "../facts/host.js";
 import type { Reading } from "../source/source.js";
 import type { Report } from "./report.js";
 
-/** Every reading of the host that is strange, each path once. */
-export function strangeOf(host: Host): Report["strange"] {
+/** Every reading of both samples that is strange. */
+export function strangeOf(host: Host, later: Later): Report["strange"] {
   const all: Reading<unknown>[] = [
     host.kernel,
     host.cpu,
@@ -23,7 +23,14 @@ export function strangeOf(host: Host): Report["strange"] {
   for (const { vectors } of host.devices)
     for (const { files, debug } of vectors) all.push(files.perCpu, debug);
   for (const { eventfds } of host.processes.found) for (const { info } of eventfds) all.push(info);
-  return all
+  const second: Reading<unknown>[] = [later.interrupts, ...later.perCpu.values(), ...later.eventfds.values()];
+  const found = strange(all, "");
+  const paths = new Set(found.map(({ path }) => path));
+  return [...found, ...strange(second, "in the second sample ").filter(({ path }) => !paths.has(path))];
+}
+
+function strange(readings: readonly Reading<unknown>[], when: string): Report["strange"] {
+  return readings
     .filter((one) => one.state === "strange")
-    .map(({ path, problem, raw }) => ({ path: `/${path}`, problem, raw }));
+    .map(({ path, problem, raw }) => ({ path: `/${path}`, problem: `${when}${problem}`, raw }));
 }
