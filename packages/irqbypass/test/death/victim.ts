@@ -91,12 +91,15 @@ const operations: readonly ((pick: Random) => void)[] = [
   function doorbell() {
     const eventfd = create();
     const options = { address: 0xfe000000 + 4 * pick(4), length: 4 } as const;
-    const mine = vm.ioeventfd(options, eventfd);
-    for (let stores = pick(20); stores > 0; stores--) vm.write("mmio", 0xfe000000 + 4 * pick(4), 4, stores);
-    if (pick(2) === 0) eventfd.close(); // it goes on taking stores
-    if (pick(2) === 0) mine.dispose();
-    else vm.deassignIoeventfd(options, eventfd);
-    eventfd.close();
+    try {
+      const mine = vm.ioeventfd(options, eventfd); // another victim may have one there
+      for (let stores = pick(20); stores > 0; stores--) vm.write("mmio", 0xfe000000 + 4 * pick(4), 4, stores);
+      if (pick(2) === 0) vm.deassignIoeventfd(options, eventfd);
+      else eventfd.close(); // it goes on taking stores
+      mine.dispose();
+    } finally {
+      eventfd.close();
+    }
   },
   function epoll() {
     const eventfd = Eventfd.open(host, work.eventfds[pick(work.eventfds.length)]!);
