@@ -30,7 +30,7 @@ export class Victim {
     this.handles = [...eventfds.map(({ handle }) => handle), vm.handle, vm.vcpu(0).handle, 0, 2 ** 21 + 1];
     host.words.store(Header.relays, RelayState.stopping);
     this.image = new Int32Array(memory.buffer).slice();
-    this.pages = 4;
+    this.pages = PAGES;
     this.scratch = createMemory(PAGES);
   }
 
