@@ -90,6 +90,31 @@ const debugfs = (capabilities: readonly string[]) =>
      console.log(JSON.stringify(new LiveSource("/").list("sys/kernel/debug").state));`,
   );
 
+const ALL = ["CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_SYS_ADMIN", "CAP_SYS_RAWIO"];
+
+/** What comes of opening a file, of which nothing is read or written then. */
+const opened = (capabilities: readonly string[], path: string, flags: "r" | "r+") =>
+  withOnly(
+    capabilities,
+    `const { closeSync, openSync } = await import("node:fs");
+     let came = "opened";
+     try { closeSync(openSync(${JSON.stringify(path)}, ${JSON.stringify(flags)})); }
+     catch (error) { came = error.code; }
+     console.log(JSON.stringify(came));`,
+  );
+
+/** A file right below debugfs that stands in for one of an IOMMU. */
+function fileOfMode(mode: number): string | undefined {
+  const found = withOnly(
+    ["CAP_DAC_READ_SEARCH"],
+    `const { lstatSync, readdirSync } = await import("node:fs");
+     const all = readdirSync("/sys/kernel/debug").map((name) => "/sys/kernel/debug/" + name).sort();
+     const found = all.find((path) => (lstatSync(path).mode & 0o170777) === (0o100000 | ${mode}));
+     console.log(JSON.stringify(found ?? null));`,
+  );
+  return typeof found === "string" ? found : undefined;
+}
+
 /** The capabilities that a row of the table names. */
 function named(source: RegExp): string[] {
   const right = RIGHTS.find((one) => source.test(one.source));
@@ -146,6 +171,28 @@ describe("the rights that a source needs", { skip: cannotTry() }, () => {
   it("are those named for debugfs", () => {
     assert.equal(debugfs(named(/debug\/iommu/)), "read");
     assert.equal(debugfs([]), "unreadable");
+  });
+
+  it("are those named for the tables of an IOMMU, on files of the same modes", (t) => {
+    const [table, setting] = [fileOfMode(0o444), fileOfMode(0o644)];
+    if (table === undefined || setting === undefined)
+      return t.skip("this kernel's debugfs has no files of the same modes");
+    const tables = named(/ir_translation_struct/);
+    assert.deepEqual(tables, ["CAP_DAC_READ_SEARCH"]);
+    assert.equal(opened(tables, table, "r"), "opened");
+    assert.equal(opened([], table, "r"), "EACCES");
+    const devid = named(/write-devid/);
+    // What lockdown forbids it forbids to root too, and that is EPERM: a right that is missing is EACCES.
+    const [reads, writes] = (["r", "r+"] as const).map((flags) => opened(ALL, setting, flags));
+    assert.ok(
+      [reads, writes].every((came) => came === "opened" || came === "EPERM"),
+      `${reads}, ${writes}`,
+    );
+    assert.equal(opened(named(/debug\/irq/), setting, "r"), reads);
+    assert.equal(opened(devid, setting, "r+"), writes);
+    assert.equal(opened(devid, table, "r"), "opened");
+    assert.equal(opened(tables, setting, "r+"), "EACCES");
+    assert.equal(opened([], setting, "r+"), "EACCES");
   });
 
   it("are those named for --trace", (t) => {
