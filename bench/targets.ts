@@ -6,6 +6,7 @@
 import { figure, type Report } from "./harness/report.js";
 import type { Unit } from "./harness/suite.js";
 import { EPOLL_TRIAL } from "./suites/epoll.js";
+import { BARE, ON_CLEAR, ON_SET } from "./suites/file.js";
 import { ASLEEP, SPINNING } from "./suites/latency.js";
 import { DEFAULT_EXAMPLE } from "./suites/run.js";
 
@@ -117,6 +118,18 @@ export const targets: readonly Target[] = [
     limit: 1,
     moonshot: 0.5,
     value: timesOf("epoll", EPOLL_TRIAL, "epoll_wait in C", "epoll"),
+  },
+  {
+    what: "interrupt file in C: a post with ON set over a bare or",
+    unit: "ratio",
+    limit: 1.1,
+    value: timesOf("file", ON_SET, BARE, "post"),
+  },
+  {
+    what: "interrupt file in C: a post with ON clear over a bare or",
+    unit: "ratio",
+    limit: 2.2,
+    value: timesOf("file", ON_CLEAR, BARE, "post"),
   },
   {
     what: "irqbypass run of the default example, time per signal",

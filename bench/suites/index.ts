@@ -2,6 +2,7 @@
 import type { Suite } from "../harness/suite.js";
 import { deassign } from "./deassign.js";
 import { epoll } from "./epoll.js";
+import { file } from "./file.js";
 import { ioeventfd } from "./ioeventfd.js";
 import { kvm } from "./kvm.js";
 import { latency } from "./latency.js";
@@ -18,6 +19,7 @@ export const suites: readonly Suite[] = [
   pair,
   storm,
   signal,
+  file,
   latency,
   epoll,
   deassign,

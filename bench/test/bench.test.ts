@@ -99,6 +99,7 @@ test("--help names every suite", () => {
     "pair",
     "storm",
     "signal",
+    "file",
     "latency",
     "deassign",
     "ioeventfd",

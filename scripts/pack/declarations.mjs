@@ -59,9 +59,11 @@ export async function rollDeclarations(types, inputs) {
   const input = Object.fromEntries(
     Object.entries(inputs).map(([name, module]) => [name, join(types, `${module}.d.ts`)]),
   );
+  const isEntry = new Set(Object.values(input));
   const bundle = await rollup({ input, plugins: [dts()], external: (id) => !/^[./]/.test(id), onLog });
   const { output } = await bundle.generate({
     format: "es",
+    manualChunks: (id) => (isEntry.size === 1 || isEntry.has(id) ? undefined : "core"),
     entryFileNames: "[name].d.ts",
     chunkFileNames: ({ name }) => `${name.replace(/\.d$/, "")}.d.ts`,
   });

@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { rewriteWords } from "./rewrite.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const ENTRIES = [
@@ -18,6 +19,7 @@ const ENTRIES = [
   ["src/bypass/registration.ts", "unregisterConsumer"],
 ];
 const WORDS = "assembly/words.ts";
+const REWRITE = "assembly/rewrite.mjs";
 const LOCK = "../../package-lock.json";
 const SHIPPED = "build/src/host/module.js";
 const EXPLORED = "build/scenarios/support/module.js";
@@ -129,48 +131,6 @@ async function assemble(asc, source) {
   return { bytes: made.get("out.wasm"), text };
 }
 
-/** Instructions that touch memory, the method of the seam that does the same, and its operands and result. */
-const SEAM = {
-  "i32.atomic.load": ["load", 1, 1],
-  "i32.atomic.store": ["store", 2, 0],
-  "i32.atomic.rmw.or": ["or", 2, 1],
-  "i32.atomic.rmw.and": ["and", 2, 1],
-  "i32.atomic.rmw.add": ["add", 2, 1],
-  "i32.atomic.rmw.xchg": ["exchange", 2, 1],
-  "i32.atomic.rmw.cmpxchg": ["compareExchange", 3, 1],
-  "memory.atomic.notify": ["notify", 2, 1],
-  "i32.load": ["get", 1, 1],
-  "i32.store": ["set", 2, 0],
-};
-
-/**
- * The module without a memory: each instruction that touched it calls an import, with the address as it stands, and after the
- * operands the instruction's own offset to it where there is one.
- */
-function rewrite(binaryen, text) {
-  const imports = ["", "+offset"].flatMap((suffix) =>
-    Object.values(SEAM).map(([method, operands, results]) => {
-      const type = `(param${" i32".repeat(operands + (suffix ? 1 : 0))})${results ? " (result i32)" : ""}`;
-      return `(import "words" "${method}" (func $seam/${method}${suffix} ${type}))`;
-    }),
-  );
-  const lines = text.split("\n").flatMap((line) => {
-    if (line.startsWith(' (import "env" "memory"')) return imports;
-    const instruction = line.trim();
-    if (!/(^|\.)(atomic\b|load|store|memory)/.test(instruction) || instruction.startsWith("(")) return [line];
-    const [name, offset] = instruction.split(" offset=");
-    const seam = SEAM[name];
-    if (seam === undefined) throw new Error(`no method of the seam does what ${instruction} does`);
-    if (offset === undefined) return [`call $seam/${seam[0]}`];
-    return [`i32.const ${offset}`, `call $seam/${seam[0]}+offset`];
-  });
-  const module = binaryen.parseText(lines.join("\n"));
-  if (!module.validate()) throw new Error("the rewritten fast path is not valid");
-  const bytes = module.emitBinary();
-  module.dispose();
-  return bytes;
-}
-
 /** What a browser compiles at once in a page's main thread. */
 const MAX_BYTES = 4096;
 
@@ -191,8 +151,8 @@ if (!fresh() || process.argv.includes("--force")) {
   const { text: source, files } = gather(ts);
   const { bytes, text } = await assemble(asc, source);
   const self = relative(root, fileURLToPath(import.meta.url));
-  const first = stamp([self, LOCK, WORDS, ...files]);
-  write(EXPLORED, first, rewrite(binaryen, text));
+  const first = stamp([self, REWRITE, LOCK, WORDS, ...files]);
+  write(EXPLORED, first, rewriteWords(binaryen, text));
   write(SHIPPED, first, bytes); // last: it is the one that says what is fresh
   if (process.argv.includes("--text")) console.log(`${source}\n${text}`);
 }

@@ -1,10 +1,10 @@
 /**
  * What a waiter takes out of an epoll: bits say which watches to look at, and the counter whether their eventfd is ready.
  */
-import { Epoll, Eventfd, Watch } from "../host/layout.js";
+import { Epoll, EpollControl, Eventfd, Watch } from "../host/layout.js";
 import type { Words } from "../host/words.js";
 import type { EventfdHost } from "./kind.js";
-import { answer, raise, takeBits } from "./ready.js";
+import { answer, call, raise, wordsInUse } from "./ready.js";
 import { dataOf, fire } from "./watch.js";
 
 /**
@@ -36,22 +36,55 @@ function takeOfKernel(memory: EventfdHost, epoll: number, most: number, found: n
     watching?.take(memory, epoll, most - found.length, (watch) => void found.push(dataOf(words, watch)));
 }
 
-/** Goes through the watches from where the last one stopped: what comes before that in its row comes last. */
+/**
+ * Takes out the bits that are set, from where the last one stopped on and around, each once, and goes through their rows: what comes
+ * before that in its row comes last.
+ */
 function takeFired(words: Words, epoll: number, most: number, found: number[]): void {
   const turn = words.load(epoll + Epoll.turn);
-  const begin = words.load(epoll + Epoll.begin);
-  let skipped = false;
-  const isThrough = takeBits(words, epoll, turn, (bit) => {
-    let first = words.load(epoll + Epoll.rows + bit);
-    if (bit === turn && begin !== 0 && begin !== first && isInRow(words, first, begin)) {
-      first = begin;
-      skipped = true;
+  const used = wordsInUse(words, epoll);
+  const below = (1 << (turn & 31)) - 1; // bits of the first word that are the last ones
+  let skipped = 0;
+  let stays = false;
+  for (let step = 0, index = turn >>> 5; step <= used; step++, index = index + 1 < used ? index + 1 : 0) {
+    const word = epoll + Epoll.bits + index;
+    const mask = step === 0 ? ~below : step === used ? below : -1;
+    for (let left = words.load(word) & mask; left !== 0; left &= left - 1) {
+      const bit = index * 32 + 31 - Math.clz32(left & -left);
+      let first = words.load(epoll + Epoll.rows + bit);
+      if (found.length < most && staysReady(words, first)) {
+        found.push(dataOf(words, first));
+        stays = true;
+        continue;
+      }
+      words.and(word, ~(left & -left)); // before its watches are looked at: one that is fired from here on sets it again
+      if (bit === turn) {
+        skipped = skippedOf(words, epoll, first);
+        if (skipped !== 0) first = skipped;
+      }
+      if (takeRow(words, epoll, bit, first, 0, most, found)) continue;
+      raise(words, epoll, bit);
+      if (skipped !== 0) raise(words, epoll, turn);
+      return;
     }
-    return takeRow(words, epoll, bit, first, 0, most, found);
-  });
-  if (!skipped) return;
+  }
+  if (stays) call(words, epoll, EpollControl.ready);
+  if (skipped === 0) return;
   const head = words.load(epoll + Epoll.rows + turn);
-  if (!isThrough || !takeRow(words, epoll, turn, head, begin, most, found)) raise(words, epoll, turn);
+  if (!takeRow(words, epoll, turn, head, skipped, most, found)) raise(words, epoll, turn);
+}
+
+/** The common case in short: a level-triggered watch that shares its bit with none, and is ready. Nothing of it has to change. */
+function staysReady(words: Words, watch: number): boolean {
+  if (watch === 0 || words.get(watch + Watch.edge) !== 0 || words.load(watch + Watch.nextInRow) !== 0)
+    return false;
+  return words.load(watch + Watch.fired) !== 0 && words.load64(counterOf(words, watch)) !== 0n;
+}
+
+/** Where to begin in the row that the last one stopped in, if not at its head; 0 else. */
+function skippedOf(words: Words, epoll: number, head: number): number {
+  const begin = words.load(epoll + Epoll.begin);
+  return begin !== 0 && begin !== head && isInRow(words, head, begin) ? begin : 0;
 }
 
 function isInRow(words: Words, head: number, wanted: number): boolean {
@@ -86,5 +119,9 @@ function takeRow(
 function isReady(words: Words, watch: number): boolean {
   if (words.load(watch + Watch.fired) === 0) return false;
   words.store(watch + Watch.fired, 0); // before the counter is read: what comes after that fires it again
-  return words.load64(words.get(watch + Watch.eventfd) + Eventfd.counter) !== 0n;
+  return words.load64(counterOf(words, watch)) !== 0n;
+}
+
+function counterOf(words: Words, watch: number): number {
+  return words.get(watch + Watch.eventfd) + Eventfd.counter;
 }

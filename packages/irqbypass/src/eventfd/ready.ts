@@ -67,31 +67,9 @@ export function wakeUp(words: Words, epoll: number): void {
   words.and(epoll + Epoll.control, ~EpollControl.asleep);
 }
 
-/**
- * Takes out the bits that are set, from bit `from` on and around, each once, and calls `visit` with it, until that returns
- * false: then this bit and those behind it stay, the waiter is called, and this returns false as well. By the waiter, who has
- * answered.
- */
-export function takeBits(
-  words: Words,
-  epoll: number,
-  from: number,
-  visit: (bit: number) => boolean,
-): boolean {
-  const below = (1 << (from & 31)) - 1; // bits of the first word that are the last ones
-  for (let step = 0; step <= WORDS; step++) {
-    const index = ((from >>> 5) + step) % WORDS;
-    const word = epoll + Epoll.bits + index;
-    const mask = step === 0 ? ~below : step === WORDS ? below : -1;
-    for (let left = words.load(word) & mask; left !== 0; left &= left - 1) {
-      const bit = 31 - Math.clz32(left & -left);
-      words.and(word, ~(1 << bit));
-      if (visit(index * 32 + bit)) continue;
-      raise(words, epoll, index * 32 + bit);
-      return false;
-    }
-  }
-  return true;
+/** How many words of bits are in use, from the first on. Looked at after {@link answer}: whoever uses one more has said so before. */
+export function wordsInUse(words: Words, epoll: number): number {
+  return Math.min(WORDS, (words.load(epoll + Epoll.number) + 31) >>> 5);
 }
 
 /** Makes the thread of a record the one that waits; returns who does so already, else 0. */

@@ -63,8 +63,7 @@ export function addWatch(
     words.set(added + Watch.edge, edge ? 1 : 0);
     words.set(added + Watch.dataLow, data | 0);
     words.set(added + Watch.dataHigh, Math.floor(data / 2 ** 32));
-    const number = words.get(epoll + Epoll.number);
-    words.set(epoll + Epoll.number, (number + 1) | 0);
+    const number = words.add(epoll + Epoll.number, 1); // before anybody can set its bit
     words.set(added + Watch.bit, number & (EPOLL_BITS - 1));
     holdContext(memory, eventfd);
     holdContext(memory, epoll);

@@ -228,7 +228,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
   },
   epoll: {
     ...REC_FIELDS,
-    number: [Epoll.number, "H"],
+    number: [Epoll.number, "A"],
     handles: [Epoll.handles, "H"],
     waiter: [Epoll.waiter, "A"],
     taker: [Epoll.taker, "A"],

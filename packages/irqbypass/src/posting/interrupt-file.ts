@@ -132,7 +132,7 @@ export class InterruptFile extends Shown {
    * ```ts
    * import { InterruptFile } from "irqbypass";
    *
-   * const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+   * const memory = new SharedArrayBuffer(64); // or a WebAssembly.Memory that was made with shared: true
    * InterruptFile.create(memory, 0);
    * InterruptFile.open(memory, 0).post(7); // in a thread that was told memory and byteOffset
    * ```

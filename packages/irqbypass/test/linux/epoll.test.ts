@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { Epoll, Eventfd, Host, Vm } from "irqbypass";
 import { LinuxEventfd, linux as linuxKind, loadFfi } from "irqbypass/linux";
 import { Random, seedOf } from "../fuzz/random.js";
-import { until } from "../support/worker.js";
+import { TestThread, until } from "../support/worker.js";
 import { linux } from "./available.js";
 import { Kernel, Library, type Side } from "./epoll-sides.js";
 
@@ -151,6 +151,28 @@ describe("an epoll that watches Linux eventfds", linux, () => {
     assert.deepEqual(epoll.wait(), []);
     eventfd.write();
     assert.deepEqual([epoll.wait(), epoll.tryWait()], [[3], []]);
+  });
+
+  it("reports once more what a waiter had taken that is ended then, edges of both kinds", async () => {
+    const host = make();
+    const epoll = Epoll.create(host);
+    const both = [Eventfd.create(host), LinuxEventfd.create(host)];
+    both.forEach((eventfd, data) => {
+      epoll.add(eventfd, { data, edge: true });
+    });
+    for (const eventfd of both) eventfd.write();
+    const thread = new TestThread(new URL("./epoll-taker.js", import.meta.url), {
+      host: host.handle,
+      epoll: epoll.handle,
+    });
+    assert.deepEqual((await thread.next<number[]>()).sort(), [0, 1]);
+    assert.deepEqual(epoll.tryWait(), []);
+    await host.terminate(thread.worker);
+    assert.deepEqual(epoll.tryWait().sort(), [0, 1]);
+    assert.deepEqual(epoll.tryWait(), []);
+    assert.deepEqual(host.audit().findings, []);
+    for (const one of [...both, epoll]) one.close();
+    host.dispose();
   });
 
   it("is an irqfd's loss: what a software VM's relay has read out is no event any more", async () => {

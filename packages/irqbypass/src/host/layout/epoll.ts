@@ -3,7 +3,7 @@
  */
 /** An epoll. What its waiter alone writes is on the first line, what signallers write on the second. */
 export const enum Epoll {
-  /** The number of its next watch. H */
+  /** The number of its next watch; written under the host mutex. A */
   number = 2,
   /** Its references of role handle, at the place of an eventfd's; when the last closes, it watches nothing any more. H */
   handles = 3,

@@ -1,0 +1,40 @@
+// The machine around the kernel: a worker for each CPU, one for the timer, one for the device. The same in Node and in a page.
+
+const CPUS = 2;
+const STACK = 16384;
+
+/**
+ * Runs the kernel until it has finished so many packets, and says what each CPU did. `start(data)` starts worker.mjs and returns
+ * { finished, terminate }; `library` is from where a worker imports irqbypass.
+ */
+export async function run({ bytes, packets, start, library }) {
+  const module = await WebAssembly.compile(bytes);
+  const memory = new WebAssembly.Memory({ initial: 16, maximum: 16, shared: true });
+  const kernel = new WebAssembly.Instance(module, imports(memory)).exports;
+  kernel.boot();
+  const files = Array.from({ length: CPUS }, (_, cpu) => kernel.file_of(cpu));
+  const shared = kernel.shared_words();
+  const common = { module, memory, files, shared, library };
+  // The stacks are at the end of the memory, far behind the kernel's data.
+  const stacks = files.map((_, cpu) => memory.buffer.byteLength - cpu * STACK);
+  const cpus = files.map((_, cpu) => start({ ...common, role: "cpu", cpu, stack: stacks[cpu] }));
+  const timer = start({ ...common, role: "timer" });
+  const device = start({ ...common, role: "device", packets });
+  await device.finished;
+  const { InterruptFile } = await import(library);
+  Atomics.store(new Int32Array(memory.buffer, shared, 1), 0, 1);
+  for (const byteOffset of files) InterruptFile.open(memory, byteOffset).kick();
+  await Promise.all([...cpus, timer].map(({ finished }) => finished));
+  for (const worker of [...cpus, timer, device]) await worker.terminate();
+  const words = [...new Int32Array(memory.buffer, shared, 3 + 5 * CPUS)];
+  const counts = (cpu) => {
+    const [ticks, packets, ipis, slept, deadlines] = words.slice(3 + 5 * cpu);
+    return { ticks, packets, ipis, slept, deadlines };
+  };
+  return { sent: words[1], done: words[2], cpus: files.map((_, cpu) => counts(cpu)) };
+}
+
+/** What the kernel imports: its memory, and the time. */
+export function imports(memory) {
+  return { env: { memory }, host: { now_ns: () => BigInt(Math.round(performance.now() * 1e6)) } };
+}
