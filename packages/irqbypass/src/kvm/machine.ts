@@ -50,6 +50,7 @@ import {
   type KvmMsi,
   type KvmRoute,
 } from "./structs.js";
+import { checkThreadRoom } from "./thread-room.js";
 import { type KvmFacts, KvmVcpu } from "./vcpu.js";
 
 const PAGE = 0x1_0000;
@@ -210,12 +211,18 @@ export class KvmMachine extends Shown implements Disposable {
     );
   }
 
-  /** Lets KVM signal an eventfd at each store of the guest to an address. EEXIST where another one takes such a store. */
+  /**
+   * Lets KVM signal an eventfd at each store of the guest to an address. EEXIST where another one takes such a store; EBADF and
+   * EINVAL as {@link assignIrqfd}.
+   */
   assignIoeventfd(ioeventfd: KvmIoeventfd): void {
     this.#ioctl(KVM_IOEVENTFD, encodeIoeventfdAssign(ioeventfd), "assigning an ioeventfd");
   }
 
-  /** Takes exactly this back, ENOENT where there is none. When it has returned no vCPU signals through it any more. */
+  /**
+   * Takes exactly this back, ENOENT where there is none; EBADF and EINVAL as {@link assignIrqfd}. When it has returned no vCPU
+   * signals through it any more.
+   */
   deassignIoeventfd(ioeventfd: KvmIoeventfd): void {
     this.#ioctl(KVM_IOEVENTFD, encodeIoeventfdDeassign(ioeventfd), "deassigning an ioeventfd");
   }
@@ -236,6 +243,22 @@ export class KvmMachine extends Shown implements Disposable {
     bytes.setUint32(0, IRQCHIP_IOAPIC, true);
     this.#ioctl(KVM_GET_IRQCHIP, bytes);
     return decodeIoapic(bytes);
+  }
+
+  /** @internal Starts a thread for every vCPU, or none: those that run are told to leave where one cannot be started. */
+  start(subject: string): void {
+    for (const vcpu of this.#vcpus) vcpu.checkStart();
+    checkThreadRoom(this.ffi, this.fd, this.#vcpus.length, subject);
+    const started: KvmVcpu[] = [];
+    try {
+      for (const vcpu of this.#vcpus) {
+        vcpu.start();
+        started.push(vcpu);
+      }
+    } catch (error) {
+      for (const { thread } of started) thread?.[Symbol.dispose]();
+      throw error;
+    }
   }
 
   /** Stops every vCPU thread and waits until each has left KVM_RUN and ended. Rejects with the first failure. */

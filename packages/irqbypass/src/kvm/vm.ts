@@ -36,7 +36,6 @@ import { checkLinux, kvmKindOf } from "./kind.js";
 import { Kvm, type KvmOptions } from "./kvm.js";
 import { KvmMachine } from "./machine.js";
 import { byGsi, kvmRoute, type RoutesByGsi, same, whyNotInjected } from "./routes.js";
-import { checkThreadRoom } from "./thread-room.js";
 
 /** Options of a new guest. */
 export interface KvmVmOptions extends KvmOptions {
@@ -159,15 +158,12 @@ export class KvmVm extends Shown implements Disposable {
   }
 
   /**
-   * Runs every vCPU in a thread of its own. Throws EBUSY where one runs already, and EMFILE where the threads would find too few
-   * descriptors; none is started then.
+   * Runs every vCPU in a thread of its own. Throws EBUSY where one runs already, EMFILE where the threads would find too few
+   * descriptors, and what the host's own `spawn` throws; none runs then.
    */
   start(): void {
     this.check();
-    const { ffi, fd, vcpus } = this.machine;
-    for (const vcpu of vcpus) vcpu.checkStart();
-    checkThreadRoom(ffi, fd, vcpus.length, `VM ${this.id}`);
-    for (const vcpu of vcpus) vcpu.start();
+    this.machine.start(`VM ${this.id}`);
   }
 
   /** Kicks the vCPUs out of the guest; resolves when their threads have ended, rejects with what ended one before. */
@@ -296,7 +292,7 @@ export class KvmVm extends Shown implements Disposable {
     return makeIoeventfd(this.host, this.life, this.bus, options, eventfd);
   }
 
-  /** As `Vm.deassignIoeventfd`. When it has returned, no vCPU of the guest signals through it any more. */
+  /** As `Vm.deassignIoeventfd`, ENOENT where there is none. When it has returned, no vCPU of the guest signals through it any more. */
   deassignIoeventfd(options: IoeventfdOptions, eventfd: LinuxEventfd): void {
     this.checkCall();
     checkLinux(eventfd);

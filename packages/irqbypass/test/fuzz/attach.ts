@@ -7,6 +7,8 @@ import type { Random } from "./random.js";
 
 /** Bytes of a page of WebAssembly. */
 const PAGE = 65536;
+/** What a small host takes, and some room behind it. */
+const PAGES = 5;
 const HOST_AT = 1024;
 
 /** A host as others left it, to be copied and damaged. */
@@ -17,7 +19,7 @@ export class Victim {
   private readonly pages: number;
 
   constructor() {
-    const memory = createMemory(4);
+    const memory = createMemory(PAGES);
     const host = smallHost({ memory, byteOffset: HOST_AT });
     const eventfds = [0, 1, 2, 3].map(() => Eventfd.create(host));
     const vm = new Vm(host, { vcpus: 2 });
@@ -29,7 +31,7 @@ export class Victim {
     host.words.store(Header.relays, RelayState.stopping);
     this.image = new Int32Array(memory.buffer).slice();
     this.pages = 4;
-    this.scratch = createMemory(4);
+    this.scratch = createMemory(PAGES);
   }
 
   /**

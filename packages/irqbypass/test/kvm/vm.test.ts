@@ -309,6 +309,25 @@ describe("a KVM guest on a host", kvmTests, () => {
     assert.deepEqual(host.audit().findings, []);
   });
 
+  it("starts all of its vCPUs or none: where one cannot be started those before it leave again", async () => {
+    let left = 1;
+    const spawn = () => {
+      if (left-- === 0) throw new Error("no worker left");
+      return new Worker(new URL("../../src/kvm/kvm-vcpu-worker.js", import.meta.url));
+    };
+    const host = Host.create({ kinds: [linux(), kvm()], capacity: CAPACITY, spawn });
+    const vm = new KvmVm(host, { vcpus: 2 });
+    assert.throws(() => vm.start(), /no worker left/);
+    const running = () => vm.machine.vcpus.filter(({ thread }) => thread?.left === false).length;
+    assert.equal(running(), 0);
+    left = 2;
+    vm.start();
+    assert.equal(running(), 2);
+    await vm.stop();
+    vm.dispose();
+    host.dispose();
+  });
+
   it("is deassigned when the last handle of its eventfd is closed", () => {
     using t = setUp();
     const eventfd = LinuxEventfd.create(t.host);

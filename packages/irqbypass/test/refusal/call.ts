@@ -40,7 +40,7 @@ export function prepare(entry: Entry, stage: Stage, replaced: Replaced = (_, one
   const one = receiver as Record<string | symbol, unknown>;
   const key = member === "@@dispose" ? Symbol.dispose : member;
   const made = (all: readonly unknown[]) => {
-    if (how === "get") return one[key];
+    if (how === "get") return { read: one[key] }; // a promise that is kept there is none of the call
     if (how === "set") return Reflect.set(receiver, key, all[0]);
     return (one[key] as (...all: unknown[]) => unknown).apply(receiver, [...all]);
   };

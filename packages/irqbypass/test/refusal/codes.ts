@@ -46,6 +46,13 @@ const HANDLE: Range = {
   code: (value) => (Number.isSafeInteger(value) && value >= 0 ? "EXDEV" : "EINVAL"),
 };
 const DESCRIPTOR: Range = { what: "a file descriptor", takes: () => false, code: () => "EBADF" };
+const absent = (to: number): Range => ({
+  what: "of an ioeventfd that there is not",
+  takes: () => false,
+  code: (value) => (whole(0, to)(value) ? "ENOENT" : "EINVAL"),
+});
+const ABSENT = absent(Number.MAX_SAFE_INTEGER);
+const ABSENT_LENGTH = absent(2 ** 32 - 1);
 const QUEUE: Range = { what: "a queue that a VMM names", takes: () => false, code: () => "ENOBUFS" };
 const OFFSET: Range = {
   what: "where in a memory",
@@ -61,7 +68,12 @@ const RANGES: readonly (readonly [call: RegExp, place: RegExp, Range])[] = [
   [/\.open$/, /^1$/, HANDLE],
   [/^(EventfdFile\.dup|LinuxEventfd\.adopt|signalMsi)$/, /^1$/, DESCRIPTOR],
   [/^eventfdInfo$/, /^0$/, DESCRIPTOR],
-  [/^KvmMachine\.prototype\.(de)?assignIrqfd$/, /eventfd$/, DESCRIPTOR],
+  [/^KvmMachine\.prototype\.(de)?assign(Irqfd|Ioeventfd)$/, /eventfd$/, DESCRIPTOR],
+  [/deassignIoeventfd$/, /length$/, ABSENT_LENGTH],
+  [/deassignIoeventfd$/, /(address|datamatch)$/, ABSENT],
+  [/oeventfd$/, /(address|datamatch)$/, WIDE],
+  [/^Vm\.prototype\.write$/, /^1$/, WIDE],
+  [/^Vm\.prototype\.write$/, /^3$/, WORD],
   [/^VdpaSession\.prototype\.setVringCall$/, /^0$/, QUEUE],
   [/^Host\.create$/, /byteOffset$/, OFFSET],
   [/^(IoApic\.prototype\.write|Producer\.prototype\.register)$/, /^1$/, WORD],
@@ -84,6 +96,7 @@ export function rangeOf({ name }: Entry, place: string): Range {
 export const OWN_CODES: readonly (readonly [what: string, code: ErrorCode])[] = [
   [HANDLE.what, HANDLE.code(7)],
   [DESCRIPTOR.what, DESCRIPTOR.code(7)],
+  [ABSENT.what, ABSENT.code(7)],
   [QUEUE.what, QUEUE.code(7)],
   [OFFSET.what, OFFSET.code(64)],
 ];

@@ -11,7 +11,7 @@ import {
   VfioPciDevice,
   Vm,
 } from "irqbypass";
-import type { Kvm, KvmMachine, KvmVm } from "irqbypass/kvm";
+import type { Kvm, KvmMachine, KvmVcpuThread, KvmVm } from "irqbypass/kvm";
 import * as kvmEntry from "irqbypass/kvm";
 import * as linuxEntry from "irqbypass/linux";
 import { Consumer, Header, Vm as V } from "#src/host/layout.js";
@@ -142,6 +142,7 @@ export class Stage {
   readonly goneKvm: Kvm | undefined;
   readonly machine: KvmMachine | undefined;
   readonly guest: KvmVm | undefined;
+  private thread: KvmVcpuThread | undefined;
   readonly file: linuxEntry.EventfdFile | undefined;
   private hooks: Partial<Record<CallbackName, (() => void) | undefined>> = {};
 
@@ -190,6 +191,14 @@ export class Stage {
     this.guest.ioeventfd(DOORBELL, this.own.linux!);
   }
 
+  /** The thread of the guest's vCPU, which runs when this returns. */
+  running(): KvmVcpuThread {
+    this.thread ??= this.guest!.machine.vcpus[0]!.start();
+    const { thread } = this;
+    while (thread.tid === 0 && !thread.left) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    return thread;
+  }
+
   /** Makes a call inside of one of the manager's callbacks. */
   inside(name: CallbackName, call: () => void): void {
     const { host } = this.own;
@@ -222,6 +231,11 @@ export class Stage {
 
   /** Closes what the process would not get back otherwise. */
   async end(): Promise<void> {
+    const threads = [this.guest?.machine, this.machine].flatMap((machine) =>
+      (machine?.vcpus ?? []).map(({ thread }) => thread),
+    );
+    for (const thread of threads) thread?.requestStop();
+    for (const thread of threads) await thread?.ended; // it has descriptors, too
     this.guest?.dispose();
     this.machine?.[Symbol.dispose]();
     this.kvm?.[Symbol.dispose]();
