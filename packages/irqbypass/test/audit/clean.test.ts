@@ -44,7 +44,17 @@ describe("the audit of a sound host", () => {
         const { thread, eventfd, producer, consumer, vm, vcpu, injection, ioeventfd, node } = live;
         assert.deepEqual(
           { thread, eventfd, producer, consumer, vm, vcpu, injection, ioeventfd, node },
-          { thread: 1, eventfd: 0, producer: 0, consumer: 0, vm: 0, vcpu: 0, injection: 0, ioeventfd: 0, node: 0 },
+          {
+            thread: 1,
+            eventfd: 0,
+            producer: 0,
+            consumer: 0,
+            vm: 0,
+            vcpu: 0,
+            injection: 0,
+            ioeventfd: 0,
+            node: 0,
+          },
         );
       }),
       { numRuns: SOME },
