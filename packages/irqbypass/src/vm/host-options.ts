@@ -2,6 +2,7 @@ import { checkKindParts, type Kind } from "../bypass/kind.js";
 import { checkFlag, checkObject, checkOptions, type OptionNames, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { MemoryOptions } from "../host/memory.js";
+import type { Platform } from "../host/platform.js";
 import type { HostHandle } from "../host/reserve.js";
 import { checkSpawn } from "../host/spawn.js";
 
@@ -30,6 +31,19 @@ const CREATE: OptionNames<HostOptions> = {
   size: true,
   capacity: true,
 };
+/** The functions of a {@link Platform}: must it have this one? */
+const PLATFORM_CALLS = {
+  self: true,
+  alive: true,
+  messages: true,
+  leave: true,
+  isWorker: true,
+  hold: true,
+  onExit: true,
+  every: true,
+  clock: false,
+  spawn: false,
+} satisfies Partial<Record<keyof Platform, boolean>>;
 const HANDLE_TEXT = "the handle of a host, as host.handle is";
 const HANDLE: OptionNames<HostHandle> = { memory: true, byteOffset: true };
 
@@ -55,9 +69,26 @@ function checkShared({ kinds, platform, spawn, repairs, words }: AttachOptions):
     for (const kind of Array.from(kinds as readonly Kind[])) checkKindParts(kind);
   }
   checkFlag(repairs, "repairs");
-  if (platform !== undefined) checkObject(platform, "a Platform, or none");
+  if (platform !== undefined) checkPlatform(platform);
   checkSpawn(spawn);
   if (words !== undefined && typeof words !== "function") {
     throw new IrqBypassError("EINVAL", `words is ${show(words)}: give a function that makes Words, or none`);
+  }
+}
+
+/** One of the caller's own may have more than these: what is its own business is not looked at. */
+function checkPlatform(platform: Platform): void {
+  checkObject(platform, "a Platform, or none");
+  const { name, mayBlock, cores } = platform;
+  if (typeof name !== "string" || typeof mayBlock !== "boolean" || typeof cores !== "number") {
+    throw new IrqBypassError(
+      "EINVAL",
+      "a platform without its name, mayBlock or cores was passed: see the members of Platform",
+    );
+  }
+  for (const [call, needed] of Object.entries(PLATFORM_CALLS)) {
+    const value = platform[call as keyof typeof PLATFORM_CALLS];
+    if (typeof value === "function" || (value === undefined && !needed)) continue;
+    throw new IrqBypassError("EINVAL", `platform.${call} is ${show(value)}: give a function`);
   }
 }

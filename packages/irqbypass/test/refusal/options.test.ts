@@ -158,6 +158,17 @@ describe("an option that is not known names the nearest one that is", () => {
     new VdpaDevice(host, { queues: 1, ops: new Driver() }).dispose();
   });
 
+  it("a platform has all that is called of it", () => {
+    const { platform } = host;
+    for (const [part, right] of Object.entries(platform)) {
+      const options = { platform: { ...platform, [part]: typeof right === "string" ? 7 : "7" } };
+      assert.throws(() => loose(Host.create)(options), { code: "EINVAL" }, part);
+      assert.throws(() => loose(Host.attach)(host.handle, options), { code: "EINVAL" }, part);
+    }
+    for (const wrong of [{}, [], null])
+      assert.throws(() => loose(Host.create)({ platform: wrong }), { code: "EINVAL" });
+  });
+
   it("a flag is true or false", () => {
     for (const make of [
       () => construct(Vm, host, { apic: 0 }),
