@@ -22,16 +22,11 @@ int EXPORT(is_file)(interrupt_file *file) { return if_is_file(file); }
 void EXPORT(event)(interrupt_file *file) { if_event(file); }
 #endif
 
-void EXPORT(poster)(interrupt_file *file, cpu *to, unsigned first, unsigned count, unsigned posts, unsigned pace) {
-  unsigned id = first;
-  for (unsigned i = 1; i <= posts; i++) {
-    unsigned mine = __atomic_add_fetch(&to->seq[id], 1, __ATOMIC_SEQ_CST);
+void EXPORT(poster)(interrupt_file *file, cpu *to, unsigned first, unsigned count, unsigned posts) {
+  for (unsigned i = 0; i < posts; i++) {
+    unsigned id = first + i % count;
+    __atomic_fetch_add(&to->seq[id], 1, __ATOMIC_SEQ_CST);
     if_post(file, id);
-    // Now and then until it was seen, so that the owner goes to sleep, and every wake-up counts.
-    if (i % pace == 0)
-      for (unsigned seen; (seen = __atomic_load_n(&to->seen[id], __ATOMIC_SEQ_CST)) < mine;)
-        __builtin_wasm_memory_atomic_wait32((int *)&to->seen[id], (int)seen, 1000000);
-    if (++id == first + count) id = first;
   }
 }
 

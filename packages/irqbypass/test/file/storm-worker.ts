@@ -6,7 +6,7 @@ import { CPUS, FILES, INTO, type Part, SEEN, SLEPT, STOP, TAKEN } from "./storm.
 
 interface Exports {
   owner(file: number, cpu: number, into: number): void;
-  poster(file: number, cpu: number, first: number, count: number, posts: number, pace: number): void;
+  poster(file: number, cpu: number, first: number, count: number, posts: number): void;
 }
 
 const { memory, module, role, cpu, language, first, count, posts, pace } = workerData as Part;
@@ -16,11 +16,11 @@ const [at, start] = [FILES[cpu]!, CPUS[cpu]! / 4];
 if (language === "c") {
   const c = instantiate(compile(module!), { env: { memory } }) as Exports;
   if (role === "owner") c.owner(at, CPUS[cpu]!, INTO[cpu]!);
-  else c.poster(at, CPUS[cpu]!, first, count, posts, pace);
+  else inTurns((turn) => c.poster(at, CPUS[cpu]!, first, count, turn));
 } else {
   const file = InterruptFile.open(memory, at, { fastPath: language });
   if (role === "owner") own(file);
-  else post(file);
+  else inTurns((turn) => post(file, turn));
 }
 
 function own(file: InterruptFile): void {
@@ -42,15 +42,23 @@ function own(file: InterruptFile): void {
   }
 }
 
-function post(file: InterruptFile): void {
-  for (let i = 1, id = first; i <= posts; i++) {
-    const mine = (Atomics.add(words, start + id, 1) + 1) | 0;
+function post(file: InterruptFile, turn: number): void {
+  for (let i = 0; i < turn; i++) {
+    const id = first + (i % count);
+    Atomics.add(words, start + id, 1);
     file.post(id);
-    if (i % pace === 0) {
-      const word = start + SEEN + id;
-      for (let seen = Atomics.load(words, word); seen < mine; seen = Atomics.load(words, word))
-        Atomics.wait(words, word, seen, 1);
-    }
-    if (++id === first + count) id = first;
+  }
+}
+
+/** After each turn until the last post was seen, so that the owner goes to sleep, and every wake-up counts. */
+function inTurns(post: (turn: number) => void): void {
+  for (let left = posts; left > 0; left -= pace) {
+    const turn = Math.min(left, pace);
+    post(turn);
+    const id = start + first + ((turn - 1) % count);
+    const last = Atomics.load(words, id); // this thread's, or a later one
+    const word = id + SEEN;
+    for (let seen = Atomics.load(words, word); seen < last; seen = Atomics.load(words, word))
+      Atomics.wait(words, word, seen, 1);
   }
 }
