@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Vm } from "irqbypass";
+import type { Host, Vm } from "irqbypass";
 import { Vm as V } from "#src/host/layout.js";
 import { type Entry, readSurface } from "../fuzz/surface.js";
 import { holds, Matrix } from "./matrix.js";
@@ -59,10 +59,10 @@ function spoil(vm: object, key: string | symbol): unknown {
   if (key !== "dispose") return typeof value === "function" ? value.bind(vm) : value;
   return () => {
     const { host, life } = vm as unknown as {
-      host: { words: { set(word: number, value: number): void } };
+      host: Host;
       life: { record: number };
     };
-    host.words.set(life.record + V.dying, 7);
+    host.words.set(life.record + V.dying, host.thread.record);
     (vm as Vm).dispose();
   };
 }
