@@ -16,7 +16,7 @@ import { printFile, printSummary } from "./test-run/print.mjs";
 import { compareSkips } from "./test-run/skips.mjs";
 
 // Against hangs only: a test that is slow is no failure.
-const SHORT_MS = 600_000;
+const SHORT_MS = 900_000;
 const LONG_MS = 4 * 3_600_000;
 
 const { values: options, positionals: words } = parseArgs({
