@@ -36,6 +36,7 @@ const GROUPS = {
     ...[
       "eventfd/",
       "/linux-eventfd.",
+      "linux/epoll.",
       "/ffi.",
       "test/kvm/",
       "/selftests.",
@@ -44,6 +45,7 @@ const GROUPS = {
       "/browser.",
       "/page.",
       "/bundled.",
+      "heavy/test/kernel.",
     ],
   ],
   "@packages": [

@@ -19,14 +19,19 @@ export async function run({ bytes, packets, start, library }) {
   const stacks = files.map((_, cpu) => memory.buffer.byteLength - cpu * STACK);
   const cpus = files.map((_, cpu) => start({ ...common, role: "cpu", cpu, stack: stacks[cpu] }));
   const timer = start({ ...common, role: "timer" });
+  const words = new Int32Array(memory.buffer, shared, 3 + 5 * CPUS);
+  const ticked = async () => {
+    while (files.some((_, cpu) => words[3 + 5 * cpu] === 0)) await new Promise((go) => setTimeout(go, 1));
+  };
+  // The device comes last, so that all are there for its packets; whoever ends before that has failed.
+  await Promise.race([ticked(), ...[...cpus, timer].map(({ finished }) => finished)]);
   const device = start({ ...common, role: "device", packets });
   await device.finished;
   const { InterruptFile } = await import(library);
-  Atomics.store(new Int32Array(memory.buffer, shared, 1), 0, 1);
+  Atomics.store(words, 0, 1);
   for (const byteOffset of files) InterruptFile.open(memory, byteOffset).kick();
   await Promise.all([...cpus, timer].map(({ finished }) => finished));
   for (const worker of [...cpus, timer, device]) await worker.terminate();
-  const words = [...new Int32Array(memory.buffer, shared, 3 + 5 * CPUS)];
   const counts = (cpu) => {
     const [ticks, packets, ipis, slept, deadlines] = words.slice(3 + 5 * cpu);
     return { ticks, packets, ipis, slept, deadlines };

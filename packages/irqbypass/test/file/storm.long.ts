@@ -1,4 +1,4 @@
-/** As `storm.test.ts`, ten times as much. @threads */
+/** As `storm.test.ts`, ten times as much. */
 import { describe, it } from "node:test";
 import { compileC, whyNoClang } from "./clang.js";
 import { storm } from "./storm.js";

@@ -1,4 +1,4 @@
-/** Real threads lose no interrupt: TypeScript, the compiled fast path and C over the same files. @threads */
+/** Real threads lose no interrupt: TypeScript, the compiled fast path and C over the same files. */
 import { describe, it } from "node:test";
 import { compileC, whyNoClang } from "./clang.js";
 import { storm } from "./storm.js";
