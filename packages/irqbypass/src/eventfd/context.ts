@@ -1,4 +1,5 @@
 import { type AbortSignalLike, checkClass, show, timeoutOf, type WaitOptions } from "../host/argument.js";
+import { deadlineOf, leftUntil } from "../host/deadline.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
 import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
@@ -125,12 +126,12 @@ export abstract class EventfdContext extends Shown implements Disposable {
   /** Reads as soon as there is something. The caller has a reference of role reader. */
   private async untilRead(timeoutMs: number, signal: AbortSignalLike | undefined): Promise<bigint> {
     const { words, thread } = this.memory;
-    const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
+    const deadline = deadlineOf(words, timeoutMs);
     for (;;) {
       const sequence = words.load(this.record + E.sequence);
       const taken = this.tryRead();
       if (taken !== undefined) return taken;
-      const left = deadline === Infinity ? Infinity : deadline - words.clock();
+      const left = leftUntil(words, deadline);
       if (left <= 0) throw this.timedOut(timeoutMs);
       const limit = this.sleepLimit();
       await thread.parkAsync(this.record + E.sequence, sequence, Math.min(left, limit), signal);

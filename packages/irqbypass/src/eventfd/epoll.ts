@@ -8,6 +8,7 @@ import {
   timeoutOf,
   type WaitOptions,
 } from "../host/argument.js";
+import { deadlineOf, leftUntil } from "../host/deadline.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
 import { Epoll as E, EpollControl, Role } from "../host/layout.js";
@@ -196,13 +197,13 @@ export class Epoll extends Shown implements Disposable {
     const most = maxEventsOf(options);
     this.checkWait();
     const { words, thread } = this.memory;
-    const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
+    const deadline = deadlineOf(words, timeoutMs);
     this.beginWait();
     try {
       for (let looked = false; ; ) {
         const found = this.take(most);
         if (found.length > 0 || takeKick(words, this.record)) return found;
-        const left = deadline === Infinity ? Infinity : deadline - words.clock();
+        const left = leftUntil(words, deadline);
         if (left <= 0) return found;
         if (!looked) {
           looked = true;
@@ -274,11 +275,11 @@ export class Epoll extends Shown implements Disposable {
     signal: AbortSignalLike | undefined,
   ): Promise<number[]> {
     const { words, thread } = this.memory;
-    const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
+    const deadline = deadlineOf(words, timeoutMs);
     for (;;) {
       const found = this.take(most);
       if (found.length > 0 || takeKick(words, this.record)) return found;
-      const left = deadline === Infinity ? Infinity : deadline - words.clock();
+      const left = leftUntil(words, deadline);
       if (left <= 0) return found;
       const limit = this.sleepLimit();
       if (!fallAsleep(words, this.record)) continue;

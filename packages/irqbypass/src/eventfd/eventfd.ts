@@ -6,6 +6,7 @@ import {
   show,
   type WaitOptions,
 } from "../host/argument.js";
+import { deadlineOf, leftUntil } from "../host/deadline.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
 import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
@@ -129,12 +130,12 @@ export class Eventfd extends EventfdContext {
     const timeoutMs = blockingTimeoutOf(options, "readAsync");
     this.checkWait();
     const { words, thread } = this.memory;
-    const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
+    const deadline = deadlineOf(words, timeoutMs);
     for (let looked = false; ; ) {
       const sequence = words.load(this.record + E.sequence);
       const taken = this.tryRead();
       if (taken !== undefined) return taken;
-      const left = deadline === Infinity ? Infinity : deadline - words.clock();
+      const left = leftUntil(words, deadline);
       if (left <= 0) throw this.timedOut(timeoutMs);
       if (!looked) {
         looked = true;

@@ -53,9 +53,13 @@ export function addWatch(
   const watching = watchingOf(memory, eventfd);
   const watch = mutex.guard(() => {
     if (findWatch(words, epoll, eventfd) !== 0) {
-      throw new IrqBypassError("EEXIST", `${says(memory, epoll, eventfd)} already: remove it first`, {
-        subject: `eventfd ${pools.eventfd.slot(eventfd)}`,
-      });
+      throw new IrqBypassError(
+        "EEXIST",
+        `${says(memory, epoll, "watches", eventfd)} already: remove it first`,
+        {
+          subject: `eventfd ${pools.eventfd.slot(eventfd)}`,
+        },
+      );
     }
     const added = pools.watch.allocate();
     words.set(added + Watch.holder, thread.record); // first: should this thread die, whoever repairs takes it out again
@@ -92,7 +96,7 @@ export function removeWatch(memory: EventfdHost, epoll: number, eventfd: number)
   const watch = mutex.guard(() => {
     const found = findWatch(words, epoll, eventfd);
     if (found === 0 || words.get(found + Watch.holder) !== 0) {
-      throw new IrqBypassError("ENOENT", `${says(memory, epoll, eventfd, " does not")}: add it first`, {
+      throw new IrqBypassError("ENOENT", `${says(memory, epoll, "does not watch", eventfd)}: add it first`, {
         subject: `eventfd ${pools.eventfd.slot(eventfd)}`,
       });
     }
@@ -191,7 +195,6 @@ function unlink(words: Words, head: number, next: Watch.next | Watch.nextInRow, 
   }
 }
 
-function says({ pools }: HostMemory, epoll: number, eventfd: number, not = ""): string {
-  const verb = not === "" ? "watches" : `${not.trimStart()} watch`;
+function says({ pools }: HostMemory, epoll: number, verb: string, eventfd: number): string {
   return `epoll ${pools.epoll.slot(epoll)} ${verb} eventfd ${pools.eventfd.slot(eventfd)}`;
 }

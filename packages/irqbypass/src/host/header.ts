@@ -18,9 +18,7 @@ import {
 } from "./layout.js";
 import { PendingIrqfds } from "./pending.js";
 import { POOL_STATE_WORDS } from "./pool.js";
-import type { Words } from "./words.js";
-
-const BYTES = 4;
+import { WORD_BYTES, type Words } from "./words.js";
 
 /** Words, up to the next line. */
 export const lines = (words: number) => Math.ceil(words / LINE) * LINE;
@@ -38,7 +36,7 @@ export function hostWords(capacity: Capacity): number {
   if (words >= 2 ** 30) {
     throw new IrqBypassError(
       "EINVAL",
-      `this capacity takes ${words * BYTES} bytes: a host has at most 4 GiB`,
+      `this capacity takes ${words * WORD_BYTES} bytes: a host has at most 4 GiB`,
     );
   }
   return words;
@@ -102,8 +100,9 @@ export function publishHeader(words: Words): void {
 
 /** Can a host's header be here? */
 function isPlace(byteOffset: number, buffer: SharedArrayBuffer): boolean {
-  const isLine = Number.isSafeInteger(byteOffset) && byteOffset >= 0 && byteOffset % (LINE * BYTES) === 0;
-  return isLine && byteOffset + Header.words * BYTES <= buffer.byteLength;
+  const isLine =
+    Number.isSafeInteger(byteOffset) && byteOffset >= 0 && byteOffset % (LINE * WORD_BYTES) === 0;
+  return isLine && byteOffset + Header.words * WORD_BYTES <= buffer.byteLength;
 }
 
 function isHost(buffer: SharedArrayBuffer, byteOffset: number): boolean {
@@ -115,7 +114,7 @@ function isHost(buffer: SharedArrayBuffer, byteOffset: number): boolean {
 export function readSize(buffer: SharedArrayBuffer, byteOffset: number): number {
   if (!isHost(buffer, byteOffset)) {
     // Counted in words it is a quarter of what it should be, and four times as much where it was counted twice.
-    const others = typeof byteOffset === "number" ? [byteOffset * BYTES, byteOffset / BYTES] : [];
+    const others = typeof byteOffset === "number" ? [byteOffset * WORD_BYTES, byteOffset / WORD_BYTES] : [];
     const meant = others.find((one) => isHost(buffer, one));
     const advice =
       meant === undefined
@@ -136,7 +135,7 @@ export function readSize(buffer: SharedArrayBuffer, byteOffset: number): number 
     );
   }
   const size = header[Header.size]!;
-  const room = (buffer.byteLength - byteOffset) / BYTES;
+  const room = (buffer.byteLength - byteOffset) / WORD_BYTES;
   if (size < Header.words || size > room) {
     throw new IrqBypassError(
       "EINVAL",

@@ -14,7 +14,7 @@ import { type HostHandle, type PlaceOptions, sharedBuffer } from "./reserve.js";
 import { Shown } from "./shown.js";
 import type { Spawn } from "./spawn.js";
 import { ThisThread } from "./thread.js";
-import { SharedWords, type Words } from "./words.js";
+import { SharedWords, WORD_BYTES, type Words } from "./words.js";
 
 /**
  * A kind of producer, consumer or eventfd, as the ground needs to know it. Records name their kind by number, and its
@@ -56,8 +56,6 @@ export interface Repair {
   /** Makes whole what the thread was in the middle of, and ends with its in-flight words. Not under the host mutex. */
   thread(gone: number): void;
 }
-
-const BYTES = 4;
 
 /**
  * One thread's view of a host's memory: the words, the pools and the host mutex. Everything that the floors
@@ -207,7 +205,7 @@ export abstract class HostMemory extends Shown {
 
   /** Bytes of shared memory that a host of this size and these single capacities takes. Throws EINVAL. */
   static bytes(capacity?: Partial<Capacity>, size?: Size): number {
-    return hostWords(checkCapacity(capacity, size)) * BYTES;
+    return hostWords(checkCapacity(capacity, size)) * WORD_BYTES;
   }
 }
 

@@ -7,6 +7,7 @@ import { IrqBypassError } from "./errors.js";
 import { hostWords } from "./header.js";
 import { LINE } from "./layout.js";
 import { createMemory, isMemory, type WasmMemory } from "./wasm.js";
+import { WORD_BYTES } from "./words.js";
 
 /** A host's memory as another thread gets it: structured-cloneable, the memory itself is shared. */
 export interface HostHandle {
@@ -28,14 +29,13 @@ export interface PlaceOptions {
   readonly capacity?: Partial<Capacity>;
 }
 
-const BYTES = 4;
 const PAGE = 65536;
 
 /** A memory for a new host of this capacity: the caller's, checked, or one of our own. Throws EINVAL, ENOMEM, EOPNOTSUPP. */
 export function reserve(options: PlaceOptions, capacity: Capacity): HostHandle {
-  const bytes = hostWords(capacity) * BYTES;
+  const bytes = hostWords(capacity) * WORD_BYTES;
   const { memory, byteOffset = 0 } = options;
-  if (!Number.isSafeInteger(byteOffset) || byteOffset < 0 || byteOffset % (LINE * BYTES) !== 0) {
+  if (!Number.isSafeInteger(byteOffset) || byteOffset < 0 || byteOffset % (LINE * WORD_BYTES) !== 0) {
     throw new IrqBypassError(
       "EINVAL",
       `byteOffset is ${show(byteOffset)}: it counts bytes, and must be a multiple of 64`,
@@ -60,7 +60,7 @@ function newMemory(pages: number): WasmMemory {
 }
 
 function tooSmall({ capacity, byteOffset = 0 }: PlaceOptions, room: number, bytes: number): IrqBypassError {
-  const fits = SIZES.filter((size) => hostWords(checkCapacity(capacity, size)) * BYTES <= room).at(-1);
+  const fits = SIZES.filter((size) => hostWords(checkCapacity(capacity, size)) * WORD_BYTES <= room).at(-1);
   return new IrqBypassError(
     "ENOMEM",
     `the memory has ${Math.max(room, 0)} bytes from byteOffset ${byteOffset} on, this host takes ${bytes}: ` +

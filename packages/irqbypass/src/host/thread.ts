@@ -1,6 +1,7 @@
 import type { AbortSignalLike } from "./argument.js";
 import { sleepAsync } from "./asleep.js";
 import { noRoom } from "./capacity.js";
+import { deadlineOf, leftUntil } from "./deadline.js";
 import { broken, IrqBypassError } from "./errors.js";
 import { leave } from "./in-flight.js";
 import { Header, Thread, ThreadState, Twin, WAITED } from "./layout.js";
@@ -220,10 +221,10 @@ export class ThisThread implements MutexThread {
   park(word: number, expected: number, timeoutMs: number): "ok" | "not-equal" | "timed-out" {
     const { words, serve } = this;
     if (serve === undefined) return words.wait(word, expected, timeoutMs);
-    const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
+    const deadline = deadlineOf(words, timeoutMs);
     for (;;) {
       const slice = serve();
-      const left = deadline === Infinity ? Infinity : Math.max(0, deadline - words.clock());
+      const left = Math.max(0, leftUntil(words, deadline));
       const result = words.wait(word, expected, Math.min(slice, left));
       if (result !== "timed-out" || left <= slice) return result;
     }

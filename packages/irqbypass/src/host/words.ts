@@ -51,6 +51,9 @@ export interface Words {
   set(word: number, value: number): void;
 }
 
+/** Bytes of a word. */
+export const WORD_BYTES = 4;
+
 /** The real thing: `Atomics` and plain accesses on one shared buffer. */
 export class SharedWords implements Words {
   private readonly words: Int32Array<SharedArrayBuffer>;

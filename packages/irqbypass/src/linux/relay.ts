@@ -5,6 +5,7 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { call } from "../eventfd/ready.js";
 import { wakeSleepers } from "../eventfd/signal.js";
+import { ERRNO } from "../host/errors.js";
 import { Consumer, EpollControl, Eventfd, EventfdFlag, Header, Rec, RelayState } from "../host/layout.js";
 import { relayRounds } from "../vm/relay.js";
 import { fdOf, type LinuxCalls } from "./calls.js";
@@ -14,7 +15,6 @@ import { linuxKindOf } from "./kind.js";
 import { deliver } from "./read-out.js";
 
 const EVENTS = 64;
-const EINTR = -4;
 /** What its thread is to end by does not reach into epoll_wait, so it looks this often. */
 const SLICE_MS = 50;
 
@@ -64,7 +64,7 @@ export class LinuxRelay {
   private take(epoll: number, timeoutMs: number, pass: (record: number, generation: number) => void): number {
     const { events } = this;
     const ready = this.calls.ffi().epollWait(epoll, events, EVENTS, timeoutMs);
-    if (ready === EINTR) return 0;
+    if (ready === -ERRNO.EINTR) return 0;
     checked(ready, "epoll_wait", "the relay");
     // Copied first: what is passed on may bring more events into the same buffer.
     const taken = Array.from({ length: ready }, (_, index) => eventAt(events, index));

@@ -5,6 +5,7 @@
 
 import type { Watching } from "../eventfd/kind.js";
 import { call } from "../eventfd/ready.js";
+import { ERRNO } from "../host/errors.js";
 import { Epoll, EpollControl, Rec, Watch } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { fdOf, type LinuxCalls } from "./calls.js";
@@ -23,9 +24,8 @@ import { armReader, forgetReader, prepareReader } from "./reader.js";
 
 /** How many events are taken at once. */
 const EVENTS = 64;
-const EINTR = -4;
 
-/** The same for the thread whose calls these are; `numberOf` says which kind of a host this is. */
+/** For the thread whose calls these are; `numberOf` says which kind of a host it is part of. */
 export function linuxWatching({ ffi }: LinuxCalls, numberOf: (memory: HostMemory) => number): Watching {
   const events = new DataView(new ArrayBuffer(EVENTS * EPOLL_EVENT_BYTES));
   return {
@@ -48,7 +48,7 @@ export function linuxWatching({ ffi }: LinuxCalls, numberOf: (memory: HostMemory
       const own = ownOf(memory, epoll);
       if (own < 0 || most === 0) return;
       const ready = ffi().epollWait(own, events, Math.min(most, EVENTS), 0);
-      if (ready === EINTR) return;
+      if (ready === -ERRNO.EINTR) return;
       checked(ready, "epoll_wait", `epoll ${memory.pools.epoll.slot(epoll)}`);
       for (let index = 0; index < ready; index++) {
         const { record: watch, generation } = eventAt(events, index);

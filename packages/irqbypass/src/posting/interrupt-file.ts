@@ -5,6 +5,7 @@
 import { blockingTimeoutOf, checkOptions, show, timeoutOf, type WaitOptions } from "../host/argument.js";
 import { sleepAsync } from "../host/asleep.js";
 import { type Compiled, compiledFor, type FastPath } from "../host/compiled.js";
+import { deadlineOf, leftUntil } from "../host/deadline.js";
 import { IrqBypassError } from "../host/errors.js";
 import {
   Descriptor,
@@ -22,7 +23,7 @@ import type { Platform } from "../host/platform.js";
 import { platformHere } from "../host/platform-here.js";
 import { Shown } from "../host/shown.js";
 import { isMemory } from "../host/wasm.js";
-import { SharedWords, type Words } from "../host/words.js";
+import { SharedWords, WORD_BYTES, type Words } from "../host/words.js";
 import { checkBits } from "./bits.js";
 import * as descriptor from "./descriptor.js";
 import { harvest, pending, post } from "./fast-path.js";
@@ -31,7 +32,6 @@ import { type FileMemory, type FileWake, fileBuffer } from "./place.js";
 
 /** The only file in its words. */
 const FILE = 0;
-const BYTES = 4;
 const IDS = 256;
 
 /** How this thread uses an interrupt file. */
@@ -164,7 +164,7 @@ export class InterruptFile extends Shown {
    * The owner sleeps on it; compiled code may as well, by the rule at the head of `interrupt_file.h`.
    */
   get controlAddress(): number {
-    return this.byteOffset + Descriptor.control * BYTES;
+    return this.byteOffset + Descriptor.control * WORD_BYTES;
   }
 
   /** What posts and harvests run as in this thread. */
@@ -196,7 +196,7 @@ export class InterruptFile extends Shown {
     checkBits(into, "harvest");
     const { words, compiled } = this;
     if (compiled !== undefined && isMemory(this.memory) && into.buffer === this.memory.buffer)
-      return harvest(this, FILE, (into.byteOffset - this.base) / BYTES) !== 0;
+      return harvest(this, FILE, (into.byteOffset - this.base) / WORD_BYTES) !== 0;
     return descriptor.harvestInto(words, FILE, into) !== 0;
   }
 
@@ -208,11 +208,11 @@ export class InterruptFile extends Shown {
   block(options: Pick<WaitOptions, "timeoutMs"> = {}): FileWake {
     const timeoutMs = blockingTimeoutOf(options, "blockAsync");
     const { words } = this;
-    const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
+    const deadline = deadlineOf(words, timeoutMs);
     for (;;) {
       const ended = this.whatEndsIt();
       if (ended !== undefined) return ended;
-      const left = deadline === Infinity ? Infinity : deadline - words.clock();
+      const left = leftUntil(words, deadline);
       if (left <= 0) return "timeout";
       if (!this.platform.mayBlock) {
         throw new IrqBypassError(
@@ -238,14 +238,14 @@ export class InterruptFile extends Shown {
   async blockAsync(options: WaitOptions = {}): Promise<FileWake> {
     const timeoutMs = timeoutOf(options);
     const { words, platform } = this;
-    const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
+    const deadline = deadlineOf(words, timeoutMs);
     // The CPU may be another thread's when this goes on: the control word tells of that one then.
     const before = words.load(Descriptor.suspensions);
     for (;;) {
       if (words.load(Descriptor.suspensions) !== before) return "suspended";
       const ended = this.whatEndsIt();
       if (ended !== undefined) return ended;
-      const left = deadline === Infinity ? Infinity : deadline - words.clock();
+      const left = leftUntil(words, deadline);
       if (left <= 0) return "timeout";
       const asleep = descriptor.block(words, FILE);
       if (asleep === 0) continue;
@@ -307,7 +307,7 @@ export class InterruptFile extends Shown {
 
   /** @internal {@link harvest} into the eight words at a byte address of the same memory; in which there was something. */
   harvestAt(address: number): number {
-    if (this.compiled !== undefined) return harvest(this, FILE, (address - this.base) / BYTES);
+    if (this.compiled !== undefined) return harvest(this, FILE, (address - this.base) / WORD_BYTES);
     const buffer = fileBuffer(this.memory, this.byteOffset);
     return descriptor.harvestInto(this.words, FILE, new Int32Array(buffer, address, PIR_WORDS));
   }

@@ -4,6 +4,7 @@ import { IrqBypassError } from "../host/errors.js";
 import { Descriptor, LINE } from "../host/layout.js";
 import { sharedBuffer } from "../host/reserve.js";
 import { isMemory, type WasmMemory } from "../host/wasm.js";
+import { WORD_BYTES } from "../host/words.js";
 
 /** A memory that threads share, and compiled code too where it is WebAssembly's. */
 export type FileMemory = WasmMemory | SharedArrayBuffer;
@@ -11,8 +12,7 @@ export type FileMemory = WasmMemory | SharedArrayBuffer;
 /** Why a wait for an interrupt file ended; "suspended": its owner has gone, perhaps to another thread. */
 export type FileWake = "interrupt" | "event" | "kicked" | "timeout" | "suspended";
 
-const BYTES = 4;
-const FILE_BYTES = Descriptor.words * BYTES;
+const FILE_BYTES = Descriptor.words * WORD_BYTES;
 
 /** A WebAssembly.Memory that another thread may have grown. */
 interface Growing {
@@ -25,11 +25,11 @@ export function fileBuffer(memory: unknown, byteOffset: unknown): SharedArrayBuf
   if (
     !Number.isSafeInteger(byteOffset) ||
     (byteOffset as number) < 0 ||
-    (byteOffset as number) % (LINE * BYTES)
+    (byteOffset as number) % (LINE * WORD_BYTES)
   ) {
     throw new IrqBypassError(
       "EINVAL",
-      `byteOffset is ${show(byteOffset)}: it counts bytes, and must be a multiple of ${LINE * BYTES}`,
+      `byteOffset is ${show(byteOffset)}: it counts bytes, and must be a multiple of ${LINE * WORD_BYTES}`,
     );
   }
   const end = (byteOffset as number) + FILE_BYTES;

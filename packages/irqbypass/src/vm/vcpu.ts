@@ -1,4 +1,5 @@
 import { blockingTimeoutOf, show, timeoutOf, type WaitOptions } from "../host/argument.js";
+import { deadlineOf, leftUntil } from "../host/deadline.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
 import { Descriptor, EVENT, KICKED, NMI, Vcpu as V, Vm, VmFlag } from "../host/layout.js";
@@ -185,7 +186,7 @@ export class Vcpu extends VcpuRef implements Disposable {
     this.memory.checkCall();
     const { words, thread } = this.memory;
     thread.serve?.(); // also where this never sleeps, as in a loop that only looks
-    const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
+    const deadline = deadlineOf(words, timeoutMs);
     for (let looked = false; ; ) {
       const ended = this.whatEndsIt();
       if (ended !== undefined) return ended;
@@ -194,7 +195,7 @@ export class Vcpu extends VcpuRef implements Disposable {
         // All that can change what there is to see comes with a bit of the control word, and a look at that is one load.
         if (thread.spin(() => descriptor.hasNews(words, this.file))) continue;
       }
-      const left = deadline === Infinity ? Infinity : deadline - words.clock();
+      const left = leftUntil(words, deadline);
       if (left <= 0) return "timeout";
       thread.checkMayBlock(`a wait of vCPU ${words.get(this.record + V.index)}`, "waitAsync");
       const asleep = descriptor.block(words, this.file);
@@ -214,11 +215,11 @@ export class Vcpu extends VcpuRef implements Disposable {
     const { signal } = options;
     const { words, thread } = this.memory;
     thread.serve?.(); // what is there at once comes without the event loop
-    const deadline = timeoutMs === Infinity ? Infinity : words.clock() + timeoutMs;
+    const deadline = deadlineOf(words, timeoutMs);
     for (;;) {
       const ended = this.whatEndsIt();
       if (ended !== undefined) return ended;
-      const left = deadline === Infinity ? Infinity : deadline - words.clock();
+      const left = leftUntil(words, deadline);
       if (left <= 0) return "timeout";
       const asleep = descriptor.block(words, this.file);
       if (asleep === 0) continue;
