@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Eventfd, VfioPciDevice } from "irqbypass";
+import { setUnmask } from "../support/intx.js";
 import { refused, smallHost, withEventfds } from "./support.js";
 
 describe("ERR and REQ", () => {
@@ -58,14 +59,7 @@ describe("ERR and REQ", () => {
     device.dispose();
     const second = new VfioPciDevice(host, { intx: true });
     second.setTrigger("intx", 0, eventfds[3]!);
-    second.setIrqs({
-      index: "intx",
-      start: 0,
-      count: 1,
-      action: "unmask",
-      data: "eventfd",
-      eventfds: [eventfds[4]!],
-    });
+    setUnmask(second, eventfds[4]!);
     second.dispose();
     refused("EBADF", () => device.setTrigger("err", 0, eventfds[0]!));
     for (const eventfd of eventfds) eventfd.close();

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Eventfd, Host, VfioPciDevice } from "irqbypass";
 import { whyRelayed } from "../support/host.js";
+import { setUnmask } from "../support/intx.js";
 import { closedEventfd, Guest, producers, refused, withEventfds } from "./support.js";
 
 /** A device with INTx enabled on eventfd 0. */
@@ -19,15 +20,7 @@ function bench({ enabled = true }: { enabled?: boolean } = {}) {
     other,
     /** How often the trigger was signalled since the last look. */
     fired: () => Number(trigger.tryRead() ?? 0n),
-    setUnmask: (eventfd: Eventfd | null) =>
-      device.setIrqs({
-        index: "intx",
-        start: 0,
-        count: 1,
-        action: "unmask",
-        data: "eventfd",
-        eventfds: [eventfd],
-      }),
+    setUnmask: (eventfd: Eventfd | null) => setUnmask(device, eventfd),
     [Symbol.dispose]() {
       device.dispose();
       host.dispose();
@@ -227,8 +220,7 @@ describe("the unmask eventfd", () => {
     const device = new VfioPciDevice(view, { intx: true });
     device.setTrigger("intx", 0, Eventfd.open(view, it.trigger.handle));
     const unmask = Eventfd.open(view, it.unmask.handle);
-    const action = { index: "intx", start: 0, count: 1, action: "unmask", data: "eventfd" } as const;
-    device.setIrqs({ ...action, eventfds: [unmask] });
+    setUnmask(device, unmask);
     assert.equal(held, 1);
     view.dispose();
     await until(() => held === 0);

@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { VdpaDevice, VfioPciDevice, VIRTIO_STATUS } from "irqbypass";
 import { LinuxEventfd, linux as linuxKind } from "irqbypass/linux";
 import { linux } from "../linux/available.js";
+import { setUnmask } from "../support/intx.js";
 import { Guest, refused, smallHost } from "./support.js";
 
 async function until(settled: () => boolean): Promise<void> {
@@ -45,15 +46,7 @@ describe("devices on Linux eventfds", linux, () => {
     const [trigger, unmask] = [LinuxEventfd.create(host), LinuxEventfd.create(host)];
     const device = new VfioPciDevice(host, { intx: true });
     device.setTrigger("intx", 0, trigger);
-    const set = (eventfd: LinuxEventfd) =>
-      device.setIrqs({
-        index: "intx",
-        start: 0,
-        count: 1,
-        action: "unmask",
-        data: "eventfd",
-        eventfds: [eventfd],
-      });
+    const set = (eventfd: LinuxEventfd) => setUnmask(device, eventfd);
     const blocking = LinuxEventfd.create(host, { nonblocking: false });
     refused("EINVAL", () => set(blocking));
     set(unmask); // not EBUSY: nothing was left behind
