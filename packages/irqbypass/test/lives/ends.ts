@@ -19,13 +19,19 @@ interface Seen {
   readonly handled: number;
 }
 
+/** What it died of, before what its threads did last: a log is cut at its end. */
+function lastWords(errors: string): string {
+  const lines = errors.trimEnd().split("\n");
+  const isStep = (line: string) => /^\d: /.test(line);
+  return [...lines.filter((line) => !isStep(line)).slice(0, 60), ...lines.filter(isStep).slice(-10)].join("\n");
+}
+
 /** Ends so many threads. Throws where the process dies, or something is lost or left; returns what there was. */
 export async function endThreads({ seed, ends, each }: Ends): Promise<string> {
   const args = [seed, ends, each].map(String);
   const child = new URL("./main.js", import.meta.url);
   const { code, signal, out, errors } = await runChild(child, args, () => {}, MS_PER_END * ends);
-  const last = errors.trimEnd().split("\n").slice(-60).join("\n");
-  assert.deepEqual([code, signal], [0, null], last);
+  assert.deepEqual([code, signal], [0, null], `ended with ${code ?? signal}:\n${lastWords(errors)}`);
   const { counts, interrupts, handled } = JSON.parse(out) as Seen;
   assert.equal(
     ENDINGS.reduce((sum, name) => sum + (counts[name] ?? 0), 0),
