@@ -62,11 +62,10 @@ export abstract class EventfdContext extends Shown implements Disposable {
     }
   }
 
-  /** @internal The same before a wait, which no callback may make; a wait that finds what it is for at once serves others too. */
+  /** @internal The same before a wait, which no callback may make. */
   protected checkWait(): void {
     this.memory.checkCall();
     this.check();
-    this.memory.thread.serve?.();
   }
 
   /**

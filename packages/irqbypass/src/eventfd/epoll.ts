@@ -344,11 +344,10 @@ export class Epoll extends Shown implements Disposable {
     checkEventfd(this.memory, eventfd, "an epoll watches");
   }
 
-  /** Before a wait, which no callback may make; one that finds what it is for at once serves others too. */
+  /** Before a wait, which no callback may make. */
   private checkWait(): void {
     this.memory.checkCall();
     this.check();
-    this.memory.thread.serve?.();
   }
 }
 

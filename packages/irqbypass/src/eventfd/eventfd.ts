@@ -112,11 +112,14 @@ export class Eventfd extends EventfdContext {
 
   tryRead(): bigint | undefined {
     this.check();
-    const { words } = this.memory;
+    const { words, thread } = this.memory;
     const counter = this.record + E.counter;
     for (;;) {
       const count = words.load64(counter);
-      if (count === 0n) return undefined;
+      if (count === 0n) {
+        thread.lookedInVain();
+        return undefined;
+      }
       const taken = this.semaphore ? 1n : BigInt.asUintN(64, count);
       if (words.compareExchange64(counter, count, count - taken) === count) {
         wakeSleepers(words, this.record);

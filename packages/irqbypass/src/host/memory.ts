@@ -194,13 +194,16 @@ export abstract class HostMemory extends Shown {
 
   /**
    * @internal What every call asks first, before it writes anything, that takes a mutex or waits. Throws EBADF as above, and EDEADLK
-   * where a callback of a kind makes the call: that runs under the host mutex, in the middle of another call.
+   * where a callback of a kind makes the call: that runs under the host mutex, in the middle of another call. The thread that
+   * created the host does here what others have asked it for.
    */
   checkCall(): void {
     this.checkAttached();
-    const { callback } = this.thread;
+    const { thread } = this;
+    const { callback } = thread;
     if (callback !== undefined) throw deadlock(this.mutex.name, callback);
-    this.thread.begun = false;
+    thread.serve?.();
+    thread.begun = false;
   }
 
   /** Bytes of shared memory that a host of this size and these single capacities takes. Throws EINVAL. */

@@ -16,6 +16,8 @@ const SPINS = 128;
 const SPINS_WITHOUT_SLEEP = 1_000_000;
 const FENCE_LOOKS = 64;
 const FENCE_PROBE_MS = 100;
+/** So many looks in vain, and a thread serves others: a power of two. */
+const VAIN_LOOKS = 64;
 /** Lock ids have 30 bits. */
 const LOCK_IDS = 2 ** 30;
 
@@ -36,6 +38,7 @@ export class ThisThread implements MutexThread {
   left = false;
   begun = false;
   private running: string | undefined;
+  private vainLooks = 0;
   /** What wakes each of its asynchronous waits. */
   private readonly asleep = new Set<() => void>();
   private readonly os: OsThread;
@@ -205,9 +208,19 @@ export class ThisThread implements MutexThread {
 
   /**
    * In the thread that created the host: does what others have asked it for, and returns after how many milliseconds at the
-   * latest it is to look again. Called in each of its waits.
+   * latest it is to look again. Called by what takes a mutex, in each of its waits, and where it has looked in vain.
    */
   serve: (() => number) | undefined;
+
+  /**
+   * This thread has looked for something, without a wait, and there was none. A loop of such looks serves others as well, one time
+   * of many; one that finds what it looks for pays nothing for that.
+   */
+  lookedInVain(): void {
+    if (this.serve === undefined) return;
+    this.vainLooks = (this.vainLooks + 1) % VAIN_LOOKS;
+    if (this.vainLooks === 0) this.serve();
+  }
 
   /** Before a wait that blocks: EAGAIN in a thread that may not, which names the asynchronous form. */
   checkMayBlock(what: string, instead: string): void {

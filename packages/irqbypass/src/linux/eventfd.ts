@@ -190,7 +190,10 @@ export class LinuxEventfd extends EventfdContext {
     const { fd } = this;
     forgetRead(this.memory, this.record);
     const result = this.ffi.read(fd, this.value);
-    if (result === -ERRNO.EAGAIN) return undefined;
+    if (result === -ERRNO.EAGAIN) {
+      this.memory.thread.lookedInVain();
+      return undefined;
+    }
     checked(result, "read", `eventfd ${this.id}`);
     return this.value[0];
   }

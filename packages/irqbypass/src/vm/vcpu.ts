@@ -174,7 +174,9 @@ export class Vcpu extends VcpuRef implements Disposable {
   /** Is anything posted that has not been taken? One load, for the loop of a running vCPU. Throws EBADF when it was put. */
   pending(): boolean {
     this.checkRunning();
-    return pending(this.memory, this.file);
+    if (pending(this.memory, this.file)) return true;
+    this.memory.thread.lookedInVain();
+    return false;
   }
 
   /**
@@ -185,7 +187,6 @@ export class Vcpu extends VcpuRef implements Disposable {
     const timeoutMs = blockingTimeoutOf(options, "waitAsync");
     this.memory.checkCall();
     const { words, thread } = this.memory;
-    thread.serve?.(); // also where this never sleeps, as in a loop that only looks
     const deadline = deadlineOf(words, timeoutMs);
     for (let looked = false; ; ) {
       const ended = this.whatEndsIt();
@@ -214,7 +215,6 @@ export class Vcpu extends VcpuRef implements Disposable {
     this.memory.checkCall();
     const { signal } = options;
     const { words, thread } = this.memory;
-    thread.serve?.(); // what is there at once comes without the event loop
     const deadline = deadlineOf(words, timeoutMs);
     for (;;) {
       const ended = this.whatEndsIt();
@@ -237,10 +237,13 @@ export class Vcpu extends VcpuRef implements Disposable {
   /** The vector to serve now, moved from requested to in service; undefined if none can be delivered (INTA). */
   acknowledge(): number | undefined {
     this.checkApic("acknowledge");
-    const { words } = this.memory;
+    const { words, thread } = this.memory;
     harvest(this.memory, this.file, this.record + V.irr);
     const vector = deliverable(words, this.record);
-    if (vector < 0) return undefined;
+    if (vector < 0) {
+      thread.lookedInVain();
+      return undefined;
+    }
     accept(words, this.record, vector);
     return vector;
   }
@@ -297,9 +300,10 @@ export class Vcpu extends VcpuRef implements Disposable {
       );
     }
     checkBits(into, "take");
-    const { words } = this.memory;
+    const { words, thread } = this.memory;
     const irr = this.record + V.irr;
     const found = harvest(this.memory, this.file, irr);
+    if (found === 0) thread.lookedInVain();
     for (let left = found; left !== 0; left &= left - 1) {
       const i = 31 - Math.clz32(left & -left);
       into[i]! |= words.get(irr + i);
@@ -330,7 +334,7 @@ export class Vcpu extends VcpuRef implements Disposable {
   private ready(): boolean {
     const { words } = this.memory;
     this.checkRunning();
-    if (this.bare) return this.pending();
+    if (this.bare) return pending(this.memory, this.file);
     harvest(this.memory, this.file, this.record + V.irr);
     return deliverable(words, this.record) >= 0;
   }

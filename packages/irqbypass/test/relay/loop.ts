@@ -3,12 +3,22 @@
  * while others need a relay. Prints how many interrupts of how many came.
  */
 import { isMainThread, Worker, workerData } from "node:worker_threads";
-import { Eventfd, type EventfdContext, Host, type HostHandle, Vcpu, Vm } from "irqbypass";
+import { Epoll, Eventfd, type EventfdContext, Host, type HostHandle, Producer, Vcpu, Vm } from "irqbypass";
 import { EventfdFile, LinuxEventfd, linux, loadFfi } from "irqbypass/linux";
 import { PATIENCE_MS } from "../support/worker.js";
 
-/** How the main thread spends its time. */
-type Loop = "looks" | "Vcpu.wait" | "Eventfd.read" | "LinuxEventfd.read" | "LinuxEventfd.write";
+/** How the main thread spends its time: in waits of the library, or in calls that never wait. */
+type Loop =
+  | "Vcpu.wait"
+  | "Eventfd.read"
+  | "LinuxEventfd.read"
+  | "LinuxEventfd.write"
+  | "Vcpu.acknowledge"
+  | "Vcpu.pending"
+  | "Eventfd.tryRead"
+  | "LinuxEventfd.tryRead"
+  | "Epoll.tryWait"
+  | "Producer.create";
 
 const INTERRUPTS = 20;
 const GSI = 24;
@@ -61,6 +71,37 @@ function guest(host: Host, work: Work): void {
   }
 }
 
+/** A turn of each loop; whether there may be something to acknowledge after it. */
+function turns(
+  host: Host,
+  done: EventfdContext,
+  vcpu: Vcpu | undefined,
+): Readonly<Record<Loop, () => boolean>> {
+  let epoll: Epoll | undefined;
+  const watching = () => {
+    if (epoll !== undefined) return epoll;
+    epoll = Epoll.create(host);
+    epoll.add(done);
+    return epoll;
+  };
+  const always = (call: () => unknown) => () => {
+    call();
+    return true;
+  };
+  return {
+    "Vcpu.wait": always(() => vcpu!.wait({ timeoutMs: PATIENCE_MS })),
+    "Vcpu.acknowledge": always(() => {}),
+    "Vcpu.pending": () => vcpu!.pending(),
+    "Eventfd.read": always(() => done.read({ timeoutMs: PATIENCE_MS })),
+    "LinuxEventfd.read": always(() => done.read({ timeoutMs: PATIENCE_MS })),
+    "LinuxEventfd.write": always(() => done.write()),
+    "Eventfd.tryRead": always(() => done.tryRead()),
+    "LinuxEventfd.tryRead": always(() => done.tryRead()),
+    "Epoll.tryWait": always(() => watching().tryWait()),
+    "Producer.create": always(() => Producer.create(host).dispose()),
+  };
+}
+
 function main([loop, kind, asker]: readonly string[]): void {
   const host = Host.create({ kinds: [linux()] });
   const isLinux = kind === "linux";
@@ -91,24 +132,20 @@ function main([loop, kind, asker]: readonly string[]): void {
   const start = (part: Work["part"]) =>
     new Worker(new URL(import.meta.url), { workerData: { ...work, part } satisfies Work });
   start("device");
-  const isGuest = loop === "looks" || loop === "Vcpu.wait";
-  if (!isGuest) start("guest");
-  const vcpu = isGuest ? Vcpu.open(host, work.vcpu) : undefined;
+  const vcpu = loop?.startsWith("Vcpu") === true ? Vcpu.open(host, work.vcpu) : undefined;
+  if (vcpu === undefined) start("guest");
+  const turn = turns(host, done, vcpu)[work.loop];
   const deadline = Date.now() + PATIENCE_MS;
   let came = 0;
   while (came < INTERRUPTS && Date.now() < deadline) {
-    if (loop === "Vcpu.wait") vcpu!.wait({ timeoutMs: PATIENCE_MS });
-    if (vcpu !== undefined) {
+    if (turn() && vcpu !== undefined) {
       while (vcpu.acknowledge() !== undefined) {
         vcpu.eoi();
-        came = Atomics.add(words, 0, 1) + 1;
+        Atomics.add(words, 0, 1);
         Atomics.notify(words, 0);
       }
-    } else {
-      if (writes) done.write();
-      else done.read({ timeoutMs: PATIENCE_MS });
-      came = Atomics.load(words, 0);
     }
+    came = Atomics.load(words, 0);
   }
   process.stdout.write(`${came} of ${INTERRUPTS}`);
   process.exit(0);
