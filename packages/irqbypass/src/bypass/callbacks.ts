@@ -1,4 +1,4 @@
-import { checkOptions, type OptionNames, show } from "../host/argument.js";
+import { type OptionNames, readOptions, show } from "../host/argument.js";
 import { ERRNO, errorCode, IrqBypassError } from "../host/errors.js";
 import { Consumer, Producer } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
@@ -90,12 +90,12 @@ const REFUSAL: OptionNames<Refusal> = { code: true, reason: true };
 /** What an add callback returned, if it is a refusal. Throws EINVAL for anything else: neither was the connection accepted. */
 function checkRefusal(name: string, refusal: Refusal): Refusal {
   const returns = `what ${name} returns: nothing to accept the connection, or { code, reason } to refuse it`;
-  checkOptions(refusal, REFUSAL, returns, `${name} returned an object whose `);
-  const { code, reason } = refusal;
+  const read = readOptions(refusal, REFUSAL, returns, `${name} returned an object whose `);
+  const { code, reason } = read;
   if (typeof code !== "string" || !Object.hasOwn(ERRNO, code))
     throw new IrqBypassError("EINVAL", `${name} returned the code ${show(code)}: give one as EIO is`);
   const known = REASONS.slice(1);
-  if (reason === undefined || known.includes(reason)) return refusal;
+  if (reason === undefined || known.includes(reason)) return read;
   throw new IrqBypassError(
     "EINVAL",
     `${name} returned the reason ${show(reason)}: did you mean ${nearest(show(reason), known)}, or leave it out`,

@@ -1,6 +1,6 @@
 import type { EventfdHost } from "../eventfd/kind.js";
 import { addReference, dropReference } from "../eventfd/reference.js";
-import { timeoutOf, type WaitOptions } from "../host/argument.js";
+import { readWait, type WaitOptions } from "../host/argument.js";
 import type { IrqBypassError } from "../host/errors.js";
 import { Header, Role } from "../host/layout.js";
 import type { Words } from "../host/words.js";
@@ -26,8 +26,7 @@ export async function untilChange(
   late: (timeoutMs: number) => IrqBypassError,
   options: ChangeWait = {},
 ): Promise<void> {
-  const timeoutMs = timeoutOf(options);
-  const { signal } = options;
+  const { timeoutMs, signal } = readWait(options);
   const { words, thread } = memory;
   const deadline = words.clock() + timeoutMs;
   memory.checkCall();

@@ -4,7 +4,7 @@
  */
 
 import { checkEventfd, type EventfdContext } from "../eventfd/context.js";
-import { checkObject, checkOptions, type OptionNames, show } from "../host/argument.js";
+import { isList, type OptionNames, reading, readOptions, show } from "../host/argument.js";
 import { type ErrorCode, IrqBypassError } from "../host/errors.js";
 import type { HostMemory } from "../host/memory.js";
 import { IRQ_ACTIONS, IRQ_INDEXES, type IrqAction, type IrqIndex, knows } from "./irq-index.js";
@@ -51,12 +51,12 @@ const EVENTFD: OptionNames<IrqSetEventfd> = { ...RANGE, eventfds: true };
 export type IrqSet = IrqSetNone | IrqSetBool | IrqSetEventfd;
 
 /**
- * Checks what does not depend on the index's state. `count` says how many interrupts an index has. Throws EINVAL, and
- * ENOTTY for an action that the index does not know.
+ * Reads the argument and checks what does not depend on the index's state. `count` says how many interrupts an index has. Throws
+ * EINVAL, and ENOTTY for an action that the index does not know.
  */
-export function checkIrqSet(set: IrqSet, count: (index: IrqIndex) => number): void {
-  checkObject(set, SET);
-  checkOptions(set, namesOf(set), SET);
+export function readIrqSet(given: IrqSet, count: (index: IrqIndex) => number): IrqSet {
+  const all = readOptions(given, { ...BOOL, ...EVENTFD }, SET);
+  const set = readOptions(all, namesOf(all), SET);
   const { index, start, count: wanted, action } = set;
   if (!IRQ_INDEXES.includes(index)) {
     throw invalid(`index is ${show(index)}: a device has ${IRQ_INDEXES.join(", ")}`);
@@ -72,10 +72,11 @@ export function checkIrqSet(set: IrqSet, count: (index: IrqIndex) => number): vo
   if (!IRQ_ACTIONS.includes(action)) {
     throw invalid(`${index}: action is ${show(action)}, use ${IRQ_ACTIONS.join(", ")}`);
   }
-  checkData(set, wanted);
+  const read = readData(set);
   if (!knows(index, action)) {
     throw irqError("ENOTTY", index, `knows no ${action}: mask a vector with vector("${index}", n).mask()`);
   }
+  return read;
 }
 
 const SET = "{ index, start, count, data, action }, and values or eventfds where data says so";
@@ -84,20 +85,28 @@ function namesOf({ data }: IrqSet): Readonly<Record<string, true>> {
   return data === "bool" ? BOOL : data === "eventfd" ? EVENTFD : RANGE;
 }
 
-function checkData(set: IrqSet, wanted: number): void {
+function readData(set: IrqSet): IrqSet {
   const { index, data } = set;
-  if (data === "none") return;
+  if (data === "none") return set;
   if (data !== "bool" && data !== "eventfd") {
     throw invalid(`${index}: data is ${show(data)}, use none, bool or eventfd`);
   }
-  const [field, list] = data === "bool" ? ["values", set.values] : ["eventfds", set.eventfds];
-  if (!Array.isArray(list) || list.length < wanted) {
-    const found = Array.isArray(list) ? show(list.length) : "no";
-    throw invalid(`${index}: ${field} holds ${found} elements and count is ${wanted}: give one for each`);
-  }
-  if (data === "bool" && set.values.slice(0, wanted).some((value) => typeof value !== "boolean")) {
+  if (data === "eventfd") return { ...set, eventfds: readList(set, "eventfds", set.eventfds) };
+  const values = readList(set, "values", set.values);
+  if (values.some((value) => typeof value !== "boolean")) {
     throw invalid(`${index}: values must be true or false`);
   }
+  return { ...set, values };
+}
+
+/** The first elements of a list, one for each interrupt of the range. */
+function readList<T>({ index, count }: IrqRange, field: string, list: readonly T[]): readonly T[] {
+  const length = isList(list) ? reading(SET, () => list.length) : undefined;
+  if (length === undefined || length < count) {
+    const found = length === undefined ? "no" : show(length);
+    throw invalid(`${index}: ${field} holds ${found} elements and count is ${count}: give one for each`);
+  }
+  return reading(SET, () => Array.from({ length: count }, (_, number) => list[number]!));
 }
 
 /** Does the call act on interrupt `number`, which is in its range? */

@@ -1,6 +1,6 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { producerKind } from "../bypass/producer.js";
-import { checkOptions, checkParts, type OptionNames, show } from "../host/argument.js";
+import { checkParts, type OptionNames, reading, readOptions, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { checkHost } from "../host/memory.js";
 import { Shown } from "../host/shown.js";
@@ -21,6 +21,7 @@ export interface VdpaOptions {
 
 const OPTIONS: OptionNames<VdpaOptions> = { queues: true, ops: true, kind: true };
 const OPS: OptionNames<VdpaOps> = { getVqIrq: true, reset: true };
+const OPS_TEXT = "ops with getVqIrq and reset, or none";
 const MAX_QUEUES = 65535;
 
 /**
@@ -52,15 +53,12 @@ export class VdpaDevice extends Shown implements Disposable {
    */
   constructor(host: BypassHost, options: VdpaOptions) {
     super();
+    const { queues, ops = {}, kind } = readOptions(options, OPTIONS, "options such as { queues: 2 }");
+    checkParts(ops, OPS, OPS_TEXT, "ops.");
+    const calls = reading(OPS_TEXT, () => ({ getVqIrq: ops.getVqIrq, reset: ops.reset }));
     checkHost(host);
-    checkOptions(options, OPTIONS, "options such as { queues: 2 }");
-    const { queues, ops = {}, kind } = options;
-    checkParts(ops, OPS, "ops with getVqIrq and reset, or none", "ops.");
     producerKind(host, kind);
-    for (const [name, op] of [
-      ["getVqIrq", ops.getVqIrq],
-      ["reset", ops.reset],
-    ] as const) {
+    for (const [name, op] of Object.entries(calls)) {
       if (op === undefined || typeof op === "function") continue;
       throw new IrqBypassError("EINVAL", `ops.${name} is ${show(op)}: give a function, or none`);
     }

@@ -1,7 +1,7 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { producerKind } from "../bypass/producer.js";
 import type { EventfdContext } from "../eventfd/context.js";
-import { checkFlag, checkOptions, type OptionNames, show } from "../host/argument.js";
+import { checkFlag, type OptionNames, readOptions, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { checkHost } from "../host/memory.js";
 import { Shown } from "../host/shown.js";
@@ -9,7 +9,7 @@ import { DeviceEvent } from "./event.js";
 import { Intx } from "./intx.js";
 import { IRQ_INDEXES, type IrqIndex, type IrqInfo, irqInfo } from "./irq-index.js";
 import { MsiIndex } from "./msi.js";
-import { checkIrqSet, type IrqSet, irqError } from "./set-irqs.js";
+import { type IrqSet, irqError, readIrqSet } from "./set-irqs.js";
 import type { DeviceVector } from "./vector.js";
 
 /** Options of a new device: which interrupts it has. */
@@ -79,10 +79,10 @@ export class VfioPciDevice extends Shown implements Disposable {
    */
   constructor(host: BypassHost, options: VfioPciOptions = {}) {
     super();
+    const how = readOptions(options, OPTIONS, "options such as { msix: 8 }, or none");
     checkHost(host);
-    checkOptions(options, OPTIONS, "options such as { msix: 8 }, or none");
-    const { intx = false, msi = 0, msix = 0, pcie = true, dynamicMsix = true, kind } = options;
-    const { hostInterrupts: available = Infinity } = options;
+    const { intx = false, msi = 0, msix = 0, pcie = true, dynamicMsix = true, kind } = how;
+    const { hostInterrupts: available = Infinity } = how;
     for (const [name, value] of Object.entries({ intx, pcie, dynamicMsix })) checkFlag(value, name);
     producerKind(host, kind);
     checkOption(
@@ -138,18 +138,18 @@ export class VfioPciDevice extends Shown implements Disposable {
    * the host mutex, and for nothing else.
    */
   setIrqs(set: IrqSet): number {
+    const read = readIrqSet(set, (index) => this.count(index));
     this.host.checkCall();
     this.check();
-    checkIrqSet(set, (index) => this.count(index));
-    switch (set.index) {
+    switch (read.index) {
       case "intx":
-        return this.intx.setIrqs(set, this.otherThan("intx"));
+        return this.intx.setIrqs(read, this.otherThan("intx"));
       case "msi":
       case "msix":
-        return this.msiIndex(set.index).setIrqs(set, this.otherThan(set.index));
+        return this.msiIndex(read.index).setIrqs(read, this.otherThan(read.index));
       case "err":
       case "req":
-        return this[set.index].setIrqs(set);
+        return this[read.index].setIrqs(read);
     }
   }
 

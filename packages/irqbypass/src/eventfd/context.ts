@@ -1,4 +1,4 @@
-import { type AbortSignalLike, checkClass, show, timeoutOf, type WaitOptions } from "../host/argument.js";
+import { type AbortSignalLike, checkClass, readWait, show, type WaitOptions } from "../host/argument.js";
 import { deadlineOf, leftUntil } from "../host/deadline.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
@@ -89,8 +89,7 @@ export abstract class EventfdContext extends Shown implements Disposable {
 
   /** `read` without blocking the thread; rejects with the reason of `signal` when that is aborted. */
   async readAsync(options: WaitOptions = {}): Promise<bigint> {
-    const timeoutMs = timeoutOf(options);
-    const { signal } = options;
+    const { timeoutMs, signal } = readWait(options);
     this.checkWait();
     signal?.throwIfAborted();
     const taken = this.tryRead();

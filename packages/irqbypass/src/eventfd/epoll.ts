@@ -1,11 +1,11 @@
 import {
   type AbortSignalLike,
-  blockingTimeoutOf,
   checkFlag,
-  checkOptions,
   type OptionNames,
+  readBlockingWait,
+  readOptions,
+  readWait,
   show,
-  timeoutOf,
   type WaitOptions,
 } from "../host/argument.js";
 import { deadlineOf, leftUntil } from "../host/deadline.js";
@@ -153,9 +153,9 @@ export class Epoll extends Shown implements Disposable {
    * host, ENOMEM (`capacity.watch`), and for the first eventfd of Linux what epoll_create1 says. O(epolls that watch it).
    */
   add(eventfd: EventfdContext, options: EpollAdd = {}): void {
+    const how = readOptions(options, ADD, "options such as { data: 3 }, or none");
     this.checkChange(eventfd);
-    checkOptions(options, ADD, "options such as { data: 3 }, or none");
-    const { data = eventfd.id, edge = false } = options;
+    const { data = eventfd.id, edge = false } = how;
     checkFlag(edge, "edge");
     if (!Number.isSafeInteger(data) || data < 0) {
       throw new IrqBypassError("EINVAL", `data is ${show(data)}: give a whole number from 0 to 2^53-1`);
@@ -177,8 +177,7 @@ export class Epoll extends Shown implements Disposable {
    * those that did not. Does not block. Throws EBUSY while another one waits.
    */
   tryWait(options: EpollTake = {}): number[] {
-    checkOptions(options, TAKE, "options such as { maxEvents: 8 }, or none");
-    const most = maxEventsOf(options);
+    const most = maxEventsOf(readOptions(options, TAKE, "options such as { maxEvents: 8 }, or none"));
     this.checkWait();
     this.beginWait();
     try {
@@ -193,8 +192,8 @@ export class Epoll extends Shown implements Disposable {
    * while another one waits, EAGAIN in a thread that may not block.
    */
   wait(options: Omit<EpollWait, "signal"> = {}): number[] {
-    const timeoutMs = blockingTimeoutOf(options, "waitAsync", WAIT);
-    const most = maxEventsOf(options);
+    const { timeoutMs, ...others } = readBlockingWait(options, "waitAsync", WAIT);
+    const most = maxEventsOf(others);
     this.checkWait();
     const { words, thread } = this.memory;
     const deadline = deadlineOf(words, timeoutMs);
@@ -225,14 +224,14 @@ export class Epoll extends Shown implements Disposable {
 
   /** `wait` without blocking the thread; rejects with the reason of `signal` when that is aborted, and with EBADF when this is closed. */
   async waitAsync(options: EpollWait = {}): Promise<number[]> {
-    const timeoutMs = timeoutOf(options, WAIT);
-    const most = maxEventsOf(options);
+    const { timeoutMs, signal, ...others } = readWait(options, WAIT);
+    const most = maxEventsOf(others);
     this.checkWait();
-    options.signal?.throwIfAborted();
+    signal?.throwIfAborted();
     this.beginWait();
     this.waiting = true;
     try {
-      return await this.untilReady(most, timeoutMs, options.signal);
+      return await this.untilReady(most, timeoutMs, signal);
     } finally {
       this.endAsync();
     }

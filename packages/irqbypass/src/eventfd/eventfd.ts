@@ -1,8 +1,8 @@
 import {
-  blockingTimeoutOf,
   checkFlag,
-  checkOptions,
   type OptionNames,
+  readBlockingWait,
+  readOptions,
   show,
   type WaitOptions,
 } from "../host/argument.js";
@@ -44,8 +44,11 @@ export class Eventfd extends EventfdContext {
    */
   static create(memory: HostMemory, options: EventfdOptions = {}): Eventfd {
     checkHost(memory);
-    checkOptions(options, OPTIONS, "options such as { initial: 1 }, or none");
-    const { initial = 0, semaphore = false } = options;
+    const { initial = 0, semaphore = false } = readOptions(
+      options,
+      OPTIONS,
+      "options such as { initial: 1 }, or none",
+    );
     checkFlag(semaphore, "semaphore");
     if (!Number.isInteger(initial) || initial < 0 || initial >= 2 ** 32) {
       throw new IrqBypassError(
@@ -130,7 +133,7 @@ export class Eventfd extends EventfdContext {
   }
 
   read(options: Pick<WaitOptions, "timeoutMs"> = {}): bigint {
-    const timeoutMs = blockingTimeoutOf(options, "readAsync");
+    const { timeoutMs } = readBlockingWait(options, "readAsync");
     this.checkWait();
     const { words, thread } = this.memory;
     const deadline = deadlineOf(words, timeoutMs);

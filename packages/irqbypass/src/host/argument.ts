@@ -1,6 +1,7 @@
 /**
  * What a caller passed, looked at before anything is done with it: types are gone at run time, and JavaScript callers have
- * none. Every check throws EINVAL with a sentence.
+ * none. Every check throws EINVAL with a sentence. An object is read here once, before its call looks at anything else: a getter or
+ * a proxy may throw, say something else the second time, or end what the call is about.
  */
 import { IrqBypassError } from "./errors.js";
 import { nearest } from "./spelling.js";
@@ -13,13 +14,41 @@ export function show(value: unknown): string {
       return value.length > 40 ? `${JSON.stringify(value.slice(0, 40))}...` : JSON.stringify(value);
     case "object":
       if (value === null) return "null";
-      return Array.isArray(value) ? "an array" : "an object";
+      return isList(value) ? "an array" : "an object";
     case "function":
       return "a function";
     case "bigint":
       return `${value}n`;
     default:
       return String(value);
+  }
+}
+
+/** Is it an array? */
+export function isList(value: unknown): value is readonly unknown[] {
+  try {
+    return Array.isArray(value);
+  } catch {
+    return false; // a proxy that was revoked
+  }
+}
+
+/** Is it an object of a class? */
+export function isOf<T>(value: unknown, type: Omit<Class<T>, "name">): value is T {
+  try {
+    return type[Symbol.hasInstance](value);
+  } catch {
+    return false; // a proxy that does not tell
+  }
+}
+
+/** What `read` finds in a caller's object. Throws EINVAL where that cannot be read; `what` is what the call takes. */
+export function reading<T>(what: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (cause instanceof IrqBypassError) throw cause;
+    throw new IrqBypassError("EINVAL", `what was passed cannot be read, it throws: pass ${what}`, { cause });
   }
 }
 
@@ -35,19 +64,25 @@ interface Class<T> {
  * that name, and neither works on the other's objects: that is said instead.
  */
 export function checkClass<T>(value: unknown, type: Class<T>, sentence: () => string): asserts value is T {
-  if (value instanceof type) return;
-  const text = isOfAnotherCopy(value, type.name)
-    ? `this ${value.constructor.name} is of another copy of irqbypass, which this process has loaded twice: npm ls irqbypass shows from where`
+  if (isOf(value, type)) return;
+  const other = nameInAnotherCopy(value, type.name);
+  const text = other
+    ? `this ${other} is of another copy of irqbypass, which this process has loaded twice: npm ls irqbypass shows from where`
     : sentence();
   throw new IrqBypassError("EINVAL", text);
 }
 
-function isOfAnotherCopy(value: unknown, name: string): value is object {
-  for (let one = value; typeof one === "object" && one !== null; one = Object.getPrototypeOf(one)) {
-    const { constructor: made } = one as { readonly constructor?: unknown };
-    if (typeof made === "function" && made.name === name) return true;
+/** The class of an object that has one of this name behind it, or is one; undefined for any other. */
+function nameInAnotherCopy(value: unknown, name: string): string | undefined {
+  const classOf = (one: object) =>
+    (one as { readonly constructor?: { readonly name?: string } }).constructor?.name;
+  try {
+    for (let one = value; typeof one === "object" && one !== null; one = Object.getPrototypeOf(one))
+      if (classOf(one) === name) return classOf(value as object);
+  } catch {
+    // It does not tell.
   }
-  return false;
+  return undefined;
 }
 
 /** Refuses what is no object with named parts: `what` is what the call takes. */
@@ -60,32 +95,40 @@ export function checkObject(value: unknown, what: string): void {
 export type OptionNames<Options> = Readonly<Record<keyof Options, true>>;
 
 /**
- * Refuses what is no object with named parts, and a part that this call does not know, naming the nearest one that it does:
- * an option that is passed over in silence is one that the caller believes in. `what` is what the call takes, `where` stands
- * before the name.
+ * The parts of an object with named parts, of those names that it has. Refuses any other value, and a part that this call does not
+ * know, naming the nearest one that it does: an option that is passed over in silence is one that the caller believes in. `what` is
+ * what the call takes, `where` stands before the name.
  */
-export function checkOptions(
-  value: unknown,
+export function readOptions<Options extends object>(
+  value: Options,
   names: Readonly<Record<string, unknown>>,
   what: string,
   where = "",
-): void {
+): Options {
   checkObject(value, what);
-  if (Array.isArray(value)) throw new IrqBypassError("EINVAL", `an array was passed: pass ${what}`);
-  for (const name of Object.keys(value as object)) {
-    if (Object.hasOwn(names, name)) continue;
-    const known = Object.keys(names);
-    throw new IrqBypassError(
-      "EINVAL",
-      `${where}${show(name)} is not known: did you mean ${where}${nearest(name, known)}? There ` +
-        `${known.length === 1 ? "is" : "are"} ${known.join(", ")}`,
-    );
-  }
+  if (isList(value)) throw new IrqBypassError("EINVAL", `an array was passed: pass ${what}`);
+  return reading(what, () => {
+    for (const name of Object.keys(value)) {
+      if (!Object.hasOwn(names, name)) throw unknownName(name, Object.keys(names), where);
+    }
+    const parts: Partial<Record<string, unknown>> = {};
+    for (const name of Object.keys(names))
+      if (name in value) parts[name] = (value as Readonly<Record<string, unknown>>)[name];
+    return parts as Options;
+  });
+}
+
+function unknownName(name: string, known: readonly string[], where: string): IrqBypassError {
+  return new IrqBypassError(
+    "EINVAL",
+    `${where}${show(name)} is not known: did you mean ${where}${nearest(name, known)}? There ` +
+      `${known.length === 1 ? "is" : "are"} ${known.join(", ")}`,
+  );
 }
 
 /**
- * The same for what a caller implements rather than fills in: an instance of a class may keep what it likes beside what is
- * asked for, and is looked at no further.
+ * The same check for what a caller implements rather than fills in, which stays as it is: an instance of a class may keep what it
+ * likes beside what is asked for, and is looked at no further.
  */
 export function checkParts(
   value: unknown,
@@ -94,8 +137,8 @@ export function checkParts(
   where: string,
 ): void {
   checkObject(value, what);
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype === Object.prototype || prototype === null) checkOptions(value, names, what, where);
+  const prototype: unknown = reading(what, () => Object.getPrototypeOf(value));
+  if (prototype === Object.prototype || prototype === null) readOptions(value as object, names, what, where);
 }
 
 /** Refuses what is neither true, nor false, nor left out. */
@@ -136,27 +179,34 @@ export interface WaitOptions {
 const WAIT: OptionNames<WaitOptions> = { timeoutMs: true, signal: true };
 const WAIT_TEXT = "options such as { timeoutMs: 100 }, or none";
 
-/** The time limit of an asynchronous wait, Infinity for none. `names` are those of its options, where it has others as well. */
-export function timeoutOf(options: WaitOptions, names: Readonly<Record<string, true>> = WAIT): number {
-  checkOptions(options, names, WAIT_TEXT);
-  const { timeoutMs = Infinity, signal } = options;
+function isSignal(value: unknown): boolean {
+  return isOf(value, AbortSignal) && reading(WAIT_TEXT, () => typeof value.aborted) === "boolean";
+}
+
+/** The options of an asynchronous wait, of which `timeoutMs` is Infinity for none. `names` are theirs, where it has others as well. */
+export function readWait<Options extends WaitOptions>(
+  options: Options,
+  names: Readonly<Record<string, true>> = WAIT,
+): Options & { readonly timeoutMs: number } {
+  const read = readOptions(options, names, WAIT_TEXT);
+  const { timeoutMs = Infinity, signal } = read;
   if (typeof timeoutMs !== "number" || Number.isNaN(timeoutMs)) {
     throw new IrqBypassError("EINVAL", `timeoutMs is ${show(timeoutMs)}: give a number of milliseconds`);
   }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+  if (signal !== undefined && !isSignal(signal)) {
     throw new IrqBypassError("EINVAL", `signal is ${show(signal)}: pass that of an AbortController`);
   }
-  return timeoutMs;
+  return { ...read, timeoutMs };
 }
 
 /** The same of a wait that blocks, which no signal can end; `instead` is its asynchronous form. */
-export function blockingTimeoutOf(
-  options: Pick<WaitOptions, "timeoutMs">,
+export function readBlockingWait<Options extends Pick<WaitOptions, "timeoutMs">>(
+  options: Options,
   instead: string,
   names: Readonly<Record<string, true>> = WAIT,
-): number {
-  const timeoutMs = timeoutOf(options, names);
-  if (!("signal" in options)) return timeoutMs;
+): Options & { readonly timeoutMs: number } {
+  const read = readWait(options, names);
+  if (!("signal" in read)) return read;
   throw new IrqBypassError("EINVAL", `a wait that blocks has no signal that ends it: use ${instead}`);
 }
 

@@ -2,7 +2,7 @@
  * What a host has room for: three sizes by use, single capacities beside them, and what is said where there is no room.
  * `docs/capacity.md` has all of it as one table, which a test holds to this file.
  */
-import { checkOptions, show } from "./argument.js";
+import { readOptions, show } from "./argument.js";
 import { IrqBypassError } from "./errors.js";
 import { DEFAULT_ROUTES, POOLS, type PoolName } from "./layout.js";
 
@@ -88,12 +88,12 @@ function complete(room: Room): Capacity {
 }
 
 /** The size and the single capacities that were asked for, as one capacity. Throws EINVAL for what no host can have. */
-export function checkCapacity(wanted: Partial<Capacity> = {}, size: Size = "small"): Capacity {
+export function checkCapacity(given: Partial<Capacity> = {}, size: Size = "small"): Capacity {
   if (!SIZES.includes(size)) {
     throw new IrqBypassError("EINVAL", `size is ${show(size)}: use "small", "medium" or "large"`);
   }
   const preset = capacityOf(size);
-  checkOptions(wanted, preset, "a capacity such as { eventfd: 100 }, or none", "capacity.");
+  const wanted = readOptions(given, preset, "a capacity such as { eventfd: 100 }, or none", "capacity.");
   for (const [name, value] of Object.entries(wanted)) {
     const most = mostOf(name as PoolName);
     if (!Number.isSafeInteger(value) || value < 1 || value > most) {

@@ -101,8 +101,17 @@ function faultOf(code: unknown, message: unknown, details: unknown): string | un
   if (typeof code !== "string" || !Object.hasOwn(ERRNO, code))
     return `an IrqBypassError has an errno code: one of ${Object.keys(ERRNO).join(", ")}`;
   if (typeof message !== "string") return "an IrqBypassError has a sentence";
-  if (typeof details !== "object" || details === null)
-    return "an IrqBypassError has details such as { subject }, or none";
+  if (typeof details !== "object" || details === null) return DETAILS;
+  try {
+    return faultOfDetails(details);
+  } catch {
+    return DETAILS; // it throws where it is read
+  }
+}
+
+const DETAILS = "an IrqBypassError has details such as { subject }, or none";
+
+function faultOfDetails(details: object): string | undefined {
   const known = [...TEXTS, "cause"];
   for (const [name, value] of Object.entries(details)) {
     if (!known.includes(name))

@@ -2,6 +2,7 @@
  * The adapter to Node.js. It asks the process for its built-in modules instead of importing them, so that the
  * core loads where there are none; and late, as a process that starts no thread and waits for none needs few of them.
  */
+import { isOf } from "./argument.js";
 import { IrqBypassError } from "./errors.js";
 import type { OsThread, Platform, WatchableWorker } from "./platform.js";
 
@@ -53,7 +54,7 @@ const node = Object.freeze<Platform>({
     return () => parentPort?.off("message", listener);
   },
   leave() {}, // a worker ends when nobody listens to its messages any more
-  isWorker: (value): value is WatchableWorker => value instanceof threads().Worker,
+  isWorker: (value): value is WatchableWorker => isOf(value, threads().Worker),
   hold() {
     const timer = setInterval(() => {}, 0x7fffffff);
     return () => clearInterval(timer);

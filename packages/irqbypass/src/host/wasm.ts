@@ -8,6 +8,7 @@ export interface WasmMemory {
 }
 
 interface MemoryConstructor {
+  readonly prototype: WasmMemory;
   new (descriptor: { initial: number; maximum: number; shared: true }): WasmMemory;
 }
 
@@ -32,8 +33,15 @@ export function createMemory(pages: number): WasmMemory {
   return new Memory({ initial: pages, maximum: pages, shared: true });
 }
 
+const bufferOfMemory = Object.getOwnPropertyDescriptor(Memory.prototype, "buffer")?.get;
+
+/** Is it a memory, and no proxy or object that only says so? */
 export function isMemory(value: unknown): value is WasmMemory {
-  return value instanceof Memory;
+  try {
+    return bufferOfMemory?.call(value) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 /**

@@ -4,6 +4,7 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import type { Kind } from "../bypass/kind.js";
 import { irqfdOps } from "../bypass/remapping.js";
+import { isOf } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Consumer, Injection, Ioeventfd, MAX_VCPUS, Vm as V } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
@@ -158,7 +159,7 @@ export function kvmKindOf(memory: HostMemory): number {
 
 /** Refuses what KVM can neither listen to nor signal: EINVAL. */
 export function checkLinux(eventfd: unknown): void {
-  if (eventfd instanceof LinuxEventfd) return;
+  if (isOf(eventfd, LinuxEventfd)) return;
   throw new IrqBypassError(
     "EINVAL",
     "KVM listens to Linux eventfds only, and signals no others: make it with LinuxEventfd.create",

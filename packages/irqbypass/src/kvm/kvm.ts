@@ -2,7 +2,7 @@
  * /dev/kvm itself: is it there, may we use it, can it do what is needed.
  */
 
-import { checkOptions, type OptionNames, show } from "../host/argument.js";
+import { type OptionNames, readOptions, show } from "../host/argument.js";
 import { ERRNO, type ErrorCode, IrqBypassError } from "../host/errors.js";
 import { Shown } from "../host/shown.js";
 import { checked } from "../linux/checked.js";
@@ -105,13 +105,13 @@ export class Kvm extends Shown implements Disposable {
    * ```
    */
   static open(options: KvmOptions = {}): Kvm {
-    checkOptions(options, OPTIONS, "options such as { path }, or none");
+    const how = readOptions(options, OPTIONS, "options such as { path }, or none");
     checkNode("KVM guests need");
-    const { path = PATH, arch = process.arch } = options;
+    const { path = PATH, arch = process.arch } = how;
     if (typeof path !== "string" || path.includes("\0")) {
       throw new IrqBypassError("EINVAL", `path is ${show(path)}: name a device file`);
     }
-    const ffi = options.ffi ?? loadFfi();
+    const ffi = how.ffi ?? loadFfi();
     checkFfi(ffi);
     if (arch !== "x64") {
       throw new IrqBypassError("ENOSYS", `KVM guests here are x86 code; this machine is ${show(arch)}`);

@@ -5,14 +5,14 @@
  * {@link signalMsi} with a C library of its own.
  */
 
-import { checkClass, checkOptions, type OptionNames, show } from "../host/argument.js";
+import { checkClass, type OptionNames, readOptions, show } from "../host/argument.js";
 import { ERRNO, IrqBypassError } from "../host/errors.js";
 import { platformHere } from "../host/platform-here.js";
 import { Shown } from "../host/shown.js";
 import { checkSpawn, type Spawn } from "../host/spawn.js";
 import { createMemory, isMemory, type WasmMemory } from "../host/wasm.js";
 import { checkDescriptor, checked } from "../linux/checked.js";
-import type { Ffi } from "../linux/ffi.js";
+import { checkFfi, type Ffi } from "../linux/ffi.js";
 import {
   ioctl,
   KVM_CAP,
@@ -107,9 +107,9 @@ export class KvmMachine extends Shown implements Disposable {
   constructor(kvm: Kvm, options: KvmMachineOptions, host: MachineHost);
   constructor(kvm: Kvm, options: KvmMachineOptions = {}, host?: MachineHost) {
     super();
+    const how = readOptions(options, OPTIONS, "options such as { pages: 4 }, or none");
     checkClass(kvm, Kvm, () => `${show(kvm)} is no Kvm: pass what Kvm.open returned`);
-    checkOptions(options, OPTIONS, "options such as { pages: 4 }, or none");
-    const { pages = 1, irqchip = "full", spawn } = options;
+    const { pages = 1, irqchip = "full", spawn } = how;
     if (!Number.isInteger(pages) || pages < 1 || pages > 65536) {
       throw new IrqBypassError("EINVAL", `pages is ${show(pages)}: a guest has 1 to 65536 of 64 KiB`);
     }
@@ -117,7 +117,7 @@ export class KvmMachine extends Shown implements Disposable {
       throw new IrqBypassError("EINVAL", `irqchip is ${show(irqchip)}: use full, split or none`);
     }
     checkSpawn(spawn);
-    const { memory = createMemory(pages) } = options;
+    const { memory = createMemory(pages) } = how;
     if (!isMemory(memory) || !(memory.buffer instanceof SharedArrayBuffer)) {
       throw new IrqBypassError("EINVAL", "a guest's memory is a WebAssembly.Memory made with shared: true");
     }
@@ -192,11 +192,8 @@ export class KvmMachine extends Shown implements Disposable {
    * no open descriptor, EINVAL for what is no eventfd.
    */
   assignIrqfd(irqfd: KvmIrqfd): void {
-    this.#ioctl(
-      KVM_IRQFD,
-      encodeIrqfdAssign(irqfd),
-      `assigning eventfd ${irqfd?.eventfd} to GSI ${irqfd?.gsi}`,
-    );
+    const argument = encodeIrqfdAssign(irqfd);
+    this.#ioctl(KVM_IRQFD, argument, `assigning eventfd ${argument[0]} to GSI ${argument[1]}`);
   }
 
   /**
@@ -204,11 +201,8 @@ export class KvmMachine extends Shown implements Disposable {
    * {@link assignIrqfd}.
    */
   deassignIrqfd(irqfd: KvmIrqfd): void {
-    this.#ioctl(
-      KVM_IRQFD,
-      encodeIrqfdDeassign(irqfd),
-      `deassigning eventfd ${irqfd.eventfd} from GSI ${irqfd.gsi}`,
-    );
+    const argument = encodeIrqfdDeassign(irqfd);
+    this.#ioctl(KVM_IRQFD, argument, `deassigning eventfd ${argument[0]} from GSI ${argument[1]}`);
   }
 
   /**
@@ -288,6 +282,7 @@ export class KvmMachine extends Shown implements Disposable {
  * EFAULT for an address at which nothing is.
  */
 export function signalMsi(ffi: Ffi, vmFd: number, record: ArrayBufferView | number): boolean {
+  checkFfi(ffi);
   const isAddress = Number.isSafeInteger(record) && (record as number) > 0;
   if (!isAddress && (!ArrayBuffer.isView(record) || record.byteLength !== MSI_BYTES)) {
     throw new IrqBypassError("EINVAL", "a message is a record of 32 bytes: pass what encodeMsi returned");

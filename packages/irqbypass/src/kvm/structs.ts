@@ -1,7 +1,16 @@
 /**
  * The structures that KVM's requests take, as bytes (linux/kvm.h and x86's asm/kvm.h; little-endian).
  */
-import { checkFlag, checkObject, checkOptions, type OptionNames, show } from "../host/argument.js";
+import {
+  checkFlag,
+  checkObject,
+  isList,
+  isOf,
+  type OptionNames,
+  reading,
+  readOptions,
+  show,
+} from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { checkDescriptor } from "../linux/checked.js";
 import { checkSpace, checkWide, type IoSpace } from "../vm/io-access.js";
@@ -100,17 +109,17 @@ const IRQFD: OptionNames<KvmIrqfd> = { eventfd: true, gsi: true, resample: true 
 const IRQFD_DEASSIGN = 1;
 const IRQFD_RESAMPLE = 2;
 
-function encodeIrqfd(irqfd: KvmIrqfd, flags: number): Uint32Array {
-  checkOptions(irqfd, IRQFD, "an irqfd: { eventfd, gsi }");
-  const { eventfd, gsi, resample } = irqfd;
+function encodeIrqfd(irqfd: KvmIrqfd, deassign: number): Uint32Array {
+  const { eventfd, gsi, resample } = readOptions(irqfd, IRQFD, "an irqfd: { eventfd, gsi }");
   checkDescriptor(eventfd, "the irqfd's eventfd ");
   if (resample !== undefined) checkDescriptor(resample, "the irqfd's resample eventfd ");
+  const flags = deassign === 0 && resample !== undefined ? IRQFD_RESAMPLE : deassign;
   return words(eventfd, u32(gsi, "a GSI"), flags, resample ?? 0, 0, 0, 0, 0);
 }
 
 /** struct kvm_irqfd that assigns. */
 export function encodeIrqfdAssign(irqfd: KvmIrqfd): Uint32Array {
-  return encodeIrqfd(irqfd, irqfd?.resample === undefined ? 0 : IRQFD_RESAMPLE);
+  return encodeIrqfd(irqfd, 0);
 }
 
 /** struct kvm_irqfd that takes the same pair back. */
@@ -141,8 +150,11 @@ export function encodeIoeventfdDeassign(ioeventfd: KvmIoeventfd): DataView {
 }
 
 function encodeIoeventfd(ioeventfd: KvmIoeventfd, deassign: number): DataView {
-  checkOptions(ioeventfd, IOEVENTFD, "an ioeventfd: { eventfd, space, address, length }");
-  const { eventfd, space, address, length, datamatch } = ioeventfd;
+  const { eventfd, space, address, length, datamatch } = readOptions(
+    ioeventfd,
+    IOEVENTFD,
+    "an ioeventfd: { eventfd, space, address, length }",
+  );
   checkSpace(space);
   checkDescriptor(eventfd, "the ioeventfd's eventfd ");
   const view = new DataView(new ArrayBuffer(64));
@@ -163,13 +175,14 @@ const ROUTE_TEXT = "routes such as { gsi, msi } or { gsi, chip, pin }";
 
 /** struct kvm_irq_routing: the whole table. */
 export function encodeRouting(routes: readonly KvmRoute[]): Uint32Array {
-  if (!Array.isArray(routes))
-    throw new IrqBypassError("EINVAL", `a routing table is an array, not ${show(routes)}`);
-  const table = new Uint32Array(2 + routes.length * ROUTE_WORDS);
-  table[0] = routes.length;
-  Array.from(routes as readonly KvmRoute[]).forEach((route, index) => {
-    checkObject(route, ROUTE_TEXT);
-    checkOptions(route, "msi" in route ? MSI_ROUTE : PIN_ROUTE, ROUTE_TEXT, `route ${index}: `);
+  if (!isList(routes)) throw new IrqBypassError("EINVAL", `a routing table is an array, not ${show(routes)}`);
+  const list = reading(ROUTE_TEXT, () => Array.from(routes));
+  const table = new Uint32Array(2 + list.length * ROUTE_WORDS);
+  table[0] = list.length;
+  list.forEach((one, index) => {
+    checkObject(one, ROUTE_TEXT);
+    const isMsi = reading(ROUTE_TEXT, () => "msi" in one);
+    const route = readOptions<KvmRoute>(one, isMsi ? MSI_ROUTE : PIN_ROUTE, ROUTE_TEXT, `route ${index}: `);
     const gsi = u32(route.gsi, "a GSI");
     const entry =
       "msi" in route
@@ -181,11 +194,15 @@ export function encodeRouting(routes: readonly KvmRoute[]): Uint32Array {
 }
 
 function msiWords(msi: KvmMsi): number[] {
-  checkOptions(msi, MSI, "an MSI: { addressLow, addressHigh, data }");
+  const { addressLow, addressHigh, data } = readOptions(
+    msi,
+    MSI,
+    "an MSI: { addressLow, addressHigh, data }",
+  );
   return [
-    u32(msi.addressLow, "an MSI's low address"),
-    u32(msi.addressHigh, "an MSI's high address"),
-    u32(msi.data, "an MSI's data"),
+    u32(addressLow, "an MSI's low address"),
+    u32(addressHigh, "an MSI's high address"),
+    u32(data, "an MSI's data"),
   ];
 }
 
@@ -218,11 +235,15 @@ export function encodeSignalMask(set: Uint8Array): Uint8Array {
 
 /** struct kvm_regs with everything 0 but these. */
 export function encodeRegs(regs: { rip: number; rsp: number; rflags: number }): DataView {
-  checkOptions(regs, { rip: true, rsp: true, rflags: true }, "registers: { rip, rsp, rflags }");
+  const { rip, rsp, rflags } = readOptions(
+    regs,
+    { rip: true, rsp: true, rflags: true },
+    "registers: { rip, rsp, rflags }",
+  );
   const view = new DataView(new ArrayBuffer(144));
-  view.setBigUint64(6 * 8, BigInt(register(regs.rsp, "rsp")), true);
-  view.setBigUint64(16 * 8, BigInt(register(regs.rip, "rip")), true);
-  view.setBigUint64(17 * 8, BigInt(register(regs.rflags, "rflags")), true);
+  view.setBigUint64(6 * 8, BigInt(register(rsp, "rsp")), true);
+  view.setBigUint64(16 * 8, BigInt(register(rip, "rip")), true);
+  view.setBigUint64(17 * 8, BigInt(register(rflags, "rflags")), true);
   return view;
 }
 
@@ -265,8 +286,9 @@ function register(value: number, name: string): number {
 
 /** Throws EINVAL for what are not the registers of a local APIC. */
 export function checkLapic(lapic: Uint8Array): void {
-  if (lapic instanceof Uint8Array && lapic.byteLength === LAPIC_BYTES) return;
-  const found = lapic instanceof Uint8Array ? String(lapic.byteLength) : show(lapic);
+  const bytes = ArrayBuffer.isView(lapic) && isOf(lapic, Uint8Array) ? lapic.byteLength : undefined;
+  if (bytes === LAPIC_BYTES) return;
+  const found = bytes === undefined ? show(lapic) : String(bytes);
   throw new IrqBypassError("EINVAL", `a local APIC is a Uint8Array of ${LAPIC_BYTES} bytes, not ${found}`);
 }
 

@@ -5,7 +5,7 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
 import { refresh, requires } from "../bypass/remapping.js";
-import { checkOptions, type OptionNames, show } from "../host/argument.js";
+import { type OptionNames, readOptions, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Consumer, Injection, Vm as V, VmFlag } from "../host/layout.js";
 import { beginLoading, loadingWord } from "../host/loading.js";
@@ -78,9 +78,8 @@ export class KvmVm extends Shown implements Disposable {
    */
   constructor(host: BypassHost, options: KvmVmOptions = {}) {
     super();
+    const { vcpus = 1, ...how } = readOptions(options, OPTIONS, "options such as { vcpus: 2 }, or none");
     checkHost(host);
-    checkOptions(options, OPTIONS, "options such as { vcpus: 2 }, or none");
-    const { vcpus = 1, ...how } = options;
     const pages = guestPages(vcpus);
     this.host = host;
     this.kind = kvmKindOf(host);
@@ -264,8 +263,7 @@ export class KvmVm extends Shown implements Disposable {
   irqfd(eventfd: LinuxEventfd, gsi: number, options: IrqfdOptions = {}): Irqfd {
     const { host, life, kind } = this;
     this.checkCall();
-    checkOptions(options, IRQFD, IRQFD_TEXT);
-    const { bypass = "prefer", resample } = options;
+    const { bypass = "prefer", resample } = readOptions(options, IRQFD, IRQFD_TEXT);
     checkIrqfd(host, eventfd, gsi, bypass);
     if (resample !== undefined) checkIrqfd(host, resample, gsi, bypass);
     checkLinux(eventfd);

@@ -8,7 +8,7 @@
  */
 
 import { MAX_COUNT } from "../eventfd/signal.js";
-import { checkFlag, checkOptions, type OptionNames, show } from "../host/argument.js";
+import { checkFlag, type OptionNames, readOptions, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Shown } from "../host/shown.js";
 import { readBlocking, writeBlocking } from "./blocking.js";
@@ -34,8 +34,8 @@ const OPTIONS: OptionNames<EventfdFileOptions> = { count: true, semaphore: true,
 /** The bare descriptor of a new eventfd. Throws as {@link EventfdFile.create}. */
 export function newEventfd(ffi: Ffi, options: EventfdFileOptions): number {
   checkFfi(ffi);
-  checkOptions(options, OPTIONS, "options such as { count: 1 }, or none");
-  const { count = 0, semaphore = false, nonblocking = true } = options;
+  const how = readOptions(options, OPTIONS, "options such as { count: 1 }, or none");
+  const { count = 0, semaphore = false, nonblocking = true } = how;
   checkFlag(semaphore, "semaphore");
   checkFlag(nonblocking, "nonblocking");
   if (!Number.isInteger(count) || count < 0 || count > UINT32_MAX) {

@@ -1,6 +1,6 @@
 import { checkWrite, EventfdContext } from "../eventfd/context.js";
 import { addReference } from "../eventfd/reference.js";
-import { blockingTimeoutOf, type WaitOptions } from "../host/argument.js";
+import { readBlockingWait, type WaitOptions } from "../host/argument.js";
 import { ERRNO, IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
 import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
@@ -200,7 +200,7 @@ export class LinuxEventfd extends EventfdContext {
 
   /** As {@link EventfdContext.read}; sleeps in poll(2), a twentieth of a second at a time. */
   read(options: Pick<WaitOptions, "timeoutMs"> = {}): bigint {
-    const timeoutMs = blockingTimeoutOf(options, "readAsync");
+    const { timeoutMs } = readBlockingWait(options, "readAsync");
     this.checkWait();
     const { words } = this.memory;
     const deadline = words.clock() + timeoutMs;

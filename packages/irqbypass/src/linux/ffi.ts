@@ -1,4 +1,4 @@
-import { checkObject, show } from "../host/argument.js";
+import { show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 
 /**
@@ -58,8 +58,11 @@ export interface Ffi {
 
 /** Refuses what is no {@link Ffi} before it is called. Throws EINVAL. */
 export function checkFfi(ffi: unknown): asserts ffi is Ffi {
-  checkObject(ffi, FFI);
-  if (typeof (ffi as Partial<Ffi>).fcntl === "function") return;
+  try {
+    if (typeof (ffi as Partial<Ffi> | null | undefined)?.fcntl === "function") return;
+  } catch {
+    // A proxy that does not tell.
+  }
   throw new IrqBypassError("EINVAL", `${show(ffi)} that has no system calls was passed: pass ${FFI}`);
 }
 const FFI = "the C library, as loadFfi() gives it";

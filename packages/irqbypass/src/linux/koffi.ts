@@ -1,7 +1,7 @@
 /**
  * {@link Ffi} on koffi, an optional dependency that brings prebuilt binaries and is loaded on first use.
  */
-import { checkOptions, type OptionNames } from "../host/argument.js";
+import { type OptionNames, readOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Ffi } from "./ffi.js";
 import { checkNode, modules } from "./node.js";
@@ -47,16 +47,16 @@ function thisProcess(): FfiSource {
  * ```
  */
 export function loadFfi(source: FfiSource = thisProcess()): Ffi {
-  checkOptions(source, SOURCE, "{ platform, arch, require }, or nothing");
-  if (source.platform !== "linux") {
+  const from = readOptions(source, SOURCE, "{ platform, arch, require }, or nothing");
+  if (from.platform !== "linux") {
     throw new IrqBypassError(
       "ENOSYS",
-      `Linux eventfds and KVM need Linux, this is ${source.platform}; shared eventfds and software VMs work here`,
+      `Linux eventfds and KVM need Linux, this is ${from.platform}; shared eventfds and software VMs work here`,
     );
   }
   let koffi: Koffi;
   try {
-    koffi = source.require("koffi") as Koffi;
+    koffi = from.require("koffi") as Koffi;
   } catch (cause) {
     if (isShortage(cause)) {
       throw new IrqBypassError("EMFILE", "no descriptor is free to load koffi with: close others", {
@@ -64,12 +64,12 @@ export function loadFfi(source: FfiSource = thisProcess()): Ffi {
         cause,
       });
     }
-    throw new IrqBypassError("ENOSYS", whyNoKoffi(cause, source), { subject: "koffi", cause });
+    throw new IrqBypassError("ENOSYS", whyNoKoffi(cause, from), { subject: "koffi", cause });
   }
   try {
     return bind(koffi);
   } catch (cause) {
-    throw new IrqBypassError("ENOSYS", whyNoKoffi(cause, source), { subject: "koffi", cause });
+    throw new IrqBypassError("ENOSYS", whyNoKoffi(cause, from), { subject: "koffi", cause });
   }
 }
 

@@ -1,4 +1,4 @@
-import { show } from "../host/argument.js";
+import { isOf, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { PIR_WORDS } from "../host/layout.js";
 
@@ -7,7 +7,8 @@ export type Bits = Uint32Array | Int32Array;
 
 /** Throws EINVAL for what `call` cannot fill. */
 export function checkBits(into: unknown, call: string): asserts into is Bits {
-  if (!(into instanceof Uint32Array || into instanceof Int32Array)) {
+  // A proxy of one is no view.
+  if (!ArrayBuffer.isView(into) || !(isOf(into, Uint32Array) || isOf(into, Int32Array))) {
     throw new IrqBypassError("EINVAL", `${call} fills a Uint32Array or an Int32Array, not ${show(into)}`);
   }
   if (into.length < PIR_WORDS) {

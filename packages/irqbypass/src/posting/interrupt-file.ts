@@ -2,7 +2,7 @@
  * The interrupt file as callers have it: the pending interrupts of one CPU, at an address of theirs. The protocol is in
  * `descriptor.ts`, and of the same lines the descriptor of a vCPU is made.
  */
-import { blockingTimeoutOf, checkOptions, show, timeoutOf, type WaitOptions } from "../host/argument.js";
+import { readBlockingWait, readOptions, readWait, show, type WaitOptions } from "../host/argument.js";
 import { sleepAsync } from "../host/asleep.js";
 import { type Compiled, compiledFor, type FastPath } from "../host/compiled.js";
 import { deadlineOf, leftUntil } from "../host/deadline.js";
@@ -18,6 +18,7 @@ import {
   PIR_WORDS,
   SN,
 } from "../host/layout.js";
+import { checkPlatform, checkWords } from "../host/means.js";
 import type { MemoryOptions } from "../host/memory.js";
 import type { Platform } from "../host/platform.js";
 import { platformHere } from "../host/platform-here.js";
@@ -154,9 +155,10 @@ export class InterruptFile extends Shown {
   }
 
   private static at(memory: FileMemory, byteOffset: number, options: FileOptions): InterruptFile {
-    const buffer = fileBuffer(memory, byteOffset);
-    checkOptions(options, OPTIONS, 'options such as { fastPath: "typescript" }, or none');
-    return new InterruptFile(memory, byteOffset, buffer, options);
+    const how = readOptions(options, OPTIONS, 'options such as { fastPath: "typescript" }, or none');
+    checkPlatform(how.platform);
+    checkWords(how.words);
+    return new InterruptFile(memory, byteOffset, fileBuffer(memory, byteOffset), how);
   }
 
   /**
@@ -206,7 +208,7 @@ export class InterruptFile extends Shown {
    * block: use {@link blockAsync}.
    */
   block(options: Pick<WaitOptions, "timeoutMs"> = {}): FileWake {
-    const timeoutMs = blockingTimeoutOf(options, "blockAsync");
+    const { timeoutMs } = readBlockingWait(options, "blockAsync");
     const { words } = this;
     const deadline = deadlineOf(words, timeoutMs);
     for (;;) {
@@ -236,7 +238,7 @@ export class InterruptFile extends Shown {
    * post still wakes: {@link disarm} ends that for an owner who goes on for long.
    */
   async blockAsync(options: WaitOptions = {}): Promise<FileWake> {
-    const timeoutMs = timeoutOf(options);
+    const { timeoutMs, signal } = readWait(options);
     const { words, platform } = this;
     const deadline = deadlineOf(words, timeoutMs);
     // The CPU may be another thread's when this goes on: the control word tells of that one then.
@@ -250,7 +252,7 @@ export class InterruptFile extends Shown {
       const asleep = descriptor.block(words, FILE);
       if (asleep === 0) continue;
       // No unblock after it: whoever sleeps then may be another thread.
-      await sleepAsync(words, platform, Descriptor.control, asleep, left, options.signal);
+      await sleepAsync(words, platform, Descriptor.control, asleep, left, signal);
     }
   }
 

@@ -1,5 +1,5 @@
 /** Where an interrupt file is: the memory and the place in it that a caller names, looked at before anything is done there. */
-import { show } from "../host/argument.js";
+import { isOf, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Descriptor, LINE } from "../host/layout.js";
 import { sharedBuffer } from "../host/reserve.js";
@@ -44,8 +44,18 @@ export function fileBuffer(memory: unknown, byteOffset: unknown): SharedArrayBuf
   );
 }
 
+/** Is it one, and no proxy or object that only says so? */
+function isSharedBuffer(value: unknown): value is SharedArrayBuffer {
+  if (typeof SharedArrayBuffer === "undefined" || !isOf(value, SharedArrayBuffer)) return false;
+  try {
+    return value.byteLength >= 0;
+  } catch {
+    return false;
+  }
+}
+
 function bytesOf(memory: unknown): SharedArrayBuffer {
-  if (typeof SharedArrayBuffer !== "undefined" && memory instanceof SharedArrayBuffer) return memory;
+  if (isSharedBuffer(memory)) return memory;
   return sharedBuffer(
     memory,
     "an interrupt file lives in a WebAssembly.Memory made with shared: true, or in a SharedArrayBuffer",

@@ -1,8 +1,8 @@
 import { checkKindParts, type Kind } from "../bypass/kind.js";
-import { checkFlag, checkObject, checkOptions, type OptionNames, show } from "../host/argument.js";
+import { checkFlag, isList, type OptionNames, reading, readOptions, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
+import { checkPlatform, checkWords } from "../host/means.js";
 import type { MemoryOptions } from "../host/memory.js";
-import type { Platform } from "../host/platform.js";
 import type { HostHandle } from "../host/reserve.js";
 import { checkSpawn } from "../host/spawn.js";
 
@@ -31,64 +31,36 @@ const CREATE: OptionNames<HostOptions> = {
   size: true,
   capacity: true,
 };
-/** The functions of a {@link Platform}: must it have this one? */
-const PLATFORM_CALLS = {
-  self: true,
-  alive: true,
-  messages: true,
-  leave: true,
-  isWorker: true,
-  hold: true,
-  onExit: true,
-  every: true,
-  clock: false,
-  spawn: false,
-} satisfies Partial<Record<keyof Platform, boolean>>;
 const HANDLE_TEXT = "the handle of a host, as host.handle is";
 const HANDLE: OptionNames<HostHandle> = { memory: true, byteOffset: true };
 
-/** Looks at what has no checks of its own in the options of a new host. */
-export function checkHostOptions(options: HostOptions): void {
-  checkOptions(options, CREATE, 'options such as { size: "medium" }, or none');
-  checkShared(options);
+/** Reads the options of a new host, and looks at what has no checks of its own. */
+export function readHostOptions(options: HostOptions): HostOptions {
+  return checkShared(readOptions(options, CREATE, 'options such as { size: "medium" }, or none'));
 }
 
-/** The same for a thread that joins one. */
-export function checkAttachOptions(handle: HostHandle, options: AttachOptions): void {
-  checkOptions(handle, HANDLE, HANDLE_TEXT);
-  if (handle.memory === undefined)
+/** The handle that a thread joins a host with. */
+export function readHandle(handle: HostHandle): HostHandle {
+  const read = readOptions(handle, HANDLE, HANDLE_TEXT);
+  if (read.memory === undefined)
     throw new IrqBypassError("EINVAL", `a handle without a memory was passed: pass on host.handle`);
-  checkOptions(options, ATTACH, "options such as { kinds: [linux()] }, or none");
-  checkShared(options);
+  return read;
 }
 
-function checkShared({ kinds, platform, spawn, repairs, words }: AttachOptions): void {
-  if (kinds !== undefined) {
-    if (!Array.isArray(kinds))
-      throw new IrqBypassError("EINVAL", `kinds is ${show(kinds)}: give an array of kinds`);
-    for (const kind of Array.from(kinds as readonly Kind[])) checkKindParts(kind);
-  }
+/** The same as {@link readHostOptions} for a thread that joins one. */
+export function readAttachOptions(options: AttachOptions): AttachOptions {
+  return checkShared(readOptions(options, ATTACH, "options such as { kinds: [linux()] }, or none"));
+}
+
+function checkShared<Options extends AttachOptions>(options: Options): Options {
+  const { kinds, platform, spawn, repairs, words } = options;
+  if (kinds !== undefined && !isList(kinds))
+    throw new IrqBypassError("EINVAL", `kinds is ${show(kinds)}: give an array of kinds`);
+  const all = kinds && reading("an array of kinds", () => Array.from(kinds));
+  for (const kind of all ?? []) reading("kinds that can be read", () => checkKindParts(kind));
   checkFlag(repairs, "repairs");
-  if (platform !== undefined) checkPlatform(platform);
+  checkPlatform(platform);
   checkSpawn(spawn);
-  if (words !== undefined && typeof words !== "function") {
-    throw new IrqBypassError("EINVAL", `words is ${show(words)}: give a function that makes Words, or none`);
-  }
-}
-
-/** One of the caller's own may have more than these: what is its own business is not looked at. */
-function checkPlatform(platform: Platform): void {
-  checkObject(platform, "a Platform, or none");
-  const { name, mayBlock, cores } = platform;
-  if (typeof name !== "string" || typeof mayBlock !== "boolean" || typeof cores !== "number") {
-    throw new IrqBypassError(
-      "EINVAL",
-      "a platform without its name, mayBlock or cores was passed: see the members of Platform",
-    );
-  }
-  for (const [call, needed] of Object.entries(PLATFORM_CALLS)) {
-    const value = platform[call as keyof typeof PLATFORM_CALLS];
-    if (typeof value === "function" || (value === undefined && !needed)) continue;
-    throw new IrqBypassError("EINVAL", `platform.${call} is ${show(value)}: give a function`);
-  }
+  checkWords(words);
+  return all === undefined ? options : { ...options, kinds: all };
 }

@@ -2,7 +2,7 @@
  * What an ioeventfd takes, and what a store is, looked at where they come in. Addresses and values are numbers of 64 bits: as a
  * number where that is exact, else as a bigint; here and in tables always the one of the two that fits.
  */
-import { checkOptions, type OptionNames, show } from "../host/argument.js";
+import { type OptionNames, readOptions, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Ioeventfd as I, IoFlag } from "../host/layout.js";
 import type { Words } from "../host/words.js";
@@ -71,8 +71,7 @@ export function checkAssign(options: IoeventfdOptions): Doorbell {
 
 /** The same for a deassign, which finds what there is: the kernel looks at nothing but types there. */
 export function checkDoorbell(options: IoeventfdOptions): Doorbell {
-  checkOptions(options, IOEVENTFD, TEXT);
-  const { space = "mmio", length = 0, datamatch } = options;
+  const { address, space = "mmio", length = 0, datamatch } = readOptions(options, IOEVENTFD, TEXT);
   checkSpace(space);
   if (!Number.isInteger(length) || length < 0 || length >= 2 ** 32) {
     throw new IrqBypassError(
@@ -82,7 +81,7 @@ export function checkDoorbell(options: IoeventfdOptions): Doorbell {
   }
   return {
     space,
-    address: checkWide(options.address, "address"),
+    address: checkWide(address, "address"),
     length,
     match: datamatch === undefined ? undefined : checkWide(datamatch, "datamatch"),
   };

@@ -1,4 +1,4 @@
-import { checkFlag, checkOptions, checkWord, type OptionNames, show } from "../host/argument.js";
+import { checkFlag, checkWord, type OptionNames, readOptions, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { IOAPIC_PINS } from "../host/layout.js";
 import { Shown } from "../host/shown.js";
@@ -45,8 +45,12 @@ export class IoApic extends Shown {
 
   /** Programs a pin: the two writes that a guest makes, the high word first. Throws EINVAL for a pin that is not there. */
   redirect(pin: number, entry: Redirection): void {
-    checkOptions(entry, ENTRY, "an entry such as { vcpu: 0, vector: 0x31 }");
-    const { vcpu, vector, level = false, masked = false } = entry;
+    const {
+      vcpu,
+      vector,
+      level = false,
+      masked = false,
+    } = readOptions(entry, ENTRY, "an entry such as { vcpu: 0, vector: 0x31 }");
     checkByte(vcpu, "vcpu");
     checkByte(vector, "vector");
     checkFlag(level, "level");

@@ -1,7 +1,7 @@
 /**
  * GSI routes as callers write them, and as the tables in shared memory keep them.
  */
-import { checkObject, checkOptions, type OptionNames, show } from "../host/argument.js";
+import { checkObject, isList, type OptionNames, reading, readOptions, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Chip, IOAPIC_PINS, MAX_GSI, PIC_PINS, RouteType } from "../host/layout.js";
 import type { Delivery, Message } from "./delivery.js";
@@ -83,13 +83,14 @@ const CHIPS = { "pic-master": Chip.picMaster, "pic-slave": Chip.picSlave, ioapic
  * each chip has at most one pin.
  */
 export function checkRoutes(routes: readonly GsiRoute[], vcpus: number): RouteWords[] {
-  if (!Array.isArray(routes)) throw new IrqBypassError("EINVAL", "setGsiRouting takes an array of routes");
-  if (routes.length > MAX_GSI) {
-    throw new IrqBypassError("EINVAL", `a VM has at most ${MAX_GSI} routes, not ${routes.length}`);
+  if (!isList(routes)) throw new IrqBypassError("EINVAL", "setGsiRouting takes an array of routes");
+  const count = reading(ROUTE_TEXT, () => routes.length);
+  if (count > MAX_GSI) {
+    throw new IrqBypassError("EINVAL", `a VM has at most ${MAX_GSI} routes, not ${count}`);
   }
   const byGsi = new Map<number, RouteWords[]>();
-  // Not `map`, which would pass over holes.
-  return Array.from(routes as readonly GsiRoute[], (route, index) => {
+  // A copy, in which holes are entries too.
+  return reading(ROUTE_TEXT, () => Array.from(routes)).map((route, index) => {
     const where = `route ${index}`;
     const words = routeWords(route, where, vcpus);
     const others = byGsi.get(words.gsi) ?? [];
@@ -110,8 +111,8 @@ export function checkRoutes(routes: readonly GsiRoute[], vcpus: number): RouteWo
   });
 }
 
-function routeWords(route: GsiRoute, where: string, vcpus: number): RouteWords {
-  checkOptions(route, ROUTE, `${ROUTE_TEXT}, and in ${where}`, `${where}: `);
+function routeWords(given: GsiRoute, where: string, vcpus: number): RouteWords {
+  const route = readOptions(given, ROUTE, `${ROUTE_TEXT}, and in ${where}`, `${where}: `);
   const { gsi } = route;
   if (!Number.isInteger(gsi) || gsi < 0 || gsi >= MAX_GSI) {
     throw new IrqBypassError("EINVAL", `${where}: gsi is ${show(gsi)}, it must be 0 to ${MAX_GSI - 1}`);
@@ -119,8 +120,8 @@ function routeWords(route: GsiRoute, where: string, vcpus: number): RouteWords {
   if ("msi" in route === "irqchip" in route)
     throw new IrqBypassError("EINVAL", `${where}: a route has either an msi or an irqchip`);
   if ("msi" in route) return { gsi, type: RouteType.msi, ...msiWords(route.msi, where, vcpus) };
-  checkOptions(route.irqchip, PIN, `irqchip: { chip, pin } in ${where}`, `${where}: irqchip.`);
-  const { chip, pin } = route.irqchip;
+  const text = `irqchip: { chip, pin } in ${where}`;
+  const { chip, pin } = readOptions(route.irqchip, PIN, text, `${where}: irqchip.`);
   const number = typeof chip === "string" && Object.hasOwn(CHIPS, chip) ? CHIPS[chip] : undefined;
   if (number === undefined) {
     throw new IrqBypassError(
@@ -148,17 +149,19 @@ export function defaultRoutes(): RouteWords[] {
 }
 
 /** The three words of an MSI to a VM with so many vCPUs. */
-function msiWords(msi: Msi, where: string, vcpus: number): { a: number; b: number; c: number } {
-  checkObject(msi, `${MSI_TEXT} in ${where}`);
-  const isShort = "vcpu" in msi || "vector" in msi;
-  const raw = Object.keys(RAW).filter((name) => name in msi);
+function msiWords(given: Msi, where: string, vcpus: number): { a: number; b: number; c: number } {
+  const text = `${MSI_TEXT} in ${where}`;
+  checkObject(given, text);
+  const named = (names: object) => reading(text, () => Object.keys(names).filter((name) => name in given));
+  const isShort = named(SHORT).length > 0;
+  const raw = named(RAW);
   if (isShort && raw.length > 0) {
     throw new IrqBypassError(
       "EINVAL",
       `${where}: an msi names a vcpu and a vector, or it is an address and data, which have both in them: take ${raw.map((name) => `msi.${name}`).join(", ")} or the others out`,
     );
   }
-  checkOptions(msi, isShort ? SHORT : RAW, `${MSI_TEXT} in ${where}`, `${where}: msi.`);
+  const msi = readOptions(given, isShort ? SHORT : RAW, text, `${where}: msi.`);
   if (isShort) {
     const { vcpu, vector } = msi as ShortMsi;
     if (!Number.isInteger(vcpu) || vcpu < 0 || vcpu >= vcpus) {

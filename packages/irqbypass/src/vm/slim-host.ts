@@ -14,9 +14,10 @@ import type { WatchableWorker } from "../host/platform.js";
 import { type HostHandle, reserve } from "../host/reserve.js";
 import {
   type AttachOptions,
-  checkAttachOptions,
-  checkHostOptions,
   type HostOptions,
+  readAttachOptions,
+  readHandle,
+  readHostOptions,
 } from "./host-options.js";
 import { type Interrupt, interruptsOf } from "./interrupt.js";
 import { irqfdKind } from "./irqfd-kind.js";
@@ -285,13 +286,14 @@ type Parts = [HostHandle, MemoryOptions, readonly Kind[], Capacity | undefined];
 
 /** What a new host is made of. */
 export function createdWith(options: HostOptions): Parts {
-  checkHostOptions(options);
-  const capacity = checkCapacity(options.capacity, options.size);
-  return [reserve(options, capacity), options, [irqfdKind, ...(options.kinds ?? [])], capacity];
+  const how = readHostOptions(options);
+  const capacity = checkCapacity(how.capacity, how.size);
+  return [reserve(how, capacity), how, [irqfdKind, ...(how.kinds ?? [])], capacity];
 }
 
 /** What one is made of that is joined. */
 export function attachedWith(handle: HostHandle, options: AttachOptions): Parts {
-  checkAttachOptions(handle, options);
-  return [handle, options, [irqfdKind, ...(options.kinds ?? [])], undefined];
+  const place = readHandle(handle);
+  const how = readAttachOptions(options);
+  return [place, how, [irqfdKind, ...(how.kinds ?? [])], undefined];
 }

@@ -1,4 +1,4 @@
-import { blockingTimeoutOf, show, timeoutOf, type WaitOptions } from "../host/argument.js";
+import { readBlockingWait, readWait, show, type WaitOptions } from "../host/argument.js";
 import { deadlineOf, leftUntil } from "../host/deadline.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
@@ -184,7 +184,7 @@ export class Vcpu extends VcpuRef implements Disposable {
    * an interrupt below the processor priority does not end the wait; a bare vCPU's wait ends with anything posted.
    */
   wait(options: Pick<WaitOptions, "timeoutMs"> = {}): Wake {
-    const timeoutMs = blockingTimeoutOf(options, "waitAsync");
+    const { timeoutMs } = readBlockingWait(options, "waitAsync");
     this.memory.checkCall();
     const { words, thread } = this.memory;
     const deadline = deadlineOf(words, timeoutMs);
@@ -211,9 +211,8 @@ export class Vcpu extends VcpuRef implements Disposable {
 
   /** `wait` without blocking the thread; rejects with the reason of `signal` when that is aborted. */
   async waitAsync(options: WaitOptions = {}): Promise<Wake> {
-    const timeoutMs = timeoutOf(options);
+    const { timeoutMs, signal } = readWait(options);
     this.memory.checkCall();
-    const { signal } = options;
     const { words, thread } = this.memory;
     const deadline = deadlineOf(words, timeoutMs);
     for (;;) {

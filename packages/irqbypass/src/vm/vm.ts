@@ -1,7 +1,7 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import type { Policy } from "../bypass/remapping.js";
 import type { EventfdContext } from "../eventfd/context.js";
-import { checkFlag, checkOptions, type OptionNames, show } from "../host/argument.js";
+import { checkFlag, isOf, type OptionNames, readOptions, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
 import { Consumer, Eventfd as E, LEAVING, RouteType, Vm as V, VmFlag } from "../host/layout.js";
@@ -79,7 +79,7 @@ export class Vm extends Shown implements Disposable {
     super();
     checkHost(host);
     this.host = host;
-    this.life = from instanceof VmLife ? from : newVm(host, from);
+    this.life = isOf(from, VmLife) ? from : newVm(host, from);
     this.bus = new IoBus(host, this.life);
   }
 
@@ -162,8 +162,7 @@ export class Vm extends Shown implements Disposable {
    */
   irqfd(eventfd: EventfdContext, gsi: number, options: IrqfdOptions = {}): Irqfd {
     this.host.checkCall();
-    checkOptions(options, IRQFD, IRQFD_TEXT);
-    const { bypass = "prefer", resample } = options;
+    const { bypass = "prefer", resample } = readOptions(options, IRQFD, IRQFD_TEXT);
     checkIrqfd(this.host, eventfd, gsi, bypass);
     if (resample !== undefined) this.checkResample(resample);
     const { host, life } = this;
@@ -307,8 +306,7 @@ export class Vm extends Shown implements Disposable {
 }
 
 function newVm(host: BypassHost, options: VmOptions): VmLife {
-  checkOptions(options, VM, "options such as { vcpus: 2 }, or none");
-  const { vcpus, apic } = options;
+  const { vcpus, apic } = readOptions(options, VM, "options such as { vcpus: 2 }, or none");
   checkFlag(apic, "apic");
   return lifeOf(host, createVm(host, vcpus, apic));
 }

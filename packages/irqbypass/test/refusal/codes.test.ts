@@ -29,6 +29,7 @@ const BEGINS: Readonly<Record<Fault, string>> = {
   "handle of something else": "a handle of what is gone",
   misspelt: "an argument of a wrong type",
   "wrong type": "an argument of a wrong type",
+  "cannot be read": "an argument of a wrong type",
   "out of range": "a number out of its range",
   "no record left": "no record",
   "no descriptor left": "no file descriptor left",

@@ -4,7 +4,9 @@ import { Worker } from "node:worker_threads";
 import { type Epoll, type Eventfd, type Host, IrqBypassError, Vm } from "irqbypass";
 import { encodeMsi, KvmMachine } from "irqbypass/kvm";
 import { loadFfi } from "irqbypass/linux";
+import { platformHere } from "#src/host/platform-here.js";
 import { createMemory } from "#src/host/wasm.js";
+import { SharedWords } from "#src/host/words.js";
 import { SMALL } from "../support/host.js";
 import { DOORBELL, type Side, type Stage } from "./stage.js";
 
@@ -136,7 +138,15 @@ export const GIVEN: Readonly<Record<string, (stage: Stage) => readonly unknown[]
   "Host.attach": ({ own }) => [own.host.handle, { kinds: own.host.kinds.slice(1), repairs: true }],
   "Host.bytes": () => [{ eventfd: 5 }, "small"],
   "Host.create": () => [{ capacity: { ...SMALL }, byteOffset: 64, fastPath: "typescript" }],
-  "InterruptFile.create": () => [createMemory(1), 128, { fastPath: "typescript" }],
+  "InterruptFile.create": () => [
+    createMemory(1),
+    128,
+    {
+      fastPath: "typescript",
+      platform: platformHere(),
+      words: (buffer: SharedArrayBuffer, at: number, length: number) => new SharedWords(buffer, at, length),
+    },
+  ],
   "InterruptFile.open": ({ own }) => [own.host.handle.memory, own.vm.vcpu(0).fileAddress],
   "InterruptFile.prototype.block": () => [NOW],
   "InterruptFile.prototype.blockAsync": () => [NOW],

@@ -30,6 +30,7 @@ export const VARIATIONS: Readonly<Partial<Record<Fault, Vary>>> = {
     handles(entry, given, "handle of something else", otherHandles(own)),
   misspelt,
   "wrong type": wrongTypes,
+  "cannot be read": unreadable,
   "out of range": outOfRange,
 };
 
@@ -200,7 +201,7 @@ function wrongTypes(entry: Entry, given: readonly unknown[], { own }: Stage): Va
   walk(given, (path, value) => {
     if (value === undefined || value === null) return;
     const name = entry.parameters[path[0] as number]?.name ?? "";
-    if (name === "ffi" || (path.length > 1 && (value instanceof Host || name === "worker"))) return;
+    if (path.length > 1 && (name === "ffi" || name === "worker" || value instanceof Host)) return;
     if (path.some((key) => key === "kinds") && path.length > 2) return;
     if (path.includes("memory") && path.at(-1) !== "memory") return;
     const shape = shapeAt(entry, path);
@@ -216,6 +217,59 @@ function wrongTypes(entry: Entry, given: readonly unknown[], { own }: Stage): Va
       found.push(put(path, undefined, code, `${text(path)} is left out`));
   });
   return found;
+}
+
+/** A proxy that was revoked, one that throws whatever is asked of it, and parts that throw, or say something else the second time. */
+function unreadable(entry: Entry, given: readonly unknown[]): Variation[] {
+  const code = CODES["cannot be read"];
+  const found: Variation[] = [];
+  walk(given, (path, value) => {
+    if (typeof value !== "object" || value === null) return;
+    const names = [entry.parameters[path[0] as number]?.name ?? "", ...path.map(String)];
+    if (path.length > 1 && names.some((name) => IMPLEMENTED.includes(name))) return;
+    const { proxy, revoke } = Proxy.revocable(Array.isArray(value) ? [] : {}, {});
+    revoke();
+    found.push(put(path, proxy, code, `${text(path)} is a proxy that was revoked`));
+    found.push(put(path, new Proxy({}, THROWS), code, `${text(path)} is a proxy that throws`));
+    if (!isPlain(value) || names.some((name) => IMPLEMENTED.includes(name))) return;
+    for (const key of Object.keys(value)) {
+      const throwing = Object.defineProperty({ ...value }, key, { get: fail, enumerable: true });
+      found.push(put(path, throwing, code, `${text([...path, key])} throws`));
+    }
+    found.push({
+      what: `${text(path)} says something else the second time`,
+      path,
+      code: undefined,
+      apply: (all) => replace(all, path, fickle(value)),
+    });
+  });
+  return found;
+}
+
+/** What others implement is called, again and again, rather than read. */
+const IMPLEMENTED = ["ffi", "worker", "platform", "kinds", "ops", "lapic"];
+
+function fail(): never {
+  throw new Error("not to be read");
+}
+
+const THROWS: ProxyHandler<object> = {
+  get: fail,
+  has: fail,
+  ownKeys: fail,
+  getPrototypeOf: fail,
+  getOwnPropertyDescriptor: fail,
+};
+
+function fickle(value: Readonly<Record<string, unknown>>): object {
+  const read = new Set<string>();
+  const once = (key: string) => () => {
+    if (read.has(key)) return Symbol(key);
+    read.add(key);
+    return value[key];
+  };
+  const parts = Object.keys(value).map((key) => [key, { get: once(key), enumerable: true }] as const);
+  return Object.defineProperties({}, Object.fromEntries(parts));
 }
 
 const show = (value: unknown) =>
