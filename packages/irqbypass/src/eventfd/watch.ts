@@ -16,7 +16,8 @@ import { dropContext, holdContext } from "./reference.js";
 export function fire(words: Words, watch: number): void {
   // Before the bit: whoever takes that looks at it. Where it is set the waiter has not looked at the counter yet.
   if (words.load(watch + Watch.fired) === 0) words.store(watch + Watch.fired, 1);
-  raise(words, words.get(watch + Watch.epoll), words.get(watch + Watch.bit));
+  const bit = words.get(watch + Watch.bit);
+  raise(words, words.get(watch + Watch.epoll), bit);
 }
 
 /** The same where it is not known: whoever would have said so, or would have looked, has died. Under the host mutex. */
