@@ -25,11 +25,16 @@ const SATURATED = 2n ** 64n - 1n;
 export function signalContext(memory: HostMemory, record: number, value: bigint, saturate: boolean): boolean {
   const { words, thread } = memory;
   words.store(thread.writing, record);
+  const fits = addTo(memory, record, value, saturate);
+  thread.leave(thread.writing);
+  return fits;
+}
+
+/** {@link signalContext} within the in-flight word. */
+function addTo(memory: HostMemory, record: number, value: bigint, saturate: boolean): boolean {
+  const { words } = memory;
   const irqfd = irqfdOf(memory, record);
-  if (irqfd === 0 && value === 1n && counts(memory, record)) {
-    thread.leave(thread.writing);
-    return true;
-  }
+  if (irqfd === 0 && value === 1n && counts(memory, record)) return true;
   const drained =
     irqfd === 0 ? 0n : words.get(record + Eventfd.flags) & EventfdFlag.semaphore ? 1n : SATURATED;
   const counter = record + Eventfd.counter;
@@ -53,7 +58,6 @@ export function signalContext(memory: HostMemory, record: number, value: bigint,
       fireAll(words, record);
     } else memory.pending.raise(irqfd);
   }
-  thread.leave(thread.writing);
   return fits;
 }
 
@@ -87,8 +91,19 @@ export function wakeSleepers(words: Words, record: number): void {
 
 /** Signals an eventfd of any kind by its record, as a device does: for whoever has no handle of it. */
 export function signalRecord(memory: EventfdHost, record: number): void {
-  const kind = memory.words.get(record + Eventfd.flags) >>> EventfdFlag.kindShift;
-  const signal = memory.kinds[kind]?.signal;
-  if (signal === undefined) signalContext(memory, record, 1n, true);
-  else signal(memory, record);
+  const { words, thread } = memory;
+  words.store(thread.writing, record);
+  signalAnnounced(memory, record);
+}
+
+/** The same for a thread that has announced the eventfd in its in-flight word, which is clear after it. */
+export function signalAnnounced(memory: EventfdHost, record: number): void {
+  const { words, kinds, thread } = memory;
+  const signal = kinds[words.get(record + Eventfd.flags) >>> EventfdFlag.kindShift]?.signal;
+  try {
+    if (signal === undefined) addTo(memory, record, 1n, true);
+    else signal(memory, record);
+  } finally {
+    thread.leave(thread.writing);
+  }
 }
