@@ -7,22 +7,20 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { readFlags } from "./flags.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const RECORD = `${root}bench/recorded.json`;
 const DOCUMENTS = ["packages/irqbypass/README.md", "packages/irqbypass/docs/performance.md"];
 const CHARTS = "packages/irqbypass/docs/charts";
 
-const args = process.argv.slice(2);
-const chosen = args.filter((arg) => !arg.startsWith("--"));
-const unknown = args.filter((arg) => arg.startsWith("--") && arg !== "--write" && arg !== "--record");
-if (chosen.length > 0 && !args.includes("--record")) unknown.push(...chosen);
-if (unknown.length > 0) {
-  console.error(`figures: there is no option ${unknown.join(" ")}; allowed: --write, --record`);
-  process.exit(2);
-}
-if (args.includes("--record")) record();
-const write = args.length > 0;
+// Beside --record: suites, of which the benchmark refuses those that it does not have.
+const chosen = process.argv.includes("--record")
+  ? process.argv.slice(2).filter((one) => !one.startsWith("--"))
+  : [];
+const flags = readFlags("figures", "--write", "--record", ...chosen);
+if (flags.has("--record")) record();
+const write = flags.size > 0;
 
 const { fill } = await import(new URL("../bench/build/harness/figures.js", import.meta.url));
 const { charts } = await import(new URL("../bench/build/charts/charts.js", import.meta.url));
