@@ -11,33 +11,53 @@ export const CALLS = [
   "vcpu use",
   "irqfd",
   "eventfd",
+  "device",
+  "epoll open",
+  "epoll use",
+  "ioeventfd",
+  "store",
   "audit",
 ] as const;
 export type Call = (typeof CALLS)[number];
-export const ENDS = ["vm dispose", "eventfd close", "repair"] as const;
+export const ENDS = [
+  "vm dispose",
+  "irqfd dispose",
+  "eventfd close",
+  "device dispose",
+  "epoll close",
+  "ioeventfd dispose",
+  "repair",
+] as const;
 export type End = (typeof ENDS)[number];
 
 const COUNTS = CALLS.length * ENDS.length;
+/** Threads at once, with the one that starts them. */
+const SEATS = 16;
 const enum At {
   /** 1: the threads are to come to an end. */
   stop = 0,
   calls = 1,
   interrupts = 2,
-  /** How many are in each kind of end now. */
-  ending = 3,
-  overlaps = 8,
+  overlaps = 3,
 }
+/** For each seat and kind of end: is its thread in the middle of one? */
+const ENDING = At.overlaps + COUNTS;
+const WORDS = ENDING + SEATS * ENDS.length;
 
 export class Board {
   readonly buffer: SharedArrayBuffer;
   private readonly words: Int32Array;
   private readonly handles: Float64Array;
 
-  constructor(buffer?: SharedArrayBuffer) {
-    const words = At.overlaps + COUNTS;
-    this.buffer = buffer ?? new SharedArrayBuffer(Math.ceil(words / 2) * 8 + 4 * PLACES * 8);
-    this.words = new Int32Array(this.buffer, 0, words);
-    this.handles = new Float64Array(this.buffer, Math.ceil(words / 2) * 8, 4 * PLACES);
+  /** For the thread in a seat, of which each has one. */
+  constructor(
+    private readonly seat: number,
+    buffer?: SharedArrayBuffer,
+  ) {
+    const start = Math.ceil(WORDS / 2) * 8;
+    this.buffer = buffer ?? new SharedArrayBuffer(start + 5 * PLACES * 8);
+    this.words = new Int32Array(this.buffer, 0, WORDS);
+    this.handles = new Float64Array(this.buffer, start, 5 * PLACES);
   }
 
   get stopped(): boolean {
@@ -65,6 +85,13 @@ export class Board {
     return this.handles[2 * PLACES + place]!;
   }
 
+  publishEpoll(place: number, epoll: number): void {
+    this.handles[4 * PLACES + place] = epoll;
+  }
+  epollAt(place: number): number {
+    return this.handles[4 * PLACES + place]!;
+  }
+
   /** Runs a call, and counts the ends that were under way when it began or ended. */
   during<T>(call: Call, run: () => T): T {
     this.meet(call);
@@ -77,14 +104,14 @@ export class Board {
   }
 
   begin(end: End): void {
-    Atomics.add(this.words, At.ending + ENDS.indexOf(end), 1);
+    Atomics.store(this.words, this.ending(this.seat, ENDS.indexOf(end)), 1);
   }
   finish(end: End): void {
-    Atomics.sub(this.words, At.ending + ENDS.indexOf(end), 1);
+    Atomics.store(this.words, this.ending(this.seat, ENDS.indexOf(end)), 0);
   }
-  /** A thread died in the middle of such an end, or not: nobody is in one any more. */
-  reset(): void {
-    for (let end = 0; end < ENDS.length; end++) Atomics.store(this.words, At.ending + end, 0);
+  /** The thread in a seat has died: it is in the middle of nothing any more. */
+  reset(seat: number): void {
+    for (let end = 0; end < ENDS.length; end++) Atomics.store(this.words, this.ending(seat, end), 0);
   }
 
   interrupted(): void {
@@ -108,11 +135,16 @@ export class Board {
     );
   }
 
+  private ending(seat: number, end: number): number {
+    return ENDING + seat * ENDS.length + end;
+  }
+
   private meet(call: Call): void {
-    for (let end = 0; end < ENDS.length; end++) {
-      const own = ENDS[end] === call ? 1 : 0;
-      if (Atomics.load(this.words, At.ending + end) <= own) continue;
-      Atomics.add(this.words, At.overlaps + CALLS.indexOf(call) * ENDS.length + end, 1);
+    for (let seat = 0; seat < SEATS; seat++) {
+      for (let end = 0; end < ENDS.length && seat !== this.seat; end++) {
+        if (Atomics.load(this.words, this.ending(seat, end)) === 0) continue;
+        Atomics.add(this.words, At.overlaps + CALLS.indexOf(call) * ENDS.length + end, 1);
+      }
     }
   }
 }

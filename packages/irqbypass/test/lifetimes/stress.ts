@@ -33,18 +33,21 @@ const CAPACITY = {
   consumer: 8,
   reference: 256,
   routing: 8,
+  epoll: 4,
+  watch: 12,
+  ioeventfd: 4,
 };
 
 /** Runs `threads` threads for so many seconds. Throws for a stranger's vector, a raw error, and memory that is not sound. */
 export async function lifetimes(threads: number, seconds: number, seed: number): Promise<Outcome> {
   const host = Host.create({ capacity: CAPACITY });
-  const board = new Board();
+  const board = new Board(threads);
   const pick = random(seed);
-  const start = () => {
-    const work: LifetimesWork = { host: host.handle, board: board.buffer, seed: 1 + pick(2 ** 30) };
+  const start = (seat: number) => {
+    const work: LifetimesWork = { host: host.handle, board: board.buffer, seat, seed: 1 + pick(2 ** 30) };
     return new TestThread(new URL("./worker.js", import.meta.url), work);
   };
-  const running = Array.from({ length: threads }, start);
+  const running = Array.from({ length: threads }, (_, seat) => start(seat));
   let deaths = 0;
   let audits = 0;
   let fault: unknown;
@@ -70,8 +73,9 @@ export async function lifetimes(threads: number, seconds: number, seed: number):
       board.begin("repair");
       await host.terminate(victim.worker);
       board.finish("repair");
+      board.reset(at);
       deaths += 1;
-      running[at] = start();
+      running[at] = start(at);
       watched(running[at]);
     }
   } finally {

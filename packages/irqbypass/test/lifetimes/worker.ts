@@ -1,23 +1,24 @@
 /** A thread that makes, uses and ends VMs, vCPUs, eventfds and devices at random, its own and those of others. */
 import { workerData } from "node:worker_threads";
-import { Eventfd, Host, type HostHandle, IrqBypassError, Vcpu, VfioPciDevice, Vm } from "irqbypass";
+import { Epoll, Eventfd, Host, type HostHandle, IrqBypassError, Vcpu, VfioPciDevice, Vm } from "irqbypass";
 import { random } from "../death/random.js";
-import { Board, PLACES, vectorOf } from "./board.js";
+import { Board, type End, PLACES, vectorOf } from "./board.js";
 
 export interface LifetimesWork {
   readonly host: HostHandle;
   readonly board: SharedArrayBuffer;
+  readonly seat: number;
   readonly seed: number;
 }
 
-const { host: handle, board: buffer, seed } = workerData as LifetimesWork;
+const { host: handle, board: buffer, seat, seed } = workerData as LifetimesWork;
 const host = Host.attach(handle);
-const board = new Board(buffer);
+const board = new Board(seat, buffer);
 const pick = random(seed);
 const GSI = 24;
 
 /** What a call may be told of what others do. Whatever else is thrown is a fault. */
-const LOSES = new Set(["EBADF", "ESTALE", "EBUSY", "ENOMEM"]);
+const LOSES = new Set(["EBADF", "ESTALE", "EBUSY", "EEXIST", "ENOENT", "ENOMEM"]);
 
 function attempt<T>(call: () => T): T | undefined {
   try {
@@ -28,7 +29,7 @@ function attempt<T>(call: () => T): T | undefined {
   }
 }
 
-function ending(end: "vm dispose" | "eventfd close", run: () => void): void {
+function ending(end: End, run: () => void): void {
   board.begin(end);
   try {
     run();
@@ -53,6 +54,10 @@ function disposeVm(handle: number): void {
 
 /** The handles of this thread, by place: others close theirs. */
 const eventfds: (Eventfd | undefined)[] = [];
+const epolls: (Epoll | undefined)[] = [];
+
+/** Where a VM has its doorbell: by its handle, so that a store that is taken by another one's is seen. */
+const addressOf = (vm: number) => 0x1000 * (1 + (vm % 2 ** 40));
 
 const operations: readonly (() => void)[] = [
   function makeVm() {
@@ -130,11 +135,69 @@ const operations: readonly (() => void)[] = [
     const irqfd = vm && board.during("irqfd", () => attempt(() => vm.irqfd(eventfd, GSI, { bypass })));
     const device = attempt(() => new VfioPciDevice(host, { msix: 1 }));
     if (device !== undefined) {
-      attempt(() => device.setTrigger("msix", 0, eventfd));
-      for (let signals = pick(6); signals > 0; signals--) device.vector("msix", 0).signal();
-      device.dispose();
+      board.during("device", () => {
+        attempt(() => device.setTrigger("msix", 0, eventfd));
+        for (let signals = pick(6); signals > 0; signals--) device.vector("msix", 0).signal();
+      });
+      ending("device dispose", () => device.dispose());
     }
-    if (irqfd !== undefined && pick(3) > 0) board.during("irqfd", () => irqfd.dispose());
+    if (irqfd !== undefined && pick(3) > 0)
+      ending("irqfd dispose", () => board.during("irqfd", () => irqfd.dispose()));
+    ending("eventfd close", () => eventfd.close());
+  },
+  function makeEpoll() {
+    const place = pick(PLACES);
+    const before = epolls[place];
+    epolls[place] = undefined;
+    if (before !== undefined) ending("epoll close", () => before.close());
+    const made = Epoll.create(host);
+    epolls[place] = made;
+    board.publishEpoll(place, made.handle);
+  },
+  function useEpoll() {
+    const published = board.epollAt(pick(PLACES));
+    if (published === 0) return;
+    const epoll = board.during("epoll open", () => attempt(() => Epoll.open(host, published)));
+    if (epoll === undefined) return;
+    const eventfd = openEventfd();
+    if (eventfd !== undefined) {
+      board.during("epoll use", () =>
+        attempt(() => epoll.add(eventfd, { data: published, edge: pick(2) === 0 })),
+      );
+      if (pick(2) === 0) eventfd.write();
+    }
+    for (let turns = pick(4); turns > 0; turns--) {
+      board.during("epoll use", () => {
+        // What another epoll reports is a stranger's.
+        for (const data of attempt(() => epoll.tryWait()) ?? [])
+          if (data !== published) throw new Error(`epoll ${published} reports what ${data} watches`);
+      });
+    }
+    if (eventfd !== undefined) {
+      if (pick(2) === 0) board.during("epoll use", () => attempt(() => epoll.remove(eventfd)));
+      ending("eventfd close", () => eventfd.close());
+    }
+    ending("epoll close", () => epoll.close());
+  },
+  function ring() {
+    const found = board.vmAt(pick(PLACES));
+    const vm = found && attempt(() => Vm.open(host, found.vm));
+    if (vm === undefined) return;
+    const mine = addressOf(found!.vm);
+    const eventfd = pick(2) === 0 ? openEventfd() : undefined;
+    const options = { address: mine, length: pick(2) === 0 ? 4 : 2 } as const;
+    const doorbell =
+      eventfd && board.during("ioeventfd", () => attempt(() => vm.ioeventfd(options, eventfd)));
+    for (let stores = pick(6); stores > 0; stores--) {
+      board.during("store", () => attempt(() => vm.write("mmio", mine, options.length, stores)));
+      const taken = attempt(() => vm.write("mmio", mine + 8, 4, stores));
+      if (taken === true) throw new Error("a store is taken where the VM has no doorbell");
+    }
+    if (eventfd === undefined) return;
+    if (doorbell !== undefined) {
+      const ends = pick(2) === 0 ? () => doorbell.dispose() : () => vm.deassignIoeventfd(options, eventfd);
+      ending("ioeventfd dispose", () => board.during("ioeventfd", () => attempt(ends)));
+    }
     ending("eventfd close", () => eventfd.close());
   },
 ];
