@@ -3,24 +3,13 @@
 import { Eventfd, Vcpu, Vm } from "irqbypass";
 import { hosts } from "#scenarios/support/hosts.js";
 import { Vcpu as C, Eventfd as E, KICKED, Rec, Vm as V } from "#src/host/layout.js";
-import { controlWord, expect, guest } from "./support/guest.mjs";
+import { controlWord, expect, guest, outcome } from "./support/guest.mjs";
 
 const PIN = 3;
 /** One VM at a time, so that the next one gets the record of the one before. */
 const ONE = {
   capacity: { vm: 1, vcpu: 1, eventfd: 1, producer: 1, consumer: 1, reference: 1, injection: 1 },
 };
-
-/** What a call came to: "done", or the code of its refusal. Everything else is a fault. */
-function outcome(call, ...codes) {
-  try {
-    call();
-    return "done";
-  } catch (error) {
-    expect(codes.includes(error.code), `${error.message}, where one of ${codes} may be`);
-    return error.code;
-  }
-}
 
 /** The `vmm` disposes its VM and makes the next one in the record; `other` uses the handle to the first. */
 function successor(world, use, break_ = () => {}) {

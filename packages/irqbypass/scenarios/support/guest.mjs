@@ -178,3 +178,14 @@ export function waitsForNobody({ thread }, irqfd) {
 export function expect(holds, sentence) {
   if (!holds) throw new Error(sentence);
 }
+
+/** What a call came to: "done", or the code of its refusal. Everything else is a fault. */
+export function outcome(call, ...codes) {
+  try {
+    call();
+    return "done";
+  } catch (error) {
+    expect(codes.includes(error.code), `${error.message}, where one of ${codes} may be`);
+    return error.code;
+  }
+}
