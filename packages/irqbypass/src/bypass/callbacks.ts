@@ -1,4 +1,4 @@
-import { type OptionNames, readOptions, show } from "../host/argument.js";
+import { isOf, type OptionNames, readOptions, show } from "../host/argument.js";
 import { ERRNO, errorCode, IrqBypassError } from "../host/errors.js";
 import { Consumer, Producer } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
@@ -55,7 +55,7 @@ export class Callbacks {
       const refusal = this.call(callback, name, producer, consumer);
       return refusal === undefined ? undefined : { side, refusal: checkRefusal(name, refusal) };
     } catch (error) {
-      const code = error instanceof IrqBypassError ? errorCode(error.errno) : "EIO";
+      const code = isOf(error, IrqBypassError) ? errorCode(error.errno) : "EIO";
       return { side, refusal: { code }, error };
     }
   }

@@ -22,6 +22,7 @@
  * connect says which side refused and why; calling the manager from a callback is EDEADLK, not a deadlock; a
  * callback may throw, which refuses the connection in an add callback and is kept in `callbacks.faults` in the others.
  */
+import { isOf } from "../host/argument.js";
 import { broken, IrqBypassError } from "../host/errors.js";
 import { Consumer, Header, Producer, Rec, Thread } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
@@ -370,7 +371,7 @@ export class Manager {
   ): IrqBypassError {
     const subject = this.nameOf(arriving, object);
     const reason = refusal.reason ?? "refused";
-    const why = error instanceof Error ? `${reason}): ${error.message}` : `${reason})`;
+    const why = isOf(error, Error) ? `${reason}): ${error.message}` : `${reason})`;
     return new IrqBypassError(
       refusal.code,
       `${subject} was not registered: the ${side} refused the connection (${why}`,

@@ -47,7 +47,7 @@ export function reading<T>(what: string, read: () => T): T {
   try {
     return read();
   } catch (cause) {
-    if (cause instanceof IrqBypassError) throw cause;
+    if (isOf(cause, IrqBypassError)) throw cause;
     throw new IrqBypassError("EINVAL", `what was passed cannot be read, it throws: pass ${what}`, { cause });
   }
 }

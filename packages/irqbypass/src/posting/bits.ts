@@ -1,4 +1,4 @@
-import { isOf, show } from "../host/argument.js";
+import { isOf, reading, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { PIR_WORDS } from "../host/layout.js";
 
@@ -11,10 +11,11 @@ export function checkBits(into: unknown, call: string): asserts into is Bits {
   if (!ArrayBuffer.isView(into) || !(isOf(into, Uint32Array) || isOf(into, Int32Array))) {
     throw new IrqBypassError("EINVAL", `${call} fills a Uint32Array or an Int32Array, not ${show(into)}`);
   }
-  if (into.length < PIR_WORDS) {
+  const length = reading("a plain Uint32Array or Int32Array", () => into.length);
+  if (length < PIR_WORDS) {
     throw new IrqBypassError(
       "EINVAL",
-      `${call} needs ${PIR_WORDS} words, one bit for each vector, not ${into.length}`,
+      `${call} needs ${PIR_WORDS} words, one bit for each vector, not ${length}`,
     );
   }
 }

@@ -47,6 +47,8 @@ export function importsOf(open: (byteOffset: number) => File): FileImports {
   const at = (address: number): File => {
     let file = files.get(address);
     if (file === undefined) {
+      if (typeof address !== "number")
+        throw new IrqBypassError("EINVAL", "an interrupt file's address is an i32, which is a number here");
       file = open(address >>> 0); // an i32 is signed
       files.set(address, file);
     }

@@ -23,13 +23,13 @@ import type { MemoryOptions } from "../host/memory.js";
 import type { Platform } from "../host/platform.js";
 import { platformHere } from "../host/platform-here.js";
 import { Shown } from "../host/shown.js";
-import { isMemory } from "../host/wasm.js";
+import { isMemory, type WasmMemory } from "../host/wasm.js";
 import { SharedWords, WORD_BYTES, type Words } from "../host/words.js";
 import { checkBits } from "./bits.js";
 import * as descriptor from "./descriptor.js";
 import { harvest, pending, post } from "./fast-path.js";
 import { type FileImports, importsOf } from "./imports.js";
-import { type FileMemory, type FileWake, fileBuffer } from "./place.js";
+import { checkInto, type FileMemory, type FileWake, fileBuffer } from "./place.js";
 
 /** The only file in its words. */
 const FILE = 0;
@@ -307,8 +307,9 @@ export class InterruptFile extends Shown {
     );
   }
 
-  /** @internal {@link harvest} into the eight words at a byte address of the same memory; in which there was something. */
+  /** @internal {@link harvest} into the eight words at a byte address of the same memory; in which there was something. Throws EINVAL. */
   harvestAt(address: number): number {
+    checkInto(this.memory as WasmMemory, address);
     if (this.compiled !== undefined) return harvest(this, FILE, (address - this.base) / WORD_BYTES);
     const buffer = fileBuffer(this.memory, this.byteOffset);
     return descriptor.harvestInto(this.words, FILE, new Int32Array(buffer, address, PIR_WORDS));

@@ -1,7 +1,7 @@
 /** Where an interrupt file is: the memory and the place in it that a caller names, looked at before anything is done there. */
 import { isOf, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Descriptor, LINE } from "../host/layout.js";
+import { Descriptor, LINE, PIR_WORDS } from "../host/layout.js";
 import { sharedBuffer } from "../host/reserve.js";
 import { isMemory, type WasmMemory } from "../host/wasm.js";
 import { WORD_BYTES } from "../host/words.js";
@@ -34,14 +34,32 @@ export function fileBuffer(memory: unknown, byteOffset: unknown): SharedArrayBuf
   }
   const end = (byteOffset as number) + FILE_BYTES;
   if (end <= buffer.byteLength) return buffer;
-  // What another thread has grown, this one may not have heard of: growing by nothing asks.
-  if (isMemory(memory)) (memory as unknown as Growing).grow(0);
-  const now = bytesOf(memory);
+  const now = grownBytes(memory);
   if (end <= now.byteLength) return now;
   throw new IrqBypassError(
     "ENOMEM",
     `an interrupt file at byteOffset ${byteOffset} takes ${FILE_BYTES} bytes, and the memory has ${now.byteLength}: grow it, or use another place`,
   );
+}
+
+/**
+ * Throws EINVAL where compiled code has no eight words at an address of its memory to harvest into: what is harvested already would
+ * be lost.
+ */
+export function checkInto(memory: WasmMemory, address: number): void {
+  const end = address + PIR_WORDS * WORD_BYTES;
+  const aligned = address % WORD_BYTES === 0;
+  if (aligned && (end <= memory.buffer.byteLength || end <= grownBytes(memory).byteLength)) return;
+  throw new IrqBypassError(
+    "EINVAL",
+    `there are no ${PIR_WORDS} words at address ${address} to harvest into: give that of an array of them, within the memory`,
+  );
+}
+
+/** What another thread has grown, this one may not have heard of: growing by nothing asks. */
+function grownBytes(memory: unknown): SharedArrayBuffer {
+  if (isMemory(memory)) (memory as unknown as Growing).grow(0);
+  return bytesOf(memory);
 }
 
 /** Is it one, and no proxy or object that only says so? */

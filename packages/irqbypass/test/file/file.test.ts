@@ -258,3 +258,30 @@ describe("the file of a vCPU", () => {
     host.dispose();
   });
 });
+
+describe("what compiled code imports of an interrupt file", () => {
+  for (const [what, into] of [
+    ["behind the end", 65536],
+    ["that ends behind it", 65536 - 16],
+    ["below 0", -4],
+    ["between two words", 66],
+  ] as const) {
+    for (const fastPath of ["wasm", "typescript"] as const) {
+      it(`harvests to no address ${what}, and then nothing is taken (${fastPath})`, () => {
+        const one = memory();
+        const file = InterruptFile.create(one, 64, { fastPath });
+        const { post, harvest } = file.imports().interrupt_file;
+        post(64, 40);
+        assert.throws(() => harvest(64, into), { name: "IrqBypassError", code: "EINVAL" });
+        assert.equal(file.pending(), true);
+        assert.equal(harvest(64, 128), 2);
+        assert.equal(new Uint32Array(one.buffer, 128, 8)[1], 1 << 8);
+      });
+    }
+  }
+
+  it("refuses an address that is an i64", () => {
+    const { kick } = InterruptFile.create(memory(), 64).imports().interrupt_file;
+    assert.throws(() => kick(64n as never), { name: "IrqBypassError", code: "EINVAL" });
+  });
+});

@@ -229,6 +229,30 @@ describe("an add callback", () => {
   }
 });
 
+describe("what a callback throws", () => {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  for (const [what, error] of [
+    ["nothing", undefined],
+    ["a word", "no"],
+    ["a proxy that was revoked", proxy],
+  ] as const) {
+    it(`refuses the connection, and leaves nothing half done: ${what}`, () => {
+      const addConsumer = () => {
+        throw error;
+      };
+      const host = smallHost({ kinds: [{ name: "k", producer: { addConsumer } }] });
+      const vm = new Vm(host);
+      const e = Eventfd.create(host);
+      vm.irqfd(e, 1);
+      const producer = Producer.create(host, "k");
+      assert.throws(() => producer.register(e), { name: "IrqBypassError", code: "EIO", side: "producer" });
+      assert.deepEqual([producer.registered, host.audit().findings], [false, []]);
+      producer.dispose();
+    });
+  }
+});
+
 describe("two threads, one of which drives lines in a callback", () => {
   it("both go on (d4)", async () => {
     const { host, vm, enter, end } = stage();
