@@ -62,10 +62,11 @@ export abstract class EventfdContext extends Shown implements Disposable {
     }
   }
 
-  /** @internal The same before a wait, which no callback may make. */
+  /** @internal The same before a wait, which no callback may make; one that finds what it is for at once serves others too. */
   protected checkWait(): void {
     this.memory.checkCall();
     this.check();
+    this.memory.thread.serve?.();
   }
 
   /**

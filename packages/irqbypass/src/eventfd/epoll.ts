@@ -343,10 +343,11 @@ export class Epoll extends Shown implements Disposable {
     checkEventfd(this.memory, eventfd, "an epoll watches");
   }
 
-  /** Before a wait, which no callback may make. */
+  /** Before a wait, which no callback may make; one that finds what it is for at once serves others too. */
   private checkWait(): void {
     this.memory.checkCall();
     this.check();
+    this.memory.thread.serve?.();
   }
 }
 

@@ -120,7 +120,7 @@ export class Eventfd extends EventfdContext {
     for (;;) {
       const count = words.load64(counter);
       if (count === 0n) {
-        thread.lookedInVain();
+        thread.serveAtTimes();
         return undefined;
       }
       const { semaphore } = this;

@@ -202,7 +202,7 @@ export abstract class HostMemory extends Shown {
     const { thread } = this;
     const { callback } = thread;
     if (callback !== undefined) throw deadlock(this.mutex.name, callback);
-    thread.serve?.();
+    thread.serveAtTimes();
     thread.begun = false;
   }
 

@@ -16,8 +16,8 @@ const SPINS = 128;
 const SPINS_WITHOUT_SLEEP = 1_000_000;
 const FENCE_LOOKS = 64;
 const FENCE_PROBE_MS = 100;
-/** So many looks in vain, and a thread serves others: a power of two. */
-const VAIN_LOOKS = 64;
+/** One of so many calls that do not wait serves others: a power of two. */
+const SERVES_EVERY = 64;
 /** Lock ids have 30 bits. */
 const LOCK_IDS = 2 ** 30;
 
@@ -38,7 +38,7 @@ export class ThisThread implements MutexThread {
   left = false;
   begun = false;
   private running: string | undefined;
-  private vainLooks = 0;
+  private notServed = 0;
   /** What wakes each of its asynchronous waits. */
   private readonly asleep = new Set<() => void>();
   private readonly os: OsThread;
@@ -208,18 +208,18 @@ export class ThisThread implements MutexThread {
 
   /**
    * In the thread that created the host: does what others have asked it for, and returns after how many milliseconds at the
-   * latest it is to look again. Called by what takes a mutex, in each of its waits, and where it has looked in vain.
+   * latest it is to look again. Called in each of its waits.
    */
   serve: (() => number) | undefined;
 
   /**
-   * This thread has looked for something, without a wait, and there was none. A loop of such looks serves others as well, one time
-   * of many; one that finds what it looks for pays nothing for that.
+   * The same in calls that do not wait, one time of many: those that take a mutex, and looks that find nothing. So a loop of them serves
+   * as well; one that finds what it looks for pays nothing.
    */
-  lookedInVain(): void {
+  serveAtTimes(): void {
     if (this.serve === undefined) return;
-    this.vainLooks = (this.vainLooks + 1) % VAIN_LOOKS;
-    if (this.vainLooks === 0) this.serve();
+    this.notServed = (this.notServed + 1) % SERVES_EVERY;
+    if (this.notServed === 0) this.serve();
   }
 
   /** Before a wait that blocks: EAGAIN in a thread that may not, which names the asynchronous form. */

@@ -191,7 +191,7 @@ export class LinuxEventfd extends EventfdContext {
     forgetRead(this.memory, this.record);
     const result = this.ffi.read(fd, this.value);
     if (result === -ERRNO.EAGAIN) {
-      this.memory.thread.lookedInVain();
+      this.memory.thread.serveAtTimes();
       return undefined;
     }
     checked(result, "read", `eventfd ${this.id}`);

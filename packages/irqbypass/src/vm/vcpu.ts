@@ -175,7 +175,7 @@ export class Vcpu extends VcpuRef implements Disposable {
   pending(): boolean {
     this.checkRunning();
     if (pending(this.memory, this.file)) return true;
-    this.memory.thread.lookedInVain();
+    this.memory.thread.serveAtTimes();
     return false;
   }
 
@@ -187,6 +187,7 @@ export class Vcpu extends VcpuRef implements Disposable {
     const { timeoutMs } = readBlockingWait(options, "waitAsync");
     this.memory.checkCall();
     const { words, thread } = this.memory;
+    thread.serve?.(); // also where this never sleeps
     const deadline = deadlineOf(words, timeoutMs);
     for (let looked = false; ; ) {
       const ended = this.whatEndsIt();
@@ -214,6 +215,7 @@ export class Vcpu extends VcpuRef implements Disposable {
     const { timeoutMs, signal } = readWait(options);
     this.memory.checkCall();
     const { words, thread } = this.memory;
+    thread.serve?.(); // what is there at once comes without the event loop
     const deadline = deadlineOf(words, timeoutMs);
     for (;;) {
       const ended = this.whatEndsIt();
@@ -240,7 +242,7 @@ export class Vcpu extends VcpuRef implements Disposable {
     harvest(this.memory, this.file, this.record + V.irr);
     const vector = deliverable(words, this.record);
     if (vector < 0) {
-      thread.lookedInVain();
+      thread.serveAtTimes();
       return undefined;
     }
     accept(words, this.record, vector);
@@ -302,7 +304,7 @@ export class Vcpu extends VcpuRef implements Disposable {
     const { words, thread } = this.memory;
     const irr = this.record + V.irr;
     const found = harvest(this.memory, this.file, irr);
-    if (found === 0) thread.lookedInVain();
+    if (found === 0) thread.serveAtTimes();
     for (let left = found; left !== 0; left &= left - 1) {
       const i = 31 - Math.clz32(left & -left);
       into[i]! |= words.get(irr + i);
