@@ -620,6 +620,7 @@ declare class Vcpu extends VcpuRef implements Disposable {
     private constructor();
     static open(memory: HostMemory, handle: Handle<"vcpu">): Vcpu;
     pending(): boolean;
+    hasInterrupt(): boolean;
     wait(options?: Pick<WaitOptions, "timeoutMs">): Wake;
     waitAsync(options?: WaitOptions): Promise<Wake>;
     acknowledge(): number | undefined;

@@ -9,7 +9,14 @@ import { checkBits } from "../posting/bits.js";
 import * as descriptor from "../posting/descriptor.js";
 import { harvest, pending } from "../posting/fast-path.js";
 import { isLevel } from "./delivery.js";
-import { accept, deliverable, endOfInterrupt, inService, processorPriority } from "./lapic.js";
+import {
+  accept,
+  deliverable,
+  endOfInterrupt,
+  exceedsPriority,
+  inService,
+  processorPriority,
+} from "./lapic.js";
 import { acknowledge } from "./resample.js";
 
 /** Why a wait ended. */
@@ -124,6 +131,8 @@ export class Vcpu extends VcpuRef implements Disposable {
   private running = true;
   /** Asynchronous waits that are under way. */
   private waits = 0;
+  /** Can one of those that are requested be delivered? undefined where that may have changed since somebody looked. */
+  private requested: boolean | undefined;
 
   private constructor(memory: HostMemory, record: number) {
     super(memory, record);
@@ -171,10 +180,30 @@ export class Vcpu extends VcpuRef implements Disposable {
     });
   }
 
-  /** Is anything posted that has not been taken? One load, for the loop of a running vCPU. Throws EBADF when it was put. */
+  /**
+   * Is anything posted that has not been taken? One load. What has been taken and is only requested is not posted any more, and what
+   * is posted may be below the processor priority: a loop asks {@link hasInterrupt}. Throws EBADF when it was put.
+   */
   pending(): boolean {
     this.checkRunning();
     return pending(this.memory, this.file);
+  }
+
+  /**
+   * Would {@link acknowledge} give a vector now: is one posted or requested that is above the processor priority? With
+   * `apic: false`: would {@link take} give anything? It changes nothing, and is one load as long as nothing is posted, up to nine
+   * where something is. Look again after `acknowledge`, `eoi` and a change of `tpr`, of which each may uncover the next one; else the
+   * answer changes with a post alone. An NMI is none of these, and neither is a kick: `wait({ timeoutMs: 0 })` tells of them. The
+   * running thread's own: another one sees what is posted in `inspect()`. Throws EBADF when it was put. Does not block
+   * (kvm_cpu_has_interrupt).
+   */
+  hasInterrupt(): boolean {
+    this.checkRunning();
+    const { words } = this.memory;
+    const posted = descriptor.highestPosted(words, this.file);
+    if (this.bare) return posted >= 0;
+    this.requested ??= deliverable(words, this.record) >= 0;
+    return this.requested || exceedsPriority(words, this.record, posted);
   }
 
   /**
@@ -190,13 +219,13 @@ export class Vcpu extends VcpuRef implements Disposable {
     for (let looked = false; ; ) {
       const ended = this.whatEndsIt();
       if (ended !== undefined) return ended;
+      const left = leftUntil(words, deadline);
+      if (left <= 0) return "timeout";
       if (!looked) {
         looked = true;
         // All that can change what there is to see comes with a bit of the control word, and a look at that is one load.
         if (thread.spin(() => descriptor.hasNews(words, this.file))) continue;
       }
-      const left = leftUntil(words, deadline);
-      if (left <= 0) return "timeout";
       thread.checkMayBlock(`a wait of vCPU ${words.get(this.record + V.index)}`, "waitAsync");
       const asleep = descriptor.block(words, this.file);
       if (asleep === 0) continue;
@@ -238,10 +267,11 @@ export class Vcpu extends VcpuRef implements Disposable {
   acknowledge(): number | undefined {
     this.checkApic("acknowledge");
     const { words } = this.memory;
-    harvest(this.memory, this.file, this.record + V.irr);
+    this.request();
     const vector = deliverable(words, this.record);
     if (vector < 0) return undefined;
     accept(words, this.record, vector);
+    this.requested = undefined;
     return vector;
   }
 
@@ -258,6 +288,7 @@ export class Vcpu extends VcpuRef implements Disposable {
     // In service until the I/O APIC knows: of a thread that dies in between, the vector is requested once more.
     acknowledge(this.memory, words.get(this.record + V.vm), vector, isLevel(words, this.record, vector));
     endOfInterrupt(words, this.record, vector);
+    this.requested = undefined;
   }
 
   /** Task priority, 0 to 255: interrupts of its class and below are held back. */
@@ -276,6 +307,7 @@ export class Vcpu extends VcpuRef implements Disposable {
       );
     }
     this.memory.words.set(this.record + V.tpr, priority);
+    this.requested = undefined;
   }
 
   /** PPR: the priority that an interrupt must exceed to be delivered now. */
@@ -331,8 +363,13 @@ export class Vcpu extends VcpuRef implements Disposable {
     const { words } = this.memory;
     this.checkRunning();
     if (this.bare) return this.pending();
-    harvest(this.memory, this.file, this.record + V.irr);
+    this.request();
     return deliverable(words, this.record) >= 0;
+  }
+
+  /** What is posted is requested from here on. */
+  private request(): void {
+    if (harvest(this.memory, this.file, this.record + V.irr) !== 0) this.requested = undefined;
   }
 
   /** What there is for a wait to end with; it is taken, but for an interrupt. */

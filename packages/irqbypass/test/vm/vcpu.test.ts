@@ -57,6 +57,55 @@ describe("a vCPU with a local APIC", () => {
     assert.equal(vcpu.ppr, 0);
   });
 
+  it("says whether acknowledge would give something, and changes nothing by it", () => {
+    const { vcpu, send } = open();
+    const looked = () => {
+      const words = [...Array(V.words).keys()].map((word) => host.words.load(vcpu.record + word));
+      const found = vcpu.hasInterrupt();
+      assert.deepEqual(
+        [...Array(V.words).keys()].map((word) => host.words.load(vcpu.record + word)),
+        words,
+      );
+      return found;
+    };
+    assert.equal(looked(), false);
+    send(0x41, 0x42, 0x61);
+    assert.equal(looked(), true);
+    assert.equal(vcpu.acknowledge(), 0x61);
+    assert.equal(looked(), false, "what is requested is below what is in service");
+    send(0x55);
+    assert.equal(looked(), false, "so is what is posted");
+    send(0x70);
+    assert.equal(looked(), true, "what is posted is above it");
+    assert.deepEqual([vcpu.acknowledge(), looked()], [0x70, false]);
+    vcpu.eoi();
+    assert.equal(looked(), false);
+    vcpu.eoi();
+    assert.equal(vcpu.pending(), false);
+    assert.equal(looked(), true, "an EOI uncovers it, though nothing is posted");
+    vcpu.tpr = 0x50;
+    assert.equal(looked(), false);
+    vcpu.tpr = 0x4f;
+    assert.equal(looked(), true, "0x55 is of a higher class");
+    const order = [vcpu.acknowledge(), looked()];
+    vcpu.eoi();
+    vcpu.tpr = 0;
+    assert.deepEqual([...order, looked(), vcpu.acknowledge(), looked()], [0x55, false, true, 0x42, false]);
+    vcpu.eoi();
+    assert.deepEqual([looked(), vcpu.acknowledge(), looked()], [true, 0x41, false]);
+  });
+
+  it("says nothing of an NMI and of a kick, which a wait of 0 tells of", () => {
+    const { vm, vcpu } = open();
+    vm.setGsiRouting([{ gsi: 3, msi: { address: 0xfee00000, data: 0x400 } }]);
+    vm.setIrqLine(3, true);
+    vcpu.kick();
+    assert.equal(vcpu.hasInterrupt(), false);
+    assert.equal(vcpu.wait({ timeoutMs: 0 }), "nmi");
+    assert.equal(vcpu.wait({ timeoutMs: 0 }), "kicked");
+    assert.equal(vcpu.hasInterrupt(), false);
+  });
+
   it("holds back what its task priority covers, in classes of 16", () => {
     const { vcpu, send } = open();
     send(0x45, 0x62);
@@ -117,13 +166,16 @@ describe("a bare vCPU", () => {
     const into = new Uint32Array(8);
     into[0] = 1;
     assert.equal(vcpu.take(into), false);
+    assert.equal(vcpu.hasInterrupt(), false);
     send(3, 0x41, 255);
     assert.equal(vcpu.pending(), true);
+    assert.equal(vcpu.hasInterrupt(), true);
     assert.equal(vcpu.wait({ timeoutMs: 0 }), "interrupt");
     assert.equal(vcpu.take(into), true);
     assert.deepEqual([...into], [1 | (1 << 3), 0, 2, 0, 0, 0, 0, 0x80000000]);
     assert.equal(vcpu.take(into), false);
     assert.equal(vcpu.pending(), false);
+    assert.equal(vcpu.hasInterrupt(), false);
     send(3);
     const signed = new Int32Array(8);
     assert.equal(vcpu.take(signed), true);
