@@ -139,7 +139,10 @@ function stops(world, play = {}) {
       const { words } = seen.reader;
       const left = Number(words.load64(made.record + E.counter));
       expect(taken + left === 1, `of one count ${taken} were read, and ${left} left`);
-      expect((words.load(made.record + E.sequence) & READ_KICKED) === 0, "it was kicked once, and is so still");
+      expect(
+        (words.load(made.record + E.sequence) & READ_KICKED) === 0,
+        "it was kicked once, and is so still",
+      );
       expect(words.load(made.record + E.sleepers) === 0, "a sleeper is counted that is awake");
     },
   };

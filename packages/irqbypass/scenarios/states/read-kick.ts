@@ -11,7 +11,11 @@ export const readKick: StateTable = {
   names: { what: "count", mask: BUT_KICKED, shift: 1 },
   states: {
     quiet: { mask: READ_KICKED, value: 0, is: "a change of the counter alone ends a read" },
-    kicked: { mask: READ_KICKED, value: READ_KICKED, is: "one read that finds nothing ends, the next that looks" },
+    kicked: {
+      mask: READ_KICKED,
+      value: READ_KICKED,
+      is: "one read that finds nothing ends, the next that looks",
+    },
   },
   // biome-ignore format: a table has one row a line
   rows: [

@@ -140,7 +140,7 @@ export class Eventfd extends EventfdContext {
       if (left <= 0) return undefined;
       if (!looked) {
         looked = true;
-        if (thread.spin(() => words.load(this.record + E.sequence) !== sequence)) continue;
+        if (thread.spinBeforeSleep(() => words.load(this.record + E.sequence) !== sequence)) continue;
       }
       thread.checkMayBlock(`a read of eventfd ${this.id}, which is at 0,`, "readAsync");
       this.sleep(sequence, left);

@@ -65,7 +65,9 @@ export function kickReader(words: Words, record: number): void {
 /** Was a read to end? Then this one was, and none of the others that sleep. */
 export function takeReadKick(words: Words, record: number): boolean {
   const sequence = record + E.sequence;
-  return (words.load(sequence) & READ_KICKED) !== 0 && (words.and(sequence, ~READ_KICKED) & READ_KICKED) !== 0;
+  return (
+    (words.load(sequence) & READ_KICKED) !== 0 && (words.and(sequence, ~READ_KICKED) & READ_KICKED) !== 0
+  );
 }
 
 /** After a change of the sequence: a sleeper counts itself first, then sleeps only on the old sequence. */

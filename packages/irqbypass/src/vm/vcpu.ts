@@ -224,7 +224,7 @@ export class Vcpu extends VcpuRef implements Disposable {
       if (!looked) {
         looked = true;
         // All that can change what there is to see comes with a bit of the control word, and a look at that is one load.
-        if (thread.spin(() => descriptor.hasNews(words, this.file))) continue;
+        if (thread.spinBeforeSleep(() => descriptor.hasNews(words, this.file))) continue;
       }
       thread.checkMayBlock(`a wait of vCPU ${words.get(this.record + V.index)}`, "waitAsync");
       const asleep = descriptor.block(words, this.file);

@@ -22,6 +22,8 @@ export const enum Header {
   size = 2,
   /** A random number, so that the handle of another host is told from one of this host. C */
   id = 3,
+  /** How often at most a thread looks for what it waits for before it sleeps; 0: it sleeps at once. C */
+  looks = 4,
   /** Coarse time in milliseconds, advanced by the creator's timer. A */
   ticks = 16,
   /** The host-wide switch: 1 while interrupts may be bypassed (enable_device_posted_irqs). A */
