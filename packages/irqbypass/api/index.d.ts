@@ -143,6 +143,7 @@ interface MemoryOptions extends PlaceOptions {
     readonly platform?: Platform;
     readonly spawn?: Spawn;
     readonly repairs?: boolean;
+    readonly spinUs?: number;
     readonly words?: (buffer: SharedArrayBuffer, byteOffset: number, length: number) => Words;
     readonly fastPath?: FastPath;
 }
@@ -224,8 +225,9 @@ declare abstract class EventfdContext extends Shown implements Disposable {
     abstract write(value?: number | bigint): void;
     abstract signal(): void;
     abstract tryRead(): bigint | undefined;
-    abstract read(options?: Pick<WaitOptions, "timeoutMs">): bigint;
-    readAsync(options?: WaitOptions): Promise<bigint>;
+    abstract read(options?: Pick<WaitOptions, "timeoutMs">): bigint | undefined;
+    readAsync(options?: WaitOptions): Promise<bigint | undefined>;
+    kick(): void;
     abstract get count(): bigint;
     close(): void;
     [Symbol.dispose](): void;
@@ -414,7 +416,7 @@ declare class Eventfd extends EventfdContext {
     write(value?: number | bigint): void;
     signal(): void;
     tryRead(): bigint | undefined;
-    read(options?: Pick<WaitOptions, "timeoutMs">): bigint;
+    read(options?: Pick<WaitOptions, "timeoutMs">): bigint | undefined;
     get count(): bigint;
 }
 declare const MAX_COUNT: bigint;
