@@ -602,7 +602,6 @@ interface PinRoute {
     readonly gsi: number;
     readonly irqchip: IrqchipPin;
 }
-type Wake = "interrupt" | "nmi" | "kicked" | "timeout";
 interface Posting {
     readonly on: boolean;
     readonly sn: boolean;
@@ -618,6 +617,10 @@ declare class VcpuRef extends Shown {
     get onAddress(): number;
     get fileAddress(): number;
 }
+type Wake = "interrupt" | "nmi" | "kicked" | "timeout";
+interface ArmOptions {
+    readonly ref?: boolean;
+}
 declare class Vcpu extends VcpuRef implements Disposable {
     private constructor();
     static open(memory: HostMemory, handle: Handle<"vcpu">): Vcpu;
@@ -625,6 +628,8 @@ declare class Vcpu extends VcpuRef implements Disposable {
     hasInterrupt(): boolean;
     wait(options?: Pick<WaitOptions, "timeoutMs">): Wake;
     waitAsync(options?: WaitOptions): Promise<Wake>;
+    arm(callback: () => void, options?: ArmOptions): boolean;
+    disarm(): boolean;
     acknowledge(): number | undefined;
     eoi(): void;
     get tpr(): number;
@@ -662,4 +667,4 @@ declare class Vm extends Shown implements Disposable {
     get ioapic(): IoApic;
 }
 export { DeviceVector, Epoll, Eventfd, EventfdContext, FINDING_KINDS, Host, IRQ_INDEXES, InterruptFile, IrqBypassError, MAX_COUNT, POLICIES, Producer, REASONS, VIRTIO_STATUS, Vcpu, VcpuRef, VdpaDevice, VfioPciDevice, Vm, WORST_FIRST };
-export type { AbortSignalLike, AddCallback, AttachOptions, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, EpollAdd, EpollTake, EpollWait, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileImports, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, MemoryOptions, Msi, MsiRoute, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, ShortMsi, Shown, Size, Spawn, ThreadName, ThreadWorker, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };
+export type { AbortSignalLike, AddCallback, ArmOptions, AttachOptions, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, EpollAdd, EpollTake, EpollWait, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileImports, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, MemoryOptions, Msi, MsiRoute, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, ShortMsi, Shown, Size, Spawn, ThreadName, ThreadWorker, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };
