@@ -119,7 +119,7 @@ export const enum Thread {
   loading = 11,
   /** How many times it is ending other threads, so that none may begin to load. A */
   ending = 12,
-  /** The producer or ioeventfd this thread is signalling, plus WAITED if someone waits for it to finish. A, own line */
+  /** The producer this thread is signalling, plus WAITED if someone waits for it to finish. A, own line */
   signalling = 16,
   /** The same for the eventfd, irqfd or epoll this thread is writing to, draining, relaying or looking through. A */
   writing = 17,
