@@ -647,9 +647,9 @@ interface IrqfdOptions {
     readonly bypass?: Policy;
     readonly resample?: EventfdContext;
 }
-declare class Vm extends Shown implements Disposable {
+declare class SlimVm extends Shown implements Disposable {
     constructor(host: BypassHost, options?: VmOptions);
-    static open(host: BypassHost, handle: Handle<"vm">): Vm;
+    static open(host: BypassHost, handle: Handle<"vm">): SlimVm;
     get handle(): Handle<"vm">;
     get id(): number;
     get vcpus(): number;
@@ -657,14 +657,18 @@ declare class Vm extends Shown implements Disposable {
     setGsiRouting(routes: readonly GsiRoute[]): void;
     irqfd(eventfd: EventfdContext, gsi: number, options?: IrqfdOptions): Irqfd;
     deassign(eventfd: EventfdContext, gsi: number): boolean;
-    ioeventfd(options: IoeventfdOptions, eventfd: EventfdContext): Ioeventfd;
-    deassignIoeventfd(options: IoeventfdOptions, eventfd: EventfdContext): void;
-    ioeventfds(): IoeventfdInfo[];
-    write(space: IoSpace, address: number | bigint, length: number, value: number | bigint): boolean;
     dispose(): void;
     [Symbol.dispose](): void;
     setIrqLine(gsi: number, level: boolean): void;
     get ioapic(): IoApic;
+}
+declare class Vm extends SlimVm {
+    constructor(host: BypassHost, options?: VmOptions);
+    static open(host: BypassHost, handle: Handle<"vm">): Vm;
+    ioeventfd(options: IoeventfdOptions, eventfd: EventfdContext): Ioeventfd;
+    deassignIoeventfd(options: IoeventfdOptions, eventfd: EventfdContext): void;
+    ioeventfds(): IoeventfdInfo[];
+    write(space: IoSpace, address: number | bigint, length: number, value: number | bigint): boolean;
 }
 export { DeviceVector, Epoll, Eventfd, EventfdContext, FINDING_KINDS, Host, IRQ_INDEXES, InterruptFile, IrqBypassError, MAX_COUNT, POLICIES, Producer, REASONS, VIRTIO_STATUS, Vcpu, VcpuRef, VdpaDevice, VfioPciDevice, Vm, WORST_FIRST };
 export type { AbortSignalLike, AddCallback, ArmOptions, AttachOptions, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, EpollAdd, EpollTake, EpollWait, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileImports, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, MemoryOptions, Msi, MsiRoute, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, ShortMsi, Shown, Size, Spawn, ThreadName, ThreadWorker, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };
