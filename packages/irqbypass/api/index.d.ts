@@ -574,6 +574,8 @@ declare class Irqfd extends Shown implements Disposable {
     get path(): Path;
     get reason(): Reason | undefined;
     get reasons(): readonly Reason[];
+    get level(): boolean | undefined;
+    acknowledge(): void;
     bypassed(options?: ChangeWait): Promise<Path>;
     relayed(options?: ChangeWait): Promise<Reason>;
     dispose(): void;
