@@ -619,28 +619,6 @@ declare class VcpuRef extends Shown {
     get onAddress(): number;
     get fileAddress(): number;
 }
-type Wake = "interrupt" | "nmi" | "kicked" | "timeout";
-interface ArmOptions {
-    readonly ref?: boolean;
-}
-declare class Vcpu extends VcpuRef implements Disposable {
-    private constructor();
-    static open(memory: HostMemory, handle: Handle<"vcpu">): Vcpu;
-    pending(): boolean;
-    hasInterrupt(): boolean;
-    wait(options?: Pick<WaitOptions, "timeoutMs">): Wake;
-    waitAsync(options?: WaitOptions): Promise<Wake>;
-    arm(callback: () => void, options?: ArmOptions): boolean;
-    disarm(): boolean;
-    acknowledge(): number | undefined;
-    eoi(): void;
-    get tpr(): number;
-    set tpr(priority: number);
-    get ppr(): number;
-    take(into: Uint32Array | Int32Array): boolean;
-    put(): void;
-    [Symbol.dispose](): void;
-}
 interface VmOptions {
     readonly vcpus?: number;
     readonly apic?: boolean;
@@ -663,6 +641,28 @@ declare class SlimVm extends Shown implements Disposable {
     [Symbol.dispose](): void;
     setIrqLine(gsi: number, level: boolean): void;
     get ioapic(): IoApic;
+}
+type Wake = "interrupt" | "nmi" | "kicked" | "timeout";
+interface ArmOptions {
+    readonly ref?: boolean;
+}
+declare class Vcpu extends VcpuRef implements Disposable {
+    private constructor();
+    static open(memory: HostMemory, handle: Handle<"vcpu">): Vcpu;
+    pending(): boolean;
+    hasInterrupt(): boolean;
+    wait(options?: Pick<WaitOptions, "timeoutMs">): Wake;
+    waitAsync(options?: WaitOptions): Promise<Wake>;
+    arm(callback: () => void, options?: ArmOptions): boolean;
+    disarm(): boolean;
+    acknowledge(): number | undefined;
+    eoi(): void;
+    get tpr(): number;
+    set tpr(priority: number);
+    get ppr(): number;
+    take(into: Uint32Array | Int32Array): boolean;
+    put(): void;
+    [Symbol.dispose](): void;
 }
 declare class Vm extends SlimVm {
     constructor(host: BypassHost, options?: VmOptions);
