@@ -77,7 +77,9 @@ const TABLES: Readonly<Record<string, string>> = {
           });
           return `${text === "" ? "" : `${code(text)}: `}${does.join(", ")}`;
         })
-        .join("; ") + (rule.sticks === true ? ", for good" : ""),
+        .join("; ") +
+        (rule.sticks === true ? ", for good" : "") +
+        (rule.until === undefined ? "" : `; not read from ${rule.until} on`),
       rule.source,
     ]),
   ),

@@ -1,6 +1,7 @@
 import { checkKindParts, type Kind } from "../bypass/kind.js";
 import { checkFlag, isList, type OptionNames, reading, readOptions, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
+import { checkSpinUs } from "../host/header.js";
 import { checkPlatform, checkWords } from "../host/means.js";
 import type { MemoryOptions } from "../host/memory.js";
 import type { HostHandle } from "../host/reserve.js";
@@ -30,13 +31,16 @@ const CREATE: OptionNames<HostOptions> = {
   byteOffset: true,
   size: true,
   capacity: true,
+  spinUs: true,
 };
 const HANDLE_TEXT = "the handle of a host, as host.handle is";
 const HANDLE: OptionNames<HostHandle> = { memory: true, byteOffset: true };
 
 /** Reads the options of a new host, and looks at what has no checks of its own. */
 export function readHostOptions(options: HostOptions): HostOptions {
-  return checkShared(readOptions(options, CREATE, 'options such as { size: "medium" }, or none'));
+  const read = readOptions(options, CREATE, 'options such as { size: "medium" }, or none');
+  checkSpinUs(read.spinUs);
+  return checkShared(read);
 }
 
 /** The handle that a thread joins a host with. */
