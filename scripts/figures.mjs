@@ -6,20 +6,16 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { readFlags } from "./flags.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const RECORD = `${root}bench/recorded.json`;
 const DOCUMENTS = ["packages/irqbypass/README.md", "packages/irqbypass/docs/performance.md"];
 const CHARTS = "packages/irqbypass/docs/charts";
 
-const args = process.argv.slice(2);
-const unknown = args.filter((arg) => arg !== "--write" && arg !== "--record");
-if (unknown.length > 0) {
-  console.error(`figures: there is no option ${unknown.join(" ")}; allowed: --write, --record`);
-  process.exit(2);
-}
-if (args.includes("--record")) record();
-const write = args.length > 0;
+const flags = readFlags("figures", "--write", "--record");
+if (flags.has("--record")) record();
+const write = flags.size > 0;
 
 const { fill } = await import(new URL("../bench/build/harness/figures.js", import.meta.url));
 const { charts } = await import(new URL("../bench/build/charts/charts.js", import.meta.url));

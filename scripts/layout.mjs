@@ -5,16 +5,13 @@
 //   node scripts/layout.mjs            says whether they belong together; exit code 1 where not
 //   node scripts/layout.mjs --write    records the digests, each of a layout that is as before or has a higher version
 import { readFileSync, writeFileSync } from "node:fs";
+import { readFlags } from "./flags.mjs";
 import { digestOf, faultOf } from "./layout/digest.mjs";
 
 const RECORD = new URL("../packages/irqbypass/layout.json", import.meta.url);
 const BUILT = new URL("../packages/irqbypass/build/src/", import.meta.url);
 
-const args = process.argv.slice(2);
-if (args.some((arg) => arg !== "--write")) {
-  console.error(`layout: there is no option ${args.find((arg) => arg !== "--write")}; allowed: --write`);
-  process.exit(2);
-}
+const write = readFlags("layout", "--write").has("--write");
 
 const { LAYOUT_VERSION, ...layout } = await import(new URL("host/layout.js", BUILT));
 const { FILE_VERSION, ...file } = await import(new URL("host/layout/interrupt-file.js", BUILT));
@@ -30,7 +27,7 @@ const pairs = [
 ];
 const faults = pairs.flatMap(([name, was, now]) => faultOf(was, now, name) ?? []);
 const isUnwritten = pairs.some(([, was, now]) => was.version !== now.version || was.digest !== now.digest);
-if (faults.length === 0 && args.length > 0)
+if (faults.length === 0 && write)
   writeFileSync(RECORD, `${JSON.stringify({ ...hostNow, file: fileNow }, null, 2)}\n`);
 else if (faults.length > 0 || isUnwritten) {
   for (const fault of faults) console.error(`layout: ${fault}`);

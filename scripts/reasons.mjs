@@ -5,17 +5,14 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
+import { readFlags } from "./flags.mjs";
 
 const SOURCE = new URL("../packages/irqbypass/src/posting/reason.ts", import.meta.url);
 const README = new URL("../packages/irqbypass/README.md", import.meta.url);
 const TABLE = /(<!-- reasons -->\n)[\s\S]*?(<!-- \/reasons -->)/;
 const DO = " What to do: ";
 
-const args = process.argv.slice(2);
-if (args.some((arg) => arg !== "--write")) {
-  console.error(`reasons: there is no option ${args.find((arg) => arg !== "--write")}; allowed: --write`);
-  process.exit(2);
-}
+const write = readFlags("reasons", "--write").has("--write");
 
 const rows = readReasons().map(({ reason, text }) => {
   const [means, what] = text.split(DO);
@@ -26,7 +23,7 @@ const readme = readFileSync(README, "utf8");
 if (!TABLE.test(readme)) fail("the README has no place for the table");
 const table = ["", "| reason | what it means | what to do |", "|---|---|---|", ...rows, "", ""].join("\n");
 const wanted = readme.replace(TABLE, (_, start, end) => `${start}${table}${end}`);
-if (args.length > 0) writeFileSync(README, wanted);
+if (write) writeFileSync(README, wanted);
 else if (wanted !== readme) fail("the README's table is not that of reason.ts: npm run reasons writes it");
 console.log(`reasons: ${rows.length} in the table`);
 

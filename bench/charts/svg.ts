@@ -18,7 +18,8 @@ export function label(x: number, y: number, text: string, attributes: Attributes
   return element("text", { x, y, ...attributes }, escaped(text));
 }
 
-const round = (value: number) => String(Math.round(value * 100) / 100);
+/** To a tenth of a pixel: nobody sees less, and the charts are in the tarball. */
+const round = (value: number) => String(Math.round(value * 10) / 10);
 
 /** How a series is told from the others: by colour, by line and by mark, so that colour alone is never needed. */
 export interface Look {

@@ -18,7 +18,7 @@ describe("a kernel in a page's workers", { ...(await browserTests()), ...noClang
     const browser = await Browser.start();
     try {
       const page = await browser.open(ROOT);
-      const { sent, done, cpus } = await page.run("packages/irqbypass/examples/wasm-smp/page.mjs", {
+      const { sent, done, cpus } = await page.run("heavy/pages/kernel.mjs", {
         bytes: [...build()],
         packets: PACKETS,
         library: "/packages/irqbypass/build/src/index.js",

@@ -82,7 +82,7 @@ describe("a v86 machine in a page", await browserTests(), () => {
   for (const busy of [true, false])
     it(`${busy ? "busy" : "idle"}: takes each interrupt on the main thread`, async () => {
       const page = await browser.open(ROOT);
-      const result = await page.run("packages/irqbypass/examples/v86/page.mjs", {
+      const result = await page.run("heavy/v86/page.mjs", {
         v86: "/heavy/node_modules/v86/build",
         library: "/packages/irqbypass/build/src/index.js",
         busy,

@@ -46,14 +46,20 @@ const moduleOf = (target) => {
   return target.slice(BUILT.length).replace(/\.js$/, "");
 };
 
+/** What the modules of workers declare, which is nothing: who imports one wants it to run. */
+export const WORKER_TYPES = "worker.d.ts";
+
 /**
  * The package.json that is published: its modules in dist/, without what is for this repository. That one is private, so that
  * nobody publishes what was built for tests.
  */
-export function publishedManifest({ manifest, entries }) {
+export function publishedManifest({ manifest, entries, workers }) {
   const { private: _, devDependencies: __, imports: ___, exports, bin, ...kept } = manifest;
   const asTheyAre = ([, target]) => typeof target === "string" && !target.startsWith(BUILT);
-  const published = (name) => ({ types: `./dist/${name}.d.ts`, default: `./dist/${name}.js` });
+  const published = (name) => ({
+    types: `./dist/${name in workers ? WORKER_TYPES : `${name}.d.ts`}`,
+    default: `./dist/${name}.js`,
+  });
   return {
     ...kept,
     ...(bin && { bin: Object.fromEntries(Object.keys(bin).map((command) => [command, "dist/cli.js"])) }),

@@ -143,6 +143,7 @@ interface MemoryOptions extends PlaceOptions {
     readonly platform?: Platform;
     readonly spawn?: Spawn;
     readonly repairs?: boolean;
+    readonly spinUs?: number;
     readonly words?: (buffer: SharedArrayBuffer, byteOffset: number, length: number) => Words;
     readonly fastPath?: FastPath;
 }
@@ -224,8 +225,9 @@ declare abstract class EventfdContext extends Shown implements Disposable {
     abstract write(value?: number | bigint): void;
     abstract signal(): void;
     abstract tryRead(): bigint | undefined;
-    abstract read(options?: Pick<WaitOptions, "timeoutMs">): bigint;
-    readAsync(options?: WaitOptions): Promise<bigint>;
+    abstract read(options?: Pick<WaitOptions, "timeoutMs">): bigint | undefined;
+    readAsync(options?: WaitOptions): Promise<bigint | undefined>;
+    kick(): void;
     abstract get count(): bigint;
     close(): void;
     [Symbol.dispose](): void;
@@ -414,7 +416,7 @@ declare class Eventfd extends EventfdContext {
     write(value?: number | bigint): void;
     signal(): void;
     tryRead(): bigint | undefined;
-    read(options?: Pick<WaitOptions, "timeoutMs">): bigint;
+    read(options?: Pick<WaitOptions, "timeoutMs">): bigint | undefined;
     get count(): bigint;
 }
 declare const MAX_COUNT: bigint;
@@ -600,7 +602,6 @@ interface PinRoute {
     readonly gsi: number;
     readonly irqchip: IrqchipPin;
 }
-type Wake = "interrupt" | "nmi" | "kicked" | "timeout";
 interface Posting {
     readonly on: boolean;
     readonly sn: boolean;
@@ -616,12 +617,19 @@ declare class VcpuRef extends Shown {
     get onAddress(): number;
     get fileAddress(): number;
 }
+type Wake = "interrupt" | "nmi" | "kicked" | "timeout";
+interface ArmOptions {
+    readonly ref?: boolean;
+}
 declare class Vcpu extends VcpuRef implements Disposable {
     private constructor();
     static open(memory: HostMemory, handle: Handle<"vcpu">): Vcpu;
     pending(): boolean;
+    hasInterrupt(): boolean;
     wait(options?: Pick<WaitOptions, "timeoutMs">): Wake;
     waitAsync(options?: WaitOptions): Promise<Wake>;
+    arm(callback: () => void, options?: ArmOptions): boolean;
+    disarm(): boolean;
     acknowledge(): number | undefined;
     eoi(): void;
     get tpr(): number;
@@ -659,4 +667,4 @@ declare class Vm extends Shown implements Disposable {
     get ioapic(): IoApic;
 }
 export { DeviceVector, Epoll, Eventfd, EventfdContext, FINDING_KINDS, Host, IRQ_INDEXES, InterruptFile, IrqBypassError, MAX_COUNT, POLICIES, Producer, REASONS, VIRTIO_STATUS, Vcpu, VcpuRef, VdpaDevice, VfioPciDevice, Vm, WORST_FIRST };
-export type { AbortSignalLike, AddCallback, AttachOptions, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, EpollAdd, EpollTake, EpollWait, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileImports, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, MemoryOptions, Msi, MsiRoute, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, ShortMsi, Shown, Size, Spawn, ThreadName, ThreadWorker, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };
+export type { AbortSignalLike, AddCallback, ArmOptions, AttachOptions, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, EpollAdd, EpollTake, EpollWait, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileImports, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, MemoryOptions, Msi, MsiRoute, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, ShortMsi, Shown, Size, Spawn, ThreadName, ThreadWorker, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };

@@ -1,60 +1,9 @@
 // The interrupt file by itself: posters, the thread that owns the CPU, and the one that it moves to. No host.
 
-import { override } from "atomics-explorer";
-import { InterruptFile } from "irqbypass";
-import { keepTables } from "#scenarios/support/transitions.js";
-import { Descriptor, NV_MASK, NV_SHIFT, ON, WAKEUP_VECTOR } from "#src/host/layout.js";
+import { Descriptor, EVENT, KICKED, NV_MASK, NV_SHIFT, ON, WAKEUP_VECTOR } from "#src/host/layout.js";
 import * as descriptor from "#src/posting/descriptor.js";
+import { CONTROL, isBlocked, TAKEN as OWN, scene, serve, TOKEN } from "./support/file.mjs";
 import { expect } from "./support/guest.mjs";
-
-const CONTROL = Descriptor.control;
-/** Behind the file: the thread that the CPU is on, as its kernel has it. */
-const TOKEN = Descriptor.words;
-const NAMES = ["control", "ndst", "header", "suspensions", "", "", "", "", "token"];
-
-const PLATFORM = { mayBlock: true, hold: () => () => {} };
-const isBlocked = (control) => (control & NV_MASK) >>> NV_SHIFT === WAKEUP_VECTOR;
-
-/**
- * One file as threads of these names see it; the first has the CPU. `play` has other words for some of them. Ids are in the first
- * two words of PIR: a look at the others, which nobody changes, is no step. `runner` says who acts for the first thread.
- */
-function scene(world, names, play = {}, runner = () => 0) {
-  const memory = new SharedArrayBuffer(128);
-  const view = new Int32Array(memory);
-  const access = (name) => {
-    const all = world.adopt(name, memory, 0, TOKEN + 2);
-    const words = override(all, { load: (word) => (word > 1 && word < CONTROL ? 0 : all.load(word)) });
-    return play[name] === undefined ? words : override(words, play[name](words));
-  };
-  const options = (name) => ({ platform: PLATFORM, words: () => access(name) });
-  const files = { [names[0]]: InterruptFile.create(memory, 0, options(names[0])) };
-  for (const name of names.slice(1)) files[name] = InterruptFile.open(memory, 0, options(name));
-  const nameOf = (word) => (word < CONTROL ? `pir[${word}]` : (NAMES[word - CONTROL] ?? `word ${word}`));
-  world.discipline = { name: nameOf, objection: () => undefined };
-  keepTables(world, {
-    fieldOf: (word) => `file.${nameOf(word)}`,
-    nameOf,
-    keeper: (who, _table, _word, before) =>
-      who !== "runner" ? undefined : view[TOKEN] === 0 ? runner(before) : view[TOKEN],
-    named: () => undefined,
-    lives: () => true,
-    hasEnded: () => false,
-  });
-  return files;
-}
-
-/** Takes ids until each of these was taken, and sleeps in between. */
-function serve(file, ids) {
-  const into = new Uint32Array(8);
-  const left = () => ids.some((id) => ((into[id >>> 5] >>> (id & 31)) & 1) === 0);
-  while (left()) {
-    const why = file.block();
-    expect(why === "interrupt" || why === "kicked", `the wait ended with ${why}`);
-    file.harvest(into);
-  }
-  return [...into].join();
-}
 
 /** Two posters, and an owner that sleeps until it has what they post. */
 function sleeps(world, play) {
@@ -81,6 +30,62 @@ function setsOnFirst(words) {
       return words.or(word, value);
     },
     load: (word) => (word === CONTROL ? 0 : words.load(word)),
+  };
+}
+
+/** Clears ON when the bits have been taken instead of before. */
+function takesFirst(words) {
+  const state = { due: false };
+  return {
+    and(word, value) {
+      if (word === CONTROL && value === ~ON) {
+        state.due = true;
+        return 0;
+      }
+      return words.and(word, value);
+    },
+    load(word) {
+      const value = words.load(word);
+      if (state.due && word === CONTROL - 1) {
+        state.due = false;
+        words.and(CONTROL, ~ON);
+      }
+      return value;
+    },
+  };
+}
+
+/** Exchanges the control word where it should compare it. */
+function installsOverIt(words) {
+  return {
+    compareExchange(word, expected, value) {
+      if (!isBlocked(value)) return words.compareExchange(word, expected, value);
+      words.store(word, value);
+      return expected;
+    },
+  };
+}
+
+/** Asks who sleeps, then sets the bit. */
+function asksFirst(words) {
+  return {
+    or(word, value) {
+      if (word !== CONTROL) return words.or(word, value);
+      const before = words.load(word);
+      words.or(word, value);
+      return before;
+    },
+  };
+}
+
+/** Notifies all that sleep, then sets the bit. */
+function notifiesFirst(words) {
+  return {
+    or(word, value) {
+      if (word === CONTROL) words.notify(word);
+      words.or(word, value);
+      return 0;
+    },
   };
 }
 
@@ -117,6 +122,22 @@ export const sleep = {
     "on-before-the-bit": {
       sentence: "sets ON before the bit in PIR",
       setup: (world) => sleeps(world, { poster1: setsOnFirst, poster2: setsOnFirst }),
+    },
+    "bits-before-on": {
+      sentence: "takes the bits of PIR before it clears ON, so that a post in between leaves nothing to see",
+      setup: (world) => sleeps(world, { owner: takesFirst }),
+    },
+    "installs-over-it": {
+      sentence: "installs BLOCKED over whatever has come since it looked, an ON among it",
+      setup: (world) => sleeps(world, { owner: installsOverIt }),
+    },
+    "asks-first": {
+      sentence: "looks whether the owner sleeps before it sets ON, and not at the value that it has changed",
+      setup: (world) => sleeps(world, { poster1: asksFirst, poster2: asksFirst }),
+    },
+    "notifies-first": {
+      sentence: "notifies before it sets ON",
+      setup: (world) => sleeps(world, { poster1: notifiesFirst, poster2: notifiesFirst }),
     },
     "stores-zero": {
       sentence: "takes the bits of a PIR word by a plain store of 0, and with them one that was posted since",
@@ -173,6 +194,152 @@ export const watch = {
     "notifies-one": {
       sentence: "notifies one of those who wait for the word, which may be the other",
       setup: (world) => watched(world, { poster: notifiesOne }),
+    },
+  },
+};
+
+/** An owner that goes on until it was kicked and has what was posted, in either order. */
+function kicked(world, play) {
+  const files = scene(world, ["owner", "poster", "kicker"], play);
+  return {
+    threads: {
+      owner() {
+        const into = new Uint32Array(8);
+        for (let kicks = 0; kicks === 0 || into[0] === 0; files.owner.harvest(into)) {
+          const why = files.owner.block();
+          expect(why === "interrupt" || why === "kicked", `the wait ended with ${why}`);
+          if (why === "kicked") kicks += 1;
+        }
+        return into[0];
+      },
+      poster: () => files.poster.post(1),
+      kicker: () => files.kicker.kick(),
+    },
+    end: ({ owner }) => expect(owner === 2, `it took ${owner}`),
+  };
+}
+
+/** Threads: owner, poster, kicker. */
+export const kick = {
+  sentence: "Neither a kick is lost beside a post, nor a post beside a kick.",
+  setup: (world) => kicked(world),
+  twins: {
+    "installs-over-it": {
+      sentence: "installs BLOCKED over whatever has come since it looked, a kick among it",
+      setup: (world) => kicked(world, { owner: installsOverIt }),
+    },
+    "asks-first": {
+      sentence:
+        "looks whether the owner sleeps before it sets KICKED, and not at the value that it has changed",
+      setup: (world) => kicked(world, { kicker: asksFirst }),
+    },
+    "notifies-first": {
+      sentence: "notifies before it sets KICKED",
+      setup: (world) => kicked(world, { kicker: notifiesFirst }),
+    },
+    "clears-all": {
+      sentence: "has the owner clear the whole word as it takes its kick, and with it an ON",
+      setup: (world) =>
+        kicked(world, {
+          owner: (words) => ({
+            and: (word, value) => words.and(word, value === ~KICKED ? NV_MASK : value),
+          }),
+        }),
+    },
+  },
+};
+
+/** Two that each have something for the owner to see in a word of its own. */
+function shows(world, play) {
+  const files = scene(world, ["owner", "one", "two"], play);
+  const has = (file, bit) => {
+    file.words.or(OWN, bit);
+    descriptor.kick(file.words, 0, EVENT);
+  };
+  return {
+    threads: {
+      owner() {
+        for (let seen = 0; seen !== 3; ) {
+          const why = files.owner.block();
+          expect(why === "event", `the wait ended with ${why}`);
+          seen |= files.owner.words.exchange(OWN, 0);
+        }
+      },
+      one: () => has(files.one, 1),
+      two: () => has(files.two, 2),
+    },
+  };
+}
+
+/** Threads: owner, one, two. */
+export const event = {
+  sentence:
+    "An owner that clears EVENT and then looks at a word of its own sees what two others have put there.",
+  setup: (world) => shows(world),
+  twins: {
+    "looks-first": {
+      sentence: "looks at its own word, and only then clears EVENT",
+      setup: (world) =>
+        shows(world, {
+          owner(words) {
+            const state = { seen: 0 };
+            return {
+              and(word, value) {
+                state.seen = words.exchange(OWN, 0);
+                return words.and(word, value);
+              },
+              exchange: () => state.seen,
+            };
+          },
+        }),
+    },
+    "marks-first": {
+      sentence: "sets EVENT before there is anything to see",
+      setup: (world) =>
+        shows(world, {
+          one: (words) => ({
+            or(word, _value) {
+              const before = words.or(word === OWN ? CONTROL : OWN, word === OWN ? EVENT : 1);
+              if (word === OWN && isBlocked(before)) words.notify(CONTROL);
+              return 0;
+            },
+          }),
+        }),
+    },
+  },
+};
+
+/** An owner that awaits; other work of its thread, a thread of its own here, disarms meanwhile, and only then something is posted. */
+function disarms(world, play) {
+  const work = world.thread("waits").index + 1;
+  const files = scene(world, ["waits", "work", "poster"], play, (before) => (isBlocked(before) ? work : 0));
+  return {
+    threads: {
+      waits: () => files.waits.blockAsync(),
+      work() {
+        const { words } = files.work;
+        for (;;) {
+          const control = words.load(CONTROL);
+          if (isBlocked(control)) break;
+          if (control & ON) return; // it ends without
+          words.relax();
+        }
+        files.work.disarm();
+      },
+      poster: () => files.poster.post(1),
+    },
+    end: ({ waits }) => expect(waits === "interrupt", `the wait ended with ${waits}`),
+  };
+}
+
+/** Threads: waits, work, poster. */
+export const disarm = {
+  sentence: "An asynchronous wait that its own thread disarms hears of what is posted then.",
+  setup: (world) => disarms(world),
+  twins: {
+    "disarms-in-silence": {
+      sentence: "clears BLOCKED without a word to the wait that is under way, which nobody wakes then",
+      setup: (world) => disarms(world, { work: () => ({ notify: () => 0 }) }),
     },
   },
 };

@@ -1,13 +1,16 @@
-// The machine around the kernel: a worker for each CPU, one for the timer, one for the device. The same in Node and in a page.
+// The machine around the kernel: a worker for each CPU, one for the timer, one for the device. The same in Node and in a page, whose
+// main thread may not block, and does not.
 
+const node = globalThis.process?.versions?.node !== undefined;
+const { Worker } = node ? await import("node:worker_threads") : globalThis;
 const CPUS = 2;
 const STACK = 16384;
 
 /**
- * Runs the kernel until it has finished so many packets, and says what each CPU did. `start(data)` starts worker.mjs and returns
- * { finished, terminate }; `library` is from where a worker imports irqbypass.
+ * Runs the kernel, whose WebAssembly is `bytes`, until it has finished so many packets, and says what each CPU did. `library` is
+ * from where a worker imports irqbypass.
  */
-export async function run({ bytes, packets, start, library }) {
+export async function run({ bytes, packets, library = "irqbypass" }) {
   const module = await WebAssembly.compile(bytes);
   const memory = new WebAssembly.Memory({ initial: 16, maximum: 16, shared: true });
   const kernel = new WebAssembly.Instance(module, imports(memory)).exports;
@@ -37,6 +40,19 @@ export async function run({ bytes, packets, start, library }) {
     return { ticks, packets, ipis, slept, deadlines };
   };
   return { sent: words[1], done: words[2], cpus: files.map((_, cpu) => counts(cpu)) };
+}
+
+/** Starts worker.mjs, and sends it its data as soon as it listens. */
+function start(data) {
+  const worker = new Worker(new URL("./worker.mjs", import.meta.url), { type: "module" });
+  const listen = (name, then) => (node ? worker.on(name, then) : worker.addEventListener(name, then));
+  const finished = new Promise((resolve, reject) => {
+    listen("error", (event) => reject(node ? event : new Error(event.message)));
+    listen("message", (event) =>
+      (node ? event : event.data) === "ready" ? worker.postMessage(data) : resolve(),
+    );
+  });
+  return { finished, terminate: () => worker.terminate() };
 }
 
 /** What the kernel imports: its memory, and the time. */

@@ -11,7 +11,7 @@ port[node ? "once" : "addEventListener"]("message", async (message) => {
   await roles[data.role](data, InterruptFile);
   port.postMessage("finished");
 });
-if (!node) port.postMessage("ready");
+port.postMessage("ready");
 
 /** The kernel's own code, on a stack of its own. It runs until the kernel stops: a CPU needs no event loop. */
 function cpu({ module, memory, cpu, stack }) {

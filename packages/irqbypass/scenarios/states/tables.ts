@@ -8,6 +8,7 @@ import { injectionDue } from "./injection-due.js";
 import { life } from "./life.js";
 import { listening } from "./listening.js";
 import { mutex } from "./mutex.js";
+import { readKick } from "./read-kick.js";
 import { relayState } from "./relay-state.js";
 import { remappingEntry } from "./remapping-entry.js";
 import { routingOwner } from "./routing-owner.js";
@@ -31,5 +32,6 @@ export const TABLES: readonly StateTable[] = [
   listening,
   doorbell,
   epollControl,
+  readKick,
   routingOwner,
 ];

@@ -18,6 +18,7 @@ import {
   WorkloadError,
   whole,
 } from "./file-schema.js";
+import { FIRST_GSI, FIRST_LINE, FIRST_VECTOR, LINES_PER_VM, VECTORS_PER_VCPU } from "./numbers.js";
 
 /** What an interrupt wants: never bypassed, bypassed where possible, or refused where it would be relayed. */
 export type BypassPolicy = "off" | "prefer" | "require";
@@ -55,14 +56,6 @@ export interface Workload {
   readonly devices: readonly WorkloadDevice[];
 }
 
-/** Vectors that a guest may use on one vCPU: 0 to 31 belong to the processor's exceptions. */
-export const FIRST_VECTOR = 32;
-export const VECTORS_PER_VCPU = 256 - FIRST_VECTOR;
-/** KVM_SET_GSI_ROUTING takes 4,096 entries, and the first 24 GSIs are the I/O APIC's pins. */
-export const FIRST_GSI = 24;
-/** The I/O APIC's pins from here on are for the lines of `intx` devices; those below have PIC pins too. */
-export const FIRST_LINE = 16;
-export const LINES_PER_VM = FIRST_GSI - FIRST_LINE;
 const GSIS_PER_VM = 4096 - FIRST_GSI;
 export const MIN_SECONDS = 0.1;
 export const MAX_SECONDS = 86_400;

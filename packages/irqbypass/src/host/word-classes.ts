@@ -48,6 +48,7 @@ export const HEADER_FIELDS: Fields = {
   version: [Header.version, "C"],
   size: [Header.size, "C"],
   id: [Header.id, "C"],
+  looks: [Header.looks, "C"],
   capacities: [Header.capacities, "C", POOLS.length],
   kinds: [Header.kinds, "C", Header.kindsEnd - Header.kinds],
   ticks: [Header.ticks, "A"],

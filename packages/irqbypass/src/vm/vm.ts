@@ -23,7 +23,7 @@ import { Irqfd } from "./irqfd.js";
 import { replaceRoutes } from "./reroute.js";
 import { checkRoutes, type GsiRoute } from "./route.js";
 import { resolve, setGsi } from "./routing.js";
-import { VcpuRef } from "./vcpu.js";
+import { VcpuRef } from "./vcpu-ref.js";
 import { lifeOf, VmLife } from "./vm-mutex.js";
 import { createVm, disposeClaimed } from "./vm-record.js";
 

@@ -23,7 +23,9 @@ interface Seen {
 function lastWords(errors: string): string {
   const lines = errors.trimEnd().split("\n");
   const isStep = (line: string) => /^\d: /.test(line);
-  return [...lines.filter((line) => !isStep(line)).slice(0, 60), ...lines.filter(isStep).slice(-10)].join("\n");
+  return [...lines.filter((line) => !isStep(line)).slice(0, 60), ...lines.filter(isStep).slice(-10)].join(
+    "\n",
+  );
 }
 
 /** Ends so many threads. Throws where the process dies, or something is lost or left; returns what there was. */

@@ -1,19 +1,27 @@
 /**
- * The device's side of the comparison: sends one interrupt, waits until the guest has noted it, sends the next.
+ * The comparison's threads. The device's side sends one interrupt, waits until the guest has noted it, sends the next. The other one is
+ * a guest whose interrupts are messages: what the others are set against.
  *
  * Each way ends in the same handler and is noticed the same way, so that only the way differs. The ways take
  * turns, and the figure is the mean of the best turn: whatever else the machine does makes others longer.
  */
-import { parentPort } from "node:worker_threads";
+import { parentPort, workerData } from "node:worker_threads";
 import { Host, VfioPciDevice } from "../../index.js";
 import type { Compare } from "../result.js";
-import { Ledger, type Mailbox } from "./ledger.js";
-import type { MessageWorkerData } from "./message-worker.js";
+import { Ledger, type LedgerHandle, type Mailbox } from "./ledger.js";
 import { planRun } from "./plan.js";
 import { SoftwareGuest } from "./software-guest.js";
-import { RunThread } from "./thread.js";
+import { type Progress, RunThread } from "./thread.js";
 
-const MESSAGE_WORKER = new URL("./message-worker.js", import.meta.url);
+const WORKER = new URL("./compare-worker.js", import.meta.url);
+/** Which side a thread is. */
+export type CompareSide =
+  | { readonly name: "device" }
+  | { readonly name: "guest"; readonly ledger: LedgerHandle };
+
+/** Of the messages, which come after the two that have a path; and the one device. */
+const MESSAGES = 2;
+const DEVICE = 0;
 const TURNS = 150;
 const TURN_MS = 2;
 /** Between two looks at the clock. */
@@ -40,8 +48,10 @@ async function measure(): Promise<Compare> {
   const ledger = Ledger.create({ devices: 1, vcpus: 1, interrupts: 3 });
   const host = Host.create();
   const guest = new SoftwareGuest(host, { handle: host.handle, kvm: false }, ledger, plan.vms[0]!);
-  const data: MessageWorkerData = { ledger: ledger.handle, interrupt: 2, device: 0 };
-  const listener = new RunThread(MESSAGE_WORKER, "message guest", data);
+  const listener = new RunThread(WORKER, "message guest", {
+    name: "guest",
+    ledger: ledger.handle,
+  } satisfies CompareSide);
   const device = new VfioPciDevice(host, { msix: 2 });
   guest.interrupts.forEach(({ eventfd }, i) => {
     device.setTrigger("msix", i, eventfd);
@@ -50,7 +60,7 @@ async function measure(): Promise<Compare> {
   const [first, second] = [device.vector("msix", 0), device.vector("msix", 1)];
   const posted = new Way("posted", ledger, 0, () => first.signal());
   const relayed = new Way("relayed", ledger, 1, () => second.signal());
-  const postMessage = new Way("postMessage", ledger, 2, () => listener.send("interrupt"));
+  const postMessage = new Way("postMessage", ledger, MESSAGES, () => listener.send("interrupt"));
   for (let turn = 0; turn < TURNS; turn++) {
     for (const way of [posted, relayed, postMessage]) way.takeTurn();
   }
@@ -113,4 +123,14 @@ class Way {
   }
 }
 
-parentPort?.postMessage(await measure());
+/** The guest's side of the messages: notes each. */
+function listen(handle: LedgerHandle): void {
+  const ledger = new Ledger(handle);
+  parentPort?.on("message", () => ledger.deliver(MESSAGES, DEVICE));
+  const ready: Progress = "ready";
+  parentPort?.postMessage(ready);
+}
+
+const side = workerData as CompareSide;
+if (side.name === "device") parentPort?.postMessage(await measure());
+else listen(side.ledger);

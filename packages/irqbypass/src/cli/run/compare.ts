@@ -4,6 +4,7 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import type { Compare } from "../result.js";
+import type { CompareSide } from "./compare-worker.js";
 
 const WORKER = new URL("./compare-worker.js", import.meta.url);
 const STOPPED: Compare = { posted: null, relayed: null, postMessage: null };
@@ -14,7 +15,10 @@ const STOPPED: Compare = { posted: null, relayed: null, postMessage: null };
  */
 export async function compareWays(signal: AbortSignal): Promise<Compare> {
   if (signal.aborted) return STOPPED;
-  const worker = new Worker(WORKER, { name: "comparison" });
+  const worker = new Worker(WORKER, {
+    name: "comparison",
+    workerData: { name: "device" } satisfies CompareSide,
+  });
   const ended = once(worker, "exit");
   const stop = (): void => void worker.terminate();
   signal.addEventListener("abort", stop, { once: true });

@@ -1,15 +1,8 @@
 /**
  * A workload as numbers: which GSI, vCPU and vector each interrupt gets, and its number in the ledger.
  */
-import {
-  FIRST_GSI,
-  FIRST_LINE,
-  FIRST_VECTOR,
-  type Workload,
-  type WorkloadDevice,
-  type WorkloadInterrupt,
-  type WorkloadVm,
-} from "../workload.js";
+import { FIRST_GSI, FIRST_LINE, FIRST_VECTOR } from "../numbers.js";
+import type { Workload, WorkloadDevice, WorkloadInterrupt, WorkloadVm } from "../workload.js";
 
 export interface Plan {
   readonly vms: readonly PlannedVm[];

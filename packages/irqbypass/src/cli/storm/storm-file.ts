@@ -12,7 +12,7 @@ import {
   WorkloadError,
   whole,
 } from "../file-schema.js";
-import { VECTORS_PER_VCPU } from "../workload.js";
+import { VECTORS_PER_VCPU } from "../numbers.js";
 
 /** A storm: VMs that stand there, and rounds that create and destroy more, each time as fast as it goes. */
 export interface Storm {

@@ -4,7 +4,7 @@
 import { Eventfd, Host, type HostHandle, Vm } from "../../index.js";
 import { HISTOGRAM_WORDS } from "../histogram.js";
 import { LockWatch } from "../lock-watch.js";
-import { FIRST_GSI, FIRST_VECTOR } from "../workload.js";
+import { FIRST_GSI, FIRST_VECTOR } from "../numbers.js";
 import { Board, STEP } from "./board.js";
 
 export interface StormThreadData {

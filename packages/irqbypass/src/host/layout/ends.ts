@@ -9,7 +9,7 @@ export const enum Eventfd {
   handles = 3,
   /** The counter. Linux: what of the kernel's has been an interrupt already, and is still in it. A, 64 bits */
   counter = 4,
-  /** Changes with every change of the counter; readers and writers sleep on it. A */
+  /** {@link READ_KICKED}, and above it a number that changes with every change of the counter; who reads sleeps on it. A */
   sequence = 6,
   /** Its references of role reader. A, written under H */
   sleepers = 7,
@@ -36,6 +36,11 @@ export const enum Eventfd {
  * from which to which: `scenarios/states/binding.ts`.
  */
 export const LEAVING = 1;
+/**
+ * Bit 0 of {@link Eventfd.sequence}: a read is to end, one that is under way or the next. Who changes it:
+ * `scenarios/states/read-kick.ts`.
+ */
+export const READ_KICKED = 1;
 export const enum EventfdFlag {
   semaphore = 1,
   linux = 2,

@@ -2,11 +2,34 @@ import { Header, KEPT, POOLS, type PoolName, Rec, Vcpu } from "../../host/layout
 import { DESCRIPTOR_FIELDS, type Fields, HEADER_FIELDS, RECORD_FIELDS } from "../../host/word-classes.js";
 import type { Words } from "../../host/words.js";
 
-const CLASSES = new Map(POOLS.map(({ name, words }) => [name, classesOf(name, words)]));
-const HEADER = spread(HEADER_FIELDS, Header.words);
-
 /** How each word of a record is read: plainly, atomically, as one half of 64 bits, or not, since it has no meaning. */
 type Class = "plain" | "atomic" | "wide" | "none";
+
+/** How the words of all records are read, for one audit: nobody else needs these tables. */
+export class FieldReader {
+  private readonly classes = new Map(POOLS.map(({ name, words }) => [name, classesOf(name, words)]));
+
+  constructor(private readonly words: Words) {}
+
+  /** The first word of a record that was given back that is not 0 and should be; undefined if all are. */
+  firstUsed(pool: PoolName, record: number): number | undefined {
+    const classes = this.classes.get(pool)!;
+    for (let at = Rec.link + 1 + (KEPT[pool] ?? 0); at < classes.length; at++) {
+      if (read(this.words, record + at, classes[at]!) !== 0) return at;
+    }
+    return undefined;
+  }
+
+  /** The first word of a record that has no meaning and is not 0. */
+  firstStray(pool: PoolName, record: number): number | undefined {
+    return strayIn(this.words, record, this.classes.get(pool)!);
+  }
+
+  /** The same for the header. */
+  strayInHeader(): number | undefined {
+    return strayIn(this.words, 0, spread(HEADER_FIELDS, Header.words));
+  }
+}
 
 function classesOf(pool: PoolName, stride: number): readonly Class[] {
   const classes = spread(RECORD_FIELDS[pool], stride);
@@ -24,25 +47,6 @@ function spread(fields: Fields, size: number): Class[] {
     classes.fill(wordClass === "A64" ? "wide" : wordClass === "A" ? "atomic" : "plain", at, at + words);
   }
   return classes;
-}
-
-/** The first word of a record that was given back that is not 0 and should be; undefined if all are. */
-export function firstUsed(words: Words, pool: PoolName, record: number): number | undefined {
-  const classes = CLASSES.get(pool)!;
-  for (let at = Rec.link + 1 + (KEPT[pool] ?? 0); at < classes.length; at++) {
-    if (read(words, record + at, classes[at]!) !== 0) return at;
-  }
-  return undefined;
-}
-
-/** The first word of a record that has no meaning and is not 0. */
-export function firstStray(words: Words, pool: PoolName, record: number): number | undefined {
-  return strayIn(words, record, CLASSES.get(pool)!);
-}
-
-/** The same for the header. */
-export function strayInHeader(words: Words): number | undefined {
-  return strayIn(words, 0, HEADER);
 }
 
 function strayIn(words: Words, base: number, classes: readonly Class[]): number | undefined {

@@ -9,7 +9,6 @@ import {
   ThreadState,
   WAITED,
 } from "../../host/layout.js";
-import { strayInHeader } from "./fields.js";
 import type { View } from "./view.js";
 
 const THE_HEADER = "the header";
@@ -38,7 +37,7 @@ export function auditHeader(view: View): void {
   for (let at = Header.kinds + kinds.length + 1; at < Header.kindsEnd; at++) {
     if (words.get(at) !== 0) wrong(`word ${at}, behind the names of its kinds, holds ${words.get(at)}`);
   }
-  const stray = strayInHeader(words);
+  const stray = view.fields.strayInHeader();
   if (stray !== undefined) wrong(`word ${stray} has no meaning, and holds ${words.get(stray)}`);
 
   const bypass = words.load(Header.bypass);

@@ -1,6 +1,5 @@
 import { Header, POOLS, type PoolName, Rec } from "../../host/layout.js";
 import { POOL_STATE_WORDS } from "../../host/pool.js";
-import { firstStray, firstUsed } from "./fields.js";
 import type { View } from "./view.js";
 
 /**
@@ -72,7 +71,7 @@ function freeList(view: View, name: PoolName, head: number, subject: string): Ui
       view.find("pool", view.name(name, record), "lives, and is on the free list");
       break;
     }
-    const at = firstUsed(words, name, record);
+    const at = view.fields.firstUsed(name, record);
     if (at !== undefined) {
       view.find(
         "pool",
@@ -94,7 +93,7 @@ function auditLive(view: View, name: PoolName, record: number): void {
 }
 
 function auditStray(view: View, name: PoolName, record: number): void {
-  const at = firstStray(view.words, name, record);
+  const at = view.fields.firstStray(name, record);
   if (at === undefined) return;
   const value = view.words.get(record + at);
   view.find("value", view.name(name, record), `its word ${at} has no meaning, and holds ${value}`);

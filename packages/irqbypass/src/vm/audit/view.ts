@@ -2,6 +2,7 @@ import type { BypassHost } from "../../bypass/bypass-host.js";
 import { IN_USE, POOLS, type PoolName, Thread, ThreadState } from "../../host/layout.js";
 import type { Pool } from "../../host/pool.js";
 import type { Words } from "../../host/words.js";
+import { FieldReader } from "./fields.js";
 import type { Audit, Finding, FindingKind } from "./finding.js";
 
 const MOST = 1000;
@@ -29,6 +30,8 @@ const NAMES: Readonly<Record<PoolName, string>> = {
  */
 export class View {
   readonly words: Words;
+  /** How each record's words are read. */
+  readonly fields: FieldReader;
   /** The live records of each pool. */
   readonly live = Object.fromEntries(POOLS.map(({ name }) => [name, [] as number[]])) as Record<
     PoolName,
@@ -51,6 +54,7 @@ export class View {
 
   constructor(readonly host: BypassHost) {
     this.words = host.words;
+    this.fields = new FieldReader(host.words);
   }
 
   /** How many findings there are. */

@@ -1,5 +1,5 @@
-// The same in a page, on its main thread, which may not block, and does not.
-import { run } from "./machine.mjs";
+// The example in a page, on its main thread, which may not block, and does not.
+import { run } from "../../packages/irqbypass/examples/v86/machine.mjs";
 
 /** `v86` is where v86's build folder is. */
 export default async function ({ v86, library, busy, interrupts }) {
@@ -10,7 +10,9 @@ export default async function ({ v86, library, busy, interrupts }) {
 
 /** Starts device.mjs, and sends it its data as soon as it listens. */
 function start(data) {
-  const worker = new Worker(new URL("./device.mjs", import.meta.url), { type: "module" });
+  const worker = new Worker(new URL("../../packages/irqbypass/examples/v86/device.mjs", import.meta.url), {
+    type: "module",
+  });
   return new Promise((resolve, reject) => {
     worker.addEventListener("error", (event) => reject(new Error(event.message)));
     worker.addEventListener("message", ({ data: said }) =>
