@@ -4,8 +4,9 @@ import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
+import { Host, Vcpu, Vm } from "irqbypass";
 import { createMachine } from "../../packages/irqbypass/examples/v86/adapter.mjs";
-import { run } from "../../packages/irqbypass/examples/v86/machine.mjs";
+import { optionsFor, run } from "../../packages/irqbypass/examples/v86/machine.mjs";
 import { Browser } from "../browser.mjs";
 import { browserTests, whyNotInstalled } from "../workspace.mjs";
 
@@ -38,6 +39,36 @@ describe("a v86 machine in Node", { skip: await whyNotInstalled() }, () => {
         const result = await run({ V86, wasm, library: "irqbypass", start, busy, interrupts: INTERRUPTS });
         assert.deepEqual(result.taken, each);
       });
+
+  it("goes idle again after a kick", async () => {
+    const { V86, wasm } = await v86Of("v86");
+    const host = Host.create();
+    const vm = new Vm(host, { vcpus: 1, apic: false });
+    const vcpu = Vcpu.open(host, vm.vcpu(0).handle);
+    let idle = 0;
+    const watched = {
+      pending: () => vcpu.pending(),
+      wait: (options) => vcpu.wait(options),
+      disarm: () => vcpu.disarm(),
+      arm(callback) {
+        const armed = vcpu.arm(callback);
+        if (armed) idle++;
+        return armed;
+      },
+    };
+    const machine = await createMachine({ V86, wasm, vcpu: watched, options: optionsFor({ busy: false }) });
+    await machine.run();
+    const idleMoreThan = async (before) => {
+      while (idle <= before) await new Promise((resolve) => setTimeout(resolve, 1));
+    };
+    await idleMoreThan(0);
+    vm.vcpu(0).kick();
+    await idleMoreThan(idle + 1); // the first may be from before the kick
+    await machine.destroy();
+    vcpu.put();
+    vm.dispose();
+    host.dispose();
+  });
 
   /** The same code under other names: a v86 that nobody has published yet. */
   function renamed(wasm, ...pairs) {

@@ -6,6 +6,11 @@ const [NIC, DISK] = [0x41, 0x2e];
 const SIZES = { memory_size: 1 << 24, vga_memory_size: 1 << 20 };
 const HEADLESS = { disable_keyboard: true, disable_mouse: true, disable_speaker: true };
 
+/** v86's options for a machine that has no more than it needs. */
+export function optionsFor({ busy }) {
+  return { ...SIZES, ...HEADLESS, bios: { buffer: guest({ busy }).buffer } };
+}
+
 /**
  * Runs a guest, busy or idle, beside a worker with both devices, until each of so many interrupts has been taken. `start(data)`
  * starts device.mjs and resolves with what it says; `library` is from where irqbypass is imported. Says what the guest took, by
@@ -22,8 +27,8 @@ export async function run({ V86, wasm, library, start, busy, interrupts, create 
     vm.irqfd(eventfd, gsi);
     return eventfd;
   });
-  const options = { ...SIZES, ...HEADLESS, bios: { buffer: guest({ busy }).buffer } };
-  const machine = await create({ V86, wasm, vcpu, options, lines: { [DISK]: DISK - 0x20 } });
+  const lines = { [DISK]: DISK - 0x20 };
+  const machine = await create({ V86, wasm, vcpu, options: optionsFor({ busy }), lines });
 
   const taken = { [NIC]: 0, [DISK]: 0 };
   const done = new Int32Array(new SharedArrayBuffer(4));
