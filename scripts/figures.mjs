@@ -2,6 +2,7 @@
 //   node scripts/figures.mjs            says what differs; exit code 1 then
 //   node scripts/figures.mjs --write    writes the tables, figures and charts from the record
 //   node scripts/figures.mjs --record   measures first: a full run into the record, then --write
+//   node scripts/figures.mjs --record SUITE...   measures these suites alone, and keeps the others' records
 // The markers are described in bench/harness/figures.ts.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -13,7 +14,11 @@ const RECORD = `${root}bench/recorded.json`;
 const DOCUMENTS = ["packages/irqbypass/README.md", "packages/irqbypass/docs/performance.md"];
 const CHARTS = "packages/irqbypass/docs/charts";
 
-const flags = readFlags("figures", "--write", "--record");
+// Beside --record: suites, of which the benchmark refuses those that it does not have.
+const chosen = process.argv.includes("--record")
+  ? process.argv.slice(2).filter((one) => !one.startsWith("--"))
+  : [];
+const flags = readFlags("figures", "--write", "--record", ...chosen);
 if (flags.has("--record")) record();
 const write = flags.size > 0;
 
@@ -53,19 +58,29 @@ if (differing > 0 && !write) {
   process.exit(1);
 }
 
-/** Takes a full run; the old record stays where it fails. */
+/** Takes a full run, or one of the chosen suites; the old record stays where it fails. */
 function record() {
   const bench = fileURLToPath(new URL("../bench/build/main.js", import.meta.url));
-  const { status, stdout } = spawnSync(process.execPath, [bench, "--json"], {
+  const { status, stdout } = spawnSync(process.execPath, [bench, "--json", ...chosen], {
     stdio: ["ignore", "pipe", "inherit"],
     encoding: "utf8",
     maxBuffer: 2 ** 28,
   });
   if (status !== 0) process.exit(status ?? 1);
   const { targets, ...report } = JSON.parse(stdout);
+  if (chosen.length > 0) keepOthers(report);
   // Lists of numbers on one line: a latency distribution has hundreds of pairs.
   const flat = (text) => text.replace(/\[[-\d.,\se+[\]]+\]/g, (list) => list.replace(/\s+/g, ""));
   writeFileSync(RECORD, `${flat(JSON.stringify(report, null, 1))}\n`);
+}
+
+/** The suites of a run beside those of the record that it has not measured; each says then when and where it was. */
+function keepOthers(report) {
+  const { date, machine, suites } = report;
+  const old = JSON.parse(readFileSync(RECORD, "utf8"));
+  const kept = old.suites.filter(({ name }) => !suites.some((suite) => suite.name === name));
+  const apart = suites.map((suite) => ({ ...suite, apart: { date, machine } }));
+  Object.assign(report, old, { suites: [...kept, ...apart] });
 }
 
 function firstDifference(found, wanted) {

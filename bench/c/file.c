@@ -16,5 +16,5 @@ void EXPORT(post)(interrupt_file *files, if_word n) {
 
 /* Nothing is pending any more, or ON is set. */
 void EXPORT(reset)(interrupt_file *files, if_word n, if_word bits) {
-  for (if_word i = 0; i < n; i++) files[i].words[IF_CONTROL] = if_with_nv(bits, IF_NOTIFY_ONLY);
+  for (if_word i = 0; i < n; i++) files[i].words[IF_CONTROL] = bits | IF_NOTIFY_ONLY << IF_NV_SHIFT;
 }

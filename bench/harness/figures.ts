@@ -16,7 +16,7 @@ import { suites } from "../suites/index.js";
 import { targets } from "../targets.js";
 import { check, printVerdicts } from "./check.js";
 import { quantity, times } from "./format.js";
-import { printMachine, printTables, reasons } from "./print.js";
+import { printApart, printMachine, printTables, reasons } from "./print.js";
 import { figure, type Report } from "./report.js";
 
 const BLOCK = /(<!-- bench:([^>]+?) -->\n)[\s\S]*?(<!-- \/bench -->)/g;
@@ -44,7 +44,9 @@ function block(report: Report, name: string): string[] {
   const tables = printTables(suite);
   if (table === undefined) {
     const missing = [...reasons(suite)].map(([contestant, why]) => `  ${contestant}: not measured, ${why}`);
-    return [...tables.flatMap(({ text }) => [...text, ""]), ...missing];
+    const apart = printApart(suite);
+    const head = apart.length > 0 ? [...apart, ""] : [];
+    return [...head, ...tables.flatMap(({ text }) => [...text, ""]), ...missing];
   }
   const found = tables.find((one) => one.name === table);
   if (found === undefined) {

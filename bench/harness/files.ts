@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { compile, createMemory, instantiate, type WasmMemory } from "irqbypass/internal/host/wasm.js";
+import { InterruptFile } from "irqbypass";
+import { compile, createMemory, instantiate } from "irqbypass/internal/host/wasm.js";
 import { Unavailable } from "./suite.js";
 
 const run = promisify(execFile);
@@ -12,6 +13,7 @@ const run = promisify(execFile);
 const source = fileURLToPath(new URL("../../c/file.c", import.meta.url));
 const include = fileURLToPath(new URL("../../../packages/irqbypass/include", import.meta.url));
 const PAGE = 65536;
+const BYTES = 64;
 
 /** What `bench/c/file.c` has. */
 export interface Exports {
@@ -20,10 +22,14 @@ export interface Exports {
   reset(files: number, n: number, bits: number): void;
 }
 
-/** The module, and a memory with room for so many files from `start` on. Rejects with {@link Unavailable} without clang. */
+/**
+ * So many files, and the module over them, which has the header's code inlined, or calls what `file.imports()` gives. Rejects with
+ * {@link Unavailable} without clang.
+ */
 export async function loadFiles(
   count: number,
-): Promise<{ exports: Exports; memory: WasmMemory; start: number }> {
+  calls: boolean,
+): Promise<{ exports: Exports; files: readonly InterruptFile[] }> {
   const folder = mkdtempSync(join(tmpdir(), "irqbypass-bench-"));
   const out = join(folder, "file.wasm");
   try {
@@ -39,15 +45,16 @@ export async function loadFiles(
         include,
       ],
       ...["-Wl,--no-entry", "-Wl,--import-memory", "-Wl,--shared-memory", "-Wl,--max-memory=1048576"],
-      ...["-o", out, source],
+      ...["-o", out, ...(calls ? ["-DIF_IMPORTED"] : []), source],
     ]);
     const start = 4 * PAGE; // behind the module's own stack
     const memory = createMemory(16);
-    if (start + 64 * count > 16 * PAGE) throw new Error(`there is no room for ${count} files`);
+    if (start + BYTES * count > 16 * PAGE) throw new Error(`there is no room for ${count} files`);
+    const files = Array.from({ length: count }, (_, i) => InterruptFile.create(memory, start + BYTES * i));
+    const imports = calls ? files[0]!.imports() : {};
     return {
-      exports: instantiate(compile(readFileSync(out)), { env: { memory } }) as Exports,
-      memory,
-      start,
+      exports: instantiate(compile(readFileSync(out)), { env: { memory }, ...imports }) as Exports,
+      files,
     };
   } catch (error) {
     if ((error as { code?: unknown }).code === "ENOENT")

@@ -22,8 +22,17 @@ export function printMachine(machine: Machine): string[] {
   ];
 }
 
+/** Where and when a suite was measured that was recorded by itself; nothing for all others. */
+export function printApart({ apart }: SuiteReport): string[] {
+  if (apart === undefined) return [];
+  return [
+    ...printMachine(apart.machine),
+    `Measured apart from the other suites, ${apart.date.slice(0, 10)}.`,
+  ];
+}
+
 function printSuite(suite: SuiteReport): string[] {
-  const lines = [suite.name.toUpperCase(), ...wrap(suite.about), ""];
+  const lines = [suite.name.toUpperCase(), ...wrap(suite.about), ...printApart(suite), ""];
   for (const { text } of printTables(suite)) lines.push(...text, "");
   for (const [contestant, why] of reasons(suite)) lines.push(...wrap(`${contestant}: not measured, ${why}`));
   for (const note of suite.notes) lines.push(...wrap(note));

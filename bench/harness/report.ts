@@ -31,6 +31,8 @@ export interface SuiteReport {
   readonly notes: readonly string[];
   readonly measures: readonly Measure[];
   readonly trials: readonly TrialReport[];
+  /** Of a suite that was recorded by itself: when, and where. */
+  readonly apart?: { readonly date: string; readonly machine: Machine };
 }
 
 export interface Machine {

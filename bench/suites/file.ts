@@ -1,19 +1,18 @@
-import { InterruptFile } from "irqbypass";
+import type { InterruptFile } from "irqbypass";
 import { type Exports, loadFiles } from "../harness/files.js";
 import { type Prepare, roundMs, type Suite } from "../harness/suite.js";
 import { measure, timed, untimed } from "../harness/timing.js";
 
 /** As many as a first-level cache holds. */
 const FILES = 256;
-const BYTES = 64;
 const ON = 1;
 
 /** Rounds of a post to each file, which all have these bits in their control words before. */
 const posts =
-  (bits: number, post: (c: Exports, files: readonly InterruptFile[]) => void): Prepare =>
+  (bits: number, post: (c: Exports, files: readonly InterruptFile[]) => void, calls = false): Prepare =>
   async (parameters) => {
-    const { exports, memory, start } = await loadFiles(FILES);
-    const files = Array.from({ length: FILES }, (_, i) => InterruptFile.create(memory, start + BYTES * i));
+    const { exports, files } = await loadFiles(FILES, calls);
+    const start = files[0]!.byteOffset;
     const phases = [untimed(() => exports.reset(start, FILES, bits)), timed(() => post(exports, files))];
     return () => ({ values: { post: measure(roundMs(parameters), FILES, ...phases)[0]! } });
   };
@@ -34,7 +33,12 @@ export const ON_CLEAR = "ON clear: the first post since a harvest";
 export const BARE = "a bare or";
 
 const inCWith = (on: "set" | "clear") => `post in C, ${on}`;
-const names = (on: "set" | "clear") => [inCWith(on), BARE, `file.post(), ${on}`];
+const names = (on: "set" | "clear") => [
+  inCWith(on),
+  BARE,
+  `file.imports() from C, ${on}`,
+  `file.post(), ${on}`,
+];
 
 export const file: Suite = {
   name: "file",
@@ -44,8 +48,10 @@ export const file: Suite = {
   contestants: {
     [BARE]: posts(0, inC("bare")),
     "post in C, set": posts(ON, inC("post")),
+    "file.imports() from C, set": posts(ON, inC("post"), true),
     "file.post(), set": posts(ON, byMethod),
     "post in C, clear": posts(0, inC("post")),
+    "file.imports() from C, clear": posts(0, inC("post"), true),
     "file.post(), clear": posts(0, byMethod),
   },
   trials: () => [

@@ -51,6 +51,16 @@ test("a marker that names nothing is refused", () => {
   assert.throws(() => fill(figure, report), /the recorded run has no such figure/);
 });
 
+test("a suite that was recorded by itself says where and when", () => {
+  const [first, ...others] = report.suites;
+  const machine = { ...report.machine, processor: "Another", load: 0 };
+  const apart = { date: "2027-01-02T03:04:05.000Z", machine };
+  const merged: Report = { ...report, suites: [{ ...first!, apart }, ...others] };
+  const says = /\nAnother, [^\n]+\nLinux [^\n]+\nMeasured apart from the other suites, 2027-01-02\.\n/;
+  assert.match(fill(`<!-- bench:${first!.name} -->\n<!-- /bench -->`, merged), says);
+  assert.match(printReport(merged), says);
+});
+
 test("a suite that the record lacks is said to be missing, and so is its chart", () => {
   const none: Report = { ...report, suites: [] };
   assert.match(fill("<!-- bench:kvm -->\n<!-- /bench -->", none), /\nThe recorded run has no suite kvm\.\n/);

@@ -74,6 +74,31 @@ describe("irqbypass, installed", () => {
     }
   });
 
+  it("slim: has a Host and a Vm that those of irqbypass extend, and end what those have made", () => {
+    const printed = program(
+      "slim.js",
+      `import * as whole from "irqbypass";
+       import { Eventfd, Host, Vm } from "irqbypass/slim";
+       const host = Host.create();
+       const eventfd = Eventfd.create(host);
+       const there = whole.Host.attach(host.handle);
+       const vm = new Vm(host);
+       const opened = whole.Vm.open(there, vm.handle);
+       const doorbell = opened.ioeventfd({ address: 0x1000, length: 4 }, eventfd);
+       console.log(opened.write("mmio", 0x1000, 4, 1), eventfd.tryRead());
+       console.log(there instanceof Host, opened instanceof Vm, "audit" in host, "ioeventfd" in vm, eventfd instanceof whole.Eventfd);
+       console.log(Vm.open(host, opened.handle).id === vm.id, there.audit().findings.length);
+       vm.dispose();
+       try { doorbell.address; } catch ({ code }) { console.log(code, there.audit().findings.length); }`,
+    );
+    assert.deepEqual(printed.trim().split("\n"), [
+      "true 1n",
+      "true true false false true",
+      "true 0",
+      "EBADF 0",
+    ]);
+  });
+
   it("has one class of a name, whichever entry point it came through", () => {
     const printed = program(
       "classes.js",

@@ -59,7 +59,7 @@ const TABLES: Readonly<Record<string, string>> = {
     PRODUCERS.map((row) => [
       row.family === "vfio" ? "other VFIO drivers" : row.family,
       row.kind,
-      row.from === "0" && row.until === null ? "all" : rangeOf(row),
+      rangeOf(row),
       row.producing,
       row.source,
     ]),
@@ -77,7 +77,9 @@ const TABLES: Readonly<Record<string, string>> = {
           });
           return `${text === "" ? "" : `${code(text)}: `}${does.join(", ")}`;
         })
-        .join("; ") + (rule.sticks === true ? ", for good" : ""),
+        .join("; ") +
+        (rule.sticks === true ? ", for good" : "") +
+        (rule.until === undefined ? "" : `; not read from ${rule.until} on`),
       rule.source,
     ]),
   ),

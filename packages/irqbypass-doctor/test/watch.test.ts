@@ -196,7 +196,7 @@ describe("a run", () => {
         { label: "PIW", grew: piw, ofDevices: false, ofPosted, says: "" } as const,
       ],
     });
-    const silent = run(many(3, FLAT), counters(0, 0));
+    const silent = run(many(5, FLAT), counters(0, 0));
     assert.equal(only(silent).verdict, "idle");
     assert.match(silent.notes.join(" "), /The longer the run, the surer/);
     for (const loud of [counters(1, 0), counters(0, 2), counters(null, 0), counters(0, 0, false)])
@@ -210,6 +210,37 @@ describe("a run", () => {
     watch.add(look(1, [vector(FLAT)]));
     watch.add(look(2, [vector(FLAT)], counters(0, 0)));
     assert.equal(only(watch.report()!).verdict, "unknown");
+  });
+
+  it("says how much a silence is worth, and takes a short one for no idleness of what may be posted", () => {
+    const counters = {
+      counters: ["PIN", "PIW"].map((label) => ({
+        ...{ label: label as "PIN" | "PIW", grew: 0, ofDevices: false, ofPosted: true, says: "" },
+      })),
+    };
+    // Five windows of two seconds are enough, four are not; nor are ten seconds in two looks.
+    assert.equal(only(run(many(5, FLAT), counters)).verdict, "idle");
+    const short = run(many(4, FLAT), counters);
+    assert.equal(only(short).verdict, "unknown");
+    assert.match(
+      only(short)
+        .evidence.map(({ says }) => says)
+        .join("; "),
+      /needs 3 looks and 10 s; 4 looks of 8.0 s/,
+    );
+    const watch = new Watch();
+    for (const number of [0, 1]) {
+      const one = look(number, [vector(FLAT)], counters);
+      watch.add({ ...one, measured: { ...one.measured, seconds: 30 } });
+    }
+    assert.equal(only(watch.report()!).verdict, "unknown");
+    // Where each one would have been counted the silence is certain, and no more than it is.
+    const says = (seen: Seen) => only(run(many(2, { ...REMAPPED, ...seen }))).evidence.at(-1)!.says;
+    assert.match(says({}), /^2 looks of 4\.0 s together saw none; nothing tells how many/);
+    assert.match(says({ total: 0 }), /none came since it was requested either/);
+    assert.match(says({ total: 812 }), /812 came before/);
+    assert.match(run(many(2, REMAPPED)).notes.join(" "), /Idle is what 4\.0 s showed/);
+    assert.deepEqual(run(many(30, REMAPPED)).notes, []);
   });
 
   it("names eventfds that nobody read", () => {

@@ -574,6 +574,8 @@ declare class Irqfd extends Shown implements Disposable {
     get path(): Path;
     get reason(): Reason | undefined;
     get reasons(): readonly Reason[];
+    get level(): boolean | undefined;
+    acknowledge(): void;
     bypassed(options?: ChangeWait): Promise<Path>;
     relayed(options?: ChangeWait): Promise<Reason>;
     dispose(): void;
@@ -617,6 +619,29 @@ declare class VcpuRef extends Shown {
     get onAddress(): number;
     get fileAddress(): number;
 }
+interface VmOptions {
+    readonly vcpus?: number;
+    readonly apic?: boolean;
+}
+interface IrqfdOptions {
+    readonly bypass?: Policy;
+    readonly resample?: EventfdContext;
+}
+declare class SlimVm extends Shown implements Disposable {
+    constructor(host: BypassHost, options?: VmOptions);
+    static open(host: BypassHost, handle: Handle<"vm">): SlimVm;
+    get handle(): Handle<"vm">;
+    get id(): number;
+    get vcpus(): number;
+    vcpu(index: number): VcpuRef;
+    setGsiRouting(routes: readonly GsiRoute[]): void;
+    irqfd(eventfd: EventfdContext, gsi: number, options?: IrqfdOptions): Irqfd;
+    deassign(eventfd: EventfdContext, gsi: number): boolean;
+    dispose(): void;
+    [Symbol.dispose](): void;
+    setIrqLine(gsi: number, level: boolean): void;
+    get ioapic(): IoApic;
+}
 type Wake = "interrupt" | "nmi" | "kicked" | "timeout";
 interface ArmOptions {
     readonly ref?: boolean;
@@ -639,32 +664,13 @@ declare class Vcpu extends VcpuRef implements Disposable {
     put(): void;
     [Symbol.dispose](): void;
 }
-interface VmOptions {
-    readonly vcpus?: number;
-    readonly apic?: boolean;
-}
-interface IrqfdOptions {
-    readonly bypass?: Policy;
-    readonly resample?: EventfdContext;
-}
-declare class Vm extends Shown implements Disposable {
+declare class Vm extends SlimVm {
     constructor(host: BypassHost, options?: VmOptions);
     static open(host: BypassHost, handle: Handle<"vm">): Vm;
-    get handle(): Handle<"vm">;
-    get id(): number;
-    get vcpus(): number;
-    vcpu(index: number): VcpuRef;
-    setGsiRouting(routes: readonly GsiRoute[]): void;
-    irqfd(eventfd: EventfdContext, gsi: number, options?: IrqfdOptions): Irqfd;
-    deassign(eventfd: EventfdContext, gsi: number): boolean;
     ioeventfd(options: IoeventfdOptions, eventfd: EventfdContext): Ioeventfd;
     deassignIoeventfd(options: IoeventfdOptions, eventfd: EventfdContext): void;
     ioeventfds(): IoeventfdInfo[];
     write(space: IoSpace, address: number | bigint, length: number, value: number | bigint): boolean;
-    dispose(): void;
-    [Symbol.dispose](): void;
-    setIrqLine(gsi: number, level: boolean): void;
-    get ioapic(): IoApic;
 }
 export { DeviceVector, Epoll, Eventfd, EventfdContext, FINDING_KINDS, Host, IRQ_INDEXES, InterruptFile, IrqBypassError, MAX_COUNT, POLICIES, Producer, REASONS, VIRTIO_STATUS, Vcpu, VcpuRef, VdpaDevice, VfioPciDevice, Vm, WORST_FIRST };
 export type { AbortSignalLike, AddCallback, ArmOptions, AttachOptions, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, EpollAdd, EpollTake, EpollWait, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileImports, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, MemoryOptions, Msi, MsiRoute, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, ShortMsi, Shown, Size, Spawn, ThreadName, ThreadWorker, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };

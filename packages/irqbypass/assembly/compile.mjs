@@ -1,5 +1,5 @@
 // Compiles the fast path to WebAssembly: the functions in ENTRIES, from the very lines of src/ that are the TypeScript
-// version, with `number` as i32 and `Words` as in assembly/words.ts. Writes two modules into build/: the one that hosts
+// version, with `number` as i32, `bigint` as i64 and `Words` as in assembly/words.ts. Writes two modules into build/: the one that hosts
 // run, and for the explorer the same with each access of memory rewritten into a call of the seam.
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -13,6 +13,7 @@ const ENTRIES = [
   ["src/posting/descriptor.ts", "post"],
   ["src/posting/descriptor.ts", "pending"],
   ["src/posting/descriptor.ts", "harvest"],
+  ["src/eventfd/signal.ts", "countOne"],
   ["src/bypass/registration.ts", "registerProducer"],
   ["src/bypass/registration.ts", "registerConsumer"],
   ["src/bypass/registration.ts", "unregisterProducer"],
@@ -101,7 +102,10 @@ function gather(ts) {
     };
     visit(statement);
     const entry = ENTRIES.some(([from, what]) => from === file && what === name);
-    const code = source.text.slice(statement.getStart(), statement.end).replace(/^export /, "");
+    const code = source.text
+      .slice(statement.getStart(), statement.end)
+      .replace(/^export /, "")
+      .replace(/\b(0x[\da-f_]+|\d+)n\b/g, "$1"); // what is counted in 64 bits is an i64
     text += `${entry ? "export " : ""}${code}\n`;
   }
 

@@ -15,6 +15,8 @@ const WORDS = {
   "memory.atomic.notify": ["notify", 2, 1],
   "i32.load": ["get", 1, 1],
   "i32.store": ["set", 2, 0],
+  "i64.atomic.load": ["load64", 1, 1],
+  "i64.atomic.rmw.cmpxchg": ["compareExchange64", 3, 1],
 };
 
 /**
@@ -23,8 +25,10 @@ const WORDS = {
  */
 export function rewriteWords(binaryen, text) {
   const imports = ["", "+offset"].flatMap((suffix) =>
-    Object.values(WORDS).map(([method, operands, results]) => {
-      const type = `(param${" i32".repeat(operands + (suffix ? 1 : 0))})${results ? " (result i32)" : ""}`;
+    Object.entries(WORDS).map(([instruction, [method, operands, results]]) => {
+      const value = instruction.slice(0, 3) === "i64" ? "i64" : "i32";
+      const values = ` ${value}`.repeat(operands - 1) + (suffix ? " i32" : "");
+      const type = `(param i32${values})${results ? ` (result ${value})` : ""}`;
       return `(import "words" "${method}" (func $seam/${method}${suffix} ${type}))`;
     }),
   );

@@ -41,6 +41,19 @@ export class Words {
   }
 
   @inline
+  load64(word: i32): i64 {
+    return atomic.load<i64>(changetype<usize>(this) + ((<usize>word) << 2));
+  }
+
+  @inline
+  compareExchange64(word: i32, expected: i64, value: i64): i64 {
+    return atomic.cmpxchg<i64>(changetype<usize>(this) + ((<usize>word) << 2), expected, value);
+  }
+
+  @inline
+  relax(): void {}
+
+  @inline
   notify(word: i32, count: i32 = -1): i32 {
     return atomic.notify(changetype<usize>(this) + ((<usize>word) << 2), count);
   }

@@ -2,7 +2,7 @@
 import { override } from "atomics-explorer";
 import { Eventfd, Vm } from "irqbypass";
 import { conserves } from "#scenarios/support/conservation.js";
-import { Eventfd as E, Vm as V } from "#src/host/layout.js";
+import { Eventfd as E, Thread, Vm as V } from "#src/host/layout.js";
 import { dies, mortal, noHeal, noHealVm } from "./support/death.mjs";
 import { expect, guest } from "./support/guest.mjs";
 
@@ -51,12 +51,12 @@ function looksFirst({ vcpu }, bus) {
   let announces = 0;
   vcpu.words = override(words, {
     store(word, value) {
-      if (word === thread.signalling) announces = value;
+      if (word === thread.writing) announces = value;
       else words.store(word, value);
     },
     load(word) {
       const seen = words.load(word);
-      if (word === bus && announces !== 0) words.store(thread.signalling, announces);
+      if (word === bus && announces !== 0) words.store(thread.writing, announces);
       if (word === bus) announces = 0;
       return seen;
     },
@@ -90,7 +90,7 @@ function deassigns(world, break_ = () => {}) {
   };
 }
 
-/** Threads: vmm, vcpu. The announcement is in the word in which producers announce what they signal. */
+/** Threads: vmm, vcpu. A store announces the eventfd that it is about to signal, in the word in which every writer does. */
 export const deassign = {
   sentence: "When a deassign has returned no store rings, and each store that was taken has rung once.",
   mutexes: "assumed",
@@ -123,7 +123,7 @@ function closes(world, break_ = () => {}) {
         eventfd.close();
         const open = host.pools.eventfd.lives(own.record);
         doorbell.dispose();
-        fence(16, doorbell.record); // whoever has not waited yet
+        fence(Thread.writing, own.record); // whoever has not waited yet
         return open;
       },
       vcpu() {
@@ -234,9 +234,14 @@ export const dispose = {
   mutexes: "assumed",
   setup: (world) => disposes(world),
   twins: {
-    "no-fence": {
-      sentence: "gives a VM back without waiting for a store that has announced what it rings",
-      setup: (world) => disposes(world, ({ vmm }) => noFence(vmm)),
+    "waits-for-none": {
+      sentence:
+        "gives a VM back without waiting for a store that has announced what it rings, by either fence",
+      setup: (world) =>
+        disposes(world, ({ vmm }) => {
+          noFence(vmm);
+          vmm.thread.quiesce = () => {};
+        }),
     },
     "begins-anew": {
       sentence: "lets the word by which threads know that something has changed begin anew with each VM",

@@ -2,6 +2,7 @@
 // of its instructions that touches memory is an access.
 
 import { rewrittenModule } from "#scenarios/support/compiled.js";
+import * as epolls from "./epoll.mjs";
 import * as posting from "./posting.mjs";
 import * as signals from "./signal.mjs";
 import { compiled, expect, withModule } from "./support/guest.mjs";
@@ -47,6 +48,8 @@ export const harvest = compiled(posting.harvest, {
 });
 export const migration = compiled(posting.migration);
 export const death = compiled(posting.death);
+
+export const add = compiled(epolls.add);
 
 export const deassign = compiled(signals.deassign);
 export const fence = compiled(signals.fence, {

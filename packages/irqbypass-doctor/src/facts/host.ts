@@ -45,6 +45,8 @@ export interface Host {
   readonly amdTables: readonly Reading<AmdTable>[];
   /** The kernel has a KVM device. */
   readonly kvmNode: boolean;
+  /** /sys shows what the kernel has; false in a container that hides it, where nothing follows from what is not there. */
+  readonly sysfs: boolean;
 }
 
 /** The IOMMU groups. */
@@ -83,6 +85,7 @@ export function readHost(source: Source): Host {
     intelTables: readAs(source, "sys/kernel/debug/iommu/intel/ir_translation_struct", parseIntelTables),
     amdTables: readAmdTables(source, devices),
     kvmNode: source.read("sys/class/misc/kvm/dev").state === "read",
+    sysfs: source.list("sys/module").state === "read",
   };
 }
 

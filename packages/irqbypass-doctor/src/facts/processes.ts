@@ -58,11 +58,13 @@ export function readProcesses(source: Source): Processes {
   const found: VmProcess[] = [];
   let hidden = 0;
   for (const pid of pids.sort((a, b) => a - b)) {
+    const began = startOf(source, pid);
     const fds = readDescriptors(source, pid);
     if (fds === "hidden" && !isKernelThread(source, pid)) hidden += 1;
     if (fds === "hidden" || fds === undefined) continue;
     const process = readProcess(source, pid, fds);
-    if (process !== undefined) found.push(process);
+    // One that got the number meanwhile is not the one that was looked into.
+    if (process !== undefined && startOf(source, pid) === began) found.push(process);
   }
   return {
     found,
@@ -70,6 +72,13 @@ export function readProcesses(source: Source): Processes {
     unlisted: unlistedOf(source),
     proc: { state: "read", path: "proc", value: pids.length },
   };
+}
+
+/** When a process began, in ticks since boot; undefined where that does not show, as in captures, which do not change. */
+function startOf(source: Source, pid: number): string | undefined {
+  const stat = known(source.read(`proc/${pid}/stat`)) ?? "";
+  // Its name stands in brackets and may hold anything; what follows the last bracket are numbers, the 22nd field among them.
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
 }
 
 /** Why a process may hold something and not be seen to, as a clause; undefined where all could be looked into. */

@@ -21,15 +21,27 @@ export interface Assignment {
  */
 export function assign(devices: readonly Device[], processes: Processes): readonly Assignment[] {
   const tied = devices.map((device): Assignment => {
-    for (const how of [byAddress, byNode, byGroup]) {
-      for (const holder of processes.found) {
+    for (const how of WAYS) {
+      const all = processes.found.flatMap((holder) => {
         const tie = how(device, holder);
-        if (tie !== undefined) return { device, holder, tie, unseen: false };
-      }
+        return tie === undefined ? [] : [{ device, holder, tie, unseen: false }];
+      });
+      // Processes share what they hold by fork and by sockets, and a path may be one that a container made up: where a VM is
+      // among them it is the VM's, and where several are nobody knows whose.
+      const vms = all.filter(({ holder }) => holder.vmFds > 0);
+      if (vms.length > 1) return { device, holder: undefined, tie: shared(vms), unseen: false };
+      const one = vms[0] ?? all[0];
+      if (one !== undefined) return one;
     }
     return { device, holder: undefined, tie: untied(processes), unseen: false };
   });
   return [...tied, ...processes.found.flatMap((holder) => unseenOf(holder, tied))];
+}
+
+const WAYS = [byAddress, byNode, byGroup] as const;
+
+function ties(device: Device, holder: VmProcess): readonly Evidence[] {
+  return WAYS.map((how) => how(device, holder)).filter((tie) => tie !== undefined);
 }
 
 function byAddress(device: Device, { pid, held }: VmProcess): Evidence | undefined {
@@ -60,6 +72,14 @@ function groupOf({ descriptor }: HeldDevice): string | undefined {
   return descriptor.kind === "vfio-group" ? descriptor.group.replace(/^noiommu-/, "") : undefined;
 }
 
+function shared(vms: readonly { readonly holder: VmProcess }[]): Evidence {
+  const pids = vms.map(({ holder }) => holder.pid).join(", ");
+  return {
+    source: "/proc/*/fd",
+    says: `several VMs hold it, processes ${pids}: which of them uses it is not known`,
+  };
+}
+
 function untied(processes: Processes): Evidence {
   const unseen = unseenProcesses(processes);
   if (unseen === undefined) return { source: "/proc/*/fd", says: "no process that shows here holds it" };
@@ -70,7 +90,7 @@ function untied(processes: Processes): Evidence {
 /** What `holder` holds and no device explains. */
 function unseenOf(holder: VmProcess, tied: readonly Assignment[]): Assignment[] {
   const devices = tied.map(({ device }) => device);
-  const own = tied.filter((one) => one.holder === holder);
+  const own = devices.filter((device) => ties(device, holder).length > 0);
   const named = holder.held.flatMap((hold): [name: string, hold: HeldDevice][] => {
     const { descriptor, address } = hold;
     const group = groupOf(hold);

@@ -7,7 +7,7 @@ import { readSwitch } from "../rules/booleans.js";
 import { known } from "../source/source.js";
 import { forbiddingWord, wordsWithoutEffect } from "./command-line.js";
 import { kernelLink } from "./kernel.js";
-import { type Chain, contradictedLink, link, releaseOf, seen, whyNot } from "./link.js";
+import { type Chain, contradictedLink, link, NO_SYSFS, releaseOf, seen, whyNot } from "./link.js";
 import type { ChainLink } from "./report.js";
 
 /** Examines the links of an arm64 host. */
@@ -22,6 +22,7 @@ export function armChain(host: Host): Chain {
 
 function virtualisation(host: Host): ChainLink {
   const evidence = { source: "/sys/class/misc/kvm/dev", says: host.kvmNode ? "is there" : "is not there" };
+  if (!host.kvmNode && !host.sysfs) return link("CPU virtualisation", "unknown", NO_SYSFS, evidence);
   return host.kvmNode
     ? link("CPU virtualisation", "holds", "KVM is there", evidence)
     : link(

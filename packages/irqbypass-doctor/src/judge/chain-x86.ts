@@ -12,7 +12,16 @@ import { commandLineLink, wordsWithoutEffect } from "./command-line.js";
 import { inhibitLink } from "./inhibits.js";
 import { capability, iommu, remapping } from "./iommu.js";
 import { kernelLink } from "./kernel.js";
-import { type Chain, type Contradiction, contradictedLink, link, releaseOf, seen, whyNot } from "./link.js";
+import {
+  type Chain,
+  type Contradiction,
+  contradictedLink,
+  link,
+  NO_SYSFS,
+  releaseOf,
+  seen,
+  whyNot,
+} from "./link.js";
 import type { ChainLink, Evidence, LinkName } from "./report.js";
 
 /** Examines the links of an x86 host. */
@@ -107,6 +116,7 @@ function virtualisation(host: Host, module: Module | undefined): ChainLink {
   if (extension === undefined) {
     return link(name, "broken", "the CPU shows neither VMX nor SVM", flags);
   }
+  if (!host.sysfs) return link(name, "unknown", `the CPU has ${extension}; ${NO_SYSFS}`, flags);
   const wanted = vendorOf(host) === "amd" ? "kvm_amd" : "kvm_intel";
   return link(name, "broken", `the CPU has ${extension}, but ${wanted} is not loaded`, flags, {
     source: `/sys/module/${wanted}`,

@@ -170,10 +170,13 @@ function deviceReport(one: Case, chain: Chain, assignment: Assignment): DeviceRe
       `without one, the host decides: ${because.says}`,
     );
   }
+  const forVm = holder !== undefined && holder.vmFds === 0 && able === "unknown";
   if (holder !== undefined && holder.vmFds === 0) {
     const why = vmmLink(holder);
     notes.push(
-      `process ${holder.pid} (${holder.program}) holds it and is no VM: there is no vCPU to post to`,
+      forVm
+        ? because.says
+        : `process ${holder.pid} (${holder.program}) holds it and is no VM: there is no vCPU to post to`,
       ...(why.state === "broken" ? [`VMM: ${why.says}`] : []),
     );
   }
@@ -181,7 +184,7 @@ function deviceReport(one: Case, chain: Chain, assignment: Assignment): DeviceRe
     address: device.address,
     driver: device.driver,
     iommuGroup: device.group,
-    holder: holder === undefined ? "unknown" : holder.vmFds > 0 ? "vm" : "other",
+    holder: holder === undefined || forVm ? "unknown" : holder.vmFds > 0 ? "vm" : "other",
     tie,
     verdict: verdictOf(vectors, bare),
     vectors,
@@ -195,13 +198,14 @@ function abilityOf(
   chain: Chain,
   { holder, unseen, tie }: Assignment,
 ): { able: Ability; because: Evidence } {
-  if (holder !== undefined && holder.vmFds === 0) {
-    return {
-      able: "no",
-      because: { source: `/proc/${holder.pid}`, says: `${holder.program} holds it and is no VM` },
-    };
-  }
   const decided = chainSays(chain);
+  if (holder !== undefined && holder.vmFds === 0) {
+    const says = `${holder.program} holds it and is no VM`;
+    const partner = decided.able === "no" ? undefined : partnerOf(one.host, holder);
+    if (partner === undefined) return { able: "no", because: { source: `/proc/${holder.pid}`, says } };
+    const may = `${says}, but shares eventfds with the VM of process ${partner.pid}, which may have them as irqfds`;
+    return { able: "unknown", because: { source: `/proc/${holder.pid}/fdinfo`, says: may } };
+  }
   if (decided.able === "no" || !chain.ruled) return decided;
   if (holder?.settings.irqchip?.value === "userspace") {
     const { evidence, says } = vmmLink(holder);
@@ -222,6 +226,20 @@ function abilityOf(
       ? `APICv is inhibited in this VM (${named}): what was posted before stays so, and no update posts`
       : `APICv/AVIC is inhibited in this VM (${named}), and what that does on this kernel is not known`;
   return { able: "unknown", because: { source, says } };
+}
+
+/**
+ * A VM that has an eventfd in common with `holder`: some VMMs leave a device to a process of its own (crosvm's jails), and KVM
+ * signals the guest all the same. Where the kernel tells no ids, any VM may be one.
+ */
+function partnerOf(host: Host, holder: VmProcess): VmProcess | undefined {
+  const idsOf = ({ eventfds }: VmProcess) => eventfds.map(({ info }) => known(info)?.id ?? null);
+  const own = new Set(idsOf(holder));
+  if (own.size === 0) return undefined;
+  return host.processes.found.find(
+    (vm) =>
+      vm.vmFds > 0 && (own.has(null) || idsOf(vm).some((id) => id === null || (id >= 0 && own.has(id)))),
+  );
 }
 
 /** What the chain means for any device of the host. */

@@ -33,7 +33,8 @@ export function growthOf(vector: Vector, { host, later, seconds }: Window): Seen
   const after = reading === undefined ? undefined : known(reading);
   const [first, second] = [known(host.interrupts), known(later.interrupts)];
   const line = first && second ? grewBetween(first, second, String(vector.irq)) : null;
-  const counted = before !== undefined && after !== undefined;
+  // One for each CPU that the kernel may have: two rows of different length are not of one kernel.
+  const counted = before !== undefined && before.length === after?.length;
   const growth: Growth | null = counted
     ? { ...grewPerCpu(before, after), ...(line?.anew === true ? { ...line } : {}) }
     : line;

@@ -6,7 +6,7 @@ import { hasGa, hasGuestApic } from "../parse/iommu-amd.js";
 import { canPost, canRemap } from "../parse/iommu-intel.js";
 import { efrOf } from "../rules/amd-features.js";
 import { known } from "../source/source.js";
-import { link, releaseOf, seen, whyNot } from "./link.js";
+import { link, NO_SYSFS, releaseOf, seen, whyNot } from "./link.js";
 import type { ChainLink, Evidence } from "./report.js";
 
 export function iommu(host: Host): ChainLink {
@@ -20,6 +20,7 @@ export function iommu(host: Host): ChainLink {
   ];
   if (host.units.state === "unreadable")
     return link("IOMMU", "unknown", `/${host.units.path} ${whyNot(host.units)}`);
+  if (host.units.state === "absent" && !host.sysfs) return link("IOMMU", "unknown", NO_SYSFS, ...evidence);
   if (units.length === 0) {
     if (groups > 0) return link("IOMMU", "unknown", `${inGroups}, but no unit shows itself`, ...evidence);
     const says =
@@ -92,7 +93,8 @@ export function capability(host: Host): ChainLink {
   const units = known(host.units) ?? [];
   const able = units.filter(({ kind }) => kind !== "other");
   if (able.length === 0) {
-    const none = units.length === 0 && host.units.state !== "unreadable";
+    const none =
+      units.length === 0 && (host.units.state === "read" || (host.units.state === "absent" && host.sysfs));
     return link(
       name,
       none ? "broken" : "unknown",

@@ -34,6 +34,9 @@ export function contradictedLink(one: ChainLink, without: readonly Contradiction
   return against === undefined ? one : { ...one, state: "unknown", says: against.says };
 }
 
+/** Why what /sys does not have may be there all the same. */
+export const NO_SYSFS = "/sys does not show what the kernel has (/sys/module is not there)";
+
 /** What is known of the host's kernel. */
 export function releaseOf(host: Host): KernelRelease {
   return known(host.kernel) ?? ANY_RELEASE;

@@ -56,6 +56,12 @@ const RESTLESS = 3;
 /** Looks at an interrupt that came while the run went on, before it may be suspicious: its VM may be starting. */
 const SETTLED = 3;
 
+/**
+ * Looks, and seconds of their windows together, before silence says that one that may be posted is idle: an interrupt that
+ * comes once a second finds its vCPU in the guest ten times in a row only where the guest hardly ever leaves it.
+ */
+export const ENOUGH = { looks: 3, seconds: 10 } as const;
+
 const NEVER = -1;
 
 /** That nothing was posted to any vCPU that was not in its guest. */
@@ -175,10 +181,36 @@ export class Track {
       return by("used", { source: "you", says: "saw that the guest received interrupts of it" });
     if (this.#sum === null) return by("unknown");
     if (vector.way === "through the host")
-      return by("idle", run("one that came would have gone through the host and been counted"));
-    if (vector.able === "yes" && notices === 0) return by("idle", SILENCE);
+      return by(
+        "idle",
+        run("one that came would have gone through the host and been counted"),
+        this.#expected(),
+      );
+    if (vector.able === "yes" && notices === 0) {
+      if (this.#looks >= ENOUGH.looks && this.#seconds >= ENOUGH.seconds)
+        return by("idle", SILENCE, this.#expected());
+      const needs = `posted or not used: for idle that needs ${ENOUGH.looks} looks and ${ENOUGH.seconds} s`;
+      return by("unknown", SILENCE, run(needs), this.#expected());
+    }
     const counted = notices === null || notices === 0 ? "" : "; PIN or PIW grew, and neither tells for whom";
     return by("unknown", run(`posted or not used: no table of the IOMMU and no trace told which${counted}`));
+  }
+
+  /** How much the silence is worth: what a run saw is no more than what it would have seen. */
+  #expected(): Evidence {
+    const total = this.#vector.total;
+    const before =
+      total === null
+        ? "nothing tells how many were to be expected"
+        : total === 0
+          ? "none came since it was requested either"
+          : `${total} came before, so that it is used at times: how many were to be expected is not known`;
+    return run(
+      `${this.#looks} looks of ${this.#seconds.toFixed(1)} s together saw none; ${before}`.replace(
+        /^1 looks/,
+        "1 look",
+      ),
+    );
   }
 
   /** Not only while its VM started: in the later half of its life, and not posted since. */

@@ -116,6 +116,10 @@ function decide(vector: Vector, setting: Setting, clues: Clues): Decision {
   if (!setting.ruled)
     return { verdict: "unknown", evidence: [setting.because, growth.evidence, ...tableSays] };
 
+  // Nor does anything follow from a name that its driver is not known to give.
+  if (vector.action.kind === "unnamed")
+    return { verdict: "unknown", evidence: [notProducer(vector, setting.host), growth.evidence] };
+
   const changeSays = change === undefined ? [] : [changed(change, setting)];
   const pairing = pairingOf(vector, trace);
   const grown = growth.count !== null && growth.count > 0;
@@ -175,17 +179,14 @@ const KINDS: Record<InterruptKind, string> = {
   queue: "the interrupt of a queue",
   config: "the interrupt for the configuration",
   other: "such an interrupt",
+  unnamed: "an interrupt of that name",
 };
 
 /** Why it is not known whether the vector could be posted. */
 function doubtOf(vector: Vector, { host, able, because }: Setting): Evidence | undefined {
   const { family, kind } = vector.action;
   if (able === "unknown") return because;
-  if (producerOf(family, kind, releaseOf(host)) === undefined)
-    return {
-      source: "/proc/interrupts",
-      says: `whether ${KINDS[kind]} of ${family} can be a producer on Linux ${releaseOf(host).text} is not known`,
-    };
+  if (producerOf(family, kind, releaseOf(host)) === undefined) return notProducer(vector, host);
   // its_irq_set_vcpu_affinity(): only an interrupt of an ITS is forwarded.
   if (known(host.cpu)?.arch === "arm64" && !/^ITS/.test(chipOf(vector)))
     return {
@@ -193,6 +194,11 @@ function doubtOf(vector: Vector, { host, able, because }: Setting): Evidence | u
       says: `its chip is ${chipOf(vector)}, and only those of an ITS are known to be forwarded`,
     };
   return undefined;
+}
+
+function notProducer({ action: { family, kind } }: Vector, host: Host): Evidence {
+  const says = `whether ${KINDS[kind]} of ${family} can be a producer on Linux ${releaseOf(host).text} is not known`;
+  return { source: "/proc/interrupts", says };
 }
 
 /** What rules posting out for a vector, and whether that is as it should be. */
@@ -209,6 +215,7 @@ function barrierOf(
 ): Barrier | undefined {
   const source = "/proc/interrupts";
   const { family, kind } = vector.action;
+  if (kind === "unnamed") return undefined;
   const producer = producerOf(family, kind, releaseOf(host));
   if (producer !== undefined && producer.producing !== "yes") {
     const says = family === "vfio" ? `${device.driver}: ${producer.because}` : producer.because;
@@ -221,13 +228,15 @@ function barrierOf(
   if (able === "no") return { evidence: because };
   const vmm = taken(vector.action.label);
   if (vmm !== undefined) return { evidence: vmm };
-  const chip = chipOf(vector);
-  if (known(host.cpu)?.arch === "x86" && /^PCI-MSI/.test(chip)) {
+  // Both files name it, and only where they agree it is the chip.
+  const chip = vector.line.chip;
+  if (known(host.cpu)?.arch === "x86" && /^PCI-MSI/.test(chip) && chipOf(vector) === chip) {
     return { evidence: { source, says: `its chip is ${chip}, without IR-: this interrupt is not remapped` } };
   }
   return undefined;
 }
 
+/** The chip's name; in /proc/interrupts it ends at the first blank. */
 function chipOf({ files, line }: Vector): string {
   return known(files.chip) ?? line.chip;
 }

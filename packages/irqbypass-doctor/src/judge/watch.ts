@@ -37,6 +37,9 @@ export interface WatchReport {
   readonly notes: readonly string[];
 }
 
+/** Seconds below which it is said that the run was short. */
+const SHORT = 60;
+
 /** Takes the reports of one run in their order, and keeps of them what the verdicts need. */
 export class Watch {
   readonly #tracks = new Map<string, Track>();
@@ -114,6 +117,11 @@ export class Watch {
 
   #notes(interrupts: readonly WatchedInterrupt[]): string[] {
     const notes: string[] = [];
+    const idle = interrupts.some(({ verdict }) => verdict === "idle");
+    if (idle && this.#seconds < SHORT)
+      notes.push(
+        `Idle is what ${this.#seconds.toFixed(1)} s showed: an interrupt that comes seldom needs a longer run (--for 10m).`,
+      );
     const unknown = interrupts.filter(({ verdict }) => verdict === "unknown").length;
     if (interrupts.some(({ evidence }) => evidence.includes(SILENCE)))
       notes.push(

@@ -2,8 +2,8 @@
  * Names of actions that VFIO and vDPA drivers give to the interrupts of an assigned device.
  */
 
-/** What an interrupt is to its driver. */
-export type InterruptKind = "msi" | "intx" | "queue" | "config" | "other";
+/** What an interrupt is to its driver; "unnamed" if the driver is not known to give such a name. */
+export type InterruptKind = "msi" | "intx" | "queue" | "config" | "other" | "unnamed";
 
 /** A driver as far as the names of its interrupts tell it; "vfio" is one on another bus than PCI, not known which. */
 export type Family =
@@ -38,35 +38,37 @@ interface NameRule {
   readonly read: (groups: readonly string[], vdpa: ReadonlySet<string>) => AssignedAction | undefined;
 }
 
-const family = (device: string): Family => (isPciAddress(device) ? "vfio-pci" : "vfio");
-
 // Names are searched for, not split at commas: other names on a shared line may hold commas of their own.
 const NAMES: readonly NameRule[] = [
   {
     // vfio_pci_intrs.c, vfio_platform_irq.c, vfio_fsl_mc_intr.c, cdx/intr.c.
-    pattern: /vfio-(msix?|irq)\[(\d{1,6})\]\(([^()\s]{1,64})\)/g,
-    read: ([what, index, device]) => ({
-      device: device!,
-      label: `${what}[${index}]`,
-      kind: what === "irq" ? "other" : "msi",
-      family: family(device!),
-    }),
+    pattern: /(?<=^|[\s,])vfio-(msix?|irq)\[(\d{1,6})\]\(([^()\s]{1,64})\)(?=$|[\s,])/g,
+    read: ([what, index, device]) => {
+      const pci = isPciAddress(device!);
+      // MSI-X is PCI's, "irq" that of other buses, and CDX has MSIs of its own.
+      const named = what === "irq" ? !pci : pci || (what === "msi" && device!.startsWith("cdx-"));
+      const kind = named ? (what === "irq" ? "other" : "msi") : "unnamed";
+      return { device: device!, label: `${what}[${index}]`, kind, family: pci ? "vfio-pci" : "vfio" };
+    },
   },
   {
-    pattern: /vfio-intx\(([^()\s]{1,64})\)/g,
-    read: ([device]) => ({ device: device!, label: "intx", kind: "intx", family: family(device!) }),
+    pattern: /(?<=^|[\s,])vfio-intx\(([^()\s]{1,64})\)(?=$|[\s,])/g,
+    read: ([device]) =>
+      isPciAddress(device!)
+        ? { device: device!, label: "intx", kind: "intx", family: "vfio-pci" }
+        : { device: device!, label: "intx", kind: "unnamed", family: "vfio" },
   },
   {
-    pattern: /(vp-vdpa|ifcvf|eni-vdpa)\[([^[\]\s]{1,64})\]-([\w-]{1,32})/g,
+    pattern: /(?<=^|[\s,])(vp-vdpa|ifcvf|eni-vdpa)\[([^[\]\s]{1,64})\]-([\w-]{1,32})(?=$|[\s,])/g,
     read: ([driver, device, which]) => ({
       device: device!,
       label: /^\d+$/.test(which!) ? `queue ${which}` : which!,
-      kind: /^\d+$/.test(which!) ? "queue" : which === "config" ? "config" : "other",
+      kind: isPciAddress(device!) ? partKind(which!) : "unnamed",
       family: driver as Family,
     }),
   },
   {
-    pattern: /\bsnet\[([^[\]\s]{1,64})\]-(vq|cfg)\[(\d{1,6})\]/g,
+    pattern: /(?<=^|[\s,])snet\[([^[\]\s]{1,64})\]-(vq|cfg)\[(\d{1,6})\](?=$|[\s,])/g,
     read: ([device, which, index]) => ({
       device: device!,
       label: which === "vq" ? `queue ${index}` : "config",
@@ -91,6 +93,13 @@ const NAMES: readonly NameRule[] = [
         : undefined,
   },
 ];
+
+/** The number of a queue, or one of the names of the rest: "dev-irq" and "vqs-reused-irq" are ifcvf's. */
+function partKind(which: string): InterruptKind {
+  if (/^\d{1,6}$/.test(which)) return "queue";
+  if (which === "config") return "config";
+  return which === "dev-irq" || which === "vqs-reused-irq" ? "other" : "unnamed";
+}
 
 /** The assigned interrupts that `actions` names; `vdpa` are the names of the vDPA devices that are there. */
 export function parseActions(actions: string, vdpa: ReadonlySet<string> = new Set()): LineActions {

@@ -54,10 +54,15 @@ const ARCHITECTURES: readonly (readonly [arch: Arch, fits: (fields: Fields) => b
   ["mips64", (fields) => fields.has("cpu model") && fields.has("isa") && fields.has("ASEs implemented")],
 ];
 
-/** @throws FormatError if the CPU is of no architecture that is known. */
+/**
+ * @throws FormatError if the CPU is of no architecture that is known, or if the lists of what an x86 CPU can do are not
+ * whole: a word that is not there would be taken for what the CPU lacks.
+ */
 export function parseCpuInfo(text: string): CpuInfo {
   const fields = new Map<string, string>();
-  for (const line of text.split("\n")) {
+  const lines = text.split("\n");
+  // What follows the last newline was cut off, if it is anything.
+  for (const line of lines.slice(0, -1)) {
     const colon = line.indexOf(":");
     const name = line.slice(0, Math.max(colon, 0)).trim();
     if (name !== "" && !fields.has(name)) fields.set(name, line.slice(colon + 1).trim());
@@ -65,19 +70,24 @@ export function parseCpuInfo(text: string): CpuInfo {
   }
   const arch = ARCHITECTURES.find(([, fits]) => fits(fields))?.[0];
   if (arch === undefined) throw new FormatError("describes a CPU of no architecture that is known here");
-  const words = (name: string) =>
-    new Set((fields.get(name) ?? "").split(/\s+/).filter((word) => word !== ""));
+  const words = (name: string) => {
+    const all = (fields.get(name) ?? "").split(/\s+/);
+    if (!all.every((word) => /^\w+$/.test(word))) throw new FormatError(`"${name}" is no list of words`);
+    return new Set(all);
+  };
   if (arch !== "x86") {
-    const flags = words(arch === "arm64" ? "Features" : "features");
-    return { arch, vendor: "other", model: "", family: null, flags, vmx: undefined };
+    return { arch, vendor: "other", model: "", family: null, flags: new Set(), vmx: undefined };
   }
   const family = fields.get("cpu family") ?? "";
+  const flags = words("flags");
+  const made = VENDORS.get(fields.get("vendor_id")!);
   return {
     arch,
-    vendor: VENDORS.get(fields.get("vendor_id")!) ?? "other",
+    // SVM is AMD's, whoever made the CPU.
+    vendor: made ?? (flags.has("svm") && !flags.has("vmx") ? "amd" : "other"),
     model: fields.get("model name") ?? "",
     family: /^\d{1,4}$/.test(family) ? Number(family) : null,
-    flags: words("flags"),
+    flags,
     vmx: fields.has("vmx flags") ? words("vmx flags") : undefined,
   };
 }

@@ -35,10 +35,15 @@ export function parseEventpoll(text: string): readonly number[] {
   return watched;
 }
 
-/** The PCI address behind a VFIO device descriptor; undefined on kernels before about 6.18. */
+/**
+ * The PCI address, or name on another bus, of the device behind a VFIO descriptor; undefined on kernels before about 6.18,
+ * and for what is no path of a device.
+ */
 export function parseVfioDevice(text: string): string | undefined {
-  const path = parseFields(text).get("vfio-device-syspath");
-  return path?.slice(path.lastIndexOf("/") + 1);
+  const path = parseFields(text).get("vfio-device-syspath") ?? "";
+  return /^\/sys\/devices(?:\/[\w.:,@+-]{1,64}){1,32}$/.exec(path) === null
+    ? undefined
+    : path.slice(path.lastIndexOf("/") + 1);
 }
 
 function parseFields(text: string): Map<string, string> {

@@ -24,7 +24,14 @@ export interface Interrupts {
   readonly lines: ReadonlyMap<string, InterruptLine>;
 }
 
-/** @throws FormatError if there is no header of CPUs. */
+/** The largest count: they are 32 bits wide. */
+const MOST = 2 ** 32 - 1;
+
+/**
+ * A line whose counts are not one for each CPU is refused, because what is left out of it or behind it would be taken for
+ * something else: so is the whole text, in which nobody knows then what else is wrong.
+ * @throws FormatError if there is no header of CPUs, or a line is neither an interrupt nor the rest of a name.
+ */
 export function parseInterrupts(text: string): Interrupts {
   const rows = text.split("\n");
   const header = (rows[0] ?? "").trim().split(/\s+/);
@@ -32,35 +39,43 @@ export function parseInterrupts(text: string): Interrupts {
     throw new FormatError("the first line is not a header of CPUs");
   }
   const cpus = header.map((word) => Number(word.slice(3)));
+  if (cpus.some((cpu, at) => at > 0 && cpu <= cpus[at - 1]!))
+    throw new FormatError("the CPUs of the header do not ascend");
   const lines = new Map<string, InterruptLine>();
   let last: InterruptLine | undefined;
-  for (const row of rows.slice(1)) {
+  for (const [index, row] of rows.slice(1).entries()) {
+    if (row.trim() === "") continue;
     const line = parseLine(row, cpus.length);
-    if (line !== undefined) {
-      lines.set(line.label, line);
-      last = line;
-    } else if (last !== undefined && row.trim() !== "") {
+    if (line !== undefined && lines.has(line.label)) throw new FormatError(`has a second line ${line.label}`);
+    if (line !== undefined) last = line;
+    // Names stand in a list: what follows one that ended in a newline begins with the comma behind it.
+    else if (last !== undefined && /^\s?,/.test(row))
       last = { ...last, actions: `${last.actions}\n${row.trim()}` };
-      lines.set(last.label, last);
-    }
+    else throw new FormatError(`line ${index + 2} is no interrupt with a count for each CPU`);
+    lines.set(last.label, last);
   }
   return { cpus, lines };
 }
 
-/** undefined for what is no line of its own: empty, or the rest of a name with a newline in it. */
+/** undefined for what is no line of its own. */
 function parseLine(row: string, columns: number): InterruptLine | undefined {
-  const start = /^\s{0,12}(\w{1,12}):\s+(?=\d)/.exec(row);
+  const start = /^\s{0,12}(\d{1,10}|[A-Za-z][\w/-]{0,11}):\s+(?=\d)/.exec(row);
   if (start === null) return undefined;
   const counts: number[] = [];
   let rest = row.slice(start[0].length);
   while (counts.length < columns) {
-    const number = /^(\d{1,15})(?:\s+|$)/.exec(rest);
-    if (number === null) break;
+    const number = /^(\d{1,10})(?:\s+|$)/.exec(rest);
+    if (number === null || Number(number[1]) > MOST) break;
     counts.push(Number(number[1]));
     rest = rest.slice(number[0].length);
   }
   const label = start[1]!;
-  if (!/^\d+$/.test(label)) return { label, counts, chip: "", actions: rest.trim() };
+  const own = /^\d+$/.test(label);
+  // One of all CPUs, such as ERR, stands alone.
+  if (counts.length !== columns && (own || counts.length !== 1 || rest !== "")) return undefined;
+  if (!own) return { label, counts, chip: "", actions: rest.trim() };
+  // "None" stands for a chip that is not there, so that one is always named; a number would be one count too many.
+  if (/^\d*(\s|$)/.test(rest)) return undefined;
   // Chip, then hwirq with "-edge" or " Edge" behind it, then the actions.
   const gap = rest.search(/\s/);
   const chip = gap < 0 ? rest : rest.slice(0, gap);

@@ -68,10 +68,14 @@ function parseRow(line: string, number: number, unit: string, posted: boolean): 
   // Remapped: index, source, destination, vector, high, low. Posted: two halves of an address for a destination.
   if (unit === "" || words.length !== (posted ? 7 : 6)) refuse("not a row of a remapping table");
   const [index, source] = [words[0]!, words[1]!];
-  const [vector, , low] = words.slice(-3) as [string, string, string];
+  const [vector, high, low] = words.slice(-3) as [string, string, string];
   if (!/^\d{1,6}$/.test(index) || !/^[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/.test(source))
     refuse("no entry and source");
-  if (!/^[0-9a-f]{1,2}$/.test(vector) || !/^[0-9a-f]{16}$/.test(low)) refuse("no vector and table words");
+  if (!words.slice(2, -3).every((word) => /^[0-9a-f]{8}$/.test(word))) refuse("no destination");
+  if (!/^[0-9a-f]{1,2}$/.test(vector) || ![high, low].every((word) => /^[0-9a-f]{16}$/.test(word)))
+    refuse("no vector and table words");
+  if ((BigInt(`0x${low}`) & 1n) === 0n)
+    refuse("an entry that is not present, which the kernel does not print");
   const bit = ((BigInt(`0x${low}`) >> 15n) & 1n) === 1n;
   if (bit !== posted) refuse(`the posted bit of the entry is ${bit ? 1 : 0} in the part of the others`);
   return { unit, index: Number(index), device: source, posted, vector: Number.parseInt(vector, 16) };

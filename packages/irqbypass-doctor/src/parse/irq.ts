@@ -27,11 +27,11 @@ export function readPerCpu(source: Source, irq: number): Reading<readonly number
   return readAs(source, `sys/kernel/irq/${irq}/per_cpu_count`, parsePerCpu);
 }
 
-/** @throws FormatError if it is not a row of numbers with commas. */
+/** @throws FormatError if it is not a row of 32-bit numbers with commas. */
 export function parsePerCpu(text: string): readonly number[] {
   const words = text.trim().split(",");
-  if (!words.every((word) => /^\d{1,15}$/.test(word)))
-    throw new FormatError("not a row of numbers with commas");
+  if (!words.every((word) => /^\d{1,10}$/.test(word) && Number(word) < 2 ** 32))
+    throw new FormatError("not a row of 32-bit numbers with commas");
   return words.map(Number);
 }
 

@@ -31,18 +31,21 @@ type Kind = "own number" | "later parts" | "hidden patch level" | "between relea
 const SUFFIXES: readonly (readonly [pattern: RegExp, kind: Kind])[] = [
   // ELRepo builds mainline for enterprise distributions, whose name it carries.
   [/\.elrepo\b/, "own number"],
-  // Red Hat and its kin, Oracle, Amazon, Virtuozzo, CloudLinux, Anolis and Alibaba, openEuler, Tencent, Kylin.
+  // Red Hat and its kin, Oracle, Amazon, Virtuozzo, CloudLinux, Anolis and Alibaba, openEuler, Tencent, OpenCloudOS, Kylin,
+  // Uniontech, ByteDance, Azure Linux.
   [
-    /[._]el\d|uek\b|\.amzn|\.vz\d|\.lve\.|\.an\d|\.al\d|\.oe\d|\.tl\d|tlinux|\.ky\d|\.(ules|uel)\d/i,
+    /[._]el\d|uek\b|\.amzn|\.vz\d|\.lve\.|\.an\d|\.al\d|\.oe\d|\.tl\d|tlinux|\.oc\d|\.ky\d|\.u(les|el)\w*\d|\.bsk\.|\.(cm|azl)\d/i,
     "later parts",
   ],
   // SUSE Linux Enterprise and Leap: a build number with dots, or more than the one digit of Tumbleweed.
-  [/-\d+(\.\d+)+-(default|azure|rt|preempt|kvmsmall|xen|64kb)\b|-\d{2,}-default\b/, "later parts"],
-  [/-android\d|-xcp\b|\.xs\d|^\+\d/i, "later parts"],
+  [/-(lp)?\d+(\.\d+)+-(default|azure|rt|preempt|kvmsmall|xen|64kb)\b|-\d{2,}-default\b/, "later parts"],
+  // Android, XCP-ng and Citrix, WSL, NVIDIA's of Ubuntu, ChromeOS with its thousands of commits above a release.
+  [/-android\d|-xcp\b|\.xs\d|^\+\d|-microsoft\b|-nvidia\b|^-[1-9]\d{4,}-g[0-9a-f]{7,}/, "later parts"],
   // Fedora and Ubuntu build candidates as 6.12.0-0.rc4 and 6.14.0-061400rc7; git counts the commits since the last tag.
-  [/[-.\d]rc\d|-next\b|\+$|-dirty\b|-g[0-9a-f]{7,}/, "between releases"],
-  // Built anew from Red Hat's sources: a build number with dots, and no name of a distribution that is known.
-  [/^-\d{2,}\.(?!.*\bfc\d)/, "later parts"],
+  [/[-.~\d]rc\d|-next\b|\+$|-dirty\b|-g[0-9a-f]{7,}/, "between releases"],
+  // What is packaged with rpm has a build number with dots; all but Fedora's may be an enterprise's, or one built anew from its
+  // sources. Red Hat's own build numbers have three digits and more; Debian's backports and SUSE's daily builds look alike.
+  [/^-\d+\.(?!deb|bpo|g[0-9a-f]{7}|.*\bfc\d)|^-\d{3,}$/, "later parts"],
   // Ubuntu, Debian, old Proxmox: always patch level 0, then a number of their own.
   [/^-\d+(?:[-.]|$)/, "hidden patch level"],
 ];

@@ -192,14 +192,17 @@ function crosvmIrqchip(argv: readonly string[]): VmmSettings["irqchip"] {
 /** The longest log that is looked through, from its end, in characters. */
 const LONGEST = 1024 * 1024;
 
+/** How libvirt begins what it logs of a start; QEMU's own messages are in the same file, and may say anything. */
+const START = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}[+-]\d{4}: starting up libvirt version: /gm;
+
 /**
- * The command line of the last start in libvirt's log of a guest (/var/log/libvirt/qemu/NAME.log): a line "starting up
+ * The command line of the last start in libvirt's log of a guest (/var/log/libvirt/qemu/NAME.log): a line "DATE: starting up
  * libvirt version: ...", then the words as a shell would take them, one option a line; undefined if there is none.
  */
 export function parseLibvirtLog(text: string): readonly string[] | undefined {
   const end = text.slice(-LONGEST);
-  const start = end.lastIndexOf("starting up libvirt version");
-  if (start < 0) return undefined;
+  const start = [...end.matchAll(START)].at(-1)?.index;
+  if (start === undefined) return undefined;
   const lines: string[] = [];
   for (const line of end.slice(start).split("\n").slice(1)) {
     const goesOn = line.endsWith("\\");

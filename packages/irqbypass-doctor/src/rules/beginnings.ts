@@ -15,18 +15,21 @@ export const BEGINNINGS: readonly Beginning[] = [
     platform: "Intel",
     from: "4.4",
     until: null,
+    stays: true,
     source: "virt/lib/irqbypass.c, its calls in vfio-pci, and vmx_update_pi_irte(), 4.4",
   },
   {
     platform: "AMD",
     from: "4.9",
     until: null,
+    stays: true,
     source: "svm_update_pi_irte() and the IOMMU's guest mode, 4.9; the parameter avic alone is older, 4.7",
   },
   {
     platform: "arm64",
     from: "4.15",
     until: null,
+    stays: true,
     source: "arch/arm64/kvm/vgic/vgic-v4.c with kvm_arch_irq_bypass_add_producer(), 4.15",
   },
 ];

@@ -38,6 +38,8 @@ interface WordRule {
   readonly find: "beginnings" | "parts" | "value" | "first" | "always";
   /** Nothing switches it on again. */
   readonly sticks?: true;
+  /** First version that reads the word no more. */
+  readonly until?: string;
   readonly settings: readonly Setting[];
   readonly source: string;
 }
@@ -53,8 +55,10 @@ function ioApic(name: string, handler: string): WordRule {
     find: "always",
     sticks: true,
     // Before, a kernel that found x2APIC on remapped all the same.
-    settings: [{ text: "", sets: [["remapping", false, "4.9"]] }],
-    source: `${handler}, disable_ioapic_support(); enable_IR_x2apic() does nothing without I/O APICs`,
+    settings: [{ text: "", sets: [["remapping", false, "4.10"]] }],
+    source:
+      `${handler} and disable_ioapic_support(); enable_IR_x2apic() returns with skip_ioapic_setup, read in 4.10.10; ` +
+      "ioapic_is_disabled is its later name",
   };
 }
 
@@ -65,10 +69,15 @@ function localApic(name: string, handler: string): WordRule {
     platforms: X86,
     find: "always",
     sticks: true,
-    settings: [{ text: "", sets: [["MSI", false]] }],
-    source: `${handler}; native_create_pci_msi_domain() makes no domain without a local APIC`,
+    settings: [{ text: "", sets: [["MSI", false, "4.19"]] }],
+    source:
+      `${handler}; without a local APIC no domain for MSI is made: arch_init_msi_domain(), read in 4.19; ` +
+      "native_create_pci_msi_domain() is its later name",
   };
 }
+
+/** The kernel's own description of its words, which is as old as they are. */
+const DOCUMENT = "Documentation/admin-guide/kernel-parameters.txt";
 
 export const WORDS: readonly WordRule[] = [
   {
@@ -100,7 +109,7 @@ export const WORDS: readonly WordRule[] = [
     platforms: X86,
     find: "always",
     settings: [{ text: "", sets: [["remapping", false]] }],
-    source: "setup_nointremap()",
+    source: "setup_nointremap(), read at 03bbcb2e7e29, beside setup_irqremap()",
   },
   {
     name: "intel_iommu",
@@ -110,7 +119,7 @@ export const WORDS: readonly WordRule[] = [
       { text: "on", sets: [["translation", true]] },
       { text: "off", sets: [["translation", false]] },
     ],
-    source: "intel_iommu_setup(); without translation there is no IOMMU group for VFIO",
+    source: `intel_iommu_setup(), and ${DOCUMENT}; without translation there is no IOMMU group for VFIO`,
   },
   {
     name: "amd_iommu",
@@ -118,7 +127,7 @@ export const WORDS: readonly WordRule[] = [
     find: "beginnings",
     sticks: true,
     settings: [{ text: "off", sets: [["translation", false]] }],
-    source: "parse_amd_iommu_options()",
+    source: `parse_amd_iommu_options(), and ${DOCUMENT}`,
   },
   {
     name: "amd_iommu_intr",
@@ -128,7 +137,7 @@ export const WORDS: readonly WordRule[] = [
       { text: "legacy", sets: [["guest APIC mode", false]] },
       { text: "vapic", sets: [["guest APIC mode", true]] },
     ],
-    source: "parse_amd_iommu_intr()",
+    source: `parse_amd_iommu_intr(), and ${DOCUMENT}`,
   },
   {
     name: "iommu",
@@ -136,7 +145,7 @@ export const WORDS: readonly WordRule[] = [
     find: "beginnings",
     sticks: true,
     settings: [{ text: "off", sets: [["translation", false]] }],
-    source: "iommu_setup() in arch/x86/kernel/pci-dma.c",
+    source: "iommu_setup() in arch/x86/kernel/pci-dma.c, read in 4.19",
   },
   {
     name: "pci",
@@ -144,7 +153,7 @@ export const WORDS: readonly WordRule[] = [
     find: "parts",
     sticks: true,
     settings: [{ text: "nomsi", sets: [["MSI", false]] }],
-    source: "pci_setup() and pci_no_msi(), which compare each part as a whole",
+    source: `pci_setup(), which compares each part as a whole, read in 4.19, and ${DOCUMENT}`,
   },
   {
     name: "acpi",
@@ -154,13 +163,12 @@ export const WORDS: readonly WordRule[] = [
       { text: "off", sets: [["ACPI", false]] },
       { text: "force", sets: [["ACPI", true]] },
     ],
-    source:
-      "parse_acpi() in arch/x86/kernel/acpi/boot.c; DMAR and IVRS, which name the units, are tables of ACPI",
+    source: `parse_acpi(), and ${DOCUMENT}; DMAR and IVRS, which name the units, are tables of ACPI`,
   },
   ioApic("noapic", "setup_noapic()"),
   ioApic("nosmp", "nosmp() and arch_disable_smp_support()"),
   localApic("nolapic", "setup_nolapic()"),
-  localApic("disableapic", "setup_disableapic(), gone from the newest kernels"),
+  { ...localApic("disableapic", "setup_disableapic(), removed by 13148e22c151, 6.14"), until: "6.14" },
 ];
 
 /** What became of one switch. */
@@ -181,12 +189,13 @@ export function runCommandLine(
   const stuck = new Set<SwitchName>();
   for (const word of line) {
     const rule = WORDS.find(({ name, platforms }) => name === word.name && platforms.includes(platform));
-    if (rule === undefined) continue;
+    const gone = rule?.until === undefined ? "no" : since(release, rule.until);
+    if (rule === undefined || gone === "yes") continue;
     for (const { sets } of settingsOf(rule, word)) {
       for (const [name, on, from] of sets) {
         if (stuck.has(name)) continue;
-        // An older kernel may leave the switch as it was; that matters only where it was otherwise.
-        const known = from === undefined || since(release, from) === "yes";
+        // Another kernel may leave the switch as it was; that matters only where it was otherwise.
+        const known = gone === "no" && (from === undefined || since(release, from) === "yes");
         const same = (states.get(name)?.on ?? true) === on;
         states.set(name, { on: known || same ? on : null, word });
         if (rule.sticks === true && !on && known) stuck.add(name);

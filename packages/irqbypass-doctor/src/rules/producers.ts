@@ -32,7 +32,7 @@ function elsewhere(kind: InterruptKind): Producer {
 
 /** The interrupt of a queue, given by get_vq_irq() from `from` on. */
 function queue(family: Family, from: string, source: string): Producer {
-  return { family, kind: "queue", from, until: null, producing: "yes", source };
+  return { family, kind: "queue", from, until: null, stays: true, producing: "yes", source };
 }
 
 function notYet(family: Family, from: string, until: string, source: string): Producer {
@@ -58,12 +58,13 @@ function shared(family: Family, source: string): Producer {
 }
 
 export const PRODUCERS: readonly Producer[] = [
-  { family: "vfio-pci", kind: "msi", from: "4.4", until: null, producing: "yes", source: VFIO },
+  { family: "vfio-pci", kind: "msi", from: "4.4", until: null, stays: true, producing: "yes", source: VFIO },
   {
     family: "vfio-pci",
     kind: "intx",
     from: "0",
     until: null,
+    stays: true,
     producing: "no",
     because: PIN,
     source: "vfio_intx_set_signal() registers none, to 7.3.4",

@@ -8,11 +8,16 @@ import { compareVersions, type KernelRelease, parseVersion } from "../parse/kern
 export interface Row {
   /** First version for which it holds: "5.19". */
   readonly from: string;
-  /** First version for which it holds no more; null where it holds to the newest that was read. */
+  /** First version for which it holds no more; null where it holds to the newest that was read, {@link UNREAD}. */
   readonly until: string | null;
+  /** It is taken to hold later too: what a kernel can do it does not unlearn, while orders and numbers do change. */
+  readonly stays?: true;
   /** Kernel function or file, and the version or commit in which it was read. */
   readonly source: string;
 }
+
+/** The first version of which nothing was read. */
+export const UNREAD = "7.4";
 
 export type Answer = "yes" | "no" | "perhaps";
 
@@ -40,13 +45,20 @@ export function claim<R extends Row, T>(
   if (first === undefined || last === undefined) return undefined;
   const covered =
     since(release, first.from) === "yes" &&
-    (last.until === null || since(release, last.until) === "no") &&
+    (last.until === null ? last.stays === true || isRead(release) : since(release, last.until) === "no") &&
     touched.every((row, at) => at === 0 || touched[at - 1]!.until === row.from);
   const answers = new Set(touched.map(answer));
   return covered && answers.size === 1 ? answer(first) : undefined;
 }
 
+/** Whether its version is one of those that were read. An enterprise kernel goes by its number, which is its least. */
+function isRead({ low, high }: KernelRelease): boolean {
+  const first = parseVersion(UNREAD);
+  return compareVersions(Number.isFinite(high[0]) ? high : low, first) < 0;
+}
+
 /** The range of a row in words: "5.19 to before 6.3", "4.4 on". */
-export function rangeOf({ from, until }: Row): string {
-  return until === null ? `${from} on` : `${from} to before ${until}`;
+export function rangeOf({ from, until, stays }: Row): string {
+  if (until === null && stays === true) return from === "0" ? "all" : `${from} on`;
+  return `${from === "0" ? "" : `${from} to `}before ${until ?? UNREAD}`;
 }

@@ -468,6 +468,8 @@ copy_link 1 proc/self/ns/user
 
 save 1 proc/sys/kernel/osrelease proc/cpuinfo sys/class/misc/kvm/dev
 kernel_command_line
+# That it shows modules is evidence where one is missing.
+[ ! -d "$root/sys/module" ] || mkdir -p "$tree/1/sys/module"
 for module in kvm kvm_intel kvm_amd kvm_pvm; do
   [ -d "$root/sys/module/$module" ] || continue
   mkdir -p "$tree/1/sys/module/$module"

@@ -21,7 +21,16 @@ export function object(value: unknown, what: string): Fields {
 
 export function number(fields: Fields, name: string): number {
   const value = fields[name];
-  if (typeof value !== "number") throw new FormatError(`${name} is not a number`);
+  // JSON has no infinity, but numbers that are read as one.
+  if (typeof value !== "number" || !Number.isFinite(value)) throw new FormatError(`${name} is not a number`);
+  return value;
+}
+
+/** A whole number, from `least` on. */
+export function whole(fields: Fields, name: string, least = 0): number {
+  const value = number(fields, name);
+  if (!Number.isSafeInteger(value) || value < least)
+    throw new FormatError(`${name} is no whole number of at least ${least}`);
   return value;
 }
 

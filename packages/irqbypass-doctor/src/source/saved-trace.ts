@@ -2,7 +2,7 @@
  * `trace.json` of a saved tree: what following the tracepoints showed, as it was joined on the host.
  */
 import { FormatError } from "./error.js";
-import { boolean, type Fields, json, number, object, string, strings } from "./fields.js";
+import { boolean, type Fields, json, number, object, string, strings, whole } from "./fields.js";
 import type { TraceFacts } from "./trace-facts.js";
 
 /**
@@ -22,38 +22,38 @@ export function parseTraceFacts(text: string): TraceFacts {
     followed: strings(facts, "followed"),
     generation: facts.generation === null ? null : string(facts, "generation"),
     posting: list("posting", (item) => ({
-      hostIrq: item.hostIrq === null ? null : number(item, "hostIrq"),
+      hostIrq: item.hostIrq === null ? null : whole(item, "hostIrq"),
       set: boolean(item, "set"),
-      vcpu: number(item, "vcpu"),
-      gsi: number(item, "gsi"),
-      guestVector: number(item, "guestVector"),
+      vcpu: whole(item, "vcpu", -1),
+      gsi: whole(item, "gsi"),
+      guestVector: whole(item, "guestVector"),
       at: number(item, "at"),
     })),
     handled: list("handled", (item) => ({
-      irq: number(item, "irq"),
+      irq: whole(item, "irq"),
       name: string(item, "name"),
-      count: number(item, "count"),
-      sinceChange: number(item, "sinceChange"),
+      count: whole(item, "count"),
+      sinceChange: whole(item, "sinceChange"),
     })),
-    injections: number(facts, "injections"),
+    injections: whole(facts, "injections"),
     inhibits: list("inhibits", (item) => ({
       set: boolean(item, "set"),
-      reason: number(item, "reason"),
+      reason: whole(item, "reason"),
       name: string(item, "name"),
-      inhibits: item.inhibits === null ? null : number(item, "inhibits"),
+      inhibits: item.inhibits === null ? null : whole(item, "inhibits"),
       // Captures of earlier versions have no names of the mask.
       names: item.names === undefined || item.names === null ? null : strings(item, "names"),
-      tid: number(item, "tid"),
+      tid: whole(item, "tid"),
       at: number(item, "at"),
     })),
     registrations: list("registrations", (item, at) => ({
       side: side(item, at),
-      eventfdId: number(item, "eventfdId"),
-      hostIrq: item.hostIrq === null ? null : number(item, "hostIrq"),
-      result: number(item, "result"),
+      eventfdId: whole(item, "eventfdId"),
+      hostIrq: item.hostIrq === null ? null : whole(item, "hostIrq"),
+      result: whole(item, "result", -4095),
     })),
-    gaLog: number(facts, "gaLog"),
-    lost: number(facts, "lost"),
+    gaLog: whole(facts, "gaLog"),
+    lost: whole(facts, "lost"),
     notes: strings(facts, "notes"),
   };
 }

@@ -6,6 +6,7 @@ import { epollControl } from "./epoll-control.js";
 import { inFlight } from "./in-flight.js";
 import { injectionDue } from "./injection-due.js";
 import { life } from "./life.js";
+import { line } from "./line.js";
 import { listening } from "./listening.js";
 import { mutex } from "./mutex.js";
 import { readKick } from "./read-kick.js";
@@ -30,6 +31,7 @@ export const TABLES: readonly StateTable[] = [
   injectionDue,
   binding,
   listening,
+  line,
   doorbell,
   epollControl,
   readKick,

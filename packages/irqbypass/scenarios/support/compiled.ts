@@ -23,6 +23,9 @@ export function compiledOver(words: () => Words, base = 0, bytes = rewrittenModu
     exchange: (at: number, value: number, offset = 0) => words().exchange(word(at, offset), value),
     compareExchange: (at: number, expected: number, value: number, offset = 0) =>
       words().compareExchange(word(at, offset), expected, value),
+    load64: (at: number, offset = 0) => words().load64(word(at, offset)),
+    compareExchange64: (at: number, expected: bigint, value: bigint, offset = 0) =>
+      words().compareExchange64(word(at, offset), expected, value),
     /** A negative count is no limit. */
     notify: (at: number, count: number, offset = 0) =>
       count < 0 ? words().notify(word(at, offset)) : words().notify(word(at, offset), count),

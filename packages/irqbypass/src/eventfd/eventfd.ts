@@ -117,10 +117,10 @@ export class Eventfd extends EventfdContext {
     for (;;) {
       const count = words.load64(counter);
       if (count === 0n) return undefined;
-      const taken = this.semaphore ? 1n : BigInt.asUintN(64, count);
-      if (words.compareExchange64(counter, count, count - taken) === count) {
+      const { semaphore } = this;
+      if (words.compareExchange64(counter, count, semaphore ? count - 1n : 0n) === count) {
         wakeSleepers(words, this.record);
-        return taken;
+        return semaphore ? 1n : BigInt.asUintN(64, count);
       }
       words.relax();
     }

@@ -1,15 +1,15 @@
 /**
  * What a waiter takes out of an epoll: bits say which watches to look at, and the counter whether their eventfd is ready.
  */
-import { Epoll, EpollControl, Eventfd, Watch } from "../host/layout.js";
+import { Epoll, Eventfd, Watch } from "../host/layout.js";
 import type { Words } from "../host/words.js";
 import type { EventfdHost } from "./kind.js";
-import { answer, call, raise, wordsInUse } from "./ready.js";
+import { answer, isReady, raise, wordsInUse } from "./ready.js";
 import { dataOf, fire } from "./watch.js";
 
 /**
- * What is ready, at most `most` of it; the next call begins with what did not fit. Level-triggered watches are fired again, so
- * that the next call looks at them. By the one thread that waits; waits for nobody. Announced before any watch is looked at:
+ * What is ready, at most `most` of it; the next call begins with what did not fit. What is level-triggered
+ * stays as it is, so that the next call looks at it again. By the one thread that waits; waits for nobody. Announced before any watch is looked at:
  * whoever removes one waits for this to be through.
  */
 export function takeEvents(memory: EventfdHost, epoll: number, most: number, kernelFirst: boolean): number[] {
@@ -19,7 +19,11 @@ export function takeEvents(memory: EventfdHost, epoll: number, most: number, ker
   try {
     const asksKernel = words.load(epoll + Epoll.fd) !== 0;
     if (asksKernel && kernelFirst) takeOfKernel(memory, epoll, most, found);
-    if (answer(words, epoll)) takeFired(words, epoll, most, found);
+    if (isReady(words, epoll)) {
+      takeFired(words, epoll, most, found);
+      // Cleared before a look after which the waiter may sleep; where something was found, that may be ready the next time, too.
+      if (found.length === 0 && answer(words, epoll)) takeFired(words, epoll, most, found);
+    }
     if (asksKernel && !kernelFirst) takeOfKernel(memory, epoll, most, found);
     // Should this thread die with what it has taken, its repair has all of it looked at again.
     if (found.length > 0 && words.load(epoll + Epoll.taker) !== thread.record)
@@ -45,16 +49,15 @@ function takeFired(words: Words, epoll: number, most: number, found: number[]): 
   const used = wordsInUse(words, epoll);
   const below = (1 << (turn & 31)) - 1; // bits of the first word that are the last ones
   let skipped = 0;
-  let stays = false;
   for (let step = 0, index = turn >>> 5; step <= used; step++, index = index + 1 < used ? index + 1 : 0) {
     const word = epoll + Epoll.bits + index;
     const mask = step === 0 ? ~below : step === used ? below : -1;
+    if (mask === 0) continue;
     for (let left = words.load(word) & mask; left !== 0; left &= left - 1) {
       const bit = index * 32 + 31 - Math.clz32(left & -left);
       let first = words.load(epoll + Epoll.rows + bit);
-      if (found.length < most && staysReady(words, first)) {
-        found.push(dataOf(words, first));
-        stays = true;
+      if (found.length < most && isAlone(words, first) && isCounted(words, first)) {
+        found.push(dataOf(words, first)); // and nothing of it changes
         continue;
       }
       words.and(word, ~(left & -left)); // before its watches are looked at: one that is fired from here on sets it again
@@ -68,17 +71,14 @@ function takeFired(words: Words, epoll: number, most: number, found: number[]): 
       return;
     }
   }
-  if (stays) call(words, epoll, EpollControl.ready);
   if (skipped === 0) return;
   const head = words.load(epoll + Epoll.rows + turn);
   if (!takeRow(words, epoll, turn, head, skipped, most, found)) raise(words, epoll, turn);
 }
 
-/** The common case in short: a level-triggered watch that shares its bit with none, and is ready. Nothing of it has to change. */
-function staysReady(words: Words, watch: number): boolean {
-  if (watch === 0 || words.get(watch + Watch.edge) !== 0 || words.load(watch + Watch.nextInRow) !== 0)
-    return false;
-  return words.load(watch + Watch.fired) !== 0 && words.load64(counterOf(words, watch)) !== 0n;
+/** The common case in short: a level-triggered watch that shares its bit with none. The bit says that it was fired. */
+function isAlone(words: Words, watch: number): boolean {
+  return watch !== 0 && words.get(watch + Watch.edge) === 0 && words.load(watch + Watch.nextInRow) === 0;
 }
 
 /** Where to begin in the row that the last one stopped in, if not at its head; 0 else. */
@@ -109,19 +109,20 @@ function takeRow(
       words.store(epoll + Epoll.begin, watch);
       return false;
     }
-    if (!isReady(words, watch)) continue;
+    if (!wasFired(words, watch)) continue;
     found.push(dataOf(words, watch));
     if (words.get(watch + Watch.edge) === 0) fire(words, watch);
   }
   return true;
 }
 
-function isReady(words: Words, watch: number): boolean {
+function wasFired(words: Words, watch: number): boolean {
   if (words.load(watch + Watch.fired) === 0) return false;
   words.store(watch + Watch.fired, 0); // before the counter is read: what comes after that fires it again
-  return words.load64(counterOf(words, watch)) !== 0n;
+  return isCounted(words, watch);
 }
 
-function counterOf(words: Words, watch: number): number {
-  return words.get(watch + Watch.eventfd) + Eventfd.counter;
+/** Is there something in the counter of its eventfd? */
+function isCounted(words: Words, watch: number): boolean {
+  return words.load64(words.get(watch + Watch.eventfd) + Eventfd.counter) !== 0n;
 }

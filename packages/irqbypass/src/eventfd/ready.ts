@@ -1,7 +1,7 @@
 /**
  * What an epoll says to its waiter: which bits may be ready, and whether there is anything to look at. It is the
  * posted-interrupt protocol once more: set the bit, then `ready` even if the bit was set already (whoever set it may have
- * died in between), then wake; the waiter clears `ready` before it reads the bits.
+ * died in between), then wake; the waiter that would sleep clears `ready`, and reads the bits after that.
  *
  * The waiter sleeps on the control word itself. It puts `asleep` there, from 0, and waits for exactly that value; others only
  * set bits, and only the waiter, awake, clears them. So the value cannot come back under a sleeper, and no counter is needed.
@@ -19,8 +19,8 @@ export function raise(words: Words, epoll: number, bit: number): void {
   call(words, epoll, EpollControl.ready);
 }
 
-/** Has the waiter look, or end its wait. From any thread; waits for nobody. */
-export function call(words: Words, epoll: number, why: EpollControl.ready | EpollControl.kicked): void {
+/** Has the waiter look (`ready`), or end its wait (`kicked`). From any thread; waits for nobody. */
+export function call(words: Words, epoll: number, why: EpollControl): void {
   const control = epoll + Epoll.control;
   if (words.load(control) & why) return;
   if (words.or(control, why) === EpollControl.asleep) words.notify(control);
@@ -41,7 +41,12 @@ export function isCalled(words: Words, epoll: number): boolean {
   return words.load(epoll + Epoll.control) !== 0;
 }
 
-/** The waiter is about to look; false where there is nothing to look at. */
+/** May there be bits? */
+export function isReady(words: Words, epoll: number): boolean {
+  return (words.load(epoll + Epoll.control) & EpollControl.ready) !== 0;
+}
+
+/** The waiter is about to look, and to sleep if there is nothing; false where nobody has said that there may be. */
 export function answer(words: Words, epoll: number): boolean {
   const control = epoll + Epoll.control;
   if ((words.load(control) & EpollControl.ready) === 0) return false;

@@ -1,9 +1,12 @@
-import { Eventfd as E, EventfdFlag, READ_KICKED } from "../host/layout.js";
+import { Eventfd, EventfdFlag, READ_KICKED } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import type { Words } from "../host/words.js";
 import type { EventfdHost } from "./kind.js";
 import { irqfdOf } from "./reference.js";
 import { fireAll } from "./watch.js";
+
+/** Far from the end of the counter, so that nothing has to be said of it. */
+const FEW = 0x4000_0000_0000_0000n;
 
 /** The largest count that a write can reach; a kernel-side signal can reach one more. */
 export const MAX_COUNT = 2n ** 64n - 2n;
@@ -24,9 +27,19 @@ const SEQUENCE_STEP = 2;
 export function signalContext(memory: HostMemory, record: number, value: bigint, saturate: boolean): boolean {
   const { words, thread } = memory;
   words.store(thread.writing, record);
+  const fits = addTo(memory, record, value, saturate);
+  thread.leave(thread.writing);
+  return fits;
+}
+
+/** {@link signalContext} within the in-flight word. */
+function addTo(memory: HostMemory, record: number, value: bigint, saturate: boolean): boolean {
+  const { words } = memory;
   const irqfd = irqfdOf(memory, record);
-  const drained = irqfd === 0 ? 0n : words.get(record + E.flags) & EventfdFlag.semaphore ? 1n : SATURATED;
-  const counter = record + E.counter;
+  if (irqfd === 0 && value === 1n && counts(memory, record)) return true;
+  const drained =
+    irqfd === 0 ? 0n : words.get(record + Eventfd.flags) & EventfdFlag.semaphore ? 1n : SATURATED;
+  const counter = record + Eventfd.counter;
   let fits = true;
   for (;;) {
     const stored = words.load64(counter);
@@ -47,24 +60,44 @@ export function signalContext(memory: HostMemory, record: number, value: bigint,
       fireAll(words, record);
     } else memory.pending.raise(irqfd);
   }
-  thread.leave(thread.writing);
   return fits;
+}
+
+function counts({ words, compiled, base }: HostMemory, record: number): boolean {
+  return compiled === undefined ? countOne(words, record) : compiled.countOne(base, record) !== 0;
+}
+
+/**
+ * The common case: adds 1 to an eventfd that has no irqfd, and tells whoever sleeps on it or watches it. Returns false, with nothing
+ * done, where the count is so large that this needs a closer look. Compiled to WebAssembly as well (`assembly/compile.mjs`).
+ */
+export function countOne(words: Words, eventfd: number): boolean {
+  const counter = eventfd + Eventfd.counter;
+  for (;;) {
+    const count = words.load64(counter);
+    if (count < 0n || count >= FEW) return false;
+    if (words.compareExchange64(counter, count, count + 1n) === count) break;
+    words.relax();
+  }
+  wakeSleepers(words, eventfd);
+  fireAll(words, eventfd);
+  return true;
 }
 
 /** Tells readers and writers that sleep on this eventfd that its counter has changed. */
 export function wakeSleepers(words: Words, record: number): void {
-  words.add(record + E.sequence, SEQUENCE_STEP);
+  words.add(record + Eventfd.sequence, SEQUENCE_STEP);
   notifySleepers(words, record);
 }
 
 /** Ends a read of this eventfd, one that is under way or the next. From any thread that has a handle; waits for nobody. */
 export function kickReader(words: Words, record: number): void {
-  if ((words.or(record + E.sequence, READ_KICKED) & READ_KICKED) === 0) notifySleepers(words, record);
+  if ((words.or(record + Eventfd.sequence, READ_KICKED) & READ_KICKED) === 0) notifySleepers(words, record);
 }
 
 /** Was a read to end? Then this one was, and none of the others that sleep. */
 export function takeReadKick(words: Words, record: number): boolean {
-  const sequence = record + E.sequence;
+  const sequence = record + Eventfd.sequence;
   return (
     (words.load(sequence) & READ_KICKED) !== 0 && (words.and(sequence, ~READ_KICKED) & READ_KICKED) !== 0
   );
@@ -72,13 +105,24 @@ export function takeReadKick(words: Words, record: number): boolean {
 
 /** After a change of the sequence: a sleeper counts itself first, then sleeps only on the old sequence. */
 function notifySleepers(words: Words, record: number): void {
-  if (words.load(record + E.sleepers) !== 0) words.notify(record + E.sequence);
+  if (words.load(record + Eventfd.sleepers) !== 0) words.notify(record + Eventfd.sequence);
 }
 
 /** Signals an eventfd of any kind by its record, as a device does: for whoever has no handle of it. */
 export function signalRecord(memory: EventfdHost, record: number): void {
-  const kind = memory.words.get(record + E.flags) >>> EventfdFlag.kindShift;
-  const signal = memory.kinds[kind]?.signal;
-  if (signal === undefined) signalContext(memory, record, 1n, true);
-  else signal(memory, record);
+  const { words, thread } = memory;
+  words.store(thread.writing, record);
+  signalAnnounced(memory, record);
+}
+
+/** The same for a thread that has announced the eventfd in its in-flight word, which is clear after it. */
+export function signalAnnounced(memory: EventfdHost, record: number): void {
+  const { words, kinds, thread } = memory;
+  const signal = kinds[words.get(record + Eventfd.flags) >>> EventfdFlag.kindShift]?.signal;
+  try {
+    if (signal === undefined) addTo(memory, record, 1n, true);
+    else signal(memory, record);
+  } finally {
+    thread.leave(thread.writing);
+  }
 }

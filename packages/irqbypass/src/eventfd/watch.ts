@@ -14,8 +14,10 @@ import { dropContext, holdContext } from "./reference.js";
 
 /** Says that the eventfd of a watch may be ready. From any thread that has announced the eventfd, or holds the host mutex. */
 export function fire(words: Words, watch: number): void {
-  words.store(watch + Watch.fired, 1); // before the bit: whoever takes that looks at it
-  raise(words, words.get(watch + Watch.epoll), words.get(watch + Watch.bit));
+  // Before the bit: whoever takes that looks at it. Where it is set the waiter has not looked at the counter yet.
+  if (words.load(watch + Watch.fired) === 0) words.store(watch + Watch.fired, 1);
+  const bit = words.get(watch + Watch.bit);
+  raise(words, words.get(watch + Watch.epoll), bit);
 }
 
 /** The same where it is not known: whoever would have said so, or would have looked, has died. Under the host mutex. */

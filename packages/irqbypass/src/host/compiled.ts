@@ -17,6 +17,8 @@ export interface Compiled {
   post(base: number, file: number, id: number): void;
   pending(base: number, file: number): number;
   harvest(base: number, file: number, irr: number): number;
+  /** `eventfd/signal.ts`. */
+  countOne(base: number, eventfd: number): number;
   /** `bypass/registration.ts`. */
   registerProducer(
     base: number,

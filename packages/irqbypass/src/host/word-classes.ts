@@ -147,6 +147,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     linked: [Consumer.linked, "V"],
     closing: [Consumer.closing, "V"],
     listening: [Consumer.listening, "A"],
+    line: [Consumer.line, "A"],
   },
   vm: {
     ...REC_FIELDS,

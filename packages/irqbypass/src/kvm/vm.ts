@@ -28,7 +28,7 @@ import {
 import { Irqfd } from "../vm/irqfd.js";
 import { irqfdsOf, requiredError } from "../vm/reroute.js";
 import { checkRoutes, defaultRoutes, type GsiRoute, type RouteWords } from "../vm/route.js";
-import { IRQFD, IRQFD_TEXT, type IrqfdOptions } from "../vm/vm.js";
+import { IRQFD, IRQFD_TEXT, type IrqfdOptions } from "../vm/slim-vm.js";
 import { lifeOf, type VmLife } from "../vm/vm-mutex.js";
 import { disposeClaimed } from "../vm/vm-record.js";
 import { bootGuest, type GuestTables, guestPages, guestTables } from "./guest.js";

@@ -51,7 +51,7 @@ export function assignIoeventfd(
     words.set(record + I.linked, 1); // first: by this the list is made anew after a death
     enlist(host, vm, record);
     busChanged(host, vm); // after it is in the list, which whoever sees this goes through
-    bus.added(doorbell, record);
+    bus.added(record);
     return assigned;
   });
 }
@@ -136,8 +136,8 @@ export function deassignIoeventfds(host: BypassHost, guard: Mutex, vm: number): 
 function takeDown(host: BypassHost, record: number): void {
   const { words, thread } = host;
   const vm = words.get(record + I.vm);
-  // A store that found it before it was claimed has announced it, and is through after this.
-  thread.fenceAll(Thread.signalling, record);
+  // A store that found it before it was claimed has announced its eventfd, and is through after this.
+  thread.fenceAll(Thread.writing, words.get(record + I.eventfd));
   let failure: IrqBypassError | undefined;
   try {
     kernelOf(host, vm)?.deassign(host, record);

@@ -3,7 +3,7 @@
  * what it says in maps of its own, for as long as the VM's {@link Vm.bus} stands.
  */
 import type { BypassHost } from "../bypass/bypass-host.js";
-import { signalRecord } from "../eventfd/signal.js";
+import { signalAnnounced } from "../eventfd/signal.js";
 import { Ioeventfd as I, Vm } from "../host/layout.js";
 import {
   checkLength,
@@ -18,42 +18,47 @@ import {
 } from "./io-access.js";
 import type { VmLife } from "./vm-mutex.js";
 
-/** What is at one address: for each length the ioeventfd that takes any value, or those that take one each. */
+/** What is at one address: for each length the eventfd of the ioeventfd that takes any value, or those of them that take one each. */
 export class Place {
   /** By length: the one that takes any value, 0 for none; at 0 the one that takes any length, and then it is the only one. */
   private readonly any = [0, 0, 0, 0, 0, 0, 0, 0, 0];
   /** By length, then by value. */
-  private readonly matching: (Map<Wide, number> | undefined)[] = [];
+  private matching: (Map<Wide, number> | undefined)[] | undefined;
 
-  /** The ioeventfd that takes a store, 0 for none. One at most does: see {@link meets}. */
+  /** The eventfd that a store signals, 0 for none. One at most takes it: see {@link meets}. */
   find(length: number, value: Wide): number {
-    const { any } = this;
-    return any[0]! | any[length]! | (this.matching[length]?.get(value) ?? 0);
+    const { any, matching } = this;
+    const found = any[0]! | any[length]!;
+    return found !== 0 || matching === undefined ? found : (matching[length]?.get(value) ?? 0);
   }
 
   /** Would one that takes this take a store that another one here takes (ioeventfd_check_collision)? */
   meets({ length, match }: Doorbell): boolean {
     const { any, matching } = this;
     if (any[0] !== 0) return true;
-    if (length === 0)
-      return any.some((record) => record !== 0) || matching.some((some) => some !== undefined);
-    const values = matching[length];
+    if (length === 0) return any.some((eventfd) => eventfd !== 0) || matching !== undefined;
+    const values = matching?.[length];
     return any[length] !== 0 || (match === undefined ? values !== undefined : values?.has(match) === true);
   }
 
   /** After {@link meets} has denied it. */
-  add({ length, match }: Doorbell, record: number): void {
+  add({ length, match }: Doorbell, eventfd: number): void {
     if (match === undefined) {
-      this.any[length] = record;
+      this.any[length] = eventfd;
       return;
     }
+    this.matching ??= this.any.map(() => undefined);
     this.matching[length] ??= new Map();
-    this.matching[length].set(match, record);
+    this.matching[length].set(match, eventfd);
   }
 }
 
+/** By address. */
+type Places = Map<Wide, Place>;
+
 export class IoBus {
-  private spaces = emptySpaces();
+  private mmio: Places = new Map();
+  private pio: Places = new Map();
   /** What {@link Vm.bus} said when the maps were made; undefined before the first time. */
   private version: number | undefined;
 
@@ -74,27 +79,20 @@ export class IoBus {
     const what = isPlain(value, length) ? value : checkValue(value, length);
     const word = this.life.record + Vm.bus;
     for (;;) {
-      const record = this.spaces[space].get(where)?.find(length, what) ?? 0;
-      if (record !== 0) words.store(thread.signalling, record);
+      const eventfd = this.placesOf(space).get(where)?.find(length, what) ?? 0;
+      if (eventfd !== 0) words.store(thread.writing, eventfd);
       // Looked at after it is announced: a deassign that this thread has not heard of changes the word first, and then waits for
-      // whoever has announced it.
+      // whoever has announced the eventfd.
       const stands = words.load(word) === this.version;
-      if (stands && record !== 0) this.ring(record);
-      if (stands) return record !== 0;
-      if (record !== 0) thread.leave(thread.signalling);
+      if (stands && eventfd !== 0) signalAnnounced(this.host, eventfd);
+      if (stands) return eventfd !== 0;
+      if (eventfd !== 0) thread.leave(thread.writing);
       this.refresh();
     }
   }
 
-  /** Signals what this thread has announced. */
-  private ring(record: number): void {
-    const { host } = this;
-    const { words, thread } = host;
-    try {
-      signalRecord(host, words.get(record + I.eventfd));
-    } finally {
-      thread.leave(thread.signalling);
-    }
+  private placesOf(space: IoSpace): Places {
+    return space === "mmio" ? this.mmio : this.pio;
   }
 
   /** Takes over what the list says now. Throws EBADF where the VM has gone. */
@@ -108,32 +106,31 @@ export class IoBus {
     const { host, life } = this;
     const version = host.words.load(life.record + Vm.bus);
     if (version === this.version) return;
-    this.spaces = emptySpaces();
-    for (const record of ioeventfdsOf(host, life.record)) this.add(readDoorbell(host.words, record), record);
+    this.mmio = new Map();
+    this.pio = new Map();
+    for (const record of ioeventfdsOf(host, life.record)) this.add(record);
     this.version = version;
   }
 
   /** Is there one that would take a store that this takes? After {@link sync}. */
   meets(doorbell: Doorbell): boolean {
-    return this.spaces[doorbell.space].get(doorbell.address)?.meets(doorbell) === true;
+    return this.placesOf(doorbell.space).get(doorbell.address)?.meets(doorbell) === true;
   }
 
   /** One more was put into the list, by this thread. After {@link sync}, under the same lock. */
-  added(doorbell: Doorbell, record: number): void {
-    this.add(doorbell, record);
+  added(record: number): void {
+    this.add(record);
     this.version = this.host.words.load(this.life.record + Vm.bus);
   }
 
-  private add(doorbell: Doorbell, record: number): void {
-    const places = this.spaces[doorbell.space];
+  private add(record: number): void {
+    const { words } = this.host;
+    const doorbell = readDoorbell(words, record);
+    const places = this.placesOf(doorbell.space);
     const place = places.get(doorbell.address) ?? new Place();
-    place.add(doorbell, record);
+    place.add(doorbell, words.get(record + I.eventfd));
     places.set(doorbell.address, place);
   }
-}
-
-function emptySpaces(): Record<IoSpace, Map<Wide, Place>> {
-  return { mmio: new Map(), pio: new Map() };
 }
 
 /** The first number that a store of so many bytes cannot bring; of the longer ones, that is not exact. */

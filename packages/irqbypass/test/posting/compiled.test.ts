@@ -6,9 +6,12 @@ import { override } from "atomics-explorer";
 import fc from "fast-check";
 import { Eventfd, Host, IrqBypassError, Producer, Vcpu, Vm, type WasmMemory, type Words } from "irqbypass";
 import { compiledOver } from "#scenarios/support/compiled.js";
+import { countOne } from "#src/eventfd/signal.js";
 import { compiledFor } from "#src/host/compiled.js";
 import {
   Descriptor,
+  Eventfd as E,
+  Epoll,
   EVENT,
   KICKED,
   NOTIFICATION_VECTOR,
@@ -18,6 +21,7 @@ import {
   Vcpu as V,
   WAITED,
   WAKEUP_VECTOR,
+  Watch,
 } from "#src/host/layout.js";
 import { createMemory } from "#src/host/wasm.js";
 import { SharedWords } from "#src/host/words.js";
@@ -25,11 +29,14 @@ import * as fast from "#src/posting/fast-path.js";
 import { injected, posted, relayed } from "#src/posting/irte.js";
 import { SMALL, smallHost } from "../support/host.js";
 
-// A memory with an in-flight word, two producers and two vCPUs.
+// A memory with an in-flight word, two producers and two vCPUs, and an eventfd with two watches of one epoll.
 const INFLIGHT = 16;
 const PRODUCERS = [32, 48] as const;
 const VCPUS = 64;
-const WORDS = VCPUS + 2 * V.words;
+const EVENTFD = VCPUS + 2 * V.words;
+const WATCHES = [EVENTFD + E.words, EVENTFD + E.words + Watch.words] as const;
+const EPOLL = WATCHES[1] + Watch.words;
+const WORDS = EPOLL + Epoll.words;
 const BASE = 4096;
 
 type Memory = Parameters<typeof fast.signal>[0];
@@ -56,6 +63,11 @@ const step: fc.Arbitrary<{ name: string; run: Step }> = fc.oneof(
     name: `harvest ${of}`,
     run: (memory: Memory) => fast.harvest(memory, of + V.descriptor, of + V.irr),
   })),
+  fc.constant({
+    name: "countOne",
+    run: ({ words, compiled, base }: Memory) =>
+      compiled === undefined ? countOne(words, EVENTFD) : compiled.countOne(base, EVENTFD) !== 0,
+  }),
 );
 
 const control = fc
@@ -79,8 +91,23 @@ const change: fc.Arbitrary<readonly [word: number, value: number]> = fc.oneof(
     irte,
   ),
   fc.tuple(fc.constant(INFLIGHT), fc.constantFrom(0, PRODUCERS[0] | WAITED)),
-  fc.tuple(fc.integer({ min: VCPUS, max: WORDS - 1 }), fc.integer()),
+  fc.tuple(fc.integer({ min: VCPUS, max: EVENTFD - 1 }), fc.integer()),
+  fc.tuple(
+    fc.constantFrom(EVENTFD + E.counter, EVENTFD + E.counter + 1),
+    fc.constantFrom(0, 1, -1, -2, 0x3fff_ffff, 0x4000_0000),
+  ),
+  fc.tuple(fc.constantFrom(EVENTFD + E.sleepers, ...WATCHES.map((watch) => watch + Watch.fired)), index),
+  fc.tuple(fc.constantFrom(EPOLL + Epoll.bits, EPOLL + Epoll.bits + 7), fc.constantFrom(0, 1, 1 << 31)),
+  fc.tuple(fc.constant(EPOLL + Epoll.control), fc.nat(7)),
 );
+
+/** Two watches, the first of which the eventfd leads to, with the first and the last bit of the epoll. */
+const FIXED: readonly (readonly [word: number, value: number])[] = [
+  [EVENTFD + E.watches, WATCHES[0]],
+  [WATCHES[0] + Watch.next, WATCHES[1]],
+  [WATCHES[1] + Watch.bit, 255],
+  ...WATCHES.map((watch) => [watch + Watch.epoll, EPOLL] as const),
+];
 
 /** The same words twice, in one memory each. */
 function twoMemories(changes: readonly (readonly [number, number])[]) {
@@ -88,7 +115,7 @@ function twoMemories(changes: readonly (readonly [number, number])[]) {
   const views = [plain, shared].map(
     ({ buffer }) => new SharedWords(buffer as SharedArrayBuffer, BASE, WORDS),
   ) as [SharedWords, SharedWords];
-  for (const words of views) for (const [word, value] of changes) words.set(word, value);
+  for (const words of views) for (const [word, value] of [...FIXED, ...changes]) words.set(word, value);
   return { views, memories: [plain, shared] as const };
 }
 
@@ -101,25 +128,29 @@ type Interference = readonly { readonly before: number; readonly change: readonl
 function watched(words: Words, others: Interference): { words: Words; log: unknown[] } {
   const log: unknown[] = [];
   const noted =
-    (name: string, method: (...operands: number[]) => unknown) =>
-    (...operands: number[]) => {
+    <T extends number | bigint>(name: string, method: (word: number, ...operands: T[]) => unknown) =>
+    (word: number, ...operands: T[]) => {
       for (const { before, change: written } of others) if (before === log.length) words.store(...written);
-      const result = method(...operands);
-      log.push([name, ...operands.map((operand) => operand | 0), result]);
+      const result = method(word, ...operands);
+      log.push([name, word, ...operands.map((one) => (typeof one === "number" ? one | 0 : one)), result]);
       return result as never;
     };
   return {
     log,
     words: override(words, {
-      load: noted("load", (word) => words.load(word!)),
-      store: noted("store", (word, value) => words.store(word!, value!)),
-      or: noted("or", (word, value) => words.or(word!, value!)),
-      and: noted("and", (word, value) => words.and(word!, value!)),
-      add: noted("add", (word, value) => words.add(word!, value!)),
-      exchange: noted("exchange", (word, value) => words.exchange(word!, value!)),
-      notify: noted("notify", (word) => words.notify(word!)),
-      get: noted("get", (word) => words.get(word!)),
-      set: noted("set", (word, value) => words.set(word!, value!)),
+      load: noted("load", (word) => words.load(word)),
+      store: noted("store", (word, value) => words.store(word, value!)),
+      or: noted("or", (word, value) => words.or(word, value!)),
+      and: noted("and", (word, value) => words.and(word, value!)),
+      add: noted("add", (word, value) => words.add(word, value!)),
+      exchange: noted("exchange", (word, value) => words.exchange(word, value!)),
+      load64: noted("load64", (word) => words.load64(word)),
+      compareExchange64: noted<bigint>("compareExchange64", (word, expected, value) =>
+        words.compareExchange64(word, expected!, value!),
+      ),
+      notify: noted("notify", (word) => words.notify(word)),
+      get: noted("get", (word) => words.get(word)),
+      set: noted("set", (word, value) => words.set(word, value!)),
     }),
   };
 }

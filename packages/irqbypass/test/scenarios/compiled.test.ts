@@ -5,7 +5,8 @@ import { exploreSubject, type Subject } from "atomics-explorer";
 import { scenarios } from "#scenarios/support/scenarios.js";
 
 const originals = new Map<string, Subject>();
-for (const subject of await scenarios(["posting", "signal"])) originals.set(partOf(subject), subject);
+for (const subject of await scenarios(["posting", "signal", "epoll"]))
+  originals.set(partOf(subject), subject);
 const compiled = (await scenarios(["wasm"])).filter((subject) => originals.has(partOf(subject)));
 
 /** Its name without the file's. */
@@ -13,9 +14,10 @@ function partOf({ name }: Subject): string {
   return name.slice(name.indexOf("/") + 1);
 }
 
-test("there is a compiled version of each scenario that posts or harvests", () => {
+test("there is a compiled version of each scenario that posts, harvests or counts", () => {
   const parts = compiled.filter(({ twin }) => !twin).map(partOf);
   assert.deepEqual(parts.sort(), [
+    "add",
     "deassign",
     "death",
     "fence",

@@ -95,7 +95,7 @@ export const enum Consumer {
   gsi = 17, // C
   previous = 18, // V
   next = 19, // V
-  /** {@link LEVEL} for a level-triggered one. C */
+  /** {@link LEVEL} or {@link OWN_LINE} for a level-triggered one. C */
   flags = 20,
   /** Level-triggered: the eventfd to signal at EOI. C */
   resample = 21,
@@ -109,6 +109,8 @@ export const enum Consumer {
   closing = 25,
   /** {@link Listening}. A */
   listening = 26,
+  /** {@link Line}, where it is an {@link OWN_LINE}. A */
+  line = 27,
   words = 32,
 }
 
@@ -122,8 +124,18 @@ export const enum Listening {
   over = 2,
 }
 
-/** {@link Consumer.flags}: level-triggered. */
+/** {@link Consumer.flags}: level-triggered, by the VM's I/O APIC. */
 export const LEVEL = 1;
+/** {@link Consumer.flags}: level-triggered, by an interrupt controller of the emulator's: the VM has none. */
+export const OWN_LINE = 2;
+
+/** {@link Consumer.line}: the level of a line; who changes it: `scenarios/states/line.ts`. */
+export const enum Line {
+  low = 0,
+  high = 1,
+  /** It was let go of, and whether its device has more to say is still to be asked. */
+  asking = 2,
+}
 
 /** What an injected interrupt is: a KVM VM and an MSI. Immutable while a producer names it. */
 export const enum Injection {

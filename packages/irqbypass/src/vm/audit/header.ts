@@ -123,14 +123,8 @@ function auditAttached(
   const signalling = words.load(thread + Thread.signalling);
   const writing = words.load(thread + Thread.writing);
   const what = (inflight: number) => inflight & ~WAITED;
-  const rings = view.isLive("producer", what(signalling)) || view.isLive("ioeventfd", what(signalling));
-  if (signalling !== 0 && !rings) {
-    view.find(
-      "in-flight",
-      subject,
-      `it signals word ${what(signalling)}, which is no live producer or ioeventfd`,
-    );
-  }
+  if (signalling !== 0 && !view.isLive("producer", what(signalling)))
+    view.find("in-flight", subject, `it signals word ${what(signalling)}, which is no live producer`);
   const known = (["eventfd", "consumer", "epoll"] as const).some((pool) => view.isLive(pool, what(writing)));
   if (writing !== 0 && !known) {
     view.find(
