@@ -10,4 +10,11 @@ export type Role =
   | "linuxReader"
   | "storm"
   | "hotProducer"
-  | "messages";
+  | "messages"
+  | "barePong"
+  | "doorbellPong"
+  | "interruptPong"
+  | "armed"
+  | "armedBusy"
+  | "messagesBusy"
+  | "computes";

@@ -9,10 +9,12 @@ import { latency } from "./latency.js";
 import { memory } from "./memory.js";
 import { pair } from "./pair.js";
 import { register } from "./register.js";
+import { roundTrip } from "./round-trip.js";
 import { runSuite } from "./run.js";
 import { signal } from "./signal.js";
 import { startup } from "./startup.js";
 import { storm } from "./storm.js";
+import { wait } from "./wait.js";
 
 export const suites: readonly Suite[] = [
   register,
@@ -21,6 +23,8 @@ export const suites: readonly Suite[] = [
   signal,
   file,
   latency,
+  wait,
+  roundTrip,
   epoll,
   deassign,
   ioeventfd,

@@ -5,7 +5,7 @@ import { Eventfd, Host, type HostHandle, Producer, Vcpu } from "irqbypass";
 import { LinuxEventfd, linux } from "irqbypass/linux";
 import { BaselineManager, type Registry } from "../baselines/manager.js";
 import type { VcpuData } from "../harness/machines.js";
-import { Mode, type PeerData, stampOf, Word } from "../harness/peer.js";
+import { Mode, type PeerData, pause, stampOf, Word } from "../harness/peer.js";
 import { loadRingBuffer } from "../harness/ring-buffer.js";
 import type { Role } from "../harness/role.js";
 import { Result, type StormData } from "../harness/storm-data.js";
@@ -28,6 +28,17 @@ function whenever(work: () => void): never {
     Atomics.wait(words, Word.mode, Mode.idle);
     work();
   }
+}
+
+/** Works in slices of 50 us, with one turn of the event loop after each. */
+function inSlices(look: () => void): void {
+  const slice = () => {
+    pause(50);
+    look();
+    setImmediate(slice);
+  };
+  slice();
+  port.postMessage("ready");
 }
 
 function join({ host: handle, vcpu, fastPath = "wasm" }: VcpuData): { host: Host; vcpu: Vcpu } {
@@ -121,11 +132,7 @@ const roles: Readonly<Record<Role, () => void | Promise<void>>> = {
     port.postMessage("ready");
     for (;;) {
       Atomics.store(words, Word.ready, 1);
-      try {
-        reader.read({ timeoutMs: 1000 });
-      } catch {
-        continue; // nothing for a second
-      }
+      if (reader.read({ timeoutMs: 1000 }) === undefined) continue;
       Atomics.store(words, Word.ready, 0);
       acknowledge();
     }
@@ -174,6 +181,77 @@ const roles: Readonly<Record<Role, () => void | Promise<void>>> = {
   messages() {
     port.on("message", acknowledge);
     port.postMessage("ready");
+  },
+
+  /** Sleeps in Atomics.wait, and answers each number with the same. */
+  barePong() {
+    port.postMessage("ready");
+    for (let seen = 0; ; ) {
+      Atomics.wait(words, Word.ping, seen);
+      seen = Atomics.load(words, Word.ping);
+      Atomics.store(words, Word.pong, seen);
+      Atomics.notify(words, Word.pong);
+    }
+  },
+
+  /** Reads an eventfd, and answers by another. */
+  doorbellPong() {
+    const { host: handle, eventfds } = data as { host: HostHandle; eventfds: readonly [number, number] };
+    const host = Host.attach(handle);
+    const [there, back] = [Eventfd.open(host, eventfds[0]), Eventfd.open(host, eventfds[1])];
+    port.postMessage("ready");
+    for (;;) {
+      there.read();
+      back.signal();
+    }
+  },
+
+  /** Answers each interrupt of its vCPU with a signal of its own, sleeping. */
+  interruptPong() {
+    const { host, vcpu } = join(data as VcpuData);
+    const producer = Producer.create(host);
+    producer.register(Eventfd.open(host, (data as VcpuData).eventfd!));
+    const into = new Uint32Array(8);
+    port.postMessage("ready");
+    for (;;) {
+      vcpu.wait();
+      if (vcpu.take(into)) producer.signal();
+    }
+  },
+
+  /** Goes idle on its event loop, and acknowledges each interrupt. */
+  armed() {
+    const { vcpu } = join(data as VcpuData);
+    const into = new Uint32Array(8);
+    const idle = () => {
+      do {
+        if (vcpu.take(into)) acknowledge();
+      } while (!vcpu.arm(idle));
+    };
+    idle();
+    port.postMessage("ready");
+  },
+
+  /** Works on its event loop in slices, and looks for interrupts after each. */
+  armedBusy() {
+    const { vcpu } = join(data as VcpuData);
+    const into = new Uint32Array(8);
+    inSlices(() => {
+      if (vcpu.hasInterrupt() && vcpu.take(into)) acknowledge();
+    });
+  },
+
+  /** The same, and takes messages in between. */
+  messagesBusy() {
+    port.on("message", acknowledge);
+    inSlices(() => {});
+  },
+
+  /** Keeps a core busy. */
+  computes() {
+    whenever(() => {
+      while (busy());
+    });
   },
 };
 

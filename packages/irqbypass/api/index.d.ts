@@ -143,6 +143,7 @@ interface MemoryOptions extends PlaceOptions {
     readonly platform?: Platform;
     readonly spawn?: Spawn;
     readonly repairs?: boolean;
+    readonly spinUs?: number;
     readonly words?: (buffer: SharedArrayBuffer, byteOffset: number, length: number) => Words;
     readonly fastPath?: FastPath;
 }
@@ -224,8 +225,9 @@ declare abstract class EventfdContext extends Shown implements Disposable {
     abstract write(value?: number | bigint): void;
     abstract signal(): void;
     abstract tryRead(): bigint | undefined;
-    abstract read(options?: Pick<WaitOptions, "timeoutMs">): bigint;
-    readAsync(options?: WaitOptions): Promise<bigint>;
+    abstract read(options?: Pick<WaitOptions, "timeoutMs">): bigint | undefined;
+    readAsync(options?: WaitOptions): Promise<bigint | undefined>;
+    kick(): void;
     abstract get count(): bigint;
     close(): void;
     [Symbol.dispose](): void;
@@ -414,7 +416,7 @@ declare class Eventfd extends EventfdContext {
     write(value?: number | bigint): void;
     signal(): void;
     tryRead(): bigint | undefined;
-    read(options?: Pick<WaitOptions, "timeoutMs">): bigint;
+    read(options?: Pick<WaitOptions, "timeoutMs">): bigint | undefined;
     get count(): bigint;
 }
 declare const MAX_COUNT: bigint;
@@ -572,6 +574,8 @@ declare class Irqfd extends Shown implements Disposable {
     get path(): Path;
     get reason(): Reason | undefined;
     get reasons(): readonly Reason[];
+    get level(): boolean | undefined;
+    acknowledge(): void;
     bypassed(options?: ChangeWait): Promise<Path>;
     relayed(options?: ChangeWait): Promise<Reason>;
     dispose(): void;
@@ -600,7 +604,6 @@ interface PinRoute {
     readonly gsi: number;
     readonly irqchip: IrqchipPin;
 }
-type Wake = "interrupt" | "nmi" | "kicked" | "timeout";
 interface Posting {
     readonly on: boolean;
     readonly sn: boolean;
@@ -615,21 +618,6 @@ declare class VcpuRef extends Shown {
     inspect(): Posting;
     get onAddress(): number;
     get fileAddress(): number;
-}
-declare class Vcpu extends VcpuRef implements Disposable {
-    private constructor();
-    static open(memory: HostMemory, handle: Handle<"vcpu">): Vcpu;
-    pending(): boolean;
-    wait(options?: Pick<WaitOptions, "timeoutMs">): Wake;
-    waitAsync(options?: WaitOptions): Promise<Wake>;
-    acknowledge(): number | undefined;
-    eoi(): void;
-    get tpr(): number;
-    set tpr(priority: number);
-    get ppr(): number;
-    take(into: Uint32Array | Int32Array): boolean;
-    put(): void;
-    [Symbol.dispose](): void;
 }
 interface VmOptions {
     readonly vcpus?: number;
@@ -654,6 +642,28 @@ declare class SlimVm extends Shown implements Disposable {
     setIrqLine(gsi: number, level: boolean): void;
     get ioapic(): IoApic;
 }
+type Wake = "interrupt" | "nmi" | "kicked" | "timeout";
+interface ArmOptions {
+    readonly ref?: boolean;
+}
+declare class Vcpu extends VcpuRef implements Disposable {
+    private constructor();
+    static open(memory: HostMemory, handle: Handle<"vcpu">): Vcpu;
+    pending(): boolean;
+    hasInterrupt(): boolean;
+    wait(options?: Pick<WaitOptions, "timeoutMs">): Wake;
+    waitAsync(options?: WaitOptions): Promise<Wake>;
+    arm(callback: () => void, options?: ArmOptions): boolean;
+    disarm(): boolean;
+    acknowledge(): number | undefined;
+    eoi(): void;
+    get tpr(): number;
+    set tpr(priority: number);
+    get ppr(): number;
+    take(into: Uint32Array | Int32Array): boolean;
+    put(): void;
+    [Symbol.dispose](): void;
+}
 declare class Vm extends SlimVm {
     constructor(host: BypassHost, options?: VmOptions);
     static open(host: BypassHost, handle: Handle<"vm">): Vm;
@@ -663,4 +673,4 @@ declare class Vm extends SlimVm {
     write(space: IoSpace, address: number | bigint, length: number, value: number | bigint): boolean;
 }
 export { DeviceVector, Epoll, Eventfd, EventfdContext, FINDING_KINDS, Host, IRQ_INDEXES, InterruptFile, IrqBypassError, MAX_COUNT, POLICIES, Producer, REASONS, VIRTIO_STATUS, Vcpu, VcpuRef, VdpaDevice, VfioPciDevice, Vm, WORST_FIRST };
-export type { AbortSignalLike, AddCallback, AttachOptions, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, EpollAdd, EpollTake, EpollWait, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileImports, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, MemoryOptions, Msi, MsiRoute, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, ShortMsi, Shown, Size, Spawn, ThreadName, ThreadWorker, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };
+export type { AbortSignalLike, AddCallback, ArmOptions, AttachOptions, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, EpollAdd, EpollTake, EpollWait, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileImports, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, MemoryOptions, Msi, MsiRoute, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, ShortMsi, Shown, Size, Spawn, ThreadName, ThreadWorker, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };

@@ -48,7 +48,7 @@ declare class LinuxEventfd extends EventfdContext {
     write(value?: number | bigint): void;
     signal(): void;
     tryRead(): bigint | undefined;
-    read(options?: Pick<WaitOptions, "timeoutMs">): bigint;
+    read(options?: Pick<WaitOptions, "timeoutMs">): bigint | undefined;
     get count(): bigint;
 }
 interface EventfdInfo {

@@ -4,7 +4,7 @@
 import { override } from "atomics-explorer";
 import { Eventfd, Producer, Vcpu, Vm } from "irqbypass";
 import { device, dies, GSI, mortal, noHeal, noHealVm } from "./support/death.mjs";
-import { arrived, expect, openVcpu, producer, VECTOR } from "./support/guest.mjs";
+import { arrived, expect, openVcpu, playVcpu, producer, VECTOR } from "./support/guest.mjs";
 
 const PIN = 5;
 
@@ -73,6 +73,50 @@ export const halted = {
           host.words = override(words, {
             compareExchange: (word, expected, value) =>
               expected === victim.thread.record ? 0 : words.compareExchange(word, expected, value),
+          });
+        }),
+    },
+  },
+};
+
+const armsVcpu = (made) => {
+  const { host, vm, victim, eventfd } = made;
+  // Of an async thread one thing at a time is explored: the wait that stands is left out.
+  playVcpu(victim, () => ({ waitAsync: () => new Promise(() => {}) }));
+  const vcpu = openVcpu(victim, vm);
+  const irqfd = vm.irqfd(eventfd, GSI);
+  const source = producer(host, eventfd);
+  return {
+    victim() {
+      vcpu.arm(() => {});
+      vcpu.disarm();
+      vcpu.put();
+    },
+    survivor: () => source.signal(),
+    keeps: [vcpu, vcpu.idle, irqfd, source],
+    signals: () => ({ host, vm, eventfd }),
+    check() {
+      const next = openVcpu(host, vm);
+      expect(next.acknowledge() === VECTOR, "the survivor's interrupt is lost");
+      next.put();
+    },
+  };
+};
+
+export const armed = {
+  sentence:
+    "The thread of a vCPU dies while it arms and disarms it: another can take it, with all that was posted.",
+  ...mortal,
+  setup: (world) => dies(world, armsVcpu),
+  twins: {
+    "still-loaded": {
+      sentence: "leaves SN clear in a vCPU that nobody runs any more",
+      setup: (world) =>
+        dies(world, armsVcpu, ({ host, vm }) => {
+          const { record } = vm.vcpu(0);
+          const { words } = host;
+          host.words = override(words, {
+            or: (word, value) => (word === record + 24 && value === 2 ? 0 : words.or(word, value)),
           });
         }),
     },

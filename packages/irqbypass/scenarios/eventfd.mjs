@@ -3,7 +3,7 @@
 import { override } from "atomics-explorer";
 import { Eventfd } from "irqbypass";
 import { hosts } from "#scenarios/support/hosts.js";
-import { Eventfd as E } from "#src/host/layout.js";
+import { Eventfd as E, READ_KICKED } from "#src/host/layout.js";
 import { deassign } from "#src/vm/assignment.js";
 import { vmMutex } from "#src/vm/vm-mutex.js";
 import { expect, guest } from "./support/guest.mjs";
@@ -110,6 +110,81 @@ export const semaphoreWhole = {
   sentence: "Two readers of a semaphore get one unit each of two writes, in every schedule.",
   preemptions: undefined,
   long: true,
+};
+
+/** A reader that is to stop once it was kicked, beside a writer: it reads until then, and takes what was written before. */
+function stops(world, play = {}) {
+  const seen = hosts(world, ["reader", "writer", "vmm"]);
+  const made = Eventfd.create(seen.reader);
+  for (const [name, change] of Object.entries(play))
+    seen[name].words = override(seen[name].words, change(seen[name].words, made.record));
+  const own = Object.fromEntries(
+    Object.entries(seen).map(([name, host]) => [name, Eventfd.open(host, made.handle)]),
+  );
+  return {
+    threads: {
+      reader() {
+        let taken = 0;
+        for (;;) {
+          const count = own.reader.read();
+          if (count === undefined) return taken;
+          taken += Number(count);
+        }
+      },
+      writer: () => own.writer.write(),
+      vmm: () => own.vmm.kick(),
+    },
+    keeps: Object.values(own),
+    end({ reader: taken }) {
+      const { words } = seen.reader;
+      const left = Number(words.load64(made.record + E.counter));
+      expect(taken + left === 1, `of one count ${taken} were read, and ${left} left`);
+      expect(
+        (words.load(made.record + E.sequence) & READ_KICKED) === 0,
+        "it was kicked once, and is so still",
+      );
+      expect(words.load(made.record + E.sleepers) === 0, "a sleeper is counted that is awake");
+    },
+  };
+}
+
+/** Threads: reader, writer, vmm. */
+export const kick = {
+  sentence: "A kick ends a read once, the present one or the next, and no count is lost beside it.",
+  setup: (world) => stops(world),
+  twins: {
+    "kicks-who-sleeps": {
+      sentence: "wakes who sleeps, and leaves no mark for one that is about to",
+      setup: (world) =>
+        stops(world, {
+          vmm: (words, record) => ({
+            or(word, value) {
+              if (word !== record + E.sequence) return words.or(word, value);
+              words.notify(word);
+              return value;
+            },
+          }),
+        }),
+    },
+    "writes-over-it": {
+      sentence: "counts the sequence by a load and a store, over a kick in between",
+      setup: (world) =>
+        stops(world, {
+          writer: (words, record) => ({
+            add(word, value) {
+              if (word !== record + E.sequence) return words.add(word, value);
+              const before = words.load(word);
+              words.store(word, before + value);
+              return before;
+            },
+          }),
+        }),
+    },
+    "does-not-wake": {
+      sentence: "marks the kick, and wakes nobody",
+      setup: (world) => stops(world, { vmm: () => ({ notify: () => 0 }) }),
+    },
+  },
 };
 
 /**

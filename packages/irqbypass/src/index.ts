@@ -56,5 +56,6 @@ export type { Ioeventfd, IoeventfdInfo } from "./vm/ioeventfd.js";
 export type { Irqfd } from "./vm/irqfd.js";
 export type { GsiRoute, IrqchipPin, Msi, MsiRoute, PinRoute, RawMsi, ShortMsi } from "./vm/route.js";
 export type { IrqfdOptions, VmOptions } from "./vm/slim-vm.js";
-export { type Posting, Vcpu, VcpuRef, type Wake } from "./vm/vcpu.js";
+export { type ArmOptions, Vcpu, type Wake } from "./vm/vcpu.js";
+export { type Posting, VcpuRef } from "./vm/vcpu-ref.js";
 export { Vm } from "./vm/vm.js";

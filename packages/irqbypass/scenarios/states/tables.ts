@@ -6,8 +6,10 @@ import { epollControl } from "./epoll-control.js";
 import { inFlight } from "./in-flight.js";
 import { injectionDue } from "./injection-due.js";
 import { life } from "./life.js";
+import { line } from "./line.js";
 import { listening } from "./listening.js";
 import { mutex } from "./mutex.js";
+import { readKick } from "./read-kick.js";
 import { relayState } from "./relay-state.js";
 import { remappingEntry } from "./remapping-entry.js";
 import { routingOwner } from "./routing-owner.js";
@@ -29,7 +31,9 @@ export const TABLES: readonly StateTable[] = [
   injectionDue,
   binding,
   listening,
+  line,
   doorbell,
   epollControl,
+  readKick,
   routingOwner,
 ];

@@ -1,25 +1,18 @@
 /**
  * `npm run museum`: every scenario of the fabric with its twins, and the bugs of Linux among those. Exit code 1 where a
  * scenario does not hold, a twin is not caught, or a row of a state table is taken by none. Arguments name scenarios, as for
- * `atomics-explorer --in`; the rows are looked at where all of them run. `--long` takes the long ones, too. Those of
- * `interrupt_file.h` are among all of them where there is clang.
+ * `atomics-explorer --in`; the rows are looked at where all of them run. `--long` takes the long ones, too.
  */
-import { exploreSubject, type Report, reportText, type Subject } from "atomics-explorer";
+import { exploreSubject, type Report, reportText } from "atomics-explorer";
 import { TABLES } from "../states/tables.js";
-import { whyNoClang } from "./clang.js";
 import { coverageText, noting, rowFaults } from "./coverage.js";
-import { headerSubjects } from "./header.js";
 import { exhibits, museumText } from "./museum.js";
 import { scenarios } from "./scenarios.js";
 import { Ledger } from "./transitions.js";
 
 const long = process.argv.includes("--long");
 const names = process.argv.slice(2).filter((argument) => argument !== "--long");
-const wanted = (one: Subject) => long || names.length > 0 || !one.long;
-const chosen = (await scenarios(names)).filter(wanted);
-const why = whyNoClang();
-if (names.length === 0 && why === undefined) chosen.push(...(await headerSubjects()));
-if (names.length === 0 && why !== undefined) process.stdout.write(`left out: interrupt_file.h ${why}\n`);
+const chosen = (await scenarios(names)).filter((one) => long || names.length > 0 || !one.long);
 const ledger = new Ledger();
 const reports: Report[] = [];
 for (const subject of chosen) {

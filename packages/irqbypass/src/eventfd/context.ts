@@ -8,7 +8,7 @@ import { Shown } from "../host/shown.js";
 import { closeHandle } from "./close.js";
 import type { EventfdHost } from "./kind.js";
 import { addReference, dropReference } from "./reference.js";
-import { MAX_COUNT, wakeSleepers } from "./signal.js";
+import { kickReader, MAX_COUNT, takeReadKick, wakeSleepers } from "./signal.js";
 
 /**
  * A handle to an eventfd context (eventfd_ctx): the identity by which a producer and a consumer find each other.
@@ -85,24 +85,43 @@ export abstract class EventfdContext extends Shown implements Disposable {
   /** Takes the counter (one unit in semaphore mode) if it is not 0; undefined otherwise. Does not block. */
   abstract tryRead(): bigint | undefined;
 
-  /** `tryRead` that blocks until there is something to take. Throws ETIMEDOUT after `timeoutMs`. */
-  abstract read(options?: Pick<WaitOptions, "timeoutMs">): bigint;
+  /**
+   * `tryRead` that blocks until there is something to take; undefined when `timeoutMs` is over, or after {@link kick}. Throws EAGAIN
+   * in a thread that may not block.
+   */
+  abstract read(options?: Pick<WaitOptions, "timeoutMs">): bigint | undefined;
 
   /** `read` without blocking the thread; rejects with the reason of `signal` when that is aborted. */
-  async readAsync(options: WaitOptions = {}): Promise<bigint> {
+  async readAsync(options: WaitOptions = {}): Promise<bigint | undefined> {
     const timeoutMs = timeoutOf(options);
     const { signal } = options;
     this.checkWait();
     signal?.throwIfAborted();
     const taken = this.tryRead();
     if (taken !== undefined) return taken;
-    if (timeoutMs <= 0) throw this.timedOut(timeoutMs);
+    if (this.takeKick() || timeoutMs <= 0) return undefined;
     const reader = this.reader();
     try {
-      return await this.untilRead(timeoutMs, signal);
+      return await this.untilRead(timeoutMs, signal, true);
     } finally {
       reader.close();
     }
+  }
+
+  /**
+   * Ends a read without a count: one `read` or `readAsync` of this eventfd that waits, through whichever handle, or else the next one
+   * that finds nothing, returns undefined. So whoever stops a device wakes its thread without a doorbell that nobody rang. Several kicks
+   * before that are one: of several readers who are to stop, each kicks on. What listens for a device itself (a trigger, an unmask
+   * eventfd) and an epoll are not concerned. From any thread; waits for nobody. Throws EBADF when closed.
+   */
+  kick(): void {
+    this.check();
+    kickReader(this.memory.words, this.record);
+  }
+
+  /** @internal Was a read to end? By one that found nothing to take. */
+  protected takeKick(): boolean {
+    return takeReadKick(this.memory.words, this.record);
   }
 
   /**
@@ -115,7 +134,7 @@ export abstract class EventfdContext extends Shown implements Disposable {
     this.prepareSleep();
     let reader = this.addReader(); // held meanwhile: this very handle may be closed
     return {
-      next: (signal) => this.untilRead(Infinity, signal),
+      next: (signal) => this.untilRead(Infinity, signal, false),
       close() {
         if (reader !== 0 && !memory.thread.left) dropReference(memory, reader); // who leaves the host gives all of them back
         reader = 0;
@@ -123,16 +142,21 @@ export abstract class EventfdContext extends Shown implements Disposable {
     };
   }
 
-  /** Reads as soon as there is something. The caller has a reference of role reader. */
-  private async untilRead(timeoutMs: number, signal: AbortSignalLike | undefined): Promise<bigint> {
+  /** Reads as soon as there is something, or until a kick that is meant for it. The caller has a reference of role reader. */
+  private async untilRead(
+    timeoutMs: number,
+    signal: AbortSignalLike | undefined,
+    kickable: boolean,
+  ): Promise<bigint | undefined> {
     const { words, thread } = this.memory;
     const deadline = deadlineOf(words, timeoutMs);
     for (;;) {
       const sequence = words.load(this.record + E.sequence);
       const taken = this.tryRead();
       if (taken !== undefined) return taken;
+      if (kickable && this.takeKick()) return undefined;
       const left = leftUntil(words, deadline);
-      if (left <= 0) throw this.timedOut(timeoutMs);
+      if (left <= 0) return undefined;
       const limit = this.sleepLimit();
       await thread.parkAsync(this.record + E.sequence, sequence, Math.min(left, limit), signal);
     }
@@ -177,19 +201,15 @@ export abstract class EventfdContext extends Shown implements Disposable {
   protected addReader(): number {
     return this.memory.mutex.guard(() => addReference(this.memory, this.record, Role.reader));
   }
-
-  /** @internal */
-  protected timedOut(timeoutMs: number): IrqBypassError {
-    return new IrqBypassError("ETIMEDOUT", `eventfd ${this.id} stayed at 0 for ${timeoutMs} ms`, {
-      subject: `eventfd ${this.id}`,
-    });
-  }
 }
 
 /** A standing wait on an eventfd. */
 export interface EventfdReader {
-  /** As `readAsync`: rejects only where `signal` is aborted, and with EBADF where the handle was closed. */
-  next(signal: AbortSignalLike): Promise<bigint>;
+  /**
+   * Resolves when there was something to read. As `readAsync`, it rejects only where `signal` is aborted, and with EBADF where the
+   * handle was closed; a kick is left to whoever reads.
+   */
+  next(signal: AbortSignalLike): Promise<unknown>;
   /** Ends it; nobody waits any more. Doing it again does nothing. */
   close(): void;
 }

@@ -207,7 +207,7 @@ export class Epoll extends Shown implements Disposable {
         if (left <= 0) return found;
         if (!looked) {
           looked = true;
-          if (thread.spin(() => isCalled(words, this.record))) continue;
+          if (thread.spinBeforeSleep(() => isCalled(words, this.record))) continue;
         }
         thread.checkMayBlock(`a wait of epoll ${this.id}, of which nothing is ready,`, "waitAsync");
         const limit = this.sleepLimit();

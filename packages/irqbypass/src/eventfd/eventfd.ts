@@ -126,7 +126,7 @@ export class Eventfd extends EventfdContext {
     }
   }
 
-  read(options: Pick<WaitOptions, "timeoutMs"> = {}): bigint {
+  read(options: Pick<WaitOptions, "timeoutMs"> = {}): bigint | undefined {
     const timeoutMs = blockingTimeoutOf(options, "readAsync");
     this.checkWait();
     const { words, thread } = this.memory;
@@ -135,11 +135,12 @@ export class Eventfd extends EventfdContext {
       const sequence = words.load(this.record + E.sequence);
       const taken = this.tryRead();
       if (taken !== undefined) return taken;
+      if (this.takeKick()) return undefined;
       const left = leftUntil(words, deadline);
-      if (left <= 0) throw this.timedOut(timeoutMs);
+      if (left <= 0) return undefined;
       if (!looked) {
         looked = true;
-        if (thread.spin(() => words.load(this.record + E.sequence) !== sequence)) continue;
+        if (thread.spinBeforeSleep(() => words.load(this.record + E.sequence) !== sequence)) continue;
       }
       thread.checkMayBlock(`a read of eventfd ${this.id}, which is at 0,`, "readAsync");
       this.sleep(sequence, left);

@@ -1,4 +1,4 @@
-import { Eventfd, EventfdFlag } from "../host/layout.js";
+import { Eventfd, EventfdFlag, READ_KICKED } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import type { Words } from "../host/words.js";
 import type { EventfdHost } from "./kind.js";
@@ -12,6 +12,8 @@ const FEW = 0x4000_0000_0000_0000n;
 export const MAX_COUNT = 2n ** 64n - 2n;
 /** A write ends at 2^64-2, a signal from the kernel's side at 2^64-1 (the poll error state). */
 const SATURATED = 2n ** 64n - 1n;
+/** The sequence counts above {@link READ_KICKED}. */
+const SEQUENCE_STEP = 2;
 
 /**
  * Adds `value` to a shared eventfd. Without an irqfd the count stays and sleepers wake. With one, the writer
@@ -84,8 +86,25 @@ export function countOne(words: Words, eventfd: number): boolean {
 
 /** Tells readers and writers that sleep on this eventfd that its counter has changed. */
 export function wakeSleepers(words: Words, record: number): void {
-  words.add(record + Eventfd.sequence, 1);
-  // After the change of the sequence: a sleeper counts itself first, then sleeps only on the old sequence.
+  words.add(record + Eventfd.sequence, SEQUENCE_STEP);
+  notifySleepers(words, record);
+}
+
+/** Ends a read of this eventfd, one that is under way or the next. From any thread that has a handle; waits for nobody. */
+export function kickReader(words: Words, record: number): void {
+  if ((words.or(record + Eventfd.sequence, READ_KICKED) & READ_KICKED) === 0) notifySleepers(words, record);
+}
+
+/** Was a read to end? Then this one was, and none of the others that sleep. */
+export function takeReadKick(words: Words, record: number): boolean {
+  const sequence = record + Eventfd.sequence;
+  return (
+    (words.load(sequence) & READ_KICKED) !== 0 && (words.and(sequence, ~READ_KICKED) & READ_KICKED) !== 0
+  );
+}
+
+/** After a change of the sequence: a sleeper counts itself first, then sleeps only on the old sequence. */
+function notifySleepers(words: Words, record: number): void {
   if (words.load(record + Eventfd.sleepers) !== 0) words.notify(record + Eventfd.sequence);
 }
 

@@ -18,6 +18,7 @@ import {
 } from "./layout.js";
 import { PendingIrqfds } from "./pending.js";
 import { POOL_STATE_WORDS } from "./pool.js";
+import { looksIn } from "./spinning.js";
 import { WORD_BYTES, type Words } from "./words.js";
 
 /** Words, up to the next line. */
@@ -45,6 +46,20 @@ export function hostWords(capacity: Capacity): number {
 /** Levels of an xarray over indexes of 32 bits. */
 const MAX_LEVELS = 6;
 const MAX_KINDS = Header.kinds - Header.relays;
+
+/** For how long who waits looks at most before it sleeps: what nobody has said otherwise, and the most that may be said. */
+const SPIN_US = 5;
+const MAX_SPIN_US = 1000;
+
+/** Throws EINVAL for what {@link writeHeader} does not take. */
+export function checkSpinUs(spinUs: unknown): void {
+  if (spinUs === undefined) return;
+  if (typeof spinUs === "number" && spinUs >= 0 && spinUs <= MAX_SPIN_US) return;
+  throw new IrqBypassError(
+    "EINVAL",
+    `spinUs is ${show(spinUs)}: give 0 to ${MAX_SPIN_US} microseconds, 0 to sleep at once`,
+  );
+}
 
 /** The names as the header keeps them. Throws where a thread that attaches could not tell them apart. */
 export function joinNames(kinds: readonly string[]): string {
@@ -75,7 +90,7 @@ export function joinNames(kinds: readonly string[]): string {
 }
 
 /** Writes the header of a new host, which is none to anybody else before {@link publishHeader}. Throws EEXIST where there is one. */
-export function writeHeader(words: Words, capacity: Capacity, names: string): void {
+export function writeHeader(words: Words, capacity: Capacity, names: string, spinUs = SPIN_US): void {
   if (words.load(Header.magic) === MAGIC) {
     throw new IrqBypassError(
       "EEXIST",
@@ -87,6 +102,7 @@ export function writeHeader(words: Words, capacity: Capacity, names: string): vo
   });
   words.set(Header.kinds, names.length);
   for (let i = 0; i < names.length; i++) words.set(Header.kinds + 1 + i, names.charCodeAt(i));
+  words.set(Header.looks, looksIn(spinUs));
   words.set(Header.size, hostWords(capacity));
   words.set(Header.version, LAYOUT_VERSION);
   words.set(Header.id, Math.floor(Math.random() * 2 ** 31));
@@ -184,6 +200,9 @@ export function checkHeader(words: Words, size: number): void {
   const length = words.get(Header.kinds);
   require(length >= 1 &&
     length < Header.kindsEnd - Header.kinds, `that the names of its kinds take ${length} words`);
+  const looks = words.get(Header.looks);
+  require(looks >= 0 &&
+    looks <= looksIn(MAX_SPIN_US), `that who waits looks ${looks} times before it sleeps`);
   const threads = words.load(Header.threads);
   require(threads >= 0 && threads <= capacity(0), `that ${threads} threads have attached`);
   const held = words.load(Header.mutex);

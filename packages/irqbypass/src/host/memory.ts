@@ -38,6 +38,12 @@ export interface MemoryOptions extends PlaceOptions {
    * callbacks a repair may have to call.
    */
   readonly repairs?: boolean;
+  /**
+   * For how many microseconds at most a thread that waits looks before it sleeps, 0 to 1000; default 5, and 0 sleeps at once. An answer
+   * within that time is had without a wake-up. A thread whose looks come to nothing stops looking by itself, and tries again now and
+   * then; no more threads look at a time than there are cores to spare. The same for every thread of the host.
+   */
+  readonly spinUs?: number;
   /** Another way to the words, for a tool that counts, traces or schedules them. */
   readonly words?: (buffer: SharedArrayBuffer, byteOffset: number, length: number) => Words;
   /**
@@ -111,7 +117,7 @@ export abstract class HostMemory extends Shown {
     this.compiled = compiledFor(handle.memory, options.fastPath, options.words !== undefined);
     if (capacity !== undefined) {
       const words = access(buffer, handle.byteOffset, hostWords(capacity));
-      writeHeader(words, capacity, joinNames(names));
+      writeHeader(words, capacity, joinNames(names), options.spinUs);
       this.words = words;
     } else {
       const length = readSize(buffer, handle.byteOffset);

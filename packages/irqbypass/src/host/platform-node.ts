@@ -18,6 +18,15 @@ export function nodePlatform(): Platform | undefined {
   return typeof globalThis.process?.getBuiltinModule === "function" ? node : undefined;
 }
 
+// Who keeps the event loop of this thread alive, of which there is one: a timer for all, and nothing made by each.
+let holds = 0;
+let held: NodeJS.Timeout | undefined;
+
+function letGo(): void {
+  holds -= 1;
+  if (holds === 0) held?.unref();
+}
+
 // A third of what a process's first host costs, where the process has not loaded it yet.
 const threads = () => process.getBuiltinModule("node:worker_threads");
 const files = () => process.getBuiltinModule("node:fs");
@@ -55,8 +64,10 @@ const node = Object.freeze<Platform>({
   leave() {}, // a worker ends when nobody listens to its messages any more
   isWorker: (value): value is WatchableWorker => value instanceof threads().Worker,
   hold() {
-    const timer = setInterval(() => {}, 0x7fffffff);
-    return () => clearInterval(timer);
+    held ??= setInterval(() => {}, 0x7fffffff);
+    if (holds === 0) held.ref();
+    holds += 1;
+    return letGo;
   },
   onExit(listener) {
     // Another function for each call, so that the same one may be given twice.

@@ -70,7 +70,7 @@ export interface Platform {
   leave(): void;
   /** Is this a worker whose exit event proves that it is gone? */
   isWorker(value: unknown): value is WatchableWorker;
-  /** Keeps the event loop of this thread alive until the returned function is called. */
+  /** Keeps the event loop of this thread alive until the returned function is called, once. */
   hold(): () => void;
   /**
    * Calls `listener` when the calling thread comes to its end, by itself or by an error, with whether it ends well; it must not

@@ -8,10 +8,9 @@ import { Header, Thread, ThreadState, Twin, WAITED } from "./layout.js";
 import type { MutexThread } from "./mutex.js";
 import type { OsThread, Platform } from "./platform.js";
 import type { Pool } from "./pool.js";
+import { Spinning } from "./spinning.js";
 import type { Words } from "./words.js";
 
-/** Looks before a sleep: about 5 us of them. */
-const SPINS = 128;
 /** Looks of a thread that may not sleep, after which it gives up. */
 const SPINS_WITHOUT_SLEEP = 1_000_000;
 const FENCE_LOOKS = 64;
@@ -38,6 +37,7 @@ export class ThisThread implements MutexThread {
   private running: string | undefined;
   /** What wakes each of its asynchronous waits. */
   private readonly asleep = new Set<() => void>();
+  private readonly spinning: Spinning;
   private readonly os: OsThread;
 
   /**
@@ -55,6 +55,7 @@ export class ThisThread implements MutexThread {
     const { pid, tid, startTime, worker } = this.os;
     this.record = this.claim(worker);
     this.lockId = this.lockIdOf(this.record);
+    this.spinning = new Spinning(words, platform, this.lockId);
     this.signalling = this.record + Thread.signalling;
     this.writing = this.record + Thread.writing;
     words.set(this.record + Thread.pid, pid);
@@ -175,32 +176,24 @@ export class ThisThread implements MutexThread {
   }
 
   /**
-   * Looks for about 5 us, until `look` says that it has what it waits for; false if the thread is to sleep now. At most
-   * one thread less than there are cores looks at a time, and no more than there are words for it: one more could keep
-   * whoever has the answer from its core. A thread that may not sleep looks for as long as it takes to give up.
+   * Looks for a moment, until `look` says that it has what it waits for; false if the thread is to sleep now. A thread that may not
+   * sleep looks for as long as it takes to give up.
    */
   spin(look: () => boolean): boolean {
-    const { words, mayBlock } = this;
-    const place = mayBlock ? this.placeToLook() : 0;
-    if (mayBlock && place === 0) return false;
-    try {
-      for (let left = mayBlock ? SPINS : SPINS_WITHOUT_SLEEP; left > 0; left--) {
-        if (look()) return true;
-        words.relax();
-      }
-      return false;
-    } finally {
-      if (place !== 0) words.store(place, 0);
-    }
+    return this.mayBlock ? this.spinning.now(look) === true : this.spinOn(look);
   }
 
-  /** The word in which this thread says that it looks; 0 where enough others do. */
-  private placeToLook(): number {
-    const end = Math.min(Header.looking + this.platform.cores - 1, Header.lookingEnd);
-    for (let place: number = Header.looking; place < end; place++) {
-      if (this.words.compareExchange(place, 0, this.lockId) === 0) return place;
+  /** The same before a wait sleeps: for what may be long in coming, it looks only as long as that has paid. */
+  spinBeforeSleep(look: () => boolean): boolean {
+    return this.mayBlock ? this.spinning.beforeSleep(look) : this.spinOn(look);
+  }
+
+  private spinOn(look: () => boolean): boolean {
+    for (let left = SPINS_WITHOUT_SLEEP; left > 0; left--) {
+      if (look()) return true;
+      this.words.relax();
     }
-    return 0;
+    return false;
   }
 
   /**

@@ -48,6 +48,7 @@ export const HEADER_FIELDS: Fields = {
   version: [Header.version, "C"],
   size: [Header.size, "C"],
   id: [Header.id, "C"],
+  looks: [Header.looks, "C"],
   capacities: [Header.capacities, "C", POOLS.length],
   kinds: [Header.kinds, "C", Header.kindsEnd - Header.kinds],
   ticks: [Header.ticks, "A"],
@@ -146,6 +147,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     linked: [Consumer.linked, "V"],
     closing: [Consumer.closing, "V"],
     listening: [Consumer.listening, "A"],
+    line: [Consumer.line, "A"],
   },
   vm: {
     ...REC_FIELDS,

@@ -1,3 +1,5 @@
+import { IrqBypassError } from "./errors.js";
+
 /**
  * The one seam to shared memory. Every access of the library to a shared word is a call of this interface, so
  * that another implementation can count, trace or schedule the accesses of the shipped code. The functions in
@@ -49,6 +51,15 @@ export interface Words {
   get(word: number): number;
   /** Plain write of a guarded word. */
   set(word: number, value: number): void;
+}
+
+/** Throws EOPNOTSUPP where no thread can wait without blocking. */
+export function checkWaitAsync(): void {
+  if (typeof Atomics.waitAsync === "function") return;
+  throw new IrqBypassError(
+    "EOPNOTSUPP",
+    "this platform has no Atomics.waitAsync: wait in a worker, by a call that blocks, or use a newer browser",
+  );
 }
 
 /** Bytes of a word. */
@@ -110,6 +121,7 @@ export class SharedWords implements Words {
     expected: number,
     timeoutMs: number,
   ): Promise<"ok" | "not-equal" | "timed-out"> {
+    checkWaitAsync();
     return Atomics.waitAsync(this.words, word, expected, timeoutMs).value;
   }
   notify(word: number, count?: number): number {

@@ -121,7 +121,8 @@ export class EventfdFile extends Shown implements Disposable {
 
   /**
    * Takes the count, or 1 of a semaphore. Where the count is 0: EAGAIN, or for a blocking eventfd the thread
-   * sleeps until a write.
+   * sleeps until a write. It is read(2) of a bare descriptor, without a limit and without a host: what waits with one, and can be
+   * kicked, is `LinuxEventfd.adopt(host, file.fd)`.
    */
   read(): bigint {
     const result = this.nonblocking

@@ -1,6 +1,7 @@
 import { checkWrite, EventfdContext } from "../eventfd/context.js";
 import { addReference } from "../eventfd/reference.js";
 import { blockingTimeoutOf, type WaitOptions } from "../host/argument.js";
+import { deadlineOf, leftUntil } from "../host/deadline.js";
 import { ERRNO, IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
 import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
@@ -195,17 +196,18 @@ export class LinuxEventfd extends EventfdContext {
     return this.value[0];
   }
 
-  /** As {@link EventfdContext.read}; sleeps in poll(2), a twentieth of a second at a time. */
-  read(options: Pick<WaitOptions, "timeoutMs"> = {}): bigint {
+  /** As {@link EventfdContext.read}; sleeps in poll(2), a twentieth of a second at a time, and hears of a kick after that. */
+  read(options: Pick<WaitOptions, "timeoutMs"> = {}): bigint | undefined {
     const timeoutMs = blockingTimeoutOf(options, "readAsync");
     this.checkWait();
     const { words } = this.memory;
-    const deadline = words.clock() + timeoutMs;
+    const deadline = deadlineOf(words, timeoutMs);
     for (;;) {
       const taken = this.tryRead();
       if (taken !== undefined) return taken;
-      const left = deadline - words.clock();
-      if (left <= 0) throw this.timedOut(timeoutMs);
+      if (this.takeKick()) return undefined;
+      const left = leftUntil(words, deadline);
+      if (left <= 0) return undefined;
       this.memory.thread.checkMayBlock(`a read of eventfd ${this.id}, which is at 0,`, "readAsync");
       untilReadable(this.ffi, this.fd, Math.min(left, this.slice()));
     }

@@ -22,12 +22,12 @@ import {
 import { type Ffi, O_CLOEXEC } from "./ffi.js";
 import { armReader, forgetReader, prepareReader } from "./reader.js";
 
-/** How many events are taken at once. */
+/** For how many events there is room at first: as many as a wait takes that is not told otherwise. */
 const EVENTS = 64;
 
 /** For the thread whose calls these are; `numberOf` says which kind of a host it is part of. */
 export function linuxWatching({ ffi }: LinuxCalls, numberOf: (memory: HostMemory) => number): Watching {
-  const events = new DataView(new ArrayBuffer(EVENTS * EPOLL_EVENT_BYTES));
+  let events = new DataView(new ArrayBuffer(EVENTS * EPOLL_EVENT_BYTES));
   return {
     add(memory, watch) {
       const { words } = memory;
@@ -47,7 +47,11 @@ export function linuxWatching({ ffi }: LinuxCalls, numberOf: (memory: HostMemory
     take(memory, epoll, most, report) {
       const own = ownOf(memory, epoll);
       if (own < 0 || most === 0) return;
-      const ready = ffi().epollWait(own, events, Math.min(most, EVENTS), 0);
+      // All that fit by one call: what is ready as long as it can be read comes again with the next.
+      const room = Math.min(most, memory.pools.watch.capacity);
+      if (events.byteLength < room * EPOLL_EVENT_BYTES)
+        events = new DataView(new ArrayBuffer(room * EPOLL_EVENT_BYTES));
+      const ready = ffi().epollWait(own, events, room, 0);
       if (ready === -ERRNO.EINTR) return;
       checked(ready, "epoll_wait", `epoll ${memory.pools.epoll.slot(epoll)}`);
       for (let index = 0; index < ready; index++) {

@@ -208,6 +208,19 @@ export function renotify(words: Words, file: number): void {
   words.notify(control);
 }
 
+/**
+ * The highest id that a harvest would take now, or -1, with nothing changed. One load where nothing is posted: whoever has set
+ * his bit and not yet ON is not heard of, as in {@link harvest}.
+ */
+export function highestPosted(words: Words, file: number): number {
+  if ((words.load(file + Descriptor.control) & ON) === 0) return -1;
+  for (let i = PIR_WORDS - 1; i >= 0; i--) {
+    const bits = words.load(file + Descriptor.pir + i);
+    if (bits !== 0) return i * 32 + 31 - Math.clz32(bits);
+  }
+  return -1;
+}
+
 function pirHasBits(words: Words, file: number): boolean {
   const pir = file + Descriptor.pir;
   for (let i = 0; i < PIR_WORDS; i++) if (words.load(pir + i) !== 0) return true;

@@ -25,7 +25,7 @@ export const REASONS = [
   /** The GSI has several routes. What to do: give it one route, an MSI. */
   "several-routes",
   /**
-   * The GSI's route is a pin of an interrupt controller, not an MSI. What to do: nothing for a line, which goes through the
+   * The GSI's route is a pin of an interrupt controller, not an MSI, or the irqfd is a line of the emulator's own. What to do: nothing for a line, which goes through the
    * I/O APIC; else route the GSI to an MSI.
    */
   "not-msi",

@@ -14,7 +14,7 @@ import { dropContext, holdContext } from "../eventfd/reference.js";
 import { askForRelay } from "../eventfd/relay-state.js";
 import { show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Eventfd, LEAVING, LEVEL, Producer, Thread, Vm } from "../host/layout.js";
+import { Consumer, Eventfd, LEAVING, LEVEL, OWN_LINE, Producer, Thread, Vm, VmFlag } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
 import { Mode, modeOf, targetOf } from "../posting/irte.js";
 import { reasonCode } from "../posting/reason.js";
@@ -33,7 +33,7 @@ export interface Assignment {
   /** The eventfd to signal at EOI, which makes it level-triggered; 0 for none. */
   readonly resample: number;
   /** What the GSI's interrupts come to, as a remapping entry. Called under the VM's mutex. */
-  readonly resolve: () => number;
+  readonly resolve: (irqfd: number) => number;
 }
 
 /** Checks what a caller asks for. Throws EBADF for a closed eventfd, EINVAL for the rest. */
@@ -79,7 +79,8 @@ export function assign(host: BypassHost, wanted: Assignment): Assigned {
     words.set(record + Consumer.vm, vm);
     words.set(record + Consumer.gsi, gsi);
     words.set(record + Consumer.resample, wanted.resample);
-    words.set(record + Consumer.flags, wanted.resample === 0 ? 0 : LEVEL);
+    const level = words.get(vm + Vm.flags) & VmFlag.bare ? OWN_LINE : LEVEL;
+    words.set(record + Consumer.flags, wanted.resample === 0 ? 0 : level);
     words.set(record + Consumer.owner, thread.record); // last: without an owner it is half made
     return { record, handle: pools.consumer.handle(record), relay: relayOf(host, record) };
   };
@@ -128,7 +129,7 @@ function begin(host: BypassHost, wanted: Assignment, irqfd: number, progress: Pr
   const { words } = host;
   const { life, eventfd } = wanted;
   const vm = life.record;
-  words.store(irqfd + Consumer.target, wanted.resolve());
+  words.store(irqfd + Consumer.target, wanted.resolve(irqfd));
   // Before the binding: a relay that hears of the eventfd through the binding finds its way back by the source.
   words.store(irqfd + Consumer.source, eventfd);
   if (words.compareExchange(eventfd + Eventfd.irqfd, 0, irqfd) !== 0) throw isTaken(host, eventfd);

@@ -1,6 +1,7 @@
 import { checkKindParts, type Kind } from "../bypass/kind.js";
 import { checkFlag, checkObject, checkOptions, type OptionNames, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
+import { checkSpinUs } from "../host/header.js";
 import type { MemoryOptions } from "../host/memory.js";
 import type { Platform } from "../host/platform.js";
 import type { HostHandle } from "../host/reserve.js";
@@ -30,6 +31,7 @@ const CREATE: OptionNames<HostOptions> = {
   byteOffset: true,
   size: true,
   capacity: true,
+  spinUs: true,
 };
 /** The functions of a {@link Platform}: must it have this one? */
 const PLATFORM_CALLS = {
@@ -50,6 +52,7 @@ const HANDLE: OptionNames<HostHandle> = { memory: true, byteOffset: true };
 /** Looks at what has no checks of its own in the options of a new host. */
 export function checkHostOptions(options: HostOptions): void {
   checkOptions(options, CREATE, 'options such as { size: "medium" }, or none');
+  checkSpinUs(options.spinUs);
   checkShared(options);
 }
 

@@ -3,12 +3,13 @@ import { type ChangeWait, untilChange } from "../bypass/changes.js";
 import { type Path, pathOfConsumer, reasonOfConsumer, reasonsOfConsumer } from "../bypass/path.js";
 import { POLICIES, type Policy } from "../bypass/remapping.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer } from "../host/layout.js";
+import { Consumer, Line } from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
 import { Shown } from "../host/shown.js";
 import type { Reason } from "../posting/reason.js";
 import { remedyOf } from "../posting/remedy.js";
 import { type Assigned, deassign } from "./assignment.js";
+import { acknowledgeLine, isOwnLine } from "./line.js";
 
 /** An assigned irqfd: a VM's interrupt that listens to an eventfd. Any thread may use it. */
 export class Irqfd extends Shown implements Disposable {
@@ -53,6 +54,36 @@ export class Irqfd extends Shown implements Disposable {
   /** All reasons that hold, the worst first, as {@link WORST_FIRST} has them; none while they are bypassed. */
   get reasons(): readonly Reason[] {
     return this.live(() => reasonsOfConsumer(this.host, this.record));
+  }
+
+  /**
+   * The level of a line of the emulator's own interrupt controller: true from a signal on, until {@link acknowledge}. Look at it
+   * when the vector was taken. Undefined where it is no such line: edge-triggered, or one of the VM's I/O APIC. Takes the host mutex.
+   */
+  get level(): boolean | undefined {
+    return this.live(() =>
+      isOwnLine(this.host.words, this.record)
+        ? this.host.words.load(this.record + Consumer.line) === Line.high
+        : undefined,
+    );
+  }
+
+  /**
+   * The guest has ended the interrupt (EOI): lets go of the line, and signals the resample eventfd, so that the device signals again
+   * where it has more to say. For a line of the emulator's own interrupt controller (`apic: false` and `resample`), from any thread; of
+   * several that share a vector, each is acknowledged, as each is asked in the kernel (irqfd_resampler_ack). Throws EINVAL for
+   * another irqfd, whose VM does it at the guest's EOI or which is an edge; EBADF after it was deassigned; ENOMEM.
+   */
+  acknowledge(): void {
+    const { host, record } = this;
+    host.checkCall();
+    if (this.level === undefined) {
+      throw new IrqBypassError(
+        "EINVAL",
+        `the irqfd of GSI ${this.gsi} is no line of an interrupt controller of yours: assign it with a resample eventfd in a VM with apic: false`,
+      );
+    }
+    acknowledgeLine(host, record, () => this.isLive());
   }
 
   /**

@@ -10,8 +10,12 @@ const BANKS = 8;
 /** The highest vector that is requested and above the processor priority, or -1. */
 export function deliverable(words: Words, vcpu: number): number {
   const requested = highest(words, vcpu + Vcpu.irr);
-  if (requested < 0) return -1;
-  return requested >> 4 > processorPriority(words, vcpu) >> 4 ? requested : -1;
+  return exceedsPriority(words, vcpu, requested) ? requested : -1;
+}
+
+/** Can this vector, -1 for none, be delivered now? */
+export function exceedsPriority(words: Words, vcpu: number, vector: number): boolean {
+  return vector >= 0 && vector >> 4 > processorPriority(words, vcpu) >> 4;
 }
 
 /** PPR: the higher of the task priority and the class of the highest vector in service. */

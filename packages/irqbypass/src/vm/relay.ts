@@ -10,6 +10,7 @@ import { drop } from "../posting/dropped.js";
 import { post } from "../posting/fast-path.js";
 import { Mode, modeOf, targetOf, vectorOf } from "../posting/irte.js";
 import { markTrigger } from "./delivery.js";
+import { isOwnLine, raiseLine } from "./line.js";
 import { inject } from "./routing.js";
 import { vmMutex } from "./vm-mutex.js";
 
@@ -107,6 +108,7 @@ function deliverSignal(memory: HostMemory, irqfd: number): void {
     // No plain MSI to one vCPU: by the live table.
     const vm = words.get(irqfd + Consumer.vm);
     const level = (words.get(irqfd + Consumer.flags) & LEVEL) !== 0;
+    if (isOwnLine(words, irqfd)) raiseLine(words, irqfd);
     const dropped = vmMutex(memory, vm).guard(() =>
       inject(memory, vm, words.get(irqfd + Consumer.gsi), level),
     );

@@ -11,7 +11,7 @@ import { Consumer, Header, IN_USE, Rec, Routing, Vm } from "../host/layout.js";
 import { reasonOf } from "../posting/irte.js";
 import { deliverDue } from "./relay.js";
 import type { RouteWords } from "./route.js";
-import { buildTable, freeTable, resolve, undoTable } from "./routing.js";
+import { buildTable, freeTable, resolveFor, undoTable } from "./routing.js";
 import type { VmLife } from "./vm-mutex.js";
 
 /** Replaces the whole table; see {@link Vm.setGsiRouting} for what it throws, and EBADF where the VM has gone. The old table stays then. */
@@ -88,9 +88,8 @@ export function removeTable(host: BypassHost, vm: number): number {
 
 /** Goes on with a change of routes whose thread has died, wherever it had got to. Under the VM's mutex. */
 export function completeReroute(host: BypassHost, vm: number): void {
-  const { words } = host;
   for (const irqfd of irqfdsOf(host, vm)) {
-    const target = resolve(host, vm, words.get(irqfd + Consumer.gsi));
+    const target = resolveFor(host, vm, irqfd);
     host.mutex.guard(() => setTarget(host, irqfd, target)); // its producer may have to hear of it still
   }
 }
@@ -122,7 +121,7 @@ function retargetRequired(host: BypassHost, vm: number): boolean {
   for (const irqfd of irqfdsOf(host, vm)) {
     if (!requires(host, irqfd)) continue;
     const gsi = words.get(irqfd + Consumer.gsi);
-    const target = resolve(host, vm, gsi);
+    const target = resolveFor(host, vm, irqfd);
     const reason = reasonOf(target);
     if (reason === undefined) continue;
     const connected = host.mutex.guard(() => {
@@ -140,7 +139,7 @@ function retargetRequired(host: BypassHost, vm: number): boolean {
 /** Gives an irqfd what its GSI comes to now; returns whether that changed. Under the VM's mutex. */
 function retarget(host: BypassHost, vm: number, irqfd: number): boolean {
   const { words } = host;
-  const target = resolve(host, vm, words.get(irqfd + Consumer.gsi));
+  const target = resolveFor(host, vm, irqfd);
   if (words.load(irqfd + Consumer.target) === target) return false;
   host.mutex.guard(() => setTarget(host, irqfd, target));
   return true;

@@ -4,6 +4,7 @@
  */
 import {
   Chip,
+  Consumer,
   Header,
   IN_USE,
   IOAPIC_PINS,
@@ -15,10 +16,11 @@ import {
   Vm,
 } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
-import { posted, relayed } from "../posting/irte.js";
+import { Mode, modeOf, posted, relayed } from "../posting/irte.js";
 import type { Reason } from "../posting/reason.js";
 import { Delivery, deliver, type Message, matches, vcpusOf } from "./delivery.js";
 import { Source, setPin } from "./ioapic.js";
+import { isOwnLine } from "./line.js";
 import { decodeMsi, defaultRoutes, type RouteWords } from "./route.js";
 
 /** A table with the records of its routes, in the order in which they were taken. */
@@ -144,6 +146,13 @@ export function resolve(memory: HostMemory, vm: number, gsi: number): number {
     only = vcpu;
   }
   return only === 0 ? relayed("no-vcpu") : posted(pools.vcpu.slot(only), target.vector);
+}
+
+/** The same for an irqfd: a line of the emulator's has a level to be kept, so nobody posts past it. */
+export function resolveFor(memory: HostMemory, vm: number, irqfd: number): number {
+  const { words } = memory;
+  const target = resolve(memory, vm, words.get(irqfd + Consumer.gsi));
+  return isOwnLine(words, irqfd) && modeOf(target) === Mode.posted ? relayed("not-msi") : target;
 }
 
 /**

@@ -13,8 +13,8 @@ import { IoApic } from "./ioapic-registers.js";
 import { Irqfd } from "./irqfd.js";
 import { replaceRoutes } from "./reroute.js";
 import { checkRoutes, type GsiRoute } from "./route.js";
-import { resolve, setGsi } from "./routing.js";
-import { VcpuRef } from "./vcpu.js";
+import { resolveFor, setGsi } from "./routing.js";
+import { VcpuRef } from "./vcpu-ref.js";
 import { lifeOf, VmLife } from "./vm-mutex.js";
 import { createVm, disposeClaimed } from "./vm-record.js";
 
@@ -32,7 +32,9 @@ export interface IrqfdOptions {
   readonly bypass?: Policy;
   /**
    * Makes it level-triggered (KVM_IRQFD_FLAG_RESAMPLE): a signal raises the line of the GSI, the guest's EOI lets go of it
-   * and signals this eventfd, so that the device looks whether it has more to say.
+   * and signals this eventfd, so that the device looks whether it has more to say. In a VM with `apic: false` the line is the
+   * irqfd's own, `irqfd.level`, and the emulator says by `irqfd.acknowledge()` that the guest has ended the interrupt; a signal
+   * raises it and posts the MSI of the GSI, through the relay.
    */
   readonly resample?: EventfdContext;
 }
@@ -155,7 +157,7 @@ export class SlimVm extends Shown implements Disposable {
     checkOptions(options, IRQFD, IRQFD_TEXT);
     const { bypass = "prefer", resample } = options;
     checkIrqfd(this.host, eventfd, gsi, bypass);
-    if (resample !== undefined) this.checkResample(resample);
+    if (resample !== undefined) checkIrqfd(this.host, resample, 0, "off");
     const { host, life } = this;
     const assigned = assign(host, {
       life,
@@ -164,7 +166,7 @@ export class SlimVm extends Shown implements Disposable {
       policy: bypass,
       kind: 0,
       resample: resample?.record ?? 0,
-      resolve: () => resolve(host, life.record, gsi),
+      resolve: (irqfd) => resolveFor(host, life.record, irqfd),
     });
     return new Irqfd(host, life.mutex, assigned);
   }
@@ -225,16 +227,6 @@ export class SlimVm extends Shown implements Disposable {
   /** @internal */
   protected describe(): object {
     return { id: this.id, vcpus: this.vcpus, apic: !this.isBare };
-  }
-
-  private checkResample(resample: EventfdContext): void {
-    checkIrqfd(this.host, resample, 0, "off");
-    if (this.isBare) {
-      throw new IrqBypassError(
-        "EINVAL",
-        `a level-triggered irqfd needs an I/O APIC, and VM ${this.id} was made with apic: false`,
-      );
-    }
   }
 
   /** Made with apic: false. */

@@ -1,119 +1,43 @@
-import { blockingTimeoutOf, show, timeoutOf, type WaitOptions } from "../host/argument.js";
+import {
+  blockingTimeoutOf,
+  checkFlag,
+  checkOptions,
+  type OptionNames,
+  show,
+  timeoutOf,
+  type WaitOptions,
+} from "../host/argument.js";
 import { deadlineOf, leftUntil } from "../host/deadline.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
 import { Descriptor, EVENT, KICKED, NMI, Vcpu as V, Vm, VmFlag } from "../host/layout.js";
 import { checkHost, type HostMemory } from "../host/memory.js";
-import { Shown } from "../host/shown.js";
 import { checkBits } from "../posting/bits.js";
 import * as descriptor from "../posting/descriptor.js";
 import { harvest, pending } from "../posting/fast-path.js";
 import { isLevel } from "./delivery.js";
-import { accept, deliverable, endOfInterrupt, inService, processorPriority } from "./lapic.js";
+import { Idle } from "./idle.js";
+import {
+  accept,
+  deliverable,
+  endOfInterrupt,
+  exceedsPriority,
+  inService,
+  processorPriority,
+} from "./lapic.js";
 import { acknowledge } from "./resample.js";
+import { VcpuRef } from "./vcpu-ref.js";
 
 /** Why a wait ended. */
 export type Wake = "interrupt" | "nmi" | "kicked" | "timeout";
 
-/** A posted-interrupt descriptor's control word (VT-d 9.11). */
-export interface Posting {
-  /** ON: something is posted that has not been taken. */
-  readonly on: boolean;
-  /** SN: nobody is to be notified, as while no thread runs the vCPU. */
-  readonly sn: boolean;
-  /** The vector of a notification. */
-  readonly nv: number;
-  /** Whom to notify: the thread that runs the vCPU, 0 for none. */
-  readonly ndst: number;
+/** Options of {@link Vcpu.arm}. */
+export interface ArmOptions {
+  /** false: being armed alone does not keep the event loop alive. Default true. */
+  readonly ref?: boolean;
 }
 
-/** A vCPU seen from any thread: what its VM hands out. */
-export class VcpuRef extends Shown {
-  /** @internal */
-  readonly memory: HostMemory;
-  /** @internal */
-  readonly record: number;
-  /** @internal Its descriptor, an interrupt file. */
-  readonly file: number;
-  /** By which it is told from another vCPU in the same record. */
-  private readonly life: number;
-
-  /** @internal VMs hand them out, under the host mutex. */
-  constructor(memory: HostMemory, record: number) {
-    super();
-    this.memory = memory;
-    this.record = record;
-    this.file = record + V.descriptor;
-    this.life = memory.words.load(record + V.life);
-  }
-
-  /** What the thread that runs it passes to `Vcpu.open`. Throws EBADF when its VM is gone, as all of these. */
-  get handle(): Handle<"vcpu"> {
-    return this.look(() => this.memory.pools.vcpu.handle(this.record));
-  }
-
-  /** Its index in the VM, which is its APIC id. */
-  get index(): number {
-    return this.look(() => this.memory.words.get(this.record + V.index));
-  }
-
-  /** Ends its wait, the present one or the next, with "kicked". Waits for nobody. Throws EBADF when its VM is gone. */
-  kick(): void {
-    this.memory.checkAttached();
-    const { words, thread } = this.memory;
-    // Announced first: whoever disposes the VM ends this life, and waits then for those who may have found it.
-    words.store(thread.writing, this.record);
-    const isThere = this.isLive();
-    if (isThere) descriptor.kick(words, this.file, KICKED);
-    thread.leave(thread.writing);
-    if (!isThere) throw goneVcpu();
-  }
-
-  /** Its descriptor as a poster sees it. Throws EBADF when its VM is gone. */
-  inspect(): Posting {
-    return this.look(() => descriptor.inspect(this.memory.words, this.file));
-  }
-
-  /**
-   * Where compiled code finds ON: byte address in the host's memory of the 32-bit control word, whose bit 0 is ON.
-   * One load tells whether anything is posted. It is this vCPU's for as long as its VM lives.
-   */
-  get onAddress(): number {
-    return this.fileAddress + Descriptor.control * 4;
-  }
-
-  /**
-   * Where its interrupt file is: byte address in the host's memory, for `InterruptFile.open` and for compiled code. Who has
-   * taken the vCPU onto its thread owns the file, for as long as that. Throws EBADF when its VM is gone.
-   */
-  get fileAddress(): number {
-    this.look(() => {});
-    return this.memory.handle.byteOffset + this.file * 4;
-  }
-
-  /** @internal */
-  protected describe(): object {
-    const { words, pools } = this.memory;
-    const vm = this.look(() => pools.vm.slot(words.get(this.record + V.vm)));
-    return { vm, index: this.index, ...this.inspect() };
-  }
-
-  private isLive(): boolean {
-    return this.memory.words.load(this.record + V.life) === this.life;
-  }
-
-  /** Looks under the host mutex, under which VMs go. Throws EBADF when its VM is gone. */
-  private look<T>(section: () => T): T {
-    return this.memory.look(() => {
-      if (!this.isLive()) throw goneVcpu();
-      return section();
-    });
-  }
-}
-
-function goneVcpu(): IrqBypassError {
-  return new IrqBypassError("EBADF", "the VM of this vCPU was disposed: ask another VM for one");
-}
+const ARM: OptionNames<ArmOptions> = { ref: true };
 
 /**
  * A vCPU in the thread that runs it: takes what is posted into its local APIC, and waits for more. One thread at a
@@ -124,10 +48,14 @@ export class Vcpu extends VcpuRef implements Disposable {
   private running = true;
   /** Asynchronous waits that are under way. */
   private waits = 0;
+  private readonly idle: Idle;
+  /** Can one of those that are requested be delivered? undefined where that may have changed since somebody looked. */
+  private requested: boolean | undefined;
 
   private constructor(memory: HostMemory, record: number) {
     super(memory, record);
     this.bare = (memory.words.get(memory.words.get(record + V.vm) + Vm.flags) & VmFlag.bare) !== 0;
+    this.idle = new Idle(memory, this.file, () => this.isPending());
   }
 
   /**
@@ -171,10 +99,30 @@ export class Vcpu extends VcpuRef implements Disposable {
     });
   }
 
-  /** Is anything posted that has not been taken? One load, for the loop of a running vCPU. Throws EBADF when it was put. */
+  /**
+   * Is anything posted that has not been taken? One load. What has been taken and is only requested is not posted any more, and what
+   * is posted may be below the processor priority: a loop asks {@link hasInterrupt}. Throws EBADF when it was put.
+   */
   pending(): boolean {
     this.checkRunning();
     return pending(this.memory, this.file);
+  }
+
+  /**
+   * Would {@link acknowledge} give a vector now: is one posted or requested that is above the processor priority? With
+   * `apic: false`: would {@link take} give anything? It changes nothing, and is one load as long as nothing is posted, up to nine
+   * where something is. Look again after `acknowledge`, `eoi` and a change of `tpr`, of which each may uncover the next one; else the
+   * answer changes with a post alone. An NMI is none of these, and neither is a kick: `wait({ timeoutMs: 0 })` tells of them. The
+   * running thread's own: another one sees what is posted in `inspect()`. Throws EBADF when it was put. Does not block
+   * (kvm_cpu_has_interrupt).
+   */
+  hasInterrupt(): boolean {
+    this.checkRunning();
+    const { words } = this.memory;
+    const posted = descriptor.highestPosted(words, this.file);
+    if (this.bare) return posted >= 0;
+    this.requested ??= deliverable(words, this.record) >= 0;
+    return this.requested || exceedsPriority(words, this.record, posted);
   }
 
   /**
@@ -184,19 +132,20 @@ export class Vcpu extends VcpuRef implements Disposable {
   wait(options: Pick<WaitOptions, "timeoutMs"> = {}): Wake {
     const timeoutMs = blockingTimeoutOf(options, "waitAsync");
     this.memory.checkCall();
+    this.idle.checkFree("this");
     const { words, thread } = this.memory;
     thread.serve?.(); // also where this never sleeps, as in a loop that only looks
     const deadline = deadlineOf(words, timeoutMs);
     for (let looked = false; ; ) {
       const ended = this.whatEndsIt();
       if (ended !== undefined) return ended;
+      const left = leftUntil(words, deadline);
+      if (left <= 0) return "timeout";
       if (!looked) {
         looked = true;
         // All that can change what there is to see comes with a bit of the control word, and a look at that is one load.
-        if (thread.spin(() => descriptor.hasNews(words, this.file))) continue;
+        if (thread.spinBeforeSleep(() => descriptor.hasNews(words, this.file))) continue;
       }
-      const left = leftUntil(words, deadline);
-      if (left <= 0) return "timeout";
       thread.checkMayBlock(`a wait of vCPU ${words.get(this.record + V.index)}`, "waitAsync");
       const asleep = descriptor.block(words, this.file);
       if (asleep === 0) continue;
@@ -212,6 +161,7 @@ export class Vcpu extends VcpuRef implements Disposable {
   async waitAsync(options: WaitOptions = {}): Promise<Wake> {
     const timeoutMs = timeoutOf(options);
     this.memory.checkCall();
+    this.idle.checkFree("this");
     const { signal } = options;
     const { words, thread } = this.memory;
     thread.serve?.(); // what is there at once comes without the event loop
@@ -234,14 +184,63 @@ export class Vcpu extends VcpuRef implements Disposable {
     }
   }
 
+  /**
+   * Before the thread goes idle on its event loop: calls `callback` once, from there, as soon as a wait would end with something, or
+   * is false where it would end at once, and then it is never called. It takes nothing: `hasInterrupt`, or `wait({ timeoutMs: 0 })`
+   * for NMIs and kicks, say what there is. Never called after {@link disarm} or {@link put} has returned; what it throws
+   * is an unhandled rejection. The loop is kept alive meanwhile, unless `ref` is false. Does not block, and
+   * works on a page's main thread. An idle that no wake-up ended makes nothing; each wake-up makes the wait anew.
+   * Throws EBUSY while it is armed, or waits; EINVAL for what is no function; EOPNOTSUPP where there is no `Atomics.waitAsync`.
+   *
+   * @example
+   * ```ts
+   * import { Host, Vcpu, Vm } from "irqbypass";
+   *
+   * const host = Host.create();
+   * const vcpu = Vcpu.open(host, new Vm(host).vcpu(0).handle);
+   * const slice = () => {
+   *   if (vcpu.wait({ timeoutMs: 0 }) === "kicked") return vcpu.put(); // somebody wants it to stop
+   *   // ... run the guest until it halts ...
+   *   if (!vcpu.arm(slice)) setImmediate(slice);
+   * };
+   * slice();
+   * vcpu.kick();
+   * ```
+   */
+  arm(callback: () => void, options: ArmOptions = {}): boolean {
+    checkOptions(options, ARM, "options such as { ref: false }, or none");
+    const { ref = true } = options;
+    checkFlag(ref, "ref");
+    if (typeof callback !== "function")
+      throw new IrqBypassError("EINVAL", `${show(callback)} cannot be called: pass a function to arm`);
+    this.memory.checkCall();
+    this.checkRunning();
+    this.idle.checkFree("another arm");
+    if (this.waits > 0) {
+      throw new IrqBypassError("EBUSY", "this vCPU waits already: await its waitAsync, or kick it first");
+    }
+    return this.idle.arm(callback, ref);
+  }
+
+  /**
+   * The mirror image: when it has returned, the callback is not called any more. Returns whether it was still to be: false where it was
+   * called, or nothing is armed. Does not block. Throws EBADF when it was put.
+   */
+  disarm(): boolean {
+    this.memory.checkAttached();
+    this.checkRunning();
+    return this.idle.disarm();
+  }
+
   /** The vector to serve now, moved from requested to in service; undefined if none can be delivered (INTA). */
   acknowledge(): number | undefined {
     this.checkApic("acknowledge");
     const { words } = this.memory;
-    harvest(this.memory, this.file, this.record + V.irr);
+    this.request();
     const vector = deliverable(words, this.record);
     if (vector < 0) return undefined;
     accept(words, this.record, vector);
+    this.requested = undefined;
     return vector;
   }
 
@@ -258,6 +257,7 @@ export class Vcpu extends VcpuRef implements Disposable {
     // In service until the I/O APIC knows: of a thread that dies in between, the vector is requested once more.
     acknowledge(this.memory, words.get(this.record + V.vm), vector, isLevel(words, this.record, vector));
     endOfInterrupt(words, this.record, vector);
+    this.requested = undefined;
   }
 
   /** Task priority, 0 to 255: interrupts of its class and below are held back. */
@@ -276,6 +276,7 @@ export class Vcpu extends VcpuRef implements Disposable {
       );
     }
     this.memory.words.set(this.record + V.tpr, priority);
+    this.requested = undefined;
   }
 
   /** PPR: the priority that an interrupt must exceed to be delivered now. */
@@ -312,6 +313,7 @@ export class Vcpu extends VcpuRef implements Disposable {
   put(): void {
     if (!this.running) return;
     this.running = false;
+    this.idle.end();
     descriptor.suspend(this.memory.words, this.file); // a waitAsync of this very thread ends
     this.memory.words.store(this.record + V.runner, 0);
   }
@@ -331,8 +333,13 @@ export class Vcpu extends VcpuRef implements Disposable {
     const { words } = this.memory;
     this.checkRunning();
     if (this.bare) return this.pending();
-    harvest(this.memory, this.file, this.record + V.irr);
+    this.request();
     return deliverable(words, this.record) >= 0;
+  }
+
+  /** What is posted is requested from here on. */
+  private request(): void {
+    if (harvest(this.memory, this.file, this.record + V.irr) !== 0) this.requested = undefined;
   }
 
   /** What there is for a wait to end with; it is taken, but for an interrupt. */
@@ -345,6 +352,15 @@ export class Vcpu extends VcpuRef implements Disposable {
       return "nmi";
     }
     return descriptor.takeKick(words, this.file, KICKED) ? "kicked" : undefined;
+  }
+
+  /** Is there something for a wait to end with? It takes nothing of that. */
+  private isPending(): boolean {
+    const { words } = this.memory;
+    if (this.ready()) return true;
+    descriptor.takeKick(words, this.file, EVENT); // as below
+    if (words.load(this.record + V.events) & NMI) return true;
+    return (words.load(this.file + Descriptor.control) & KICKED) !== 0;
   }
 
   private checkRunning(): void {

@@ -97,15 +97,10 @@ describe("an eventfd", () => {
 });
 
 describe("a read", () => {
-  it("that blocks takes what is there, or says ETIMEDOUT", () => {
+  it("that blocks takes what is there, or says undefined when its time is over", () => {
     const eventfd = make({ initial: 4 });
     assert.equal(eventfd.read(), 4n);
-    for (const timeoutMs of [0, 5]) {
-      assert.throws(() => eventfd.read({ timeoutMs }), {
-        code: "ETIMEDOUT",
-        message: /stayed at 0 for \d ms/,
-      });
-    }
+    for (const timeoutMs of [-1, 0, 5]) assert.equal(eventfd.read({ timeoutMs }), undefined);
     assert.equal(host.words.load(eventfd.record + E.sleepers), 0);
   });
 
@@ -129,7 +124,67 @@ describe("a read", () => {
     setImmediate(() => eventfd.write(6)).unref();
     assert.equal(await pending, 6n);
     assert.equal(await make({ initial: 2 }).readAsync(), 2n);
-    await assert.rejects(eventfd.readAsync({ timeoutMs: 3 }), { code: "ETIMEDOUT" });
+    for (const timeoutMs of [-1, 0, 3]) assert.equal(await eventfd.readAsync({ timeoutMs }), undefined);
+  });
+
+  it("is ended by a kick, the present one or the next, once; what there is to read comes first", async () => {
+    const eventfd = make();
+    for (const read of [() => eventfd.read(), () => eventfd.readAsync()]) {
+      eventfd.kick();
+      eventfd.kick(); // the same kick
+      assert.equal(eventfd.tryRead(), undefined); // no wait: the kick stays
+      assert.equal(await read(), undefined);
+      assert.equal(await eventfd.readAsync({ timeoutMs: 1 }), undefined);
+      eventfd.kick();
+      eventfd.write(2);
+      assert.equal(await read(), 2n);
+      assert.equal(await read(), undefined, "the kick is there still");
+      eventfd.kick();
+      assert.equal(eventfd.read({ timeoutMs: 0 }), undefined); // a wait that only looks is one
+      eventfd.write(3);
+      assert.equal(await read(), 3n);
+    }
+    assert.equal(host.words.load(eventfd.record + E.sleepers), 0);
+    assert.equal(eventfd.count, 0n);
+  });
+
+  it("is ended by a kick alone of several that wait, and each may kick on", async () => {
+    const eventfd = make();
+    let ended = 0;
+    const waits = [1, 2, 3].map(() =>
+      eventfd.readAsync({ timeoutMs: PATIENCE_MS }).then((count) => {
+        assert.equal(count, undefined);
+        ended += 1;
+      }),
+    );
+    eventfd.kick();
+    await Promise.race(waits);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.equal(ended, 1);
+    eventfd.kick();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.ok(ended <= 2);
+    eventfd.kick();
+    while (ended < 3) {
+      eventfd.kick();
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    await Promise.all(waits);
+  });
+
+  it("that blocks in another thread is ended by a kick, also one that comes before it", async () => {
+    const eventfd = make();
+    eventfd.kick();
+    const work: ReaderWork = { host: host.handle, eventfd: eventfd.handle, reads: 50 };
+    const reader = new TestThread(new URL("./reader-worker.js", import.meta.url), work);
+    assert.equal(await reader.next(), "ready");
+    assert.equal(await reader.next(), undefined);
+    for (let i = 1; i < 50; i++) {
+      if (i % 2) eventfd.kick();
+      else eventfd.write(i);
+      assert.equal(await reader.next(), i % 2 ? undefined : BigInt(i));
+    }
+    await reader.done;
   });
 
   it("ends with the reason of its AbortSignal, and its waiting leaves no trace", async () => {

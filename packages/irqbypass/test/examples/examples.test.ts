@@ -42,6 +42,10 @@ const OUTPUT: Readonly<Record<string, readonly RegExp[]>> = {
     /^0 records out of place$/,
   ],
   "06-many-queues.mjs": [/^640 kicks served, of 64 queues$/, /^told to stop, with 0 records out of place$/],
+  "07-an-emulators-loop.mjs": [
+    /^the guest has had 1000 interrupts$/,
+    /^stopped, with 0 records out of place$/,
+  ],
 };
 
 describe("the examples", () => {
@@ -75,6 +79,11 @@ describe("the examples", () => {
     const [, block] = /```js\n([\s\S]*?)```/.exec(read("README.md")) ?? [];
     const code = read("examples/01-first-interrupt.mjs").split("\n").slice(1).join("\n");
     assert.equal(block, code);
+  });
+
+  it("the emulator's loop is that of its page", () => {
+    const [, block] = /```js\n([\s\S]*?)```/.exec(read("docs/emulators.md")) ?? [];
+    assert.equal(block, read("examples/07-an-emulators-loop.mjs"));
   });
 
   it("live-reroute.json loses nothing, on lines and on messages that move", () => {

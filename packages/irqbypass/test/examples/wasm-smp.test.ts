@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { whyNoClang } from "#scenarios/support/clang.js";
+import { whyNoClang } from "../file/clang.js";
 
 const main = fileURLToPath(new URL("../../../examples/wasm-smp/main.mjs", import.meta.url));
 

@@ -4,8 +4,8 @@ import { spawnSync } from "node:child_process";
 import { before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { InterruptFile } from "irqbypass";
-import { compileC, whyNoClang } from "#scenarios/support/clang.js";
 import { compile, createMemory, instantiate, type WasmMemory } from "#src/host/wasm.js";
+import { compileC, whyNoClang } from "./clang.js";
 
 interface Exports {
   init(file: number): void;

@@ -1,6 +1,6 @@
 /** The tests of `storm.ts`, for however many posts. */
 import { describe, it } from "node:test";
-import { compileC, whyNoClang } from "#scenarios/support/clang.js";
+import { compileC, whyNoClang } from "./clang.js";
 import { storm } from "./storm.js";
 
 /** With so many posts in all, of which each part takes `timeout` milliseconds at most. */

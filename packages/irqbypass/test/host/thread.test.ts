@@ -3,7 +3,12 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Host } from "irqbypass";
 import { Header, Thread, WAITED } from "#src/host/layout.js";
+import type { Platform } from "#src/host/platform.js";
+import { platformHere } from "#src/host/platform-here.js";
 import { smallHost } from "../support/host.js";
+
+/** Of a machine on which a thread may look. */
+const manyCores: Platform = { ...platformHere(), cores: 8 };
 
 describe("a thread of a host", () => {
   it("has a record of its own, and gives it back", () => {
@@ -52,6 +57,58 @@ describe("a thread of a host", () => {
     });
     assert.equal(found, host.platform.cores > 1);
     assert.equal(host.words.load(Header.looking), 0);
+  });
+
+  it("sleeps at once after looks that came to nothing, and looks again once one has paid", () => {
+    const host = Host.create({ platform: manyCores });
+    let looks = 0;
+    const wait = (pays: boolean) => {
+      looks = 0;
+      return host.thread.spinBeforeSleep(() => {
+        looks += 1;
+        return pays;
+      });
+    };
+    for (let i = 0; i < 4; i++) assert.deepEqual([wait(false), looks > 1], [false, true], `wait ${i}`);
+    const looked = Array.from({ length: 200 }, () => {
+      assert.equal(wait(false), false);
+      return looks > 0;
+    }).filter(Boolean).length;
+    assert.ok(looked > 0 && looked < 20, `of 200 waits ${looked} looked`);
+    let waits = 1;
+    while (!wait(true)) waits += 1;
+    assert.ok(waits < 100, `it looked again after ${waits} waits`);
+    assert.deepEqual([wait(true), looks], [true, 1]);
+    assert.deepEqual([wait(false), looks > 1, wait(false), looks > 1], [false, true, false, true]);
+    assert.deepEqual([host.thread.spin(() => false), host.words.load(Header.looking)], [false, 0]);
+  });
+
+  it("looks for as long as the host says, in every thread of it, and not at all for spinUs 0", () => {
+    const counts = [0, 1, 5, 10, 1000].map((spinUs) => {
+      const made = Host.create({ platform: manyCores, spinUs });
+      const host = Host.attach(made.handle, { platform: manyCores });
+      let looks = 0;
+      assert.equal(
+        host.thread.spinBeforeSleep(() => {
+          looks += 1;
+          return false;
+        }),
+        false,
+      );
+      assert.equal(
+        host.thread.spin(() => spinUs > 0),
+        spinUs > 0,
+      );
+      return looks;
+    });
+    assert.equal(counts[0], 0);
+    assert.equal(counts[3], 2 * counts[2]!);
+    assert.ok(counts[1]! > 0 && counts[4]! > counts[3]!);
+    for (const spinUs of [-1, 1001, Number.NaN, "5", null])
+      assert.throws(() => Host.create({ spinUs: spinUs as number }), {
+        code: "EINVAL",
+        message: /spinUs is/,
+      });
   });
 
   it("does not look where as many others look as there are cores to spare", () => {

@@ -62,6 +62,27 @@ function play(sides: readonly Side[], random: Random, seen: Map<string, number>)
 }
 
 describe("an epoll beside Linux's", linux, () => {
+  it("brings all that fit in one wait, however many of Linux's eventfds there are", () => {
+    using host = Host.create({
+      kinds: [linuxKind()],
+      capacity: { eventfd: 200, watch: 200, reference: 208 },
+    });
+    using epoll = Epoll.create(host);
+    const all = Array.from({ length: 200 }, (_, data) => {
+      const eventfd = LinuxEventfd.create(host);
+      epoll.add(eventfd, { data, edge: data % 2 === 1 });
+      eventfd.write();
+      return data;
+    });
+    const wait = (maxEvents: number) => epoll.tryWait({ maxEvents }).sort((a, b) => a - b);
+    assert.deepEqual(wait(1_000_000), all);
+    assert.deepEqual(
+      wait(2 ** 40),
+      all.filter((data) => data % 2 === 0),
+    );
+    assert.equal(epoll.tryWait().length, 64);
+  });
+
   it("brings the same at each of many random steps, over both kinds of eventfd", () => {
     const seed = seedOf(process.env);
     const random = new Random(seed);

@@ -43,7 +43,7 @@ export class Beside {
     const { signal } = this.stop;
     while (!signal.aborted) {
       try {
-        this.taken += await this.read.readAsync({ signal });
+        this.taken += (await this.read.readAsync({ signal })) ?? 0n;
       } catch (error) {
         if (!signal.aborted) throw error;
       }

@@ -199,6 +199,7 @@ export const GIVEN: Readonly<Record<string, (stage: Stage) => readonly unknown[]
   "set Host.prototype.bypass": () => [false],
   "set Intx.prototype.disIntx": () => [true],
   "set Vcpu.prototype.tpr": () => [0x20],
+  "Vcpu.prototype.arm": () => [() => {}, { ref: false }],
   "set VfioPciDevice.prototype.functionMask": () => [true],
   // irqbypass/linux
   eventfdInfo: ({ file }) => [file!.fd],

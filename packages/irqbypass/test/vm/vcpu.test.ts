@@ -1,6 +1,8 @@
 /** vCPUs: taking interrupts by priority, waiting, kicks, and moving to another thread. */
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { beforeEach, describe, it } from "node:test";
+import { promisify } from "node:util";
 import { Host, Vcpu, Vm, type VmOptions } from "irqbypass";
 import { Vcpu as V } from "#src/host/layout.js";
 import { harvest, post } from "#src/posting/descriptor.js";
@@ -55,6 +57,55 @@ describe("a vCPU with a local APIC", () => {
     vcpu.eoi();
     vcpu.eoi(); // nothing is in service: nothing happens
     assert.equal(vcpu.ppr, 0);
+  });
+
+  it("says whether acknowledge would give something, and changes nothing by it", () => {
+    const { vcpu, send } = open();
+    const looked = () => {
+      const words = [...Array(V.words).keys()].map((word) => host.words.load(vcpu.record + word));
+      const found = vcpu.hasInterrupt();
+      assert.deepEqual(
+        [...Array(V.words).keys()].map((word) => host.words.load(vcpu.record + word)),
+        words,
+      );
+      return found;
+    };
+    assert.equal(looked(), false);
+    send(0x41, 0x42, 0x61);
+    assert.equal(looked(), true);
+    assert.equal(vcpu.acknowledge(), 0x61);
+    assert.equal(looked(), false, "what is requested is below what is in service");
+    send(0x55);
+    assert.equal(looked(), false, "so is what is posted");
+    send(0x70);
+    assert.equal(looked(), true, "what is posted is above it");
+    assert.deepEqual([vcpu.acknowledge(), looked()], [0x70, false]);
+    vcpu.eoi();
+    assert.equal(looked(), false);
+    vcpu.eoi();
+    assert.equal(vcpu.pending(), false);
+    assert.equal(looked(), true, "an EOI uncovers it, though nothing is posted");
+    vcpu.tpr = 0x50;
+    assert.equal(looked(), false);
+    vcpu.tpr = 0x4f;
+    assert.equal(looked(), true, "0x55 is of a higher class");
+    const order = [vcpu.acknowledge(), looked()];
+    vcpu.eoi();
+    vcpu.tpr = 0;
+    assert.deepEqual([...order, looked(), vcpu.acknowledge(), looked()], [0x55, false, true, 0x42, false]);
+    vcpu.eoi();
+    assert.deepEqual([looked(), vcpu.acknowledge(), looked()], [true, 0x41, false]);
+  });
+
+  it("says nothing of an NMI and of a kick, which a wait of 0 tells of", () => {
+    const { vm, vcpu } = open();
+    vm.setGsiRouting([{ gsi: 3, msi: { address: 0xfee00000, data: 0x400 } }]);
+    vm.setIrqLine(3, true);
+    vcpu.kick();
+    assert.equal(vcpu.hasInterrupt(), false);
+    assert.equal(vcpu.wait({ timeoutMs: 0 }), "nmi");
+    assert.equal(vcpu.wait({ timeoutMs: 0 }), "kicked");
+    assert.equal(vcpu.hasInterrupt(), false);
   });
 
   it("holds back what its task priority covers, in classes of 16", () => {
@@ -117,13 +168,16 @@ describe("a bare vCPU", () => {
     const into = new Uint32Array(8);
     into[0] = 1;
     assert.equal(vcpu.take(into), false);
+    assert.equal(vcpu.hasInterrupt(), false);
     send(3, 0x41, 255);
     assert.equal(vcpu.pending(), true);
+    assert.equal(vcpu.hasInterrupt(), true);
     assert.equal(vcpu.wait({ timeoutMs: 0 }), "interrupt");
     assert.equal(vcpu.take(into), true);
     assert.deepEqual([...into], [1 | (1 << 3), 0, 2, 0, 0, 0, 0, 0x80000000]);
     assert.equal(vcpu.take(into), false);
     assert.equal(vcpu.pending(), false);
+    assert.equal(vcpu.hasInterrupt(), false);
     send(3);
     const signed = new Int32Array(8);
     assert.equal(vcpu.take(signed), true);
@@ -361,5 +415,193 @@ describe("a VM", () => {
     vm.dispose();
     host.dispose();
     host.dispose();
+  });
+});
+
+describe("a vCPU that goes idle on an event loop", () => {
+  const turns = async (count = 5) => {
+    for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
+  };
+
+  it("is called once for what comes, takes nothing of it, and can be armed again", async () => {
+    const { vcpu, send } = open();
+    let calls = 0;
+    for (let round = 1; round <= 50; round++) {
+      await new Promise<void>((resolve) => {
+        assert.equal(
+          vcpu.arm(() => {
+            calls += 1;
+            resolve();
+          }),
+          true,
+        );
+        send(0x41);
+        send(0x42);
+      });
+      assert.equal(calls, round);
+      assert.equal(vcpu.disarm(), false);
+      assert.deepEqual([vcpu.acknowledge(), vcpu.eoi(), vcpu.acknowledge()], [0x42, undefined, 0x41]);
+      vcpu.eoi();
+    }
+    await turns();
+    assert.equal(calls, 50);
+    assert.deepEqual(host.audit().findings, []);
+  });
+
+  it("is not armed where an interrupt, an NMI or a kick is pending", () => {
+    const { vm, vcpu, send } = open();
+    const never = () => assert.fail("called");
+    send(0x41);
+    assert.equal(vcpu.arm(never), false);
+    assert.equal(vcpu.hasInterrupt(), true);
+    vcpu.acknowledge(); // in service: what is not above it does not count
+    send(0x42);
+    assert.equal(vcpu.arm(never), true);
+    assert.equal(vcpu.disarm(), true);
+    vcpu.kick();
+    assert.deepEqual(
+      [vcpu.arm(never), vcpu.arm(never), vcpu.wait({ timeoutMs: 0 })],
+      [false, false, "kicked"],
+    );
+    vm.setGsiRouting([{ gsi: 3, msi: { address: 0xfee00000, data: 0x400 } }]);
+    vm.setIrqLine(3, true);
+    assert.deepEqual([vcpu.arm(never), vcpu.arm(never), vcpu.wait({ timeoutMs: 0 })], [false, false, "nmi"]);
+    assert.deepEqual([vcpu.arm(never), vcpu.disarm(), vcpu.disarm()], [true, true, false]);
+  });
+
+  it("is called for a kick and an NMI, and not for what is below the processor priority", async () => {
+    const { vm, vcpu, send } = open();
+    vm.setGsiRouting([{ gsi: 3, msi: { address: 0xfee00000, data: 0x400 } }]);
+    send(0x41);
+    vcpu.acknowledge();
+    let calls = 0;
+    const called = () => {
+      calls += 1;
+    };
+    vcpu.arm(called);
+    for (const vector of [0x42, 0x31, 0x4f]) {
+      send(vector);
+      await turns();
+    }
+    assert.equal(calls, 0);
+    vcpu.kick();
+    await turns();
+    assert.deepEqual([calls, vcpu.wait({ timeoutMs: 0 })], [1, "kicked"]);
+    vcpu.arm(called);
+    vm.setIrqLine(3, true);
+    await turns();
+    assert.deepEqual([calls, vcpu.wait({ timeoutMs: 0 })], [2, "nmi"]);
+    vcpu.arm(called);
+    send(0x51);
+    await turns();
+    assert.deepEqual([calls, vcpu.acknowledge()], [3, 0x51]);
+  });
+
+  it("is never called after disarm, also where a wake-up is under way", async () => {
+    const { vcpu, send } = open();
+    for (let round = 0; round < 20; round++) {
+      assert.equal(
+        vcpu.arm(() => assert.fail("called")),
+        true,
+      );
+      send(0x41);
+      assert.equal(vcpu.disarm(), true);
+      await turns(2);
+      vcpu.acknowledge();
+      vcpu.eoi();
+    }
+    const { nv } = vcpu.inspect();
+    assert.equal(nv, 0xf2);
+  });
+
+  it("leaves one wait for any number of idles that nobody ended", async () => {
+    const { vcpu, send } = open();
+    let waits = 0;
+    const { waitAsync } = host.words;
+    host.words.waitAsync = function (...wait) {
+      waits += 1;
+      return waitAsync.apply(this, wait);
+    };
+    for (let i = 0; i < 1000; i++) {
+      vcpu.arm(() => {});
+      vcpu.disarm();
+    }
+    assert.equal(waits, 1);
+    await new Promise<void>((resolve) => {
+      vcpu.arm(resolve);
+      send(0x41);
+    });
+    assert.equal(waits, 1);
+  });
+
+  it("is a wait: another one beside it is EBUSY, and what it cannot call EINVAL", async () => {
+    const { vcpu } = open();
+    vcpu.arm(() => {});
+    const busy = { code: "EBUSY", message: /armed/ };
+    assert.throws(() => vcpu.arm(() => {}), busy);
+    assert.throws(() => vcpu.wait({ timeoutMs: 0 }), busy);
+    await assert.rejects(vcpu.waitAsync(), busy);
+    vcpu.disarm();
+    const waits = vcpu.waitAsync();
+    assert.throws(() => vcpu.arm(() => {}), { code: "EBUSY", message: /waitAsync/ });
+    vcpu.kick();
+    assert.equal(await waits, "kicked");
+    for (const bad of [undefined, null, 3, {}])
+      assert.throws(() => vcpu.arm(bad as unknown as () => void), { code: "EINVAL" });
+    assert.throws(() => vcpu.arm(() => {}, { ref: 1 as unknown as boolean }), { code: "EINVAL" });
+    assert.throws(() => vcpu.arm(() => {}, { reff: true } as object), { code: "EINVAL" });
+  });
+
+  it("is settled by put, without which this thread does not leave the host", async () => {
+    const { vm, vcpu, send } = open();
+    vcpu.arm(() => assert.fail("called"));
+    vcpu.put();
+    send(0x41);
+    await turns();
+    assert.throws(() => vcpu.disarm(), { code: "EBADF" });
+    const again = Vcpu.open(host, vm.vcpu(0).handle);
+    assert.equal(again.acknowledge(), 0x41);
+    again.put();
+    const other = Host.attach(host.handle);
+    const theirs = Vcpu.open(other, vm.vcpu(0).handle);
+    theirs.tpr = 0xff;
+    theirs.arm(() => assert.fail("called"));
+    assert.throws(() => other.dispose(), { code: "EBUSY" });
+    theirs.put();
+    other.dispose();
+    await turns();
+  });
+
+  it("says what the platform lacks, with nothing changed", () => {
+    const { vcpu } = open();
+    const { waitAsync } = Atomics;
+    try {
+      Object.defineProperty(Atomics, "waitAsync", { value: undefined, configurable: true, writable: true });
+      assert.throws(() => vcpu.arm(() => {}), {
+        code: "EOPNOTSUPP",
+        message: /Atomics\.waitAsync: wait in a worker/,
+      });
+      assert.equal(vcpu.inspect().nv, 0xf2);
+    } finally {
+      Object.defineProperty(Atomics, "waitAsync", { value: waitAsync, configurable: true, writable: true });
+    }
+  });
+
+  it("keeps the event loop alive while it is armed, unless ref is false", async () => {
+    const script = (end: string) => `
+      import { Host, Vcpu, Vm } from "irqbypass";
+      const vcpu = Vcpu.open(...[Host.create()].flatMap((host) => [host, new Vm(host).vcpu(0).handle]));
+      process.on("exit", () => console.log("exit"));
+      ${end}`;
+    const run = (end: string) =>
+      promisify(execFile)(process.execPath, ["--input-type=module", "-e", script(end)], {
+        cwd: import.meta.dirname,
+      });
+    const [free, held, disarmed] = await Promise.all([
+      run("vcpu.arm(() => console.log('called'), { ref: false });"),
+      run("vcpu.arm(() => console.log('called')); setTimeout(() => vcpu.kick(), 20).unref();"),
+      run("vcpu.arm(() => console.log('called')); vcpu.disarm();"),
+    ]);
+    assert.deepEqual([free.stdout, held.stdout, disarmed.stdout], ["exit\n", "called\nexit\n", "exit\n"]);
   });
 });

@@ -9,7 +9,7 @@ export const enum Eventfd {
   handles = 3,
   /** The counter. Linux: what of the kernel's has been an interrupt already, and is still in it. A, 64 bits */
   counter = 4,
-  /** Changes with every change of the counter; readers and writers sleep on it. A */
+  /** {@link READ_KICKED}, and above it a number that changes with every change of the counter; who reads sleeps on it. A */
   sequence = 6,
   /** Its references of role reader. A, written under H */
   sleepers = 7,
@@ -36,6 +36,11 @@ export const enum Eventfd {
  * from which to which: `scenarios/states/binding.ts`.
  */
 export const LEAVING = 1;
+/**
+ * Bit 0 of {@link Eventfd.sequence}: a read is to end, one that is under way or the next. Who changes it:
+ * `scenarios/states/read-kick.ts`.
+ */
+export const READ_KICKED = 1;
 export const enum EventfdFlag {
   semaphore = 1,
   linux = 2,
@@ -90,7 +95,7 @@ export const enum Consumer {
   gsi = 17, // C
   previous = 18, // V
   next = 19, // V
-  /** {@link LEVEL} for a level-triggered one. C */
+  /** {@link LEVEL} or {@link OWN_LINE} for a level-triggered one. C */
   flags = 20,
   /** Level-triggered: the eventfd to signal at EOI. C */
   resample = 21,
@@ -104,6 +109,8 @@ export const enum Consumer {
   closing = 25,
   /** {@link Listening}. A */
   listening = 26,
+  /** {@link Line}, where it is an {@link OWN_LINE}. A */
+  line = 27,
   words = 32,
 }
 
@@ -117,8 +124,18 @@ export const enum Listening {
   over = 2,
 }
 
-/** {@link Consumer.flags}: level-triggered. */
+/** {@link Consumer.flags}: level-triggered, by the VM's I/O APIC. */
 export const LEVEL = 1;
+/** {@link Consumer.flags}: level-triggered, by an interrupt controller of the emulator's: the VM has none. */
+export const OWN_LINE = 2;
+
+/** {@link Consumer.line}: the level of a line; who changes it: `scenarios/states/line.ts`. */
+export const enum Line {
+  low = 0,
+  high = 1,
+  /** It was let go of, and whether its device has more to say is still to be asked. */
+  asking = 2,
+}
 
 /** What an injected interrupt is: a KVM VM and an MSI. Immutable while a producer names it. */
 export const enum Injection {

@@ -2,7 +2,7 @@
  * What every host has: the header, the roots and nodes of the xarrays, the threads.
  */
 export const MAGIC = 0x42515249; // "IRQB" in memory
-export const LAYOUT_VERSION = 8;
+export const LAYOUT_VERSION = 10;
 /** Words of one cache line; records that different threads write start on lines of their own. */
 export const LINE = 16;
 
@@ -22,6 +22,8 @@ export const enum Header {
   size = 2,
   /** A random number, so that the handle of another host is told from one of this host. C */
   id = 3,
+  /** How often at most a thread looks for what it waits for before it sleeps; 0: it sleeps at once. C */
+  looks = 4,
   /** Coarse time in milliseconds, advanced by the creator's timer. A */
   ticks = 16,
   /** The host-wide switch: 1 while interrupts may be bypassed (enable_device_posted_irqs). A */

@@ -1,5 +1,5 @@
 import { POLICIES } from "../../bypass/remapping.js";
-import { Consumer, Eventfd, Injection, LEVEL, Listening, Vm } from "../../host/layout.js";
+import { Consumer, Eventfd, Injection, Line, Listening, OWN_LINE, Vm } from "../../host/layout.js";
 import { Mode, modeOf, targetOf, vectorOf } from "../../posting/irte.js";
 import { REASONS } from "../../posting/reason.js";
 import { isReason, tell } from "./producers.js";
@@ -36,12 +36,13 @@ function auditWords(view: View, irqfd: number, subject: string): void {
   view.within(words.get(irqfd + Consumer.kind), 0, host.kinds.length - 1, subject, "kind");
   view.within(words.get(irqfd + Consumer.policy), 0, POLICIES.length - 1, subject, "policy");
   view.within(words.get(irqfd + Consumer.refusal), 0, REASONS.length - 1, subject, "refusal");
-  view.within(words.get(irqfd + Consumer.flags), 0, LEVEL, subject, "flags");
+  view.within(words.get(irqfd + Consumer.flags), 0, OWN_LINE, subject, "flags");
   view.within(words.load(irqfd + Consumer.leftover), 0, 1, subject, "leftover");
   view.within(words.load(irqfd + Consumer.listening), 0, Listening.over, subject, "listening state");
+  view.within(words.load(irqfd + Consumer.line), Line.low, Line.asking, subject, "line");
   const resample = words.get(irqfd + Consumer.resample);
   if (resample !== 0 && view.names("eventfd", resample, subject, "resample eventfd")) view.hold(resample);
-  if ((resample !== 0) !== ((words.get(irqfd + Consumer.flags) & LEVEL) !== 0)) {
+  if ((resample !== 0) !== (words.get(irqfd + Consumer.flags) !== 0)) {
     view.find(
       "value",
       subject,

@@ -1,5 +1,5 @@
 import { Consumer, IOAPIC_PINS, LEVEL, MAX_VCPUS, Vcpu, Vm, VmFlag } from "../../host/layout.js";
-import { resolve } from "../routing.js";
+import { resolveFor } from "../routing.js";
 import { tell } from "./producers.js";
 import type { View } from "./view.js";
 
@@ -158,7 +158,7 @@ function auditTargets(view: View, vm: number, irqfds: readonly number[]): void {
   const { words, host } = view;
   for (const irqfd of irqfds) {
     const target = words.load(irqfd + Consumer.target);
-    const expected = resolve(host, vm, words.get(irqfd + Consumer.gsi));
+    const expected = resolveFor(host, vm, irqfd);
     if (target === expected) continue;
     view.find(
       "entry",

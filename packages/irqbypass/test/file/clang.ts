@@ -1,4 +1,4 @@
-/** C for scenarios and tests: compiled with clang and lld where they are. */
+/** C for the tests: compiled with clang and lld where they are. */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

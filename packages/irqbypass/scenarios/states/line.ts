@@ -1,0 +1,27 @@
+import { Line } from "#src/host/layout.js";
+import { ANY, type StateTable, WHOLE } from "./table.js";
+
+/** A level-triggered line of an interrupt controller of the emulator's (`src/vm/line.ts`). */
+export const line: StateTable = {
+  name: "line of the emulator's own",
+  words: ["consumer.line"],
+  keeper: "owner",
+  states: {
+    low: { mask: WHOLE, value: Line.low, is: "the device has nothing to say" },
+    high: {
+      mask: WHOLE,
+      value: Line.high,
+      is: "it has signalled, and the guest has not ended the interrupt",
+    },
+    asking: { mask: WHOLE, value: Line.asking, is: "let go of; the device is still to be asked" },
+  },
+  // biome-ignore format: a table has one row a line
+  rows: [
+    { from: "low", to: "high", who: "anyone", does: "a signal raises it", shown: "line/eoi" },
+    { from: "high", to: "asking", who: "anyone", does: "the guest has ended the interrupt", shown: "line/eoi" },
+    { from: "low", to: "asking", who: "anyone", does: "the same, where another device of the vector had signalled", unused: "the scenario has one device" },
+    { from: "asking", to: "high", who: "anyone", does: "a signal raises it before the device was asked, or because it was", shown: "line/eoi" },
+    { from: "asking", to: "low", who: "anyone", does: "the device was asked", shown: "line/eoi" },
+    { from: ANY, to: "low", who: "holder", does: "is given back", unused: "no scenario gives an irqfd back whose line is up" },
+  ],
+};
