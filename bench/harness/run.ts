@@ -16,7 +16,7 @@ export interface RunOptions {
  * Rounds that count are spread over several processes of each contestant, since the compiler may be lucky or unlucky once
  * for the whole life of a process. Until a process has measured for `warmUpMs`, its rounds do not count.
  */
-const FULL = { processes: 3, rounds: 3, warmUpMs: 120, roundMs: 12 };
+const FULL = { processes: 3, rounds: 3, warmUpMs: 240, roundMs: 12 };
 const QUICK = { processes: 1, rounds: 3, warmUpMs: 60, roundMs: 4 };
 
 export async function runSuites(suites: readonly Suite[], { quick, progress }: RunOptions): Promise<Report> {
@@ -65,7 +65,7 @@ async function runTrial(
           unavailable.set(name, error.message);
         }
       }
-      if (!once) for (const contestant of running.values()) await warmUp(contestant, warmUpMs);
+      if (!once) for (const contestant of running.values()) await warmUp(contestant, warmUpMs, roundMs);
       for (let round = 0; round < (once ? 1 : rounds); round++) {
         for (const [name, contestant] of running) samples.get(name)?.push(await contestant.round());
       }
@@ -82,10 +82,10 @@ async function runTrial(
   return { title, parameters, rows };
 }
 
-async function warmUp(contestant: ContestantProcess, ms: number): Promise<void> {
+/** Also on a machine that has little time for it: as many rounds as take so long on a quiet one. */
+async function warmUp(contestant: ContestantProcess, ms: number, roundMs: number): Promise<void> {
   const end = performance.now() + ms;
-  do await contestant.round();
-  while (performance.now() < end);
+  for (let done = 0; done < ms / roundMs || performance.now() < end; done++) await contestant.round();
 }
 
 function summary(

@@ -60,10 +60,9 @@ const GROUPS = {
 const sourceOf = (file) => file.replace(/\.js$/, ".ts");
 
 /**
- * The test files whose path contains one of `words`, or all of them, those that take minutes only with `long`; "@threads" and
- * "@packages" are words too. Each has the
- * `package` that it belongs to, its `name`, which is the path of its source, its `path`, and whether it is to run `alone` on the
- * machine.
+ * The test files whose path in the checkout contains one of `words`, or all of them, those that take minutes only with `long`;
+ * "@threads" and "@packages" are words too. Each has the `package` that it belongs to, its `name`, which is the path of its source,
+ * its `path`, where it is `built` in the checkout, and whether it is to run `alone` on the machine.
  */
 export function findTests(words, long) {
   const parts = words.flatMap((word) => GROUPS[word] ?? [word]);
@@ -79,11 +78,12 @@ export function findTests(words, long) {
         folder,
         name: `${house}/test/${sourceOf(file)}`,
         path: join(folder, tests, file),
+        built: join(house, tests, file),
         alone: file.includes(".alone."),
       }))
       .filter(
-        ({ name, path }) =>
-          parts.length === 0 || parts.some((part) => name.includes(part) || path.includes(part)),
+        ({ name, built }) =>
+          parts.length === 0 || parts.some((part) => name.includes(part) || built.includes(part)),
       );
   });
 }

@@ -196,4 +196,8 @@ describe("npm test", () => {
       ["packages/irqbypass"],
     );
   });
+
+  it("takes no test for the folder that the checkout is in", () => {
+    assert.deepEqual(findTests([ROOT], false), []);
+  });
 });

@@ -4,12 +4,18 @@
  */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type KernelRelease, parseKernelRelease, type Version } from "#src/parse/kernel-release.js";
+import {
+  compareVersions,
+  type KernelRelease,
+  parseKernelRelease,
+  type Version,
+} from "#src/parse/kernel-release.js";
 import { efrOf } from "#src/rules/amd-features.js";
 import { containerOf } from "#src/rules/containers.js";
 import { inhibitEffect, inhibitName } from "#src/rules/inhibits.js";
 import { producerOf } from "#src/rules/producers.js";
 import { UNREAD } from "#src/rules/row.js";
+import { FormatError } from "#src/source/error.js";
 
 const LAST = Number.POSITIVE_INFINITY;
 const later = (low: Version): readonly [Version, Version] => [low, [LAST, 0, 0]];
@@ -76,6 +82,33 @@ const RELEASES: readonly (readonly [release: string, range: readonly [Version, V
   ["5.15.108-18910-gab0e1cb584e1", later([5, 15, 108])],
   ["6.1.112+", between([6, 0, 0], [6, 2, LAST])],
   ["4.19.0+1", later([4, 19, 0])],
+  // More of the same kinds.
+  ["6.12.41", own([6, 12, 41])],
+  ["6.12.41-arch1-1", own([6, 12, 41])],
+  ["6.12", own([6, 12, 0])],
+  ["6.6.13-200.fc39.x86_64", own([6, 6, 13])],
+  ["6.5.4-1.el8.elrepo.x86_64", own([6, 5, 4])],
+  ["6.11.2-1-default", own([6, 11, 2])],
+  ["6.12.57+deb13-amd64", own([6, 12, 57])],
+  ["5.15.0-1053-azure", any(5, 15)],
+  ["4.18.0-553.16.1.el8_10.x86_64", later([4, 18, 0])],
+  ["5.15.0-200.131.27.el9uek.x86_64", later([5, 15, 0])],
+  ["4.14.35-1902.300.11.el7uek.x86_64", later([4, 14, 35])],
+  ["4.12.14-122.150-default", later([4, 12, 14])],
+  ["4.4.180-102-default", later([4, 4, 180])],
+  ["6.1.79-99.164.amzn2023.x86_64", later([6, 1, 79])],
+  ["5.10.134-16.3.an8.x86_64", later([5, 10, 134])],
+  ["5.10.0-136.12.0.86.oe2203sp1.x86_64", later([5, 10, 0])],
+  ["6.16.0-rc3", between([6, 15, 0], [6, 17, LAST])],
+  ["6.0.0-rc1", between([5, LAST, 0], [6, 1, LAST])],
+  ["5.15.133+", between([5, 14, 0], [5, 16, LAST])],
+  ["6.12.0-0.rc4.39.fc42.x86_64", between([6, 11, 0], [6, 13, LAST])],
+  ["6.12.41-00012-g1a2b3c4d5e6f", between([6, 11, 0], [6, 13, LAST])],
+  ["6.12.0-65.fc41.x86_64", any(6, 12)],
+  ["6.14.2-061402-generic", own([6, 14, 2])],
+  ["5.14.0-427.13.1.acme.x86_64", later([5, 14, 0])],
+  ["6.12.0-124.8.1.el10_1.x86_64", later([6, 12, 0])],
+  ["5.15.0-1084-kvm", any(5, 15)],
 ];
 
 describe("a release", () => {
@@ -83,7 +116,13 @@ describe("a release", () => {
     it(text, () => {
       const release = parseKernelRelease(`${text}\n`);
       assert.deepEqual([release.low, release.high], [low, high]);
+      assert.equal(release.because === undefined, compareVersions(low, high) === 0);
     });
+
+  it("is a version at the least", () => {
+    for (const text of ["", "linux", "6", "x6.1", "6.1234567"])
+      assert.throws(() => parseKernelRelease(text), FormatError);
+  });
 });
 
 describe("a kernel that is newer than any that was read", () => {

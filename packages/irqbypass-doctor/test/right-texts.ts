@@ -132,7 +132,7 @@ export const kernelWords = (text: string) =>
   text
     .split(/\s+/)
     .filter((word) =>
-      /^(intremap|nointremap|intel_iommu|amd_iommu|amd_iommu_intr|iommu|pci|acpi|noapic|nosmp|nolapic|disableapic|kvm[-_](intel|amd)\.\w+)(=|$)/.test(
+      /^(intremap|nointremap|intel_iommu|amd_iommu|amd_iommu_intr|iommu|pci|acpi|noapic|nosmp|maxcpus|nolapic|disableapic|kvm[-_](intel|amd)\.\w+)(=|$)/.test(
         word.replaceAll("-", "_"),
       ),
     )

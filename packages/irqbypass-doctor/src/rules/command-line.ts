@@ -166,7 +166,15 @@ export const WORDS: readonly WordRule[] = [
     source: `parse_acpi(), and ${DOCUMENT}; DMAR and IVRS, which name the units, are tables of ACPI`,
   },
   ioApic("noapic", "setup_noapic()"),
-  ioApic("nosmp", "nosmp() and arch_disable_smp_support()"),
+  ioApic("nosmp", "nosmp(), arch_disable_smp_support()"),
+  {
+    ...ioApic(
+      "maxcpus",
+      "maxcpus(), which does what nosmp() does for 0, read in 4.19, arch_disable_smp_support()",
+    ),
+    find: "value",
+    settings: [{ text: "0", sets: [["remapping", false, "4.10"]] }],
+  },
   localApic("nolapic", "setup_nolapic()"),
   { ...localApic("disableapic", "setup_disableapic(), removed by 13148e22c151, 6.14"), until: "6.14" },
 ];

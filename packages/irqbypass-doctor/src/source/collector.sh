@@ -221,7 +221,7 @@ copy_link() {
 }
 
 # The words of the kernel's command line that bear on interrupts; the others are masked.
-kernel_words='^(intremap|nointremap|intel_iommu|amd_iommu|amd_iommu_intr|iommu|iommu\.[[:alnum:]_]+|nox2apic|noapic|nolapic|disableapic|nosmp|acpi|pci|x2apic_phys|kvm[-_.a-z]*\.[[:alnum:]_]+|vfio[-_.a-z]*\.[[:alnum:]_]+|isolcpus|nohz_full)(=|$)'
+kernel_words='^(intremap|nointremap|intel_iommu|amd_iommu|amd_iommu_intr|iommu|iommu\.[[:alnum:]_]+|nox2apic|noapic|nolapic|disableapic|nosmp|maxcpus|acpi|pci|x2apic_phys|kvm[-_.a-z]*\.[[:alnum:]_]+|vfio[-_.a-z]*\.[[:alnum:]_]+|isolcpus|nohz_full)(=|$)'
 
 # What is kept of a word that shows the boot loader, and which parts of a VMM's words are kept.
 boot_words='^(BOOT_IMAGE=|initrd=\\|ostree=)'

@@ -8,7 +8,7 @@ export const MASKED = "masked";
 
 /** Words of the kernel's command line that bear on interrupts, and so stay. */
 export const KERNEL_WORDS =
-  /^(intremap|nointremap|intel_iommu|amd_iommu|amd_iommu_intr|iommu|iommu\.\w+|nox2apic|noapic|nolapic|disableapic|nosmp|acpi|pci|x2apic_phys|kvm[-_.a-z]*\.\w+|vfio[-_.a-z]*\.\w+|isolcpus|nohz_full)(=|$)/;
+  /^(intremap|nointremap|intel_iommu|amd_iommu|amd_iommu_intr|iommu|iommu\.\w+|nox2apic|noapic|nolapic|disableapic|nosmp|maxcpus|acpi|pci|x2apic_phys|kvm[-_.a-z]*\.\w+|vfio[-_.a-z]*\.\w+|isolcpus|nohz_full)(=|$)/;
 
 /** How words begin that show which boot loader wrote the line; what follows is hidden. */
 export const BOOT_WORDS = /^(BOOT_IMAGE=|initrd=\\|ostree=)/;

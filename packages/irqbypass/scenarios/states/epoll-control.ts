@@ -39,7 +39,7 @@ export const epollControl: StateTable = {
     { from: "woken", to: "woken", who: "anyone", does: "the other of the two", shown: "epoll/kick" },
     { from: "quiet", to: "kicked", who: "anyone", does: "a kick", shown: "epoll/kick" },
     { from: "ready", to: "both", who: "anyone", does: "a kick", shown: "epoll/kick" },
-    { from: "ready", to: "quiet", who: "owner", does: "the waiter is about to look, and to sleep after it", shown: "epoll/add" },
+    { from: "ready", to: "quiet", who: "owner", does: "the waiter is about to look, and to sleep after it", shown: "epoll/forget" },
     { from: "both", to: "kicked", who: "owner", does: "the waiter is about to look, and to sleep after it", shown: "epoll/kick" },
     { from: "kicked", to: "quiet", who: "owner", does: "the waiter ends its wait", shown: "epoll/kick" },
     { from: "both", to: "ready", who: "owner", does: "the waiter ends its wait, and leaves what there may be to the next", shown: "epoll/kick" },

@@ -50,6 +50,7 @@ export const OTHER_RECEIVERS: Readonly<Record<string, Receiver>> = {
   "Vm.prototype.dispose": ({ own }) => own.quiet,
   "VfioPciDevice.prototype.mask": ({ own }) => own.pin,
   "VfioPciDevice.prototype.unmask": ({ own }) => own.pin,
+  "Irqfd.prototype.acknowledge": ({ own }) => own.line,
   "Irqfd.prototype.bypassed": ({ own }) => own.bypassed,
   "Producer.prototype.move": ({ own }) => own.registered,
   "Producer.prototype.signal": ({ own }) => own.registered,

@@ -4,6 +4,7 @@ import {
   Eventfd,
   Host,
   InterruptFile,
+  type Irqfd,
   type Kind,
   Producer,
   Vcpu,
@@ -70,6 +71,7 @@ export class Side {
   readonly session: ReturnType<VdpaDevice["open"]>;
   readonly vcpu: Vcpu;
   readonly bare: Vcpu;
+  readonly line: Irqfd;
   readonly interruptFile: InterruptFile;
   readonly linux: linuxEntry.LinuxEventfd | undefined;
   /** What its owner has ended, and the handles of that. */
@@ -127,7 +129,9 @@ export class Side {
     this.interruptFile = InterruptFile.create(createMemory(1), 0);
     this.interruptFile.kick();
     this.interruptFile.post(3);
-    this.bare = Vcpu.open(host, new Vm(host, { apic: false }).vcpu(0).handle);
+    const bare = new Vm(host, { apic: false });
+    this.bare = Vcpu.open(host, bare.vcpu(0).handle);
+    this.line = bare.irqfd(Eventfd.create(host), 1, { resample: Eventfd.create(host) });
     this.linux = what === "core" ? undefined : linuxEntry.LinuxEventfd.create(host, { count: 3 });
   }
 }

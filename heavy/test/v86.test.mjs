@@ -1,0 +1,125 @@
+// The example of v86: a machine of the package as it is published takes each interrupt of its devices, in Node and in a page.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
+import { Host, Vcpu, Vm } from "irqbypass";
+import { createMachine } from "../../packages/irqbypass/examples/v86/adapter.mjs";
+import { optionsFor, run } from "../../packages/irqbypass/examples/v86/machine.mjs";
+import { Browser } from "../browser.mjs";
+import { browserTests, whyNotInstalled } from "../workspace.mjs";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const VERSIONS = ["v86-0.5.319", "v86-0.5.424", "v86"];
+const INTERRUPTS = 200;
+const DEVICE = new URL("../../packages/irqbypass/examples/v86/device.mjs", import.meta.url);
+const each = { 65: INTERRUPTS / 2, 46: INTERRUPTS / 2 };
+
+async function v86Of(name) {
+  const build = import.meta.resolve(name);
+  const { V86 } = await import(build);
+  return { V86, wasm: readFileSync(new URL("v86.wasm", build)) };
+}
+
+function start(data) {
+  const worker = new Worker(DEVICE);
+  worker.postMessage(data);
+  return new Promise((resolve, reject) => {
+    worker.once("message", resolve);
+    worker.once("error", reject);
+  });
+}
+
+describe("a v86 machine in Node", { skip: await whyNotInstalled() }, () => {
+  for (const name of VERSIONS)
+    for (const busy of [true, false])
+      it(`${name}, ${busy ? "busy" : "idle"}: takes each interrupt, by its APIC and by a line`, async () => {
+        const { V86, wasm } = await v86Of(name);
+        const result = await run({ V86, wasm, library: "irqbypass", start, busy, interrupts: INTERRUPTS });
+        assert.deepEqual(result.taken, each);
+      });
+
+  it("goes idle again after a kick", async () => {
+    const { V86, wasm } = await v86Of("v86");
+    const host = Host.create();
+    const vm = new Vm(host, { vcpus: 1, apic: false });
+    const vcpu = Vcpu.open(host, vm.vcpu(0).handle);
+    let idle = 0;
+    const watched = {
+      pending: () => vcpu.pending(),
+      wait: (options) => vcpu.wait(options),
+      disarm: () => vcpu.disarm(),
+      arm(callback) {
+        const armed = vcpu.arm(callback);
+        if (armed) idle++;
+        return armed;
+      },
+    };
+    const machine = await createMachine({ V86, wasm, vcpu: watched, options: optionsFor({ busy: false }) });
+    await machine.run();
+    const idleMoreThan = async (before) => {
+      while (idle <= before) await new Promise((resolve) => setTimeout(resolve, 1));
+    };
+    await idleMoreThan(0);
+    vm.vcpu(0).kick();
+    await idleMoreThan(idle + 1); // the first may be from before the kick
+    await machine.destroy();
+    vcpu.put();
+    vm.dispose();
+    host.dispose();
+  });
+
+  /** The same code under other names: a v86 that nobody has published yet. */
+  function renamed(wasm, ...pairs) {
+    let text = wasm.toString("latin1");
+    for (const [from, to] of pairs)
+      text = text.replace(`${String.fromCharCode(from.length)}${from}`, (found) => found[0] + to);
+    return Buffer.from(text, "latin1");
+  }
+
+  it("is refused before it starts where an IPI to itself sets no bit, or another", async () => {
+    const { V86, wasm } = await v86Of("v86");
+    const swapped = renamed(wasm, ["write32", "write--"], ["write16", "write32"], ["write--", "write16"]);
+    await assert.rejects(
+      createMachine({ V86, wasm: swapped }),
+      /did not set its bit in this v86's IRR alone/,
+    );
+  });
+
+  it("is refused before it starts where v86 has other names, and those are named", async () => {
+    const { V86, wasm } = await v86Of("v86");
+    const other = renamed(wasm, ["main_loop", "main_lo0p"], ["device_raise_irq", "device_raise_ir0"]);
+    await assert.rejects(
+      createMachine({ V86, wasm: other }),
+      /no main_loop, device_raise_irq among its exports/,
+    );
+  });
+
+  it("takes no option that belongs to the adapter", async () => {
+    const { V86, wasm } = await v86Of("v86");
+    for (const options of [{ autostart: true }, { wasm_fn: () => {} }, { acpi: false }])
+      await assert.rejects(createMachine({ V86, wasm, options }), new RegExp(Object.keys(options)[0]));
+  });
+});
+
+describe("a v86 machine in a page", await browserTests(), () => {
+  let browser;
+  before(async () => {
+    browser = await Browser.start();
+  });
+  after(() => browser?.close());
+
+  for (const busy of [true, false])
+    it(`${busy ? "busy" : "idle"}: takes each interrupt on the main thread`, async () => {
+      const page = await browser.open(ROOT);
+      const result = await page.run("heavy/v86/page.mjs", {
+        v86: "/heavy/node_modules/v86/build",
+        library: "/packages/irqbypass/build/src/index.js",
+        busy,
+        interrupts: INTERRUPTS,
+      });
+      assert.deepEqual([result.taken, page.errors], [each, []]);
+      await page.close();
+    });
+});
