@@ -80,7 +80,6 @@ function opensBeside(world, open = Epoll.open) {
 
 /** Threads: vmm, other. */
 export const open = {
-  conserves: "nothing is signalled",
   sentence:
     "An epoll that is opened beside the close of its last handle is kept, or is ESTALE; never the next one.",
   setup: (world) => opensBeside(world),
@@ -194,7 +193,6 @@ function bothDeassign(world, break_ = () => {}) {
 
 /** Threads: vmm, other. */
 export const doorbell = {
-  conserves: "nothing is signalled",
   sentence: "A doorbell that two threads deassign goes once.",
   mutexes: "assumed",
   setup: (world) => bothDeassign(world),

@@ -4,6 +4,7 @@ import { override } from "atomics-explorer";
 import { InterruptFile } from "irqbypass";
 import { keepTables } from "#scenarios/support/transitions.js";
 import { Descriptor, NV_MASK, NV_SHIFT, WAKEUP_VECTOR } from "#src/host/layout.js";
+import { platformHere } from "#src/host/platform-here.js";
 import { expect } from "./guest.mjs";
 
 export const CONTROL = Descriptor.control;
@@ -13,7 +14,7 @@ export const TOKEN = Descriptor.words;
 export const TAKEN = TOKEN + 1;
 const NAMES = ["control", "ndst", "header", "suspensions", "", "", "", "", "token", "taken[0]", "taken[1]"];
 
-const PLATFORM = { mayBlock: true, hold: () => () => {} };
+const PLATFORM = { ...platformHere(), mayBlock: true, hold: () => () => {} };
 export const isBlocked = (control) => (control & NV_MASK) >>> NV_SHIFT === WAKEUP_VECTOR;
 
 /**
