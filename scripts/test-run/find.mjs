@@ -46,6 +46,7 @@ const GROUPS = {
       "/page.",
       "/bundled.",
       "heavy/test/kernel.",
+      "heavy/test/v86.",
     ],
   ],
   "@packages": [
