@@ -4,9 +4,6 @@ import { ANY, type StateTable, WHOLE } from "./table.js";
 const RUNNING = NOTIFICATION_VECTOR << 16;
 const ASLEEP = WAKEUP_VECTOR << 16;
 
-const AWAY =
-  "A thread that harvests while it waits does two things at a time, and an async thread of the explorer does one.";
-
 /** The control word of an interrupt file (`src/host/layout/interrupt-file.ts`): ON, SN and NV. */
 export const descriptorControl: StateTable = {
   name: "descriptor control",
@@ -47,7 +44,7 @@ export const descriptorControl: StateTable = {
     { from: "put asleep", to: "put asleep, on", who: "anyone", does: "notified by a post that began before it was put", shown: "death-repair/halted" },
     { from: "put asleep", to: "put", who: "runner", does: "is about to be taken onto a thread", shown: "death-repair/halted" },
     { from: "put asleep, on", to: "put, on", who: "runner", does: "is about to be taken onto a thread", shown: "death-repair/halted" },
-    { from: "asleep, on", to: "asleep", who: "runner", does: "harvests while it waits", unused: AWAY },
+    { from: "asleep, on", to: "asleep", who: "runner", does: "harvests while it waits", shown: "loop/arm" },
     { from: ANY, to: "none", who: "holder", does: "is given back with its VM", shown: "death/machine" },
   ],
 };

@@ -44,7 +44,7 @@ export const epollControl: StateTable = {
     { from: "kicked", to: "quiet", who: "owner", does: "the waiter ends its wait", shown: "epoll/kick" },
     { from: "both", to: "ready", who: "owner", does: "the waiter ends its wait, and leaves what there may be to the next", shown: "epoll/kick" },
     { from: "quiet", to: "asleep", who: "owner", does: "the waiter is about to sleep", shown: "epoll/add" },
-    { from: "asleep", to: "quiet", who: "owner", does: "the waiter has slept in vain", unused: "scenarios have no time limits" },
+    { from: "asleep", to: "quiet", who: "owner", does: "the waiter has slept in vain", shown: "epoll/kick" },
     { from: "woken", to: "ready", who: "owner", does: "the waiter is awake", shown: "epoll/add" },
     { from: "woken", to: "kicked", who: "owner", does: "the waiter is awake", shown: "epoll/kick" },
     { from: "woken", to: "both", who: "owner", does: "the waiter is awake", shown: "epoll/kick" },
