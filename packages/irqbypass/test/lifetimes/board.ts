@@ -55,9 +55,9 @@ export class Board {
     buffer?: SharedArrayBuffer,
   ) {
     const start = Math.ceil(WORDS / 2) * 8;
-    this.buffer = buffer ?? new SharedArrayBuffer(start + 5 * PLACES * 8);
+    this.buffer = buffer ?? new SharedArrayBuffer(start + 3 * PLACES * 8);
     this.words = new Int32Array(this.buffer, 0, WORDS);
-    this.handles = new Float64Array(this.buffer, start, 5 * PLACES);
+    this.handles = new Float64Array(this.buffer, start, 3 * PLACES);
   }
 
   get stopped(): boolean {
@@ -67,29 +67,25 @@ export class Board {
     Atomics.store(this.words, At.stop, 1);
   }
 
-  /** A VM and its first vCPU; they belong together where the VM's handle is the same before and after. */
-  publishVm(place: number, vm: number, vcpu: number): void {
-    this.handles[2 * place] = 0;
-    this.handles[2 * place + 1] = vcpu;
-    this.handles[2 * place] = vm;
+  /** A VM. One handle at a place, so that a thread that dies while it publishes leaves nothing half done. */
+  publishVm(place: number, vm: number): void {
+    this.handles[place] = vm;
   }
-  vmAt(place: number): { readonly vm: number; readonly vcpu: number } | undefined {
-    const vm = this.handles[2 * place]!;
-    const vcpu = this.handles[2 * place + 1]!;
-    return vm !== 0 && vm === this.handles[2 * place]! ? { vm, vcpu } : undefined;
+  vmAt(place: number): number {
+    return this.handles[place]!;
   }
   publishEventfd(place: number, eventfd: number): void {
-    this.handles[2 * PLACES + place] = eventfd;
+    this.handles[PLACES + place] = eventfd;
   }
   eventfdAt(place: number): number {
-    return this.handles[2 * PLACES + place]!;
+    return this.handles[PLACES + place]!;
   }
 
   publishEpoll(place: number, epoll: number): void {
-    this.handles[4 * PLACES + place] = epoll;
+    this.handles[2 * PLACES + place] = epoll;
   }
   epollAt(place: number): number {
-    return this.handles[4 * PLACES + place]!;
+    return this.handles[2 * PLACES + place]!;
   }
 
   /** Runs a call, and counts the ends that were under way when it began or ended. */

@@ -59,6 +59,26 @@ const epolls: (Epoll | undefined)[] = [];
 /** Where a VM has its doorbell: by its handle, so that a store that is taken by another one's is seen. */
 const addressOf = (vm: number) => 0x1000 * (1 + (vm % 2 ** 40));
 
+/** A VM and its vCPU, as they were when this thread looked. */
+interface Known {
+  readonly vm: number;
+  readonly vcpu: number;
+}
+/** The last of each place: what is used of it may have ended long ago. */
+const known: (Known | undefined)[] = [];
+
+/** What is published at some place, or was when this thread looked last; undefined where nothing was. */
+function someVm(): Known | undefined {
+  const place = pick(PLACES);
+  if (pick(2) === 0) return known[place];
+  const published = board.vmAt(place);
+  // One handle is published and the other is asked for: two words could be of two VMs.
+  const vm = published === 0 ? undefined : attempt(() => Vm.open(host, published));
+  const vcpu = vm && attempt(() => vm.vcpu(0).handle);
+  if (vcpu !== undefined) known[place] = { vm: published, vcpu };
+  return known[place];
+}
+
 const operations: readonly (() => void)[] = [
   function makeVm() {
     const vm = new Vm(host, { vcpus: 1 });
@@ -66,11 +86,11 @@ const operations: readonly (() => void)[] = [
     vm.setGsiRouting(routes(own));
     const place = pick(PLACES);
     const before = board.vmAt(place);
-    board.publishVm(place, own, vm.vcpu(0).handle);
-    if (before !== undefined) disposeVm(before.vm);
+    board.publishVm(place, own);
+    if (before !== 0) disposeVm(before);
   },
   function useVm() {
-    const found = board.vmAt(pick(PLACES));
+    const found = someVm();
     if (found === undefined) return;
     const vm = board.during("vm open", () => attempt(() => Vm.open(host, found.vm)));
     if (vm === undefined) return;
@@ -86,11 +106,11 @@ const operations: readonly (() => void)[] = [
       board.during("vm use", () => attempt(uses[pick(uses.length)]!));
   },
   function endVm() {
-    const found = board.vmAt(pick(PLACES));
+    const found = someVm();
     if (found !== undefined) disposeVm(found.vm);
   },
   function runVcpu() {
-    const found = board.vmAt(pick(PLACES));
+    const found = someVm();
     if (found === undefined) return;
     const vcpu = board.during("vcpu open", () => attempt(() => Vcpu.open(host, found.vcpu)));
     if (vcpu === undefined) return;
@@ -127,7 +147,7 @@ const operations: readonly (() => void)[] = [
     ending("eventfd close", () => board.during("eventfd", () => eventfd.close()));
   },
   function interrupt() {
-    const found = board.vmAt(pick(PLACES));
+    const found = someVm();
     const eventfd = board.during("eventfd", openEventfd);
     if (eventfd === undefined) return;
     const vm = found && attempt(() => Vm.open(host, found.vm));
@@ -180,7 +200,7 @@ const operations: readonly (() => void)[] = [
     ending("epoll close", () => epoll.close());
   },
   function ring() {
-    const found = board.vmAt(pick(PLACES));
+    const found = someVm();
     const vm = found && attempt(() => Vm.open(host, found.vm));
     if (vm === undefined) return;
     const mine = addressOf(found!.vm);
