@@ -3,17 +3,16 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { Worker } from "node:worker_threads";
 import { Host, Vcpu, Vm } from "irqbypass";
 import { createMachine } from "../../packages/irqbypass/examples/v86/adapter.mjs";
 import { optionsFor, run } from "../../packages/irqbypass/examples/v86/machine.mjs";
 import { Browser } from "../browser.mjs";
+import { startExample } from "../v86/worker.mjs";
 import { browserTests, whyNotInstalled } from "../workspace.mjs";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const VERSIONS = ["v86-0.5.319", "v86-0.5.424", "v86"];
 const INTERRUPTS = 200;
-const DEVICE = new URL("../../packages/irqbypass/examples/v86/device.mjs", import.meta.url);
 const each = { 65: INTERRUPTS / 2, 46: INTERRUPTS / 2 };
 
 async function v86Of(name) {
@@ -22,21 +21,19 @@ async function v86Of(name) {
   return { V86, wasm: readFileSync(new URL("v86.wasm", build)) };
 }
 
-function start(data) {
-  const worker = new Worker(DEVICE);
-  worker.postMessage(data);
-  return new Promise((resolve, reject) => {
-    worker.once("message", resolve);
-    worker.once("error", reject);
-  });
-}
-
 describe("a v86 machine in Node", { skip: await whyNotInstalled() }, () => {
   for (const name of VERSIONS)
     for (const busy of [true, false])
       it(`${name}, ${busy ? "busy" : "idle"}: takes each interrupt, by its APIC and by a line`, async () => {
         const { V86, wasm } = await v86Of(name);
-        const result = await run({ V86, wasm, library: "irqbypass", start, busy, interrupts: INTERRUPTS });
+        const result = await run({
+          V86,
+          wasm,
+          library: "irqbypass",
+          start: startExample,
+          busy,
+          interrupts: INTERRUPTS,
+        });
         assert.deepEqual(result.taken, each);
       });
 

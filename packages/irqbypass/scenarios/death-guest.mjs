@@ -8,15 +8,14 @@ import { arrived, expect, openVcpu, playVcpu, producer, VECTOR } from "./support
 
 const PIN = 5;
 
-const takesVcpu = (made) => {
-  const { host, vm, victim, eventfd } = made;
+/** The victim has the vCPU and gives it back, while the survivor signals: whoever takes it next has that interrupt. */
+function givesBack({ host, vm, eventfd }, victim, ...keeps) {
   const irqfd = vm.irqfd(eventfd, GSI);
   const source = producer(host, eventfd);
-  const { handle } = vm.vcpu(0);
   return {
-    victim: () => Vcpu.open(victim, handle).put(),
+    victim,
     survivor: () => source.signal(),
-    keeps: [irqfd, source],
+    keeps: [...keeps, irqfd, source],
     signals: () => ({ host, vm, eventfd }),
     check() {
       const next = openVcpu(host, vm);
@@ -24,7 +23,22 @@ const takesVcpu = (made) => {
       next.put();
     },
   };
+}
+
+const takesVcpu = (made) => {
+  const { handle } = made.vm.vcpu(0);
+  return givesBack(made, () => Vcpu.open(made.victim, handle).put());
 };
+
+const STILL_LOADED = "leaves SN clear in a vCPU that nobody runs any more";
+
+function staysLoaded({ host, vm }) {
+  const { record } = vm.vcpu(0);
+  const { words } = host;
+  host.words = override(words, {
+    or: (word, value) => (word === record + 24 && value === 2 ? 0 : words.or(word, value)),
+  });
+}
 
 export const runner = {
   sentence:
@@ -33,15 +47,8 @@ export const runner = {
   setup: (world) => dies(world, takesVcpu),
   twins: {
     "still-loaded": {
-      sentence: "leaves SN clear in a vCPU that nobody runs any more",
-      setup: (world) =>
-        dies(world, takesVcpu, ({ host, vm }) => {
-          const { record } = vm.vcpu(0);
-          const { words } = host;
-          host.words = override(words, {
-            or: (word, value) => (word === record + 24 && value === 2 ? 0 : words.or(word, value)),
-          });
-        }),
+      sentence: STILL_LOADED,
+      setup: (world) => dies(world, takesVcpu, staysLoaded),
     },
   },
 };
@@ -80,27 +87,16 @@ export const halted = {
 };
 
 const armsVcpu = (made) => {
-  const { host, vm, victim, eventfd } = made;
+  const { vm, victim } = made;
   // Of an async thread one thing at a time is explored: the wait that stands is left out.
   playVcpu(victim, () => ({ waitAsync: () => new Promise(() => {}) }));
   const vcpu = openVcpu(victim, vm);
-  const irqfd = vm.irqfd(eventfd, GSI);
-  const source = producer(host, eventfd);
-  return {
-    victim() {
-      vcpu.arm(() => {});
-      vcpu.disarm();
-      vcpu.put();
-    },
-    survivor: () => source.signal(),
-    keeps: [vcpu, vcpu.idle, irqfd, source],
-    signals: () => ({ host, vm, eventfd }),
-    check() {
-      const next = openVcpu(host, vm);
-      expect(next.acknowledge() === VECTOR, "the survivor's interrupt is lost");
-      next.put();
-    },
+  const arms = () => {
+    vcpu.arm(() => {});
+    vcpu.disarm();
+    vcpu.put();
   };
+  return givesBack(made, arms, vcpu, vcpu.idle);
 };
 
 export const armed = {
@@ -110,15 +106,8 @@ export const armed = {
   setup: (world) => dies(world, armsVcpu),
   twins: {
     "still-loaded": {
-      sentence: "leaves SN clear in a vCPU that nobody runs any more",
-      setup: (world) =>
-        dies(world, armsVcpu, ({ host, vm }) => {
-          const { record } = vm.vcpu(0);
-          const { words } = host;
-          host.words = override(words, {
-            or: (word, value) => (word === record + 24 && value === 2 ? 0 : words.or(word, value)),
-          });
-        }),
+      sentence: STILL_LOADED,
+      setup: (world) => dies(world, armsVcpu, staysLoaded),
     },
   },
 };

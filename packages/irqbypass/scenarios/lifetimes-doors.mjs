@@ -3,7 +3,7 @@ import { override } from "atomics-explorer";
 import { Epoll, Eventfd, Vm } from "irqbypass";
 import { hosts } from "#scenarios/support/hosts.js";
 import { Epoll as E, Ioeventfd as I, Watch } from "#src/host/layout.js";
-import { expect, guest, outcome } from "./support/guest.mjs";
+import { expect, guest, opensUnlocked, outcome } from "./support/guest.mjs";
 
 const MORTAL = { kills: ["gone"], timeouts: "stuck", preemptions: 2 };
 const DOORBELL = { address: 0xfe000000, length: 4 };
@@ -86,13 +86,7 @@ export const open = {
   twins: {
     "opens-unlocked": {
       sentence: "finds the record of a handle, and takes a reference to it in another step",
-      setup: (world) =>
-        opensBeside(world, (host, handle) => {
-          const record = host.mutex.guard(() => host.pools.epoll.open(handle));
-          const own = Epoll.create(host);
-          own.record = record;
-          return own;
-        }),
+      setup: (world) => opensBeside(world, opensUnlocked(Epoll, "epoll")),
     },
   },
 };

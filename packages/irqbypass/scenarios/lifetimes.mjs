@@ -3,7 +3,7 @@
 import { Eventfd, Vcpu, Vm } from "irqbypass";
 import { hosts } from "#scenarios/support/hosts.js";
 import { Vcpu as C, Eventfd as E, KICKED, Rec, Vm as V } from "#src/host/layout.js";
-import { controlWord, expect, guest, outcome } from "./support/guest.mjs";
+import { controlWord, expect, guest, opensUnlocked, outcome } from "./support/guest.mjs";
 
 const PIN = 3;
 /** One VM at a time, so that the next one gets the record of the one before. */
@@ -302,13 +302,7 @@ export const eventfd = {
   twins: {
     "opens-unlocked": {
       sentence: "finds the record of a handle, and takes a reference to it in another step",
-      setup: (world) =>
-        closesBeside(world, (host, handle) => {
-          const record = host.mutex.guard(() => host.pools.eventfd.open(handle));
-          const own = Eventfd.create(host);
-          own.record = record;
-          return own;
-        }),
+      setup: (world) => closesBeside(world, opensUnlocked(Eventfd, "eventfd")),
     },
   },
 };

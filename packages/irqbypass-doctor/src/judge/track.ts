@@ -198,18 +198,9 @@ export class Track {
 
   /** How much the silence is worth: what a run saw is no more than what it would have seen. */
   #expected(): Evidence {
-    const total = this.#vector.total;
-    const before =
-      total === null
-        ? "nothing tells how many were to be expected"
-        : total === 0
-          ? "none came since it was requested either"
-          : `${total} came before, so that it is used at times: how many were to be expected is not known`;
+    const looks = `${this.#looks} look${this.#looks === 1 ? "" : "s"}`;
     return run(
-      `${this.#looks} looks of ${this.#seconds.toFixed(1)} s together saw none; ${before}`.replace(
-        /^1 looks/,
-        "1 look",
-      ),
+      `${looks} of ${this.#seconds.toFixed(1)} s together saw none; ${cameBefore(this.#vector.total)}`,
     );
   }
 
@@ -245,6 +236,12 @@ function cameBetween(before: VectorReport, after: VectorReport): number | null {
 
 function run(says: string): Evidence {
   return { source: "the whole run", says };
+}
+
+function cameBefore(total: number | null): string {
+  if (total === null) return "nothing tells how many were to be expected";
+  if (total === 0) return "none came since it was requested either";
+  return `${total} came before, so that it is used at times: how many were to be expected is not known`;
 }
 
 /** Why the host handled it, where that is known. */

@@ -175,6 +175,14 @@ export function waitsForNobody({ thread }, irqfd) {
   thread.fenceAll = (word, record) => record === irqfd.record || fenceAll(word, record);
 }
 
+/** `Kind.open` of whoever finds the record of a handle, and takes a reference to it in another step. */
+export const opensUnlocked = (Kind, pool) => (host, handle) => {
+  const record = host.mutex.guard(() => host.pools[pool].open(handle));
+  const own = Kind.create(host);
+  own.record = record;
+  return own;
+};
+
 export function expect(holds, sentence) {
   if (!holds) throw new Error(sentence);
 }

@@ -1,6 +1,7 @@
 import type { EventfdHost } from "../eventfd/kind.js";
 import { addReference, dropReference } from "../eventfd/reference.js";
 import { readWait, type WaitOptions } from "../host/argument.js";
+import { deadlineOf, leftUntil } from "../host/deadline.js";
 import type { IrqBypassError } from "../host/errors.js";
 import { Header, Role } from "../host/layout.js";
 import type { Words } from "../host/words.js";
@@ -28,7 +29,7 @@ export async function untilChange(
 ): Promise<void> {
   const { timeoutMs, signal } = readWait(options);
   const { words, thread } = memory;
-  const deadline = words.clock() + timeoutMs;
+  const deadline = deadlineOf(words, timeoutMs);
   memory.checkCall();
   const watcher = memory.mutex.guard(() => addReference(memory, 0, Role.watcher));
   let settles = false;
@@ -37,7 +38,7 @@ export async function untilChange(
       const seen = words.load(Header.changes); // before asking: a change from here on is not missed
       settles = settled();
       if (settles) return;
-      const left = deadline - words.clock();
+      const left = leftUntil(words, deadline);
       if (left <= 0) throw late(timeoutMs);
       await thread.parkAsync(Header.changes, seen, left, signal);
     }

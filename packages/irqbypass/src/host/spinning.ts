@@ -19,6 +19,15 @@ export function looksIn(spinUs: number): number {
   return Math.ceil(spinUs * LOOKS_PER_US);
 }
 
+/** Looks so many times; has one of them found what it is for? */
+export function lookOften(words: Words, times: number, look: () => boolean): boolean {
+  for (let left = times; left > 0; left--) {
+    if (look()) return true;
+    words.relax();
+  }
+  return false;
+}
+
 /** The spinning of one thread in one host. */
 export class Spinning {
   /** {@link Header.looks}. */
@@ -50,17 +59,12 @@ export class Spinning {
 
   /** The same without a memory, as a mutex looks. Undefined where it did not: it may not, or enough others do. */
   now(look: () => boolean): boolean | undefined {
-    const { words } = this;
     const place = this.looks === 0 ? 0 : this.place();
     if (place === 0) return undefined;
     try {
-      for (let left = this.looks; left > 0; left--) {
-        if (look()) return true;
-        words.relax();
-      }
-      return false;
+      return lookOften(this.words, this.looks, look);
     } finally {
-      words.store(place, 0);
+      this.words.store(place, 0);
     }
   }
 

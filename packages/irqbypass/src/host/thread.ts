@@ -8,7 +8,7 @@ import { Header, Thread, ThreadState, Twin, WAITED } from "./layout.js";
 import type { MutexThread } from "./mutex.js";
 import type { OsThread, Platform } from "./platform.js";
 import type { Pool } from "./pool.js";
-import { Spinning } from "./spinning.js";
+import { lookOften, Spinning } from "./spinning.js";
 import type { Words } from "./words.js";
 
 /** Looks of a thread that may not sleep, after which it gives up. */
@@ -192,11 +192,7 @@ export class ThisThread implements MutexThread {
   }
 
   private spinOn(look: () => boolean): boolean {
-    for (let left = SPINS_WITHOUT_SLEEP; left > 0; left--) {
-      if (look()) return true;
-      this.words.relax();
-    }
-    return false;
+    return lookOften(this.words, SPINS_WITHOUT_SLEEP, look);
   }
 
   /**

@@ -6,6 +6,7 @@ import type { Handle } from "../host/handle.js";
 import { Descriptor, KICKED, Vcpu as V } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { Shown } from "../host/shown.js";
+import { WORD_BYTES } from "../host/words.js";
 import * as descriptor from "../posting/descriptor.js";
 
 /** A posted-interrupt descriptor's control word (VT-d 9.11). */
@@ -72,7 +73,7 @@ export class VcpuRef extends Shown {
    * One load tells whether anything is posted. It is this vCPU's for as long as its VM lives.
    */
   get onAddress(): number {
-    return this.fileAddress + Descriptor.control * 4;
+    return this.fileAddress + Descriptor.control * WORD_BYTES;
   }
 
   /**
@@ -81,7 +82,7 @@ export class VcpuRef extends Shown {
    */
   get fileAddress(): number {
     this.look(() => {});
-    return this.memory.handle.byteOffset + this.file * 4;
+    return this.memory.handle.byteOffset + this.file * WORD_BYTES;
   }
 
   /** @internal */

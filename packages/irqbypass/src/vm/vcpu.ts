@@ -55,7 +55,7 @@ export class Vcpu extends VcpuRef implements Disposable {
   private constructor(memory: HostMemory, record: number) {
     super(memory, record);
     this.bare = (memory.words.get(memory.words.get(record + V.vm) + Vm.flags) & VmFlag.bare) !== 0;
-    this.idle = new Idle(memory, this.file, () => this.isPending());
+    this.idle = new Idle(memory, this.file, () => this.whatIsThere() !== undefined);
   }
 
   /**
@@ -344,25 +344,22 @@ export class Vcpu extends VcpuRef implements Disposable {
     if (harvest(this.memory, this.file, this.record + V.irr) !== 0) this.requested = undefined;
   }
 
-  /** What there is for a wait to end with; it is taken, but for an interrupt. */
-  private whatEndsIt(): Wake | undefined {
+  /** What there is for a wait to end with; it is left there. */
+  private whatIsThere(): Wake | undefined {
     const { words } = this.memory;
     if (this.ready()) return "interrupt";
     descriptor.takeKick(words, this.file, EVENT); // before the look: an event from here on sets it again
-    if (words.load(this.record + V.events) & NMI) {
-      words.and(this.record + V.events, ~NMI);
-      return "nmi";
-    }
-    return descriptor.takeKick(words, this.file, KICKED) ? "kicked" : undefined;
+    if (words.load(this.record + V.events) & NMI) return "nmi";
+    return words.load(this.file + Descriptor.control) & KICKED ? "kicked" : undefined;
   }
 
-  /** Is there something for a wait to end with? It takes nothing of that. */
-  private isPending(): boolean {
+  /** The same; it is taken, but for an interrupt. */
+  private whatEndsIt(): Wake | undefined {
     const { words } = this.memory;
-    if (this.ready()) return true;
-    descriptor.takeKick(words, this.file, EVENT); // as below
-    if (words.load(this.record + V.events) & NMI) return true;
-    return (words.load(this.file + Descriptor.control) & KICKED) !== 0;
+    const there = this.whatIsThere();
+    if (there === "nmi") words.and(this.record + V.events, ~NMI);
+    if (there === "kicked") descriptor.takeKick(words, this.file, KICKED);
+    return there;
   }
 
   /** Is there something for {@link acknowledge}, or {@link take}, posted or requested? */
