@@ -38,13 +38,14 @@ export function reroute(host: BypassHost, life: VmLife, change: RouteChange): vo
   let changed = false;
   life.guard(() => {
     change.make();
+    const irqfds = [...change.irqfds()];
     try {
-      changed = retargetRequired(host, vm, change.irqfds());
+      changed = retargetRequired(host, vm, irqfds);
     } catch (error) {
       change.takeBack();
       throw error;
     }
-    for (const irqfd of change.irqfds()) if (retarget(host, vm, irqfd)) changed = true;
+    for (const irqfd of irqfds) if (retarget(host, vm, irqfd)) changed = true;
     change.end?.();
   });
   if (!changed) return;
@@ -169,7 +170,7 @@ export function requiredError(host: BypassHost, vm: number, gsi: number, reason:
  * those before it get their targets back; one that waits for its producer gets the new target, so that a producer that
  * arrives from here on is refused. Returns whether it changed any. Under the VM's mutex.
  */
-function retargetRequired(host: BypassHost, vm: number, irqfds: Iterable<number>): boolean {
+function retargetRequired(host: BypassHost, vm: number, irqfds: readonly number[]): boolean {
   const { words } = host;
   const changed: { irqfd: number; old: number }[] = [];
   for (const irqfd of irqfds) {
