@@ -2,7 +2,7 @@
 import { override } from "atomics-explorer";
 import { Eventfd, Producer, Vm } from "irqbypass";
 import { conserves } from "#scenarios/support/conservation.js";
-import { Eventfd as E, Producer as P, Vm as V } from "#src/host/layout.js";
+import { Consumer, Eventfd as E, Producer as P, Vm as V } from "#src/host/layout.js";
 import { Mode, modeOf } from "#src/posting/irte.js";
 import { vmMutex } from "#src/vm/vm-mutex.js";
 import {
@@ -12,6 +12,7 @@ import {
   guest,
   lawless,
   openVcpu,
+  outcome,
   pirWord,
   relay,
   relayNow,
@@ -311,3 +312,65 @@ export const injection = {
     },
   },
 };
+
+/** An irqfd requires bypass and its GSI has no route: the producer that a device registers is refused, or just not any more. */
+function refuses(world, break_ = () => {}) {
+  const { hosts, host, vm, eventfd } = guest(world, ["vmm", "device"]);
+  vm.setGsiRouting([]);
+  vm.irqfd(eventfd, 24, { bypass: "require" });
+  const own = Eventfd.open(hosts.device, eventfd.handle);
+  const first = Producer.create(hosts.device);
+  const { record } = first;
+  const state = { next: undefined };
+  break_(hosts);
+  return {
+    threads: {
+      vmm: () => vm.setGsiRouting(REROUTED),
+      device() {
+        const came = outcome(() => first.register(own), "EOPNOTSUPP");
+        if (came === "done") return came;
+        first.dispose();
+        state.next = Producer.create(hosts.device); // in the record of the one that was refused
+        return came;
+      },
+    },
+    keeps: [own, vm, first, state],
+    end({ device: came }) {
+      const posts = modeOf(host.words.load(record + P.irte)) === Mode.posted;
+      if (came === "done") expect(posts, "a producer that was connected does not post by the new route");
+      else expect(!posts, "an entry posts whose producer has no eventfd");
+    },
+  };
+}
+
+/** Threads: vmm, device. */
+export const refused = {
+  conserves: "nothing is signalled",
+  sentence:
+    "A producer that was refused as it connected is not written to by a routing update, nor is the next one in its record.",
+  mutexes: "assumed",
+  setup: (world) => refuses(world),
+  twins: {
+    "keeps-it": {
+      sentence: "notes the producer with the irqfd before it is sure that its entry can be updated",
+      bug: { id: "ed446e8aa894", year: 2026 },
+      setup: (world) => refuses(world, keepsRefused),
+    },
+  },
+};
+
+function keepsRefused(hosts) {
+  for (const { kinds } of Object.values(hosts)) {
+    const { consumer } = kinds[0];
+    kinds[0] = {
+      ...kinds[0],
+      consumer: {
+        ...consumer,
+        addProducer(memory, producer, irqfd) {
+          memory.words.set(irqfd + Consumer.producer, producer);
+          return consumer.addProducer(memory, producer, irqfd);
+        },
+      },
+    };
+  }
+}
