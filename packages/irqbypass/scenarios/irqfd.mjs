@@ -227,6 +227,8 @@ const PIN = 10;
 function resampled(world, break_ = () => {}) {
   const { hosts, host, vm, eventfd } = guest(world, ["vmm", "relay"]);
   vm.setGsiRouting([{ gsi: PIN, irqchip: { chip: "ioapic", pin: PIN } }]);
+  vm.ioapic.redirect(PIN, { vcpu: 0, vector: VECTOR, level: true });
+  openVcpu(host, vm);
   const resample = Eventfd.create(host);
   const irqfd = vm.irqfd(eventfd, PIN, { resample });
   const { words } = host;
@@ -240,17 +242,16 @@ function resampled(world, break_ = () => {}) {
     },
     daemons: ["relay"],
     keeps: [irqfd, resample, eventfd],
-    end() {
+    end: conserves({ host, vm, eventfd }, () => {
       const record = vm.life.record;
       expect(words.load(record + V.resamplers) === 0, "an irqfd that is gone is still asked");
       expect(words.get(record + V.sources + PIN) === 0, "its line is up");
-    },
+    }),
   };
 }
 
 /** Threads: vmm, relay. */
 export const resamplers = {
-  conserves: "the line of a pin goes with the last of its irqfds, as in the kernel",
   sentence:
     "A level-triggered irqfd that goes waits for the relay, which waits for nothing that it holds, and its line drops.",
   mutexes: "assumed",

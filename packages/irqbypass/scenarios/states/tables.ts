@@ -9,10 +9,10 @@ import { life } from "./life.js";
 import { line } from "./line.js";
 import { listening } from "./listening.js";
 import { mutex } from "./mutex.js";
-import { readKick } from "./read-kick.js";
 import { relayState } from "./relay-state.js";
 import { remappingEntry } from "./remapping-entry.js";
 import { routingOwner } from "./routing-owner.js";
+import { sequence } from "./sequence.js";
 import type { StateTable } from "./table.js";
 import { target } from "./target.js";
 import { threadState } from "./thread-state.js";
@@ -34,6 +34,6 @@ export const TABLES: readonly StateTable[] = [
   line,
   doorbell,
   epollControl,
-  readKick,
   routingOwner,
+  sequence,
 ];

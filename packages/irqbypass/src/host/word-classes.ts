@@ -102,7 +102,6 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     handles: [Eventfd.handles, "H"],
     counter: [Eventfd.counter, "A64", 2],
     sequence: [Eventfd.sequence, "A"],
-    sleepers: [Eventfd.sleepers, "A"],
     irqfd: [Eventfd.irqfd, "A"],
     fd: [Eventfd.fd, "C"],
     kernelId: [Eventfd.kernelId, "C"],
