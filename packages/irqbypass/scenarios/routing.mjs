@@ -2,8 +2,9 @@
 import { override } from "atomics-explorer";
 import { Eventfd, Producer, Vm } from "irqbypass";
 import { conserves } from "#scenarios/support/conservation.js";
-import { Consumer, Eventfd as E, Producer as P, Vm as V } from "#src/host/layout.js";
+import { Eventfd as E, Producer as P, Route as R } from "#src/host/layout.js";
 import { Mode, modeOf } from "#src/posting/irte.js";
+import { irqfdList } from "#src/vm/irqfd-list.js";
 import { vmMutex } from "#src/vm/vm-mutex.js";
 import {
   arrived,
@@ -231,7 +232,7 @@ function unlinksFirst({ vmm }, { vm, irqfd }) {
   const dispose = irqfd.dispose.bind(irqfd);
   const mutex = vmMutex(vmm, vm.life.record);
   irqfd.dispose = () => {
-    mutex.guard(() => vmm.words.set(vm.life.record + V.irqfds, 0));
+    mutex.guard(() => vmm.words.set(irqfdList(vm.life.record, 24), 0));
     dispose();
   };
 }
@@ -313,64 +314,97 @@ export const injection = {
   },
 };
 
-/** An irqfd requires bypass and its GSI has no route: the producer that a device registers is refused, or just not any more. */
-function refuses(world, break_ = () => {}) {
-  const { hosts, host, vm, eventfd } = guest(world, ["vmm", "device"]);
-  vm.setGsiRouting([]);
-  vm.irqfd(eventfd, 24, { bypass: "require" });
-  const own = Eventfd.open(hosts.device, eventfd.handle);
-  const first = Producer.create(hosts.device);
-  const { record } = first;
-  const state = { next: undefined };
+/** A single route of a connected interrupt goes elsewhere while it is signalled. */
+function changesOne(world, break_ = () => {}) {
+  const { hosts, vm, eventfd, source } = connected(world, ["vmm", "device"]);
+  const { words } = hosts.vmm;
+  const route = vm.route(24);
   break_(hosts);
   return {
     threads: {
-      vmm: () => vm.setGsiRouting(REROUTED),
-      device() {
-        const came = outcome(() => first.register(own), "EOPNOTSUPP");
-        if (came === "done") return came;
-        first.dispose();
-        state.next = Producer.create(hosts.device); // in the record of the one that was refused
-        return came;
+      device: () => source.signal(),
+      vmm() {
+        route.change({ vcpu: 1, vector: VECTOR });
+        return words.load(pirWord(vm, 0));
       },
     },
-    keeps: [own, vm, first, state],
-    end({ device: came }) {
-      const posts = modeOf(host.words.load(record + P.irte)) === Mode.posted;
-      if (came === "done") expect(posts, "a producer that was connected does not post by the new route");
-      else expect(!posts, "an entry posts whose producer has no eventfd");
-    },
+    keeps: [source, vm],
+    end: conserves({ host: hosts.vmm, vm, eventfd }, ({ vmm }) =>
+      expect(words.load(pirWord(vm, 0)) === vmm, "posted by the old message after the new one was in force"),
+    ),
   };
 }
 
 /** Threads: vmm, device. */
-export const refused = {
-  conserves: "nothing is signalled",
+export const single = {
   sentence:
-    "A producer that was refused as it connected is not written to by a routing update, nor is the next one in its record.",
+    "A signal while a single route is changed goes by the old message or by the new one, and by the old one never after it.",
   mutexes: "assumed",
-  setup: (world) => refuses(world),
+  setup: (world) => changesOne(world),
   twins: {
-    "keeps-it": {
-      sentence: "notes the producer with the irqfd before it is sure that its entry can be updated",
-      bug: { id: "ed446e8aa894", year: 2026 },
-      setup: (world) => refuses(world, keepsRefused),
+    "no-fence": {
+      sentence: "changes a route without waiting for a signal that is under way",
+      setup: (world) =>
+        changesOne(world, ({ vmm }) => {
+          vmm.thread.quiesce = () => {};
+        }),
+    },
+    "another-gsi": {
+      sentence: "re-targets the irqfds of another list than that of the route's GSI",
+      setup: (world) =>
+        changesOne(world, ({ vmm }) => {
+          const record = vmm.pools.vm.at(0);
+          const { words } = vmm;
+          vmm.words = override(words, {
+            get: (word) => words.get(word === irqfdList(record, 24) ? irqfdList(record, 25) : word),
+          });
+        }),
     },
   },
 };
 
-function keepsRefused(hosts) {
-  for (const { kinds } of Object.values(hosts)) {
-    const { consumer } = kinds[0];
-    kinds[0] = {
-      ...kinds[0],
-      consumer: {
-        ...consumer,
-        addProducer(memory, producer, irqfd) {
-          memory.words.set(irqfd + Consumer.producer, producer);
-          return consumer.addProducer(memory, producer, irqfd);
-        },
+/** One thread changes a single route of a connected interrupt while another replaces the whole table. */
+function besideTable(world, break_ = () => {}) {
+  const { hosts, vm, eventfd, source } = connected(world, ["vmm", "device"]);
+  const others = Vm.open(hosts.device, vm.handle);
+  const route = others.route(24);
+  break_(route, hosts);
+  return {
+    threads: {
+      vmm: () => vm.setGsiRouting(REROUTED),
+      device() {
+        const changed = outcome(() => route.change({ vcpu: 0, vector: VECTOR + 1 }), "EBADF");
+        source.signal();
+        return changed;
       },
-    };
-  }
+    },
+    keeps: [source, others],
+    end: conserves({ host: hosts.vmm, vm, eventfd, sent: 0, most: 1 }, () => {
+      const { findings } = hosts.vmm.audit();
+      expect(findings.length === 0, findings[0]?.message);
+      source.signal();
+      expect(arrived(hosts.vmm, vm, 1), "the table is in force, and the interrupt does not go by it");
+      expect(outcome(() => route.change({ vcpu: 0, vector: VECTOR }), "EBADF") === "EBADF", "it lives on");
+    }),
+  };
 }
+
+/** Threads: vmm, device. */
+export const beside = {
+  sentence:
+    "A single route that is changed beside a whole table is changed before that, or ends with the old one; the table is in force then.",
+  mutexes: "assumed",
+  setup: (world) => besideTable(world),
+  twins: {
+    "not-looked-at": {
+      sentence: "changes the record of a route without a look whether that is still in the table",
+      setup: (world) =>
+        besideTable(lawless(world), (route, { device }) => {
+          const { record } = route.entry;
+          route.change = () => {
+            device.words.set(record + R.c, VECTOR + 1);
+          };
+        }),
+    },
+  },
+};

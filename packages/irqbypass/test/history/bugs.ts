@@ -114,7 +114,7 @@ export const BUGS: readonly Bug[] = [
   notApplicable("E19", "a delayed EOI of the I/O APIC ran when its vCPUs were gone (9910e835580f)", "no EOI is delayed"),
   analogue("E20", "a lower priority did not turn on what uncovers interrupts (bb365a506b1e)", "whether something can be delivered is asked anew after each change of the priority"),
   notApplicable("E21", "a pending paravirtual EOI outlived its being disabled (9285e4070df2)", "EOI is a call here, and nothing is left in the guest's memory"),
-  tested("E22", "an irqfd kept a producer whose entry could not be updated as they connected (ed446e8aa894; A9)", "routing/refused"),
+  tested("E22", "an irqfd kept a producer whose entry could not be updated as they connected (ed446e8aa894; A9)", "refusals/connects"),
 ];
 
 /** Those that only some interleaving of threads shows: each is in the explorer's museum. */
