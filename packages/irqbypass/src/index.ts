@@ -55,6 +55,7 @@ export type { IoApic, Redirection } from "./vm/ioapic-registers.js";
 export type { Ioeventfd, IoeventfdInfo } from "./vm/ioeventfd.js";
 export type { Irqfd } from "./vm/irqfd.js";
 export type { GsiRoute, IrqchipPin, Msi, MsiRoute, PinRoute, RawMsi, ShortMsi } from "./vm/route.js";
+export type { RouteRef } from "./vm/route-ref.js";
 export type { IrqfdOptions, VmOptions } from "./vm/slim-vm.js";
 export { type ArmOptions, Vcpu, type Wake } from "./vm/vcpu.js";
 export { type Posting, VcpuRef } from "./vm/vcpu-ref.js";

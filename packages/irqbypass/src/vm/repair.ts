@@ -12,12 +12,13 @@ import type { Repair } from "../host/memory.js";
 import type { Pool } from "../host/pool.js";
 import type { Words } from "../host/words.js";
 import { kick, renotify } from "../posting/descriptor.js";
-import { relink } from "./assignment.js";
 import { vcpusOf } from "./delivery.js";
 import { relinkIoeventfds } from "./io-assignment.js";
 import { followAll } from "./ioapic.js";
+import { relink } from "./irqfd-list.js";
 import { askForIt } from "./line.js";
 import { completeReroute } from "./reroute.js";
+import { healEntries } from "./route-entry.js";
 import { endPulse } from "./routing.js";
 import { vmMutex } from "./vm-mutex.js";
 
@@ -56,6 +57,7 @@ function healVm(host: BypassHost, vm: number): void {
   if (!mutex.guard(() => pools.vm.lives(vm))) return;
   relink(host, vm);
   relinkIoeventfds(host, vm);
+  healEntries(host, vm);
   if ((words.get(vm + Vm.flags) & VmFlag.kvm) === 0) {
     endPulse(host, vm);
     followAll(host, vm);

@@ -61,6 +61,7 @@ export class Side {
   readonly lone: ReturnType<Vm["irqfd"]>;
   readonly bypassed: ReturnType<Vm["irqfd"]>;
   readonly doorbell: ReturnType<Vm["ioeventfd"]>;
+  readonly route: ReturnType<Vm["routeMsi"]>;
   readonly producer: Producer;
   readonly registered: Producer;
   readonly device: VfioPciDevice;
@@ -113,6 +114,7 @@ export class Side {
     this.bypassed = this.vm.irqfd(taken, 24);
     this.lone = this.vm.irqfd(waiting, 25);
     this.doorbell = this.vm.ioeventfd(DOORBELL, this.eventfd);
+    this.route = this.vm.routeMsi({ vcpu: 0, vector: 0x47 });
     this.producer = Producer.create(host);
     this.registered = Producer.create(host);
     this.registered.register(taken, 7);
