@@ -70,6 +70,8 @@ export const HEADER_FIELDS: Fields = {
   watchers: [Header.watchers, "A"],
   defaultRouting: [Header.defaultRouting, "C"],
   repair: [Header.repair, "A"],
+  watcher: [Header.watcher, "A"],
+  locks: [Header.locks, "A"],
   pools: [Header.pools, "H", 3 * POOLS.length],
   relays: [Header.relays, "A", Header.kinds - Header.relays],
 };
@@ -95,8 +97,13 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     twin: [Thread.twin, "A"],
     loading: [Thread.loading, "A"],
     ending: [Thread.ending, "A"],
+    lock: [Thread.lock, "A"],
+    since: [Thread.since, "A"],
     signalling: [Thread.signalling, "A"],
     writing: [Thread.writing, "A"],
+    waits: [Thread.waits, "A"],
+    waitsSince: [Thread.waitsSince, "A"],
+    name: [Thread.name, "A", Thread.words - Thread.name],
   },
   eventfd: {
     ...REC_FIELDS,

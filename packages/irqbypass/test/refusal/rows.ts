@@ -172,6 +172,7 @@ export const GIVEN: Readonly<Record<string, (stage: Stage) => readonly unknown[]
   "Host.prototype.watch": () => [stranger()],
   "Host.prototype.terminate": () => [new Worker("0", { eval: true })],
   "Host.prototype.threadLost": () => [9],
+  "Host.prototype.whenFree": () => [() => 1, NOW],
   "IoApic.prototype.read": () => [0x10],
   "IoApic.prototype.write": () => [0x16, 0x31],
   "IoApic.prototype.redirect": () => [3, { vcpu: 0, vector: 0x31, level: true, masked: false }],
