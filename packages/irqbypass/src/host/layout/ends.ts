@@ -61,12 +61,14 @@ export const enum Producer {
   irq = 5,
   /** The thread that created it and may signal it. H */
   owner = 6,
-  /** The eventfd that it keeps alive. H */
+  /** The eventfd that it keeps alive, and signals where it is not bypassed. A, written under H */
   holds = 7,
   /** Its interrupt remapping table entry, {@link irte}. A */
   irte = 8,
   /** Header.ticks at the last change of its connection. H */
   since = 9,
+  /** The gate of the device interrupt that it is of, 0 for one that is of none. C */
+  gate = 10,
   words = 16,
 }
 
