@@ -7,13 +7,14 @@ import { gate, gateTarget } from "./gate.js";
 import { inFlight } from "./in-flight.js";
 import { injectionDue } from "./injection-due.js";
 import { life } from "./life.js";
+import { lifeLock } from "./life-lock.js";
 import { line } from "./line.js";
 import { listening } from "./listening.js";
 import { mutex } from "./mutex.js";
-import { readKick } from "./read-kick.js";
 import { relayState } from "./relay-state.js";
 import { remappingEntry } from "./remapping-entry.js";
 import { routingOwner } from "./routing-owner.js";
+import { sequence } from "./sequence.js";
 import type { StateTable } from "./table.js";
 import { target } from "./target.js";
 import { threadState } from "./thread-state.js";
@@ -26,6 +27,7 @@ export const TABLES: readonly StateTable[] = [
   controlKicks,
   inFlight,
   threadState,
+  lifeLock,
   relayState,
   life,
   target,
@@ -37,6 +39,6 @@ export const TABLES: readonly StateTable[] = [
   gateTarget,
   doorbell,
   epollControl,
-  readKick,
   routingOwner,
+  sequence,
 ];

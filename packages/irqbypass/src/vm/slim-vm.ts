@@ -128,8 +128,8 @@ export class SlimVm extends Shown implements Disposable {
   }
 
   /**
-   * Replaces the whole routing table (KVM_SET_GSI_ROUTING). When it has returned nothing uses an old route, and what
-   * was signalled before the call has gone by one that was an MSI. Throws EINVAL for a bad entry or a pin in a VM that has no I/O APIC,
+   * Replaces the whole routing table (KVM_SET_GSI_ROUTING), with the routes that were made singly. When it has returned nothing uses
+   * an old route, and what was signalled before the call has gone by one that was an MSI. Throws EINVAL for a bad entry or a pin in a VM that has no I/O APIC,
    * ENOMEM, and EOPNOTSUPP where a connected irqfd with bypass: "require" could not be bypassed any more; the old table stays
    * then. Blocks for this VM's mutex, and for signals that are under way.
    */
