@@ -177,7 +177,10 @@ export class KvmVm extends Shown implements Disposable {
    */
   setGsiRouting(routes: readonly GsiRoute[]): void {
     this.checkCall();
-    const checkedRoutes = checkRoutes(routes, this.machine.vcpus.length);
+    const checkedRoutes = checkRoutes(routes, {
+      ids: this.machine.vcpus.map(({ index }) => index),
+      longIds: true,
+    });
     // Under the VM's mutex to the end, so that no hang-up gives back a record that this goes on to change. What the grace
     // period in it waits for never takes this mutex: KVM's irqfds have no relay thread.
     if (this.life.guard(() => this.replaceRoutes(checkedRoutes))) announceChange(this.host.words);

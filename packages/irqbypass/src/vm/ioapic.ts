@@ -5,7 +5,8 @@
 import { IOAPIC_PINS, Vm } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import type { Reason } from "../posting/reason.js";
-import { type Delivery, deliver } from "./delivery.js";
+import { type Delivery, type Message, Shorthand } from "./apic/message.js";
+import { deliver, whyDropped } from "./delivery.js";
 
 /** Who asserts a line: `setIrqLine`, or the level-triggered irqfds of the GSI, all of them together. */
 export const enum Source {
@@ -83,13 +84,17 @@ function service(memory: HostMemory, vm: number, pin: number): Reason | undefine
   const level = (low & Entry.level) !== 0;
   if ((low & Entry.masked) !== 0) return level ? undefined : "masked";
   if (level && (low & Entry.remoteIrr) !== 0) return undefined;
-  const message = {
+  const message: Message = {
     vector: low & 0xff,
     delivery: ((low >>> 8) & 7) as Delivery,
     logical: (low & Entry.logical) !== 0,
     destination: words.get(highOf(vm, pin)) >>> 24,
+    level,
+    asserted: true,
+    redirected: false,
+    shorthand: Shorthand.none,
   };
-  const missed = deliver(memory, vm, message, level);
+  const missed = whyDropped(message, deliver(memory, vm, message));
   if (!level) return missed;
   if (missed === undefined) words.set(lowOf(vm, pin), low | Entry.remoteIrr);
   return undefined;

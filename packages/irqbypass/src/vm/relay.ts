@@ -9,7 +9,7 @@ import type { Words } from "../host/words.js";
 import { drop } from "../posting/dropped.js";
 import { post } from "../posting/fast-path.js";
 import { Mode, modeOf, targetOf, vectorOf } from "../posting/irte.js";
-import { markTrigger } from "./delivery.js";
+import { markTrigger } from "./apic/accept.js";
 import { isOwnLine, raiseLine } from "./line.js";
 import { inject } from "./routing.js";
 import { vmMutex } from "./vm-mutex.js";

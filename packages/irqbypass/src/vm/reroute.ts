@@ -34,7 +34,7 @@ export function replaceRoutes(host: BypassHost, life: VmLife, routes: readonly R
         install(host, vm, old, table);
         throw error;
       }
-      for (const irqfd of irqfdsOf(host, vm)) if (retarget(host, vm, irqfd)) changed = true;
+      if (retargetAll(host, vm)) changed = true;
     });
   } catch (error) {
     undoTable(host, built);
@@ -51,7 +51,7 @@ export function replaceRoutes(host: BypassHost, life: VmLife, routes: readonly R
  * it (kvm_arch_set_irq_inatomic), and here it may wait for a relay still. Any other goes by the live table, there from a work
  * item, here by the relay. Not under a mutex.
  */
-function deliverBefore(host: BypassHost, life: VmLife): void {
+export function deliverBefore(host: BypassHost, life: VmLife): void {
   const { words } = host;
   const waiting = life.guard(() =>
     [...irqfdsOf(host, life.record)].flatMap((irqfd) => {
@@ -136,7 +136,17 @@ function retargetRequired(host: BypassHost, vm: number): boolean {
   return changed.length > 0;
 }
 
-/** Gives an irqfd what its GSI comes to now; returns whether that changed. Under the VM's mutex. */
+/**
+ * Gives every irqfd of a VM what its GSI comes to now, also one that requires bypass and cannot have it; returns whether any changed.
+ * Under the VM's mutex. Whoever calls this waits afterwards, without it, until nobody uses an old target any more.
+ */
+export function retargetAll(host: BypassHost, vm: number): boolean {
+  let changed = false;
+  for (const irqfd of irqfdsOf(host, vm)) if (retarget(host, vm, irqfd)) changed = true;
+  return changed;
+}
+
+/** The same for one of them. */
 function retarget(host: BypassHost, vm: number, irqfd: number): boolean {
   const { words } = host;
   const target = resolveFor(host, vm, irqfd);

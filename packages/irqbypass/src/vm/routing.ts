@@ -12,16 +12,19 @@ import {
   Route,
   RouteType,
   Routing,
-  Vcpu,
   Vm,
+  VmFlag,
 } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { Mode, modeOf, posted, relayed } from "../posting/irte.js";
 import type { Reason } from "../posting/reason.js";
-import { Delivery, deliver, type Message, matches, vcpusOf } from "./delivery.js";
+import { Delivery, decodeMsi, isLowestPriority, type Message } from "./apic/message.js";
+import { isEnabled, isPresent } from "./apic/mode.js";
+import { targetsOf } from "./apic/targets.js";
+import { deliver, whyDropped } from "./delivery.js";
 import { Source, setPin } from "./ioapic.js";
 import { isOwnLine } from "./line.js";
-import { decodeMsi, defaultRoutes, type RouteWords } from "./route.js";
+import { defaultRoutes, type MsiWords, type RouteWords } from "./route.js";
 
 /** A table with the records of its routes, in the order in which they were taken. */
 export interface BuiltTable {
@@ -136,16 +139,16 @@ export function resolve(memory: HostMemory, vm: number, gsi: number): number {
   if (route === 0) return relayed("no-route");
   if (words.get(route + Route.next) !== 0) return relayed("several-routes");
   if (words.get(route + Route.type) !== RouteType.msi) return relayed("not-msi");
-  const target = msiOf(memory, route);
-  if (target.delivery !== Delivery.fixed && target.delivery !== Delivery.lowestPriority)
+  const message = msiOf(memory, vm, route);
+  if (message.delivery !== Delivery.fixed && message.delivery !== Delivery.lowestPriority)
     return relayed("delivery-mode");
-  let only = 0;
-  for (const vcpu of vcpusOf(memory, vm)) {
-    if (!matches(target, words.get(vcpu + Vcpu.index))) continue;
-    if (only !== 0) return relayed("multicast");
-    only = vcpu;
-  }
-  return only === 0 ? relayed("no-vcpu") : posted(pools.vcpu.slot(only), target.vector);
+  // Whose turn it is nobody knows before it comes.
+  const takeTurns = (words.get(vm + Vm.flags) & VmFlag.noVectorHashing) !== 0;
+  if (takeTurns && isLowestPriority(message)) return relayed("multicast");
+  const [only, another] = targetsOf(memory, vm, message, 0).vcpus;
+  if (another !== undefined) return relayed("multicast");
+  if (only === undefined || !isPresent(words, only) || !isEnabled(words, only)) return relayed("no-vcpu");
+  return posted(pools.vcpu.slot(only), message.vector);
 }
 
 /** The same for an irqfd: a line of the emulator's has a level to be kept, so nobody posts past it. */
@@ -187,8 +190,11 @@ function setRoute(
   level: boolean,
 ): Reason | undefined {
   const { words } = memory;
-  if (words.get(route + Route.type) === RouteType.msi)
-    return level ? deliver(memory, vm, msiOf(memory, route), false) : undefined;
+  if (words.get(route + Route.type) === RouteType.msi) {
+    if (!level) return undefined;
+    const message = msiOf(memory, vm, route);
+    return whyDropped(message, deliver(memory, vm, message));
+  }
   if (words.get(route + Route.a) !== Chip.ioapic) return "no-pic";
   return setPin(memory, vm, words.get(route + Route.b), source, level);
 }
@@ -231,6 +237,16 @@ export function buildDefaultTable(memory: HostMemory): void {
   });
 }
 
-function msiOf({ words }: HostMemory, route: number): Message {
-  return decodeMsi(words.get(route + Route.a), words.get(route + Route.b), words.get(route + Route.c));
+/** Sends a message. Returns what {@link deliver} does. Under the VM's mutex. */
+export function sendMsi(memory: HostMemory, vm: number, msi: MsiWords): number {
+  return deliver(memory, vm, messageOf(memory, vm, msi));
+}
+
+function messageOf({ words }: HostMemory, vm: number, { a, b, c }: MsiWords): Message {
+  return decodeMsi(a, b, c, (words.get(vm + Vm.flags) & VmFlag.shortIds) === 0);
+}
+
+function msiOf(memory: HostMemory, vm: number, route: number): Message {
+  const [a, b, c] = [Route.a, Route.b, Route.c].map((word) => memory.words.get(route + word));
+  return messageOf(memory, vm, { a: a!, b: b!, c: c! });
 }

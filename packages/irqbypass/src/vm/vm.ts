@@ -10,8 +10,9 @@ import {
   listIoeventfds,
   makeIoeventfd,
 } from "./ioeventfd.js";
-import { openedVm, SlimVm, type VmOptions } from "./slim-vm.js";
+import { openedVm, SlimVm } from "./slim-vm.js";
 import type { VmLife } from "./vm-mutex.js";
+import type { VmOptions } from "./vm-options.js";
 
 /** A software virtual machine: vCPUs, GSI routing, irqfds and ioeventfds. Its vCPUs are run by the VMM's threads. */
 export class Vm extends SlimVm {
