@@ -1,5 +1,6 @@
 // The table of all ways to wait in docs/emulators.md: measures the two suites with the running Node, and writes its column.
-// node scripts/waits.mjs [FILE]: FILE has a report that `npm run bench -- wait round-trip --json` has printed, instead of measuring.
+//   node scripts/waits.mjs [FILE]
+// FILE, or - for standard input, has a report instead: of `npm run bench -- wait round-trip --json`, or of `node heavy/waits/main.mjs`.
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -35,9 +36,10 @@ function rowsOf(text) {
 const show = (ns) => (ns < 1000 ? `${Math.round(ns)} ns` : `${(ns / 1000).toFixed(1)} us`);
 
 const [from] = process.argv.slice(2);
-const report = JSON.parse(from === undefined ? measured() : readFileSync(from, "utf8"));
-const column = COLUMNS.indexOf(`Node ${process.versions.node.split(".")[0]}`);
-if (column < 0) throw new Error(`the table has no column for Node ${process.versions.node}`);
+const report = JSON.parse(from === undefined ? measured() : readFileSync(from === "-" ? 0 : from, "utf8"));
+const { column: name = `Node ${process.versions.node.split(".")[0]}` } = report;
+const column = COLUMNS.indexOf(name);
+if (column < 0) throw new Error(`the table has no column for ${name}`);
 const text = readFileSync(page, "utf8");
 const rows = rowsOf(MARKS.exec(text)[1]);
 for (const { trials } of report.suites) {

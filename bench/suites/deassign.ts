@@ -1,5 +1,6 @@
 import { Eventfd, Host, Vm } from "irqbypass";
-import { Consumer, Vm as V } from "irqbypass/internal/host/layout.js";
+import { Consumer } from "irqbypass/internal/host/layout.js";
+import { irqfdList } from "irqbypass/internal/vm/irqfd-list.js";
 import { type Prepare, roundMs, type Suite } from "../harness/suite.js";
 import { measure, timed, untimed } from "../harness/timing.js";
 
@@ -31,7 +32,7 @@ function deassigns(search: boolean): Prepare {
       chosen = [...indexes].map((index) => eventfds[index]!);
     };
     const find = (eventfd: Eventfd): void => {
-      let irqfd = words.get(record + V.irqfds);
+      let irqfd = words.get(irqfdList(record, GSI));
       while (words.load(irqfd + Consumer.source) !== eventfd.record) irqfd = words.get(irqfd + Consumer.next);
     };
     return () => {

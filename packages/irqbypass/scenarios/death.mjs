@@ -134,6 +134,64 @@ export const reroute = {
   },
 };
 
+const changesRoute = (made) => {
+  const mine = device(made);
+  const route = Vm.open(made.victim, made.vm.handle).route(GSI);
+  return {
+    ...mine,
+    victim: () => route.change({ vcpu: 1, vector: VECTOR + 1 }),
+    signals: undefined,
+    check() {
+      const { address, data } = made.vm.route(GSI).msi;
+      const isOld = address === 0xfee00000 && data === VECTOR;
+      const isNew = address === 0xfee01000 && data === VECTOR + 1;
+      expect(isOld || isNew, `the route says 0x${address.toString(16)} and 0x${data.toString(16)}`);
+    },
+  };
+};
+
+export const single = {
+  conserves: "where the signal goes is what routing/single looks at; here what the route says",
+  sentence:
+    "A thread dies while it changes a single route: it leads where it did, or where it was to, and never half.",
+  ...mortal,
+  setup: (world) => dies(world, changesRoute),
+  twins: {
+    "half-changed": {
+      sentence: "takes a VM's mutex over and leaves a route as it finds it",
+      setup: (world) => dies(world, changesRoute, noHealVm),
+    },
+  },
+};
+
+const releasesRoute = (made) => {
+  const mine = device(made);
+  const vm = Vm.open(made.victim, made.vm.handle);
+  return {
+    ...mine,
+    victim() {
+      vm.route(GSI).dispose();
+      vm.routeMsi({ vcpu: 1, vector: VECTOR });
+    },
+    signals: undefined,
+    check: () => {},
+  };
+};
+
+export const released = {
+  conserves: "the route of the signal may be gone: what is looked at is that no route is left in no table",
+  sentence:
+    "A thread dies while it releases a route and makes another: each is in the table, or is given back.",
+  ...mortal,
+  setup: (world) => dies(world, releasesRoute),
+  twins: {
+    "leaves-it": {
+      sentence: "takes a VM's mutex over and does not look for a route that is in no table",
+      setup: (world) => dies(world, releasesRoute, noHealVm),
+    },
+  },
+};
+
 const opens = (made) => {
   const mine = device(made);
   const { handle } = made.eventfd;

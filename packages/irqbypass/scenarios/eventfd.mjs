@@ -1,12 +1,21 @@
 // Eventfds in shared memory: readers that sleep, writers that wake them, and a close that races with other uses.
 
-import { override } from "atomics-explorer";
 import { Eventfd } from "irqbypass";
 import { hosts } from "#scenarios/support/hosts.js";
-import { Eventfd as E, READ_KICKED } from "#src/host/layout.js";
+import { Eventfd as E, READ_KICKED, READER_SLEEPS } from "#src/host/layout.js";
 import { deassign } from "#src/vm/assignment.js";
 import { vmMutex } from "#src/vm/vm-mutex.js";
-import { expect, guest } from "./support/guest.mjs";
+import { expect, guest, playVcpu, sleepsUnsaid } from "./support/guest.mjs";
+
+/** A reader who says that it sleeps in whatever the sequence is by now. */
+const saysOverIt = (words, record) => ({
+  compareExchange(word, expected, value) {
+    if (word !== record + E.sequence) return words.compareExchange(word, expected, value);
+    words.or(word, READER_SLEEPS);
+    return expected;
+  },
+  wait: (word, _expected, timeoutMs) => words.wait(word, words.load(word), timeoutMs),
+});
 
 /** Readers that each read once, and writers that each write once. */
 function cast(world, { readers, writers, semaphore = false, play = {} }) {
@@ -18,7 +27,7 @@ function cast(world, { readers, writers, semaphore = false, play = {} }) {
     const host = seen[name];
     const own = Eventfd.open(host, made.handle);
     const change = readers.includes(name) ? play.reader : play.writer;
-    if (change !== undefined) host.words = override(host.words, change(host.words, made.record));
+    if (change !== undefined) playVcpu(host, (words) => change(words, made.record));
     keeps.push(own);
     threads[name] = readers.includes(name) ? () => Number(own.read()) : () => own.write();
   }
@@ -32,7 +41,6 @@ function cast(world, { readers, writers, semaphore = false, play = {} }) {
         read + Number(words.load64(made.record + E.counter)) === writers.length,
         "a count is lost or doubled",
       );
-      expect(words.load(made.record + E.sleepers) === 0, "a sleeper is counted that is awake");
     },
   };
 }
@@ -64,17 +72,13 @@ export const read = {
           },
         }),
     },
-    "sleeps-uncounted": {
-      sentence: "sleeps without being counted as a sleeper, so that nobody wakes it",
-      setup: (world) =>
-        cast(world, {
-          ...one,
-          play: {
-            reader: (words, record) => ({
-              add: (word, value) => (word === record + E.sleepers ? 0 : words.add(word, value)),
-            }),
-          },
-        }),
+    "sleeps-unsaid": {
+      sentence: "sleeps without saying so in the sequence, so that nobody wakes it",
+      setup: (world) => cast(world, { ...one, play: { reader: sleepsUnsaid } }),
+    },
+    "says-over-it": {
+      sentence: "says that it sleeps in whatever the sequence is by now, and waits for that",
+      setup: (world) => cast(world, { ...one, play: { reader: saysOverIt } }),
     },
     "same-sequence": {
       sentence: "wakes without changing the word that readers sleep on",
@@ -117,7 +121,7 @@ function stops(world, play = {}) {
   const seen = hosts(world, ["reader", "writer", "vmm"]);
   const made = Eventfd.create(seen.reader);
   for (const [name, change] of Object.entries(play))
-    seen[name].words = override(seen[name].words, change(seen[name].words, made.record));
+    playVcpu(seen[name], (words) => change(words, made.record));
   const own = Object.fromEntries(
     Object.entries(seen).map(([name, host]) => [name, Eventfd.open(host, made.handle)]),
   );
@@ -143,7 +147,6 @@ function stops(world, play = {}) {
         (words.load(made.record + E.sequence) & READ_KICKED) === 0,
         "it was kicked once, and is so still",
       );
-      expect(words.load(made.record + E.sleepers) === 0, "a sleeper is counted that is awake");
     },
   };
 }
@@ -180,9 +183,57 @@ export const kick = {
           }),
         }),
     },
+    "wakes-first": {
+      sentence: "notifies before it takes the sleepers' bit away, which is that of the next one by then",
+      setup: (world) =>
+        stops(world, {
+          writer: (words, record) => ({
+            and(word, value) {
+              if (word === record + E.sequence) words.notify(word);
+              return words.and(word, value);
+            },
+            notify: (word) => (word === record + E.sequence ? 0 : words.notify(word)),
+          }),
+        }),
+    },
     "does-not-wake": {
       sentence: "marks the kick, and wakes nobody",
       setup: (world) => stops(world, { vmm: () => ({ notify: () => 0 }) }),
+    },
+  },
+};
+
+/** Two readers who are to stop, of whom each kicks on. */
+function stopBoth(world, play = {}) {
+  const seen = hosts(world, ["reader1", "reader2", "vmm"]);
+  const made = Eventfd.create(seen.vmm);
+  const { words } = seen.vmm;
+  for (const [name, change] of Object.entries(play))
+    playVcpu(seen[name], (words) => change(words, made.record));
+  const own = Object.fromEntries(
+    Object.entries(seen).map(([name, host]) => [name, Eventfd.open(host, made.handle)]),
+  );
+  const stop = (eventfd) => () => {
+    expect(eventfd.read() === undefined, "a count was read that nobody wrote");
+    eventfd.kick();
+  };
+  return {
+    threads: { reader1: stop(own.reader1), reader2: stop(own.reader2), vmm: () => own.vmm.kick() },
+    keeps: Object.values(own),
+    end: () => expect((words.load(made.record + E.sequence) & READ_KICKED) !== 0, "the last kick is gone"),
+  };
+}
+
+/** Threads: reader1, reader2, vmm. */
+export const kickOn = {
+  conserves: "nothing is signalled",
+  sentence: "Of two readers of whom each kicks on when it was kicked, both end.",
+  setup: (world) => stopBoth(world),
+  twins: {
+    "says-over-it": {
+      sentence:
+        "goes to sleep on a kick that came since it looked, in the place of one that another read took",
+      setup: (world) => stopBoth(world, { reader1: saysOverIt }),
     },
   },
 };

@@ -1,7 +1,7 @@
 // An irqfd is assigned and deassigned while its eventfd has a count, the relay injects, and others use the same locks.
 import { Eventfd, Producer, Vm } from "irqbypass";
 import { conserves } from "#scenarios/support/conservation.js";
-import { Consumer, Eventfd as E } from "#src/host/layout.js";
+import { Consumer, Eventfd as E, Vm as V } from "#src/host/layout.js";
 import { vmMutex } from "#src/vm/vm-mutex.js";
 import {
   arrived,
@@ -220,3 +220,54 @@ export const together = {
     },
   },
 };
+
+const PIN = 10;
+
+/** A level-triggered irqfd goes while the relay is about to raise its line, or does. */
+function resampled(world, break_ = () => {}) {
+  const { hosts, host, vm, eventfd } = guest(world, ["vmm", "relay"]);
+  vm.setGsiRouting([{ gsi: PIN, irqchip: { chip: "ioapic", pin: PIN } }]);
+  vm.ioapic.redirect(PIN, { vcpu: 0, vector: VECTOR, level: true });
+  openVcpu(host, vm);
+  const resample = Eventfd.create(host);
+  const irqfd = vm.irqfd(eventfd, PIN, { resample });
+  const { words } = host;
+  const relays = relay(hosts.relay);
+  host.pending.raise(words.load(eventfd.record + E.irqfd));
+  break_(hosts, vm);
+  return {
+    threads: {
+      vmm: () => irqfd.dispose(),
+      relay: relays,
+    },
+    daemons: ["relay"],
+    keeps: [irqfd, resample, eventfd],
+    end: conserves({ host, vm, eventfd }, () => {
+      const record = vm.life.record;
+      expect(words.load(record + V.resamplers) === 0, "an irqfd that is gone is still asked");
+      expect(words.get(record + V.sources + PIN) === 0, "its line is up");
+    }),
+  };
+}
+
+/** Threads: vmm, relay. */
+export const resamplers = {
+  sentence:
+    "A level-triggered irqfd that goes waits for the relay, which waits for nothing that it holds, and its line drops.",
+  mutexes: "assumed",
+  setup: (world) => resampled(world),
+  twins: {
+    "waits-locked": {
+      sentence: "waits for the relay under the mutex of the list of resamplers, which the relay needs",
+      bug: { id: "synchronize_srcu under resampler_lock", year: 2026 },
+      setup: (world) => resampled(world, waitsLocked),
+    },
+  },
+};
+
+function waitsLocked({ vmm }, vm) {
+  const { thread } = vmm;
+  const fenceAll = thread.fenceAll.bind(thread);
+  const mutex = vmMutex(vmm, vm.life.record);
+  thread.fenceAll = (word, record) => mutex.guard(() => fenceAll(word, record));
+}

@@ -1,8 +1,9 @@
 // Calls that are refused beside others: whatever comes in between, nothing is left of them, and nothing of the others is lost.
-import { Eventfd, Vm } from "irqbypass";
+import { Eventfd, Producer, Vm } from "irqbypass";
 import { hosts } from "#scenarios/support/hosts.js";
-import { Eventfd as E } from "#src/host/layout.js";
-import { expect, guest } from "./support/guest.mjs";
+import { Consumer, Eventfd as E, Producer as P } from "#src/host/layout.js";
+import { Mode, modeOf } from "#src/posting/irte.js";
+import { expect, guest, VECTOR } from "./support/guest.mjs";
 
 /** What a call came to: "done", or the code of its refusal. */
 function outcome(call, code) {
@@ -122,4 +123,66 @@ export const room = {
 
 function looksAtNothing(seen) {
   for (const { pools } of Object.values(seen)) pools.reference.checkRoom = () => {};
+}
+
+/** An irqfd requires bypass and its GSI has no route: the producer that a device registers is refused, or just not any more. */
+function registers(world, break_ = () => {}) {
+  const { hosts, host, vm, eventfd } = guest(world, ["vmm", "device"]);
+  vm.setGsiRouting([]);
+  vm.irqfd(eventfd, 24, { bypass: "require" });
+  const own = Eventfd.open(hosts.device, eventfd.handle);
+  const first = Producer.create(hosts.device);
+  const { record } = first;
+  const state = { next: undefined };
+  break_(hosts);
+  return {
+    threads: {
+      vmm: () => vm.setGsiRouting([{ gsi: 24, msi: { vcpu: 1, vector: VECTOR } }]),
+      device() {
+        const came = outcome(() => first.register(own), "EOPNOTSUPP");
+        if (came === "done") return came;
+        first.dispose();
+        state.next = Producer.create(hosts.device); // in the record of the one that was refused
+        return came;
+      },
+    },
+    keeps: [own, vm, first, state],
+    end({ device: came }) {
+      const posts = modeOf(host.words.load(record + P.irte)) === Mode.posted;
+      if (came === "done") expect(posts, "a producer that was connected does not post by the new route");
+      else expect(!posts, "an entry posts whose producer has no eventfd");
+    },
+  };
+}
+
+/** Threads: vmm, device. */
+export const connects = {
+  conserves: "nothing is signalled",
+  sentence:
+    "A producer that was refused as it connected is not written to by a routing update, nor is the next one in its record.",
+  mutexes: "assumed",
+  setup: (world) => registers(world),
+  twins: {
+    "keeps-it": {
+      sentence: "notes the producer with the irqfd before it is sure that its entry can be updated",
+      bug: { id: "ed446e8aa894", year: 2026 },
+      setup: (world) => registers(world, keepsRefused),
+    },
+  },
+};
+
+function keepsRefused(hosts) {
+  for (const { kinds } of Object.values(hosts)) {
+    const { consumer } = kinds[0];
+    kinds[0] = {
+      ...kinds[0],
+      consumer: {
+        ...consumer,
+        addProducer(memory, producer, irqfd) {
+          memory.words.set(irqfd + Consumer.producer, producer);
+          return consumer.addProducer(memory, producer, irqfd);
+        },
+      },
+    };
+  }
 }

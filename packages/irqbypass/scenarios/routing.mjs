@@ -2,8 +2,9 @@
 import { override } from "atomics-explorer";
 import { Eventfd, Producer, Vm } from "irqbypass";
 import { conserves } from "#scenarios/support/conservation.js";
-import { Eventfd as E, Producer as P, Vm as V } from "#src/host/layout.js";
+import { Eventfd as E, Producer as P, Route as R } from "#src/host/layout.js";
 import { Mode, modeOf } from "#src/posting/irte.js";
+import { irqfdList } from "#src/vm/irqfd-list.js";
 import { vmMutex } from "#src/vm/vm-mutex.js";
 import {
   arrived,
@@ -12,6 +13,7 @@ import {
   guest,
   lawless,
   openVcpu,
+  outcome,
   pirWord,
   relay,
   relayNow,
@@ -230,7 +232,7 @@ function unlinksFirst({ vmm }, { vm, irqfd }) {
   const dispose = irqfd.dispose.bind(irqfd);
   const mutex = vmMutex(vmm, vm.life.record);
   irqfd.dispose = () => {
-    mutex.guard(() => vmm.words.set(vm.life.record + V.irqfds, 0));
+    mutex.guard(() => vmm.words.set(irqfdList(vm.life.record, 24), 0));
     dispose();
   };
 }
@@ -307,6 +309,101 @@ export const injection = {
       setup: (world) =>
         injects(world, ({ vmm }) => {
           vmm.thread.quiesce = () => {};
+        }),
+    },
+  },
+};
+
+/** A single route of a connected interrupt goes elsewhere while it is signalled. */
+function changesOne(world, break_ = () => {}) {
+  const { hosts, vm, eventfd, source } = connected(world, ["vmm", "device"]);
+  const { words } = hosts.vmm;
+  const route = vm.route(24);
+  break_(hosts);
+  return {
+    threads: {
+      device: () => source.signal(),
+      vmm() {
+        route.change({ vcpu: 1, vector: VECTOR });
+        return words.load(pirWord(vm, 0));
+      },
+    },
+    keeps: [source, vm],
+    end: conserves({ host: hosts.vmm, vm, eventfd }, ({ vmm }) =>
+      expect(words.load(pirWord(vm, 0)) === vmm, "posted by the old message after the new one was in force"),
+    ),
+  };
+}
+
+/** Threads: vmm, device. */
+export const single = {
+  sentence:
+    "A signal while a single route is changed goes by the old message or by the new one, and by the old one never after it.",
+  mutexes: "assumed",
+  setup: (world) => changesOne(world),
+  twins: {
+    "no-fence": {
+      sentence: "changes a route without waiting for a signal that is under way",
+      setup: (world) =>
+        changesOne(world, ({ vmm }) => {
+          vmm.thread.quiesce = () => {};
+        }),
+    },
+    "another-gsi": {
+      sentence: "re-targets the irqfds of another list than that of the route's GSI",
+      setup: (world) =>
+        changesOne(world, ({ vmm }) => {
+          const record = vmm.pools.vm.at(0);
+          const { words } = vmm;
+          vmm.words = override(words, {
+            get: (word) => words.get(word === irqfdList(record, 24) ? irqfdList(record, 25) : word),
+          });
+        }),
+    },
+  },
+};
+
+/** One thread changes a single route of a connected interrupt while another replaces the whole table. */
+function besideTable(world, break_ = () => {}) {
+  const { hosts, vm, eventfd, source } = connected(world, ["vmm", "device"]);
+  const others = Vm.open(hosts.device, vm.handle);
+  const route = others.route(24);
+  break_(route, hosts);
+  return {
+    threads: {
+      vmm: () => vm.setGsiRouting(REROUTED),
+      device() {
+        const changed = outcome(() => route.change({ vcpu: 0, vector: VECTOR + 1 }), "EBADF");
+        source.signal();
+        return changed;
+      },
+    },
+    keeps: [source, others],
+    end: conserves({ host: hosts.vmm, vm, eventfd, sent: 0, most: 1 }, () => {
+      const { findings } = hosts.vmm.audit();
+      expect(findings.length === 0, findings[0]?.message);
+      source.signal();
+      expect(arrived(hosts.vmm, vm, 1), "the table is in force, and the interrupt does not go by it");
+      expect(outcome(() => route.change({ vcpu: 0, vector: VECTOR }), "EBADF") === "EBADF", "it lives on");
+    }),
+  };
+}
+
+/** Threads: vmm, device. */
+export const beside = {
+  sentence:
+    "A single route that is changed beside a whole table is changed before that, or ends with the old one; the table is in force then.",
+  mutexes: "assumed",
+  setup: (world) => besideTable(world),
+  twins: {
+    "not-looked-at": {
+      sentence: "changes the record of a route without a look whether that is still in the table",
+      setup: (world) =>
+        besideTable(lawless(world), (route, { device }) => {
+          const { record } = route.entry;
+          route.change = () => {
+            device.words.set(record + R.c, VECTOR + 1);
+          };
         }),
     },
   },

@@ -6,13 +6,14 @@ import { epollControl } from "./epoll-control.js";
 import { inFlight } from "./in-flight.js";
 import { injectionDue } from "./injection-due.js";
 import { life } from "./life.js";
+import { lifeLock } from "./life-lock.js";
 import { line } from "./line.js";
 import { listening } from "./listening.js";
 import { mutex } from "./mutex.js";
-import { readKick } from "./read-kick.js";
 import { relayState } from "./relay-state.js";
 import { remappingEntry } from "./remapping-entry.js";
 import { routingOwner } from "./routing-owner.js";
+import { sequence } from "./sequence.js";
 import type { StateTable } from "./table.js";
 import { target } from "./target.js";
 import { threadState } from "./thread-state.js";
@@ -25,6 +26,7 @@ export const TABLES: readonly StateTable[] = [
   controlKicks,
   inFlight,
   threadState,
+  lifeLock,
   relayState,
   life,
   target,
@@ -34,6 +36,6 @@ export const TABLES: readonly StateTable[] = [
   line,
   doorbell,
   epollControl,
-  readKick,
   routingOwner,
+  sequence,
 ];

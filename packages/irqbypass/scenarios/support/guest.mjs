@@ -4,7 +4,7 @@ import { override } from "atomics-explorer";
 import { Eventfd, Producer, Vcpu, Vm } from "irqbypass";
 import { rewrittenModule } from "#scenarios/support/compiled.js";
 import { hosts, runCompiled } from "#scenarios/support/hosts.js";
-import { Header, RelayState, WAKEUP_VECTOR } from "#src/host/layout.js";
+import { Eventfd as E, Header, READER_SLEEPS, RelayState, WAKEUP_VECTOR } from "#src/host/layout.js";
 import { relayOne, runRelay } from "#src/vm/relay.js";
 
 /** The vector that every interrupt here has, and where its bit is. */
@@ -196,4 +196,14 @@ export function outcome(call, ...codes) {
     expect(codes.includes(error.code), `${error.message}, where one of ${codes} may be`);
     return error.code;
   }
+}
+
+/** Words of a reader of the eventfd who does not say that it sleeps. */
+export function sleepsUnsaid(words, eventfd) {
+  return {
+    compareExchange: (word, expected, value) =>
+      word === eventfd + E.sequence ? words.load(word) : words.compareExchange(word, expected, value),
+    wait: (word, expected, timeoutMs) => words.wait(word, expected & ~READER_SLEEPS, timeoutMs),
+    waitAsync: (word, expected, timeoutMs) => words.waitAsync(word, expected & ~READER_SLEEPS, timeoutMs),
+  };
 }

@@ -2,13 +2,13 @@ import { type AbortSignalLike, checkClass, readWait, show, type WaitOptions } fr
 import { deadlineOf, leftUntil } from "../host/deadline.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
-import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
+import { Eventfd as E, EventfdFlag, READ_KICKED, Role } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { Shown } from "../host/shown.js";
 import { closeHandle } from "./close.js";
 import type { EventfdHost } from "./kind.js";
 import { addReference, dropReference } from "./reference.js";
-import { kickReader, MAX_COUNT, takeReadKick, wakeSleepers } from "./signal.js";
+import { fallAsleep, kickReader, MAX_COUNT, takeReadKick, wakeSleepers } from "./signal.js";
 
 /**
  * A handle to an eventfd context (eventfd_ctx): the identity by which a producer and a consumer find each other.
@@ -131,7 +131,8 @@ export abstract class EventfdContext extends Shown implements Disposable {
     this.checkWait();
     const { memory } = this;
     this.prepareSleep();
-    let reader = this.addReader(); // held meanwhile: this very handle may be closed
+    // Held meanwhile: this very handle may be closed.
+    let reader = memory.mutex.guard(() => addReference(memory, this.record, Role.hold));
     return {
       next: (signal) => this.untilRead(Infinity, signal, false),
       close() {
@@ -141,7 +142,7 @@ export abstract class EventfdContext extends Shown implements Disposable {
     };
   }
 
-  /** Reads as soon as there is something, or until a kick that is meant for it. The caller has a reference of role reader. */
+  /** Reads as soon as there is something, or until a kick that is meant for it. The caller holds the eventfd. */
   private async untilRead(
     timeoutMs: number,
     signal: AbortSignalLike | undefined,
@@ -153,11 +154,16 @@ export abstract class EventfdContext extends Shown implements Disposable {
       const sequence = words.load(this.record + E.sequence);
       const taken = this.tryRead();
       if (taken !== undefined) return taken;
-      if (kickable && this.takeKick()) return undefined;
+      if (kickable && sequence & READ_KICKED) {
+        if (this.takeKick()) return undefined;
+        continue; // it was another read's
+      }
       const left = leftUntil(words, deadline);
       if (left <= 0) return undefined;
       const limit = this.sleepLimit();
-      await thread.parkAsync(this.record + E.sequence, sequence, Math.min(left, limit), signal);
+      const asleep = fallAsleep(words, this.record, sequence);
+      if (asleep === undefined) continue;
+      await thread.parkAsync(this.record + E.sequence, asleep, Math.min(left, limit), signal);
     }
   }
 
@@ -194,11 +200,6 @@ export abstract class EventfdContext extends Shown implements Disposable {
   /** @internal A reader is about to sleep until the counter changes. Returns for how long at most, as it may not hear of that. */
   protected sleepLimit(): number {
     return Infinity;
-  }
-
-  /** @internal Counts a reader that sleeps: whoever changes the counter notifies only where somebody sleeps. */
-  protected addReader(): number {
-    return this.memory.mutex.guard(() => addReference(this.memory, this.record, Role.reader));
   }
 }
 

@@ -1,8 +1,10 @@
 import {
   type AbortSignalLike,
   checkFlag,
+  checkNames,
   type OptionNames,
   readBlockingWait,
+  reading,
   readOptions,
   readWait,
   show,
@@ -54,6 +56,7 @@ export interface EpollWait extends WaitOptions, EpollTake {}
 
 const ADD: OptionNames<EpollAdd> = { data: true, edge: true };
 const TAKE: OptionNames<EpollTake> = { maxEvents: true };
+const TAKE_TEXT = "options such as { maxEvents: 8 }, or none";
 const WAIT: OptionNames<EpollWait> = { timeoutMs: true, signal: true, maxEvents: true };
 
 /**
@@ -177,7 +180,8 @@ export class Epoll extends Shown implements Disposable {
    * those that did not. Does not block. Throws EBUSY while another one waits.
    */
   tryWait(options: EpollTake = {}): number[] {
-    const most = maxEventsOf(readOptions(options, TAKE, "options such as { maxEvents: 8 }, or none"));
+    checkNames(options, TAKE, TAKE_TEXT);
+    const most = maxEventsOf(options);
     this.checkWait();
     this.beginWait();
     try {
@@ -192,8 +196,8 @@ export class Epoll extends Shown implements Disposable {
    * while another one waits, EAGAIN in a thread that may not block.
    */
   wait(options: Omit<EpollWait, "signal"> = {}): number[] {
-    const { timeoutMs, ...others } = readBlockingWait(options, "waitAsync", WAIT);
-    const most = maxEventsOf(others);
+    const { timeoutMs } = readBlockingWait(options, "waitAsync", WAIT);
+    const most = maxEventsOf(options);
     this.checkWait();
     const { words, thread } = this.memory;
     const deadline = deadlineOf(words, timeoutMs);
@@ -224,8 +228,8 @@ export class Epoll extends Shown implements Disposable {
 
   /** `wait` without blocking the thread; rejects with the reason of `signal` when that is aborted, and with EBADF when this is closed. */
   async waitAsync(options: EpollWait = {}): Promise<number[]> {
-    const { timeoutMs, signal, ...others } = readWait(options, WAIT);
-    const most = maxEventsOf(others);
+    const { timeoutMs, signal } = readWait(options, WAIT);
+    const most = maxEventsOf(options);
     this.checkWait();
     signal?.throwIfAborted();
     this.beginWait();
@@ -351,7 +355,8 @@ export class Epoll extends Shown implements Disposable {
   }
 }
 
-function maxEventsOf({ maxEvents = MAX_EVENTS }: EpollTake): number {
+function maxEventsOf(options: EpollTake): number {
+  const { maxEvents = MAX_EVENTS } = reading(TAKE_TEXT, () => ({ maxEvents: options.maxEvents }));
   if (!Number.isSafeInteger(maxEvents) || maxEvents < 1) {
     throw new IrqBypassError("EINVAL", `maxEvents is ${show(maxEvents)}: give a whole number from 1 on`);
   }

@@ -9,11 +9,11 @@ import {
 import { deadlineOf, leftUntil } from "../host/deadline.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
-import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
+import { Eventfd as E, EventfdFlag, READ_KICKED, Role } from "../host/layout.js";
 import { checkHost, type HostMemory } from "../host/memory.js";
 import { checkWrite, EventfdContext } from "./context.js";
-import { addReference, dropReference } from "./reference.js";
-import { signalContext, wakeSleepers } from "./signal.js";
+import { addReference } from "./reference.js";
+import { fallAsleep, signalContext, wakeSleepers } from "./signal.js";
 
 /** Options of {@link Eventfd.create}. */
 export interface EventfdOptions {
@@ -141,7 +141,10 @@ export class Eventfd extends EventfdContext {
       const sequence = words.load(this.record + E.sequence);
       const taken = this.tryRead();
       if (taken !== undefined) return taken;
-      if (this.takeKick()) return undefined;
+      if (sequence & READ_KICKED) {
+        if (this.takeKick()) return undefined;
+        continue; // it was another read's
+      }
       const left = leftUntil(words, deadline);
       if (left <= 0) return undefined;
       if (!looked) {
@@ -149,22 +152,13 @@ export class Eventfd extends EventfdContext {
         if (thread.spinBeforeSleep(() => words.load(this.record + E.sequence) !== sequence)) continue;
       }
       thread.checkMayBlock(`a read of eventfd ${this.id}, which is at 0,`, "readAsync");
-      this.sleep(sequence, left);
+      const asleep = fallAsleep(words, this.record, sequence);
+      if (asleep !== undefined) thread.park(this.record + E.sequence, asleep, left);
     }
   }
 
   get count(): bigint {
     this.check();
     return BigInt.asUintN(64, this.memory.words.load64(this.record + E.counter));
-  }
-
-  /** Sleeps while counted as a sleeper: whoever changes the counter notifies only where somebody sleeps. */
-  private sleep(sequence: number, timeoutMs: number): void {
-    const reader = this.addReader();
-    try {
-      this.memory.thread.park(this.record + E.sequence, sequence, timeoutMs);
-    } finally {
-      dropReference(this.memory, reader);
-    }
   }
 }

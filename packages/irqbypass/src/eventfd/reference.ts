@@ -130,7 +130,6 @@ export function recount(
       if (closerOf(words, context) !== 0) continue;
       words.set(context + Eventfd.handles, 0);
       words.set(context + Eventfd.holds, 0);
-      if (pool === "eventfd") words.store(context + Eventfd.sleepers, 0);
     }
   }
   words.store(Header.watchers, 0);
@@ -145,5 +144,4 @@ function count({ words }: HostMemory, eventfd: number, role: Role, by: 1 | -1): 
   }
   const counter = eventfd + (role === Role.handle ? Eventfd.handles : Eventfd.holds);
   words.set(counter, words.get(counter) + by);
-  if (role === Role.reader) words.add(eventfd + Eventfd.sleepers, by);
 }

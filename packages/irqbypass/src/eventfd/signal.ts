@@ -1,4 +1,4 @@
-import { Eventfd, EventfdFlag, READ_KICKED } from "../host/layout.js";
+import { Eventfd, EventfdFlag, READ_KICKED, READER_SLEEPS } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import type { Words } from "../host/words.js";
 import type { EventfdHost } from "./kind.js";
@@ -12,8 +12,8 @@ const FEW = 0x4000_0000_0000_0000n;
 export const MAX_COUNT = 2n ** 64n - 2n;
 /** A write ends at 2^64-2, a signal from the kernel's side at 2^64-1 (the poll error state). */
 const SATURATED = 2n ** 64n - 1n;
-/** The sequence counts above {@link READ_KICKED}. */
-const SEQUENCE_STEP = 2;
+/** The sequence counts above its two bits. */
+const SEQUENCE_STEP = 4;
 
 /**
  * Adds `value` to a shared eventfd. Without an irqfd the count stays and sleepers wake. With one, the writer
@@ -86,13 +86,27 @@ export function countOne(words: Words, eventfd: number): boolean {
 
 /** Tells readers and writers that sleep on this eventfd that its counter has changed. */
 export function wakeSleepers(words: Words, record: number): void {
-  words.add(record + Eventfd.sequence, SEQUENCE_STEP);
-  notifySleepers(words, record);
+  const sequence = record + Eventfd.sequence;
+  if ((words.add(sequence, SEQUENCE_STEP) & READER_SLEEPS) === 0) return;
+  // Before the notify: whoever sleeps from here on has set it anew, or waits for a value that is gone.
+  words.and(sequence, ~READER_SLEEPS);
+  words.notify(sequence);
+}
+
+/**
+ * Before a sleep on the sequence as it was read: says in it that somebody sleeps, and returns for which value to wait. Undefined
+ * where it has changed since, and so may have the counter. Nobody has to take that back: who sleeps no more costs one notify.
+ */
+export function fallAsleep(words: Words, record: number, seen: number): number | undefined {
+  if (seen & READER_SLEEPS) return seen;
+  const asleep = seen | READER_SLEEPS;
+  return words.compareExchange(record + Eventfd.sequence, seen, asleep) === seen ? asleep : undefined;
 }
 
 /** Ends a read of this eventfd, one that is under way or the next. From any thread that has a handle; waits for nobody. */
 export function kickReader(words: Words, record: number): void {
-  if ((words.or(record + Eventfd.sequence, READ_KICKED) & READ_KICKED) === 0) notifySleepers(words, record);
+  const before = words.or(record + Eventfd.sequence, READ_KICKED);
+  if ((before & READ_KICKED) === 0 && before & READER_SLEEPS) words.notify(record + Eventfd.sequence);
 }
 
 /** Was a read to end? Then this one was, and none of the others that sleep. */
@@ -101,11 +115,6 @@ export function takeReadKick(words: Words, record: number): boolean {
   return (
     (words.load(sequence) & READ_KICKED) !== 0 && (words.and(sequence, ~READ_KICKED) & READ_KICKED) !== 0
   );
-}
-
-/** After a change of the sequence: a sleeper counts itself first, then sleeps only on the old sequence. */
-function notifySleepers(words: Words, record: number): void {
-  if (words.load(record + Eventfd.sleepers) !== 0) words.notify(record + Eventfd.sequence);
 }
 
 /** Signals an eventfd of any kind by its record, as a device does: for whoever has no handle of it. */

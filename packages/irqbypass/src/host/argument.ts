@@ -95,22 +95,30 @@ export function checkObject(value: unknown, what: string): void {
 export type OptionNames<Options> = Readonly<Record<keyof Options, true>>;
 
 /**
- * The parts of an object with named parts, of those names that it has. Refuses any other value, and a part that this call does not
- * know, naming the nearest one that it does: an option that is passed over in silence is one that the caller believes in. `what` is
- * what the call takes, `where` stands before the name.
+ * Refuses what is no object with named parts, and a part that this call does not know, naming the nearest one that it does: an option
+ * that is passed over in silence is one that the caller believes in. `what` is what the call takes, `where` stands before the name.
  */
+export function checkNames(
+  value: object,
+  names: Readonly<Record<string, unknown>>,
+  what: string,
+  where = "",
+): void {
+  checkObject(value, what);
+  if (isList(value)) throw new IrqBypassError("EINVAL", `an array was passed: pass ${what}`);
+  for (const name of reading(what, () => Object.keys(value)))
+    if (!Object.hasOwn(names, name)) throw unknownName(name, Object.keys(names), where);
+}
+
+/** The parts of an object with named parts, of those names that it has. Refuses what {@link checkNames} does. */
 export function readOptions<Options extends object>(
   value: Options,
   names: Readonly<Record<string, unknown>>,
   what: string,
   where = "",
 ): Options {
-  checkObject(value, what);
-  if (isList(value)) throw new IrqBypassError("EINVAL", `an array was passed: pass ${what}`);
+  checkNames(value, names, what, where);
   return reading(what, () => {
-    for (const name of Object.keys(value)) {
-      if (!Object.hasOwn(names, name)) throw unknownName(name, Object.keys(names), where);
-    }
     const parts: Partial<Record<string, unknown>> = {};
     for (const name of Object.keys(names))
       if (name in value) parts[name] = (value as Readonly<Record<string, unknown>>)[name];
@@ -183,30 +191,36 @@ function isSignal(value: unknown): boolean {
   return isOf(value, AbortSignal) && reading(WAIT_TEXT, () => typeof value.aborted) === "boolean";
 }
 
-/** The options of an asynchronous wait, of which `timeoutMs` is Infinity for none. `names` are theirs, where it has others as well. */
-export function readWait<Options extends WaitOptions>(
-  options: Options,
+/**
+ * The options of an asynchronous wait, of which `timeoutMs` is Infinity for none. `names` are all that it has, where those are more.
+ * Read by hand: a wait that finds something at once is otherwise half of it the reading of its options.
+ */
+export function readWait(
+  options: WaitOptions,
   names: Readonly<Record<string, true>> = WAIT,
-): Options & { readonly timeoutMs: number } {
-  const read = readOptions(options, names, WAIT_TEXT);
-  const { timeoutMs = Infinity, signal } = read;
+): { readonly timeoutMs: number; readonly signal: AbortSignalLike | undefined } {
+  checkNames(options, names, WAIT_TEXT);
+  const { timeoutMs = Infinity, signal } = reading(WAIT_TEXT, () => ({
+    timeoutMs: options.timeoutMs,
+    signal: options.signal,
+  }));
   if (typeof timeoutMs !== "number" || Number.isNaN(timeoutMs)) {
     throw new IrqBypassError("EINVAL", `timeoutMs is ${show(timeoutMs)}: give a number of milliseconds`);
   }
   if (signal !== undefined && !isSignal(signal)) {
     throw new IrqBypassError("EINVAL", `signal is ${show(signal)}: pass that of an AbortController`);
   }
-  return { ...read, timeoutMs };
+  return { timeoutMs, signal };
 }
 
 /** The same of a wait that blocks, which no signal can end; `instead` is its asynchronous form. */
-export function readBlockingWait<Options extends Pick<WaitOptions, "timeoutMs">>(
-  options: Options,
+export function readBlockingWait(
+  options: Pick<WaitOptions, "timeoutMs">,
   instead: string,
   names: Readonly<Record<string, true>> = WAIT,
-): Options & { readonly timeoutMs: number } {
+): { readonly timeoutMs: number } {
   const read = readWait(options, names);
-  if (!("signal" in read)) return read;
+  if (!reading(WAIT_TEXT, () => "signal" in options)) return read;
   throw new IrqBypassError("EINVAL", `a wait that blocks has no signal that ends it: use ${instead}`);
 }
 

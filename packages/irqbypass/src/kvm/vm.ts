@@ -26,7 +26,8 @@ import {
   makeIoeventfd,
 } from "../vm/ioeventfd.js";
 import { Irqfd } from "../vm/irqfd.js";
-import { irqfdsOf, requiredError } from "../vm/reroute.js";
+import { irqfdsOf } from "../vm/irqfd-list.js";
+import { requiredError } from "../vm/reroute.js";
 import { checkRoutes, defaultRoutes, type GsiRoute, type RouteWords } from "../vm/route.js";
 import { IRQFD, IRQFD_TEXT, type IrqfdOptions } from "../vm/slim-vm.js";
 import { lifeOf, type VmLife } from "../vm/vm-mutex.js";

@@ -5,7 +5,6 @@
 
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
-import { liveRecords } from "../bypass/heal.js";
 import { relayOf } from "../bypass/path.js";
 import { POLICIES, type Policy } from "../bypass/remapping.js";
 import { checkEventfd, type EventfdContext } from "../eventfd/context.js";
@@ -14,12 +13,23 @@ import { dropContext, holdContext } from "../eventfd/reference.js";
 import { askForRelay } from "../eventfd/relay-state.js";
 import { show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer, Eventfd, LEAVING, LEVEL, OWN_LINE, Producer, Thread, Vm, VmFlag } from "../host/layout.js";
+import {
+  Consumer,
+  Eventfd,
+  IRQFD_LISTS,
+  LEAVING,
+  LEVEL,
+  OWN_LINE,
+  Producer,
+  Thread,
+  Vm,
+  VmFlag,
+} from "../host/layout.js";
 import type { Mutex } from "../host/mutex.js";
 import { Mode, modeOf, targetOf } from "../posting/irte.js";
 import { reasonCode } from "../posting/reason.js";
+import { link, unlink } from "./irqfd-list.js";
 import { deliverDue } from "./relay.js";
-import { addResampler, removeResampler } from "./resample.js";
 import { type VmLife, vmMutex } from "./vm-mutex.js";
 
 /** What an irqfd is assigned with. */
@@ -241,7 +251,12 @@ export function deassignLost(host: BypassHost, vm: number, irqfd: number, gone: 
  */
 export function deassignAll(host: BypassHost, guard: Mutex, vm: number): IrqBypassError | undefined {
   const { words } = host;
-  const first = () => words.get(vm + Vm.irqfds);
+  let list = 0;
+  const first = () => {
+    // It takes no new ones: a list that is empty stays so.
+    while (list < IRQFD_LISTS - 1 && words.get(vm + Vm.irqfds + list) === 0) list++;
+    return words.get(vm + Vm.irqfds + list);
+  };
   let failure: IrqBypassError | undefined;
   while (guard.guard(first) !== 0) {
     try {
@@ -332,47 +347,4 @@ function release(host: BypassHost, irqfd: number, undo: boolean): void {
     return [dropContext(host, eventfd), resample === 0 ? undefined : dropContext(host, resample)];
   });
   for (const close of closes) close?.();
-}
-
-/** The VM's irqfds are a doubly linked list: out of it in constant time, where the kernel searches. */
-function link(host: BypassHost, vm: number, irqfd: number): void {
-  host.words.set(irqfd + Consumer.linked, 1); // first: by this the lists are made anew after a death
-  enlist(host, vm, irqfd);
-}
-
-function enlist(host: BypassHost, vm: number, irqfd: number): void {
-  const { words } = host;
-  const head = words.get(vm + Vm.irqfds);
-  words.set(irqfd + Consumer.previous, 0);
-  words.set(irqfd + Consumer.next, head);
-  if (head !== 0) words.set(head + Consumer.previous, irqfd);
-  words.set(vm + Vm.irqfds, irqfd);
-  words.set(vm + Vm.irqfdCount, words.get(vm + Vm.irqfdCount) + 1);
-  if (words.get(irqfd + Consumer.flags) & LEVEL) addResampler(host, vm, irqfd);
-}
-
-function unlink(host: BypassHost, vm: number, irqfd: number): void {
-  const { words } = host;
-  words.set(irqfd + Consumer.linked, 0);
-  if (words.get(irqfd + Consumer.flags) & LEVEL) removeResampler(host, vm, irqfd);
-  const previous = words.get(irqfd + Consumer.previous);
-  const next = words.get(irqfd + Consumer.next);
-  if (previous === 0) words.set(vm + Vm.irqfds, next);
-  else words.set(previous + Consumer.next, next);
-  if (next !== 0) words.set(next + Consumer.previous, previous);
-  words.set(vm + Vm.irqfdCount, words.get(vm + Vm.irqfdCount) - 1);
-}
-
-/** Makes the lists of a VM anew, after a thread has died in the middle of a change. Under the VM's mutex. */
-export function relink(host: BypassHost, vm: number): void {
-  const { words, pools, mutex } = host;
-  words.set(vm + Vm.irqfds, 0);
-  words.set(vm + Vm.irqfdCount, 0);
-  words.store(vm + Vm.resamplers, 0);
-  mutex.guard(() => {
-    for (const irqfd of liveRecords(pools.consumer)) {
-      if (words.get(irqfd + Consumer.vm) === vm && words.get(irqfd + Consumer.linked) === 1)
-        enlist(host, vm, irqfd);
-    }
-  });
 }

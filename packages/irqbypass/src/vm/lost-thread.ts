@@ -31,6 +31,7 @@ import {
   VmFlag,
   Watch,
 } from "../host/layout.js";
+import { ring } from "../host/life-lock.js";
 import { Mutex } from "../host/mutex.js";
 import type { Pool } from "../host/pool.js";
 import { suspend } from "../posting/descriptor.js";
@@ -46,15 +47,20 @@ import { vmMutex } from "./vm-mutex.js";
 import { claimVm, disposeVm } from "./vm-record.js";
 
 /**
- * Repairs and tears down after the thread of a record, which is proven to be gone. Blocks while another thread does so.
- * Returns false where that has been done already.
+ * Repairs and tears down after the thread that had a record in this life of it, and is proven to be gone. Blocks while another thread
+ * does so. Returns false where that has been done already.
  */
-export function loseThread(host: BypassHost, gone: number): boolean {
-  if (!declareLost(host, gone)) return false;
+export function loseThread(
+  host: BypassHost,
+  gone: number,
+  life = host.words.load(gone + Thread.life),
+): boolean {
   const { words, thread, pools, repair } = host;
   const mutex = new Mutex(words, Header.repair, thread, "the repair of this host", () => {});
-  mutex.recover(thread.lockIdOf(gone)); // it may have died in the middle of a repair
-  mutex.guard(() => {
+  mutex.recover(thread.lockIdOf(gone, life)); // it may have died in the middle of a repair
+  return mutex.guard(() => {
+    // Here, where nobody else gives the record of a dead thread back: the next thread that has it is not this one.
+    if (words.load(gone + Thread.life) !== life || !declareLost(host, gone)) return false;
     // Those too whose repair was left half done by a thread that died.
     for (let slot = 0; slot < words.load(Header.threads); slot++) {
       const lost = pools.thread.at(slot);
@@ -63,8 +69,8 @@ export function loseThread(host: BypassHost, gone: number): boolean {
       tearDown(host, lost);
       host.mutex.guard(() => thread.free(lost));
     }
+    return true;
   });
-  return true;
 }
 
 /** Repairs after every thread that is proven to be gone: by the platform, or because its worker has exited. */
@@ -103,6 +109,7 @@ export function tearDown(host: BypassHost, gone: number): void {
   for (const epoll of liveNow(host, pools.epoll)) endEpoll(host, epoll, gone);
   const fd = host.words.get(gone + Thread.descriptor) - 1;
   if (fd >= 0) for (const kind of host.kinds) kind.closeDescriptor?.(host, fd);
+  if (words.compareExchange(Header.watcher, gone, 0) === gone) ring(words); // another one may wait for all from here on
   stopLooking(host, gone);
   stopRelaying(host, gone);
   refreshAll(host); // it may have been turning the switch

@@ -13,11 +13,12 @@ import type { Pool } from "../host/pool.js";
 import type { Words } from "../host/words.js";
 import { kick, renotify } from "../posting/descriptor.js";
 import { settleApics } from "./apic/change.js";
-import { relink } from "./assignment.js";
 import { relinkIoeventfds } from "./io-assignment.js";
 import { followAll } from "./ioapic.js";
-import { askAgain } from "./line.js";
+import { relink } from "./irqfd-list.js";
+import { askForIt } from "./line.js";
 import { completeReroute } from "./reroute.js";
+import { healEntries } from "./route-entry.js";
 import { endPulse } from "./routing.js";
 import { vcpusOf } from "./vcpus.js";
 import { vmMutex } from "./vm-mutex.js";
@@ -57,6 +58,7 @@ function healVm(host: BypassHost, vm: number): void {
   if (!mutex.guard(() => pools.vm.lives(vm))) return;
   relink(host, vm);
   relinkIoeventfds(host, vm);
+  healEntries(host, vm);
   if ((words.get(vm + Vm.flags) & VmFlag.kvm) === 0) {
     settleApics(host, vm); // first: the next two send messages
     endPulse(host, vm);
@@ -100,7 +102,7 @@ export function notifyForIt(host: BypassHost, gone: number): void {
   host.forEachLive(pools.epoll, (epoll) => callAgain(words, epoll));
   host.forEachLive(pools.consumer, (consumer) => pending.resume(consumer, gone));
   if (pending.any) askForRelay(host, 0); // of irqfds, too, that another relay serves
-  for (const irqfd of liveNow(host, pools.consumer)) askAgain(host, irqfd);
+  for (const irqfd of liveNow(host, pools.consumer)) askForIt(host, irqfd, gone);
   for (const eventfd of liveNow(host, pools.eventfd)) words.notify(eventfd + Eventfd.sequence);
   for (const vm of liveNow(host, pools.vm)) words.notify(vm + Vm.mutex);
   for (const word of [Header.mutex, Header.repair, Header.doorbell, Header.changes]) words.notify(word);

@@ -8,42 +8,99 @@ import { refresh, requires } from "../bypass/remapping.js";
 import { listenOf } from "../eventfd/listen.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Consumer, Header, IN_USE, Rec, Routing, Vm } from "../host/layout.js";
+import type { Words } from "../host/words.js";
 import { reasonOf } from "../posting/irte.js";
+import { irqfdsOf } from "./irqfd-list.js";
 import { deliverDue } from "./relay.js";
-import type { RouteWords } from "./route.js";
+import { defaultRoutes, type RouteWords } from "./route.js";
 import { buildTable, freeTable, resolveFor, undoTable } from "./routing.js";
 import type { VmLife } from "./vm-mutex.js";
 
+/** A change of a VM's routes. All of it under the VM's mutex. */
+export interface RouteChange {
+  /** The irqfds that it may concern. */
+  irqfds(): Iterable<number>;
+  /** Makes it in the table; what it throws refuses it. */
+  make(): void;
+  /** Takes it back where one of the irqfds refuses it. */
+  takeBack(): void;
+  /** It stands, and every irqfd follows it. */
+  end?(): void;
+}
+
+/**
+ * Changes the routes of a software VM. When this returns, nothing uses an old one any more. Throws EBADF where the VM has gone, and
+ * EOPNOTSUPP where a connected irqfd requires a bypass that it could not have; the old routes stay then.
+ */
+export function reroute(host: BypassHost, life: VmLife, change: RouteChange): void {
+  const vm = life.record;
+  deliverBefore(host, life, change);
+  let changed = false;
+  life.guard(() => {
+    change.make();
+    const irqfds = [...change.irqfds()];
+    try {
+      changed = retargetRequired(host, vm, irqfds);
+    } catch (error) {
+      change.takeBack();
+      throw error;
+    }
+    for (const irqfd of irqfds) if (retarget(host, vm, irqfd)) changed = true;
+    change.end?.();
+  });
+  if (!changed) return;
+  host.thread.quiesce(); // not under the mutex: what is under way may need it to finish
+  announceChange(host.words);
+}
+
 /** Replaces the whole table; see {@link Vm.setGsiRouting} for what it throws, and EBADF where the VM has gone. The old table stays then. */
 export function replaceRoutes(host: BypassHost, life: VmLife, routes: readonly RouteWords[]): void {
-  const { words } = host;
   const vm = life.record;
   const built = buildTable(host, routes);
   const { table } = built;
   let old = 0;
-  let changed = false;
   host.thread.begun = false; // the table can be undone: this thread may still be refused the mutex
   try {
-    deliverBefore(host, life);
-    life.guard(() => {
-      old = words.get(vm + Vm.routing);
-      install(host, vm, table, old);
-      try {
-        changed = retargetRequired(host, vm);
-      } catch (error) {
-        install(host, vm, old, table);
-        throw error;
-      }
-      if (retargetAll(host, vm)) changed = true;
+    reroute(host, life, {
+      irqfds: () => irqfdsOf(host, vm),
+      make() {
+        old = host.words.get(vm + Vm.routing);
+        install(host, vm, table, old);
+      },
+      takeBack: () => install(host, vm, old, table),
     });
   } catch (error) {
     undoTable(host, built);
     throw error;
   }
-  // Not under the mutex: what is under way may need it to finish.
-  if (changed) host.thread.quiesce();
   if (old !== 0) freeTable(host, old);
-  if (changed) announceChange(words);
+}
+
+/** Has the VM a table of its own, that others do not go by? Under its mutex. */
+export function hasOwnTable({ words }: BypassHost, vm: number): boolean {
+  return !isHosts(words, words.get(vm + Vm.routing));
+}
+
+/**
+ * Gives a VM that has none a table of its own, which says the same, so that no irqfd hears of it. Throws ENOMEM where there is no room
+ * for it and one route more.
+ */
+export function giveOwnTable(host: BypassHost, life: VmLife): void {
+  const { words } = host;
+  const vm = life.record;
+  const isEmpty = life.guard(() => words.get(vm + Vm.routing) === 0);
+  const built = buildTable(host, isEmpty ? [] : defaultRoutes(), 1);
+  host.thread.begun = false; // as above
+  let given = false;
+  try {
+    given = life.guard(() => {
+      if (hasOwnTable(host, vm)) return false; // another thread was first
+      install(host, vm, built.table, words.get(vm + Vm.routing));
+      return true;
+    });
+  } finally {
+    if (!given) undoTable(host, built);
+  }
 }
 
 /**
@@ -51,10 +108,10 @@ export function replaceRoutes(host: BypassHost, life: VmLife, routes: readonly R
  * it (kvm_arch_set_irq_inatomic), and here it may wait for a relay still. Any other goes by the live table, there from a work
  * item, here by the relay. Not under a mutex.
  */
-export function deliverBefore(host: BypassHost, life: VmLife): void {
+export function deliverBefore(host: BypassHost, life: VmLife, change: Pick<RouteChange, "irqfds">): void {
   const { words } = host;
   const waiting = life.guard(() =>
-    [...irqfdsOf(host, life.record)].flatMap((irqfd) => {
+    [...change.irqfds()].flatMap((irqfd) => {
       const reason = reasonOf(words.load(irqfd + Consumer.target));
       if (reason !== undefined && reason !== "multicast") return [];
       const { flush } = listenOf(host, irqfd, words.get(irqfd + Consumer.holds));
@@ -73,10 +130,14 @@ export function deliverBefore(host: BypassHost, life: VmLife): void {
  * whichever of the two a thread leaves behind that dies here, it is the VM's or it is named as its own.
  */
 function install({ words, thread }: BypassHost, vm: number, table: number, old: number): void {
-  const isHosts = (one: number) => one === 0 || one === words.get(Header.defaultRouting);
-  if (!isHosts(old)) words.store(old + Routing.owner, thread.record);
+  if (!isHosts(words, old)) words.store(old + Routing.owner, thread.record);
   words.set(vm + Vm.routing, table);
-  if (!isHosts(table)) words.store(table + Routing.owner, IN_USE);
+  if (!isHosts(words, table)) words.store(table + Routing.owner, IN_USE);
+}
+
+/** Is it none, or the one that VMs start with? */
+function isHosts(words: Words, table: number): boolean {
+  return table === 0 || table === words.get(Header.defaultRouting);
 }
 
 /** Takes a VM's table away and returns it, to be freed; 0 where it has none. Under the VM's mutex. */
@@ -94,12 +155,6 @@ export function completeReroute(host: BypassHost, vm: number): void {
   }
 }
 
-/** The irqfds of a VM. Under the VM's mutex. */
-export function* irqfdsOf({ words }: BypassHost, vm: number): Generator<number> {
-  for (let irqfd = words.get(vm + Vm.irqfds); irqfd !== 0; irqfd = words.get(irqfd + Consumer.next))
-    yield irqfd;
-}
-
 /** The refusal of a route under which a connected irqfd could not have the bypass that it requires. */
 export function requiredError(host: BypassHost, vm: number, gsi: number, reason: string): IrqBypassError {
   const name = `GSI ${gsi} of VM ${host.pools.vm.slot(vm)}`;
@@ -115,15 +170,16 @@ export function requiredError(host: BypassHost, vm: number, gsi: number, reason:
  * those before it get their targets back; one that waits for its producer gets the new target, so that a producer that
  * arrives from here on is refused. Returns whether it changed any. Under the VM's mutex.
  */
-function retargetRequired(host: BypassHost, vm: number): boolean {
+function retargetRequired(host: BypassHost, vm: number, irqfds: readonly number[]): boolean {
   const { words } = host;
   const changed: { irqfd: number; old: number }[] = [];
-  for (const irqfd of irqfdsOf(host, vm)) {
+  for (const irqfd of irqfds) {
     if (!requires(host, irqfd)) continue;
     const gsi = words.get(irqfd + Consumer.gsi);
     const target = resolveFor(host, vm, irqfd);
     const reason = reasonOf(target);
-    if (reason === undefined) continue;
+    // What a guest's own registers keep from being posted, it is relayed already: a table that changes nothing of that is none's to refuse.
+    if (reason === undefined || words.load(irqfd + Consumer.target) === target) continue;
     const connected = host.mutex.guard(() => {
       if (words.get(irqfd + Consumer.producer) !== 0) return true;
       changed.push({ irqfd, old: words.exchange(irqfd + Consumer.target, target) });

@@ -61,7 +61,7 @@ const SHORT: OptionNames<ShortMsi> = { vcpu: true, vector: true };
 const RAW: OptionNames<RawMsi> = { address: true, addressHigh: true, data: true };
 const ROUTE_TEXT = "routes such as { gsi: 24, msi: { vcpu: 0, vector: 0x41 } }";
 const RAW_HINT = "as in { address: 0xfee00000, data: 0x41 }";
-const MSI_TEXT = "msi: { vcpu, vector } or { address, data }";
+const MSI_TEXT = "{ vcpu, vector } or { address, data }";
 
 /** The same as words: an MSI's low address, high address and data, or a chip and its pin. */
 export interface RouteWords {
@@ -71,6 +71,9 @@ export interface RouteWords {
   readonly b: number;
   readonly c: number;
 }
+
+/** The words of an MSI alone: low address, high address and data. */
+export type MsiWords = Pick<RouteWords, "a" | "b" | "c">;
 
 /** x86: MSI addresses start here; bits 12 to 19 are the destination, bit 2 its mode. */
 export const MSI_BASE = 0xfee00000;
@@ -126,7 +129,7 @@ function routeWords(given: GsiRoute, where: string, apics: Apics): RouteWords {
   }
   if ("msi" in route === "irqchip" in route)
     throw new IrqBypassError("EINVAL", `${where}: a route has either an msi or an irqchip`);
-  if ("msi" in route) return { gsi, type: RouteType.msi, ...msiWords(route.msi, where, apics) };
+  if ("msi" in route) return { gsi, type: RouteType.msi, ...msiWords(route.msi, apics, where, "msi.") };
   const text = `irqchip: { chip, pin } in ${where}`;
   const { chip, pin } = readOptions(route.irqchip, PIN, text, `${where}: irqchip.`);
   const number = typeof chip === "string" && Object.hasOwn(CHIPS, chip) ? CHIPS[chip] : undefined;
@@ -155,16 +158,19 @@ export function defaultRoutes(): RouteWords[] {
   return routes;
 }
 
-/** The three words of an MSI. */
-export type MsiWords = Pick<RouteWords, "a" | "b" | "c">;
-
-/** One MSI that is no route. Throws EINVAL. */
-export function readMsi(given: Msi, apics: Apics): MsiWords {
-  return msiWords(given, "this message", apics);
+/** Checks one MSI of a VM with these, as {@link checkRoutes} does those of a table; `what` it is, a refusal says. */
+export function checkMsi(given: Msi, apics: Apics, what = "a route"): MsiWords {
+  return msiWords(given, apics, what, "");
 }
 
-function msiWords(given: Msi, where: string, { ids, longIds }: Apics): MsiWords {
-  const text = `${MSI_TEXT} in ${where}`;
+/** The MSI of these words, as a device writes it. */
+export function rawMsi({ a, b, c }: MsiWords): RawMsi {
+  return { address: a >>> 0, addressHigh: b >>> 0, data: c >>> 0 };
+}
+
+/** The three words of an MSI. `where` is said in front of a refusal, `part` in front of a name. */
+function msiWords(given: Msi, { ids, longIds }: Apics, where: string, part: "msi." | ""): MsiWords {
+  const text = part === "" ? MSI_TEXT : `msi: ${MSI_TEXT} in ${where}`;
   checkObject(given, text);
   const named = (names: object) => reading(text, () => Object.keys(names).filter((name) => name in given));
   const isShort = named(SHORT).length > 0;
@@ -172,10 +178,10 @@ function msiWords(given: Msi, where: string, { ids, longIds }: Apics): MsiWords 
   if (isShort && raw.length > 0) {
     throw new IrqBypassError(
       "EINVAL",
-      `${where}: an msi names a vcpu and a vector, or it is an address and data, which have both in them: take ${raw.map((name) => `msi.${name}`).join(", ")} or the others out`,
+      `${where}: an msi names a vcpu and a vector, or it is an address and data, which have both in them: take ${raw.map((name) => `${part}${name}`).join(", ")} or the others out`,
     );
   }
-  const msi = readOptions(given, isShort ? SHORT : RAW, text, `${where}: msi.`);
+  const msi = readOptions(given, isShort ? SHORT : RAW, text, `${where}: ${part}`);
   if (isShort) {
     const { vcpu, vector } = msi as ShortMsi;
     const id = Number.isInteger(vcpu) ? ids[vcpu] : undefined;
@@ -206,13 +212,13 @@ function msiWords(given: Msi, where: string, { ids, longIds }: Apics): MsiWords 
       : RAW_HINT;
     throw new IrqBypassError(
       "EINVAL",
-      `${where}: msi.${name} is ${show(value)}, it must be a whole number from 0 to 2^32-1: ${hint}`,
+      `${where}: ${part}${name} is ${show(value)}, it must be a whole number from 0 to 2^32-1: ${hint}`,
     );
   }
   if (longIds && addressHigh & 0xff) {
     throw new IrqBypassError(
       "EINVAL",
-      `${where}: msi.addressHigh is ${show(addressHigh)}: it holds bits 8 to 31 of the destination, so its low byte must be 0`,
+      `${where}: ${part}addressHigh is ${show(addressHigh)}: it holds bits 8 to 31 of the destination, so its low byte must be 0`,
     );
   }
   return { a: address | 0, b: addressHigh | 0, c: data | 0 };

@@ -34,12 +34,12 @@ export interface BuiltTable {
 
 /**
  * Builds a table, not yet anybody's: the calling thread's until it stores {@link IN_USE} as the owner. Throws ENOMEM with
- * nothing left behind.
+ * nothing left behind, also where there is no room for `more` routes beside these.
  */
-export function buildTable(memory: HostMemory, routes: readonly RouteWords[]): BuiltTable {
+export function buildTable(memory: HostMemory, routes: readonly RouteWords[], more = 0): BuiltTable {
   const { words, mutex, pools, thread } = memory;
   const table = mutex.guard(() => {
-    pools.route.checkRoom(routes.length);
+    pools.route.checkRoom(routes.length + more);
     const made = pools.routing.allocate();
     words.store(made + Routing.owner, thread.record);
     return made;
@@ -102,6 +102,7 @@ export function freeTable(memory: HostMemory, table: number): void {
   }
   for (let pin = 0; pin < IOAPIC_PINS; pin++) words.set(table + Routing.pins + pin, 0);
   words.set(table + Routing.count, 0);
+  words.set(table + Routing.free, 0);
   mutex.guard(() => {
     words.store(table + Routing.owner, 0);
     pools.routing.releaseZeroed(table);

@@ -12,7 +12,7 @@ import { Source } from "./ioapic.js";
 import { IoApic } from "./ioapic-registers.js";
 import { Irqfd } from "./irqfd.js";
 import { replaceRoutes } from "./reroute.js";
-import { type Apics, checkRoutes, type GsiRoute, type Msi, readMsi } from "./route.js";
+import { type Apics, checkMsi, checkRoutes, type GsiRoute, type Msi } from "./route.js";
 import { resolveFor, sendMsi, setGsi } from "./routing.js";
 import { VcpuRef } from "./vcpu-ref.js";
 import { lifeOf, VmLife } from "./vm-mutex.js";
@@ -120,8 +120,8 @@ export class SlimVm extends Shown implements Disposable {
   }
 
   /**
-   * Replaces the whole routing table (KVM_SET_GSI_ROUTING). When it has returned nothing uses an old route, and what
-   * was signalled before the call has gone by one that was an MSI. Throws EINVAL for a bad entry or a pin in a VM that has no I/O APIC,
+   * Replaces the whole routing table (KVM_SET_GSI_ROUTING), with the routes that were made singly. When it has returned nothing uses
+   * an old route, and what was signalled before the call has gone by one that was an MSI. Throws EINVAL for a bad entry or a pin in a VM that has no I/O APIC,
    * ENOMEM, and EOPNOTSUPP where a connected irqfd with bypass: "require" could not be bypassed any more; the old table stays
    * then. Blocks for this VM's mutex, and for signals that are under way.
    */
@@ -215,7 +215,7 @@ export class SlimVm extends Shown implements Disposable {
    */
   signalMsi(msi: Msi): number {
     this.host.checkCall();
-    const message = readMsi(msi, this.apics());
+    const message = checkMsi(msi, this.apics(), "a message");
     return this.life.guard(() => sendMsi(this.host, this.life.record, message));
   }
 
@@ -232,8 +232,8 @@ export class SlimVm extends Shown implements Disposable {
     return { id: this.id, vcpus: this.vcpus, apic: !this.isBare };
   }
 
-  /** Whom a message can name. */
-  private apics(): Apics {
+  /** @internal Whom a message can name. */
+  protected apics(): Apics {
     const { words } = this.host;
     return this.life.look(() => {
       const { record } = this.life;

@@ -10,6 +10,8 @@ import {
   listIoeventfds,
   makeIoeventfd,
 } from "./ioeventfd.js";
+import type { Msi } from "./route.js";
+import { makeRoute, openRoute, type RouteRef, softwareRoutes } from "./route-ref.js";
 import { openedVm, SlimVm } from "./slim-vm.js";
 import type { VmLife } from "./vm-mutex.js";
 import type { VmOptions } from "./vm-options.js";
@@ -17,6 +19,7 @@ import type { VmOptions } from "./vm-options.js";
 /** A software virtual machine: vCPUs, GSI routing, irqfds and ioeventfds. Its vCPUs are run by the VMM's threads. */
 export class Vm extends SlimVm {
   private readonly bus: IoBus;
+  private readonly routes = softwareRoutes(this.host, this.life, () => this.apics());
 
   /**
    * A new VM. Throws EINVAL for bad options, ENOMEM when the host is full.
@@ -56,6 +59,34 @@ export class Vm extends SlimVm {
    */
   static override open(host: BypassHost, handle: Handle<"vm">): Vm {
     return new Vm(host, openedVm(host, handle));
+  }
+
+  /**
+   * Makes one route more, on the lowest GSI that has no route and no irqfd, and leaves all others alone: with the work of one, where
+   * {@link setGsiRouting} replaces the whole table and ends the routes that were made singly with it. From any thread, and from
+   * several at once. Throws EINVAL for a bad message, ENOSPC where none of the 4,096 GSIs is left, ENOMEM, and EBADF where the VM has
+   * gone. Blocks for this VM's mutex.
+   *
+   * @example
+   * ```ts
+   * import { Eventfd, Host, Vm } from "irqbypass";
+   *
+   * const vm = new Vm(Host.create(), { vcpus: 2 });
+   * using route = vm.routeMsi({ address: 0xfee00000, data: 0x41 });
+   * route.change({ vcpu: 1, vector: 0x42 });
+   * console.log(route.gsi, route.msi); // 24 { address: 4276097024, addressHigh: 0, data: 66 }
+   * ```
+   */
+  routeMsi(msi: Msi): RouteRef {
+    return makeRoute(this.routes, msi);
+  }
+
+  /**
+   * The MSI of a GSI, to be changed or released by itself, whoever made it: by {@link routeMsi} in whichever thread, or with a table.
+   * Throws EINVAL for what is no GSI, and ENOENT for one without a route, or whose routes are pins. Blocks for this VM's mutex.
+   */
+  route(gsi: number): RouteRef {
+    return openRoute(this.routes, gsi);
   }
 
   /**

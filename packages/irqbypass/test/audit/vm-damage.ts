@@ -42,6 +42,21 @@ export const VMS: readonly Case[] = [
     found: ["dangling routing table 1", "entry irqfd 3"],
   },
   {
+    what: "a free GSI that is passed over",
+    damage: (s) => s.set(s.at("routing", 1) + Routing.free, 4),
+    found: ["value routing table 1"],
+  },
+  {
+    what: "a change that was begun",
+    damage: (s) => s.set(s.at("vm", 0) + V.redo, 1),
+    found: ["unfinished VM 0"],
+  },
+  {
+    what: "a route that was being released",
+    damage: (s) => s.set(s.at("vm", 0) + V.looseRoute, s.at("route", 40)),
+    found: ["unfinished VM 0"],
+  },
+  {
     what: "a pin that no GSI leads to",
     damage: (s) => s.set(s.at("routing", 1) + Routing.pins + 9, 3),
     found: ["list routing table 1"],
@@ -164,13 +179,13 @@ export const VMS: readonly Case[] = [
   },
   {
     what: "an irqfd list that ends early",
-    damage: (s) => s.set(s.at("consumer", 1) + Consumer.next, 0),
+    damage: (s) => s.set(s.at("consumer", 2) + Consumer.next, 0),
     found: ["count VM 0", "unreachable irqfd 0"],
   },
   {
     what: "an irqfd list in a circle",
-    damage: (s) => s.set(s.at("consumer", 0) + Consumer.next, s.at("consumer", 3)),
-    found: ["shared irqfd 3"],
+    damage: (s) => s.set(s.at("consumer", 0) + Consumer.next, s.at("consumer", 2)),
+    found: ["shared irqfd 2"],
   },
   {
     what: "an irqfd list that leads out",
@@ -180,6 +195,11 @@ export const VMS: readonly Case[] = [
   {
     what: "an irqfd without a way back",
     damage: (s) => s.set(s.at("consumer", 0) + Consumer.previous, 0),
+    found: ["list VM 0"],
+  },
+  {
+    what: "an irqfd in the list of another GSI",
+    damage: (s) => s.set(s.at("consumer", 3) + Consumer.gsi, 10),
     found: ["list VM 0"],
   },
   {

@@ -83,6 +83,7 @@ export class World {
       vm.ioeventfd({ address: 3, length: 1, datamatch: 4 }, eventfds[1]!),
       vm.ioeventfd({ address: 0x1000, space: "pio" }, eventfds[2]!),
     ];
+    const routes = [vm.routeMsi({ vcpu: 1, vector: 0x42 }), vm.route(3)];
     const errors = [
       new core.IrqBypassError("EINVAL", "made for the fuzz"),
       new explore.ExplorerError("made for it"),
@@ -102,6 +103,7 @@ export class World {
       ...vcpus,
       ...irqfds,
       ...doorbells,
+      ...routes,
       vm.ioapic,
       ...errors,
     ])

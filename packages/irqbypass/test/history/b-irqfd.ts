@@ -7,6 +7,7 @@ import {
   Consumer,
   Eventfd as E,
   Header,
+  IRQFD_LISTS,
   Producer as P,
   RelayState,
   Route,
@@ -17,6 +18,7 @@ import {
 import { posted, reasonOf } from "#src/posting/irte.js";
 import { assign } from "#src/vm/assignment.js";
 import { writeRegister } from "#src/vm/ioapic.js";
+import { irqfdList } from "#src/vm/irqfd-list.js";
 import { checkRoutes } from "#src/vm/route.js";
 import { resolve } from "#src/vm/routing.js";
 import { lifeOf, vmMutex } from "#src/vm/vm-mutex.js";
@@ -33,7 +35,7 @@ class Threads extends World {
   readonly vmm = this.other();
   readonly vmThere = Vm.open(this.vmm, this.vm.handle);
   readonly eventfdThere = Eventfd.open(this.vmm, this.eventfd.handle);
-  irqfd = this.vm.irqfd(Eventfd.create(this.host), GSI + 100); // so that the VM's list is not empty
+  irqfd = this.vm.irqfd(Eventfd.create(this.host), GSI + IRQFD_LISTS); // so that the list is not empty
   late: Producer | undefined;
   outcome: unknown;
 }
@@ -60,7 +62,7 @@ export const resolveUnchecked: Resolve = ({ host, vm }, gsi) => {
 
 /** Calls a routing update that does not see the VM's irqfds. */
 function withoutIrqfds({ host, vm }: World, update: () => void): void {
-  const head = recordOf(vm) + V.irqfds;
+  const head = irqfdList(recordOf(vm), GSI);
   const first = host.words.get(head);
   host.words.set(head, 0);
   update();
@@ -122,7 +124,7 @@ export const irqfdProofs: readonly Proof[] = [
     shipped,
     {
       "takes the irqfd out of the VM's list first": (world) => {
-        const head = recordOf(world.vm) + V.irqfds;
+        const head = irqfdList(recordOf(world.vm), GSI);
         const mutex = vmMutex(world.host, recordOf(world.vm));
         playFalse(world.irqfd, (real) => ({
           dispose: () => [mutex.guard(() => world.host.words.set(head, 0)), real("dispose")],
@@ -524,7 +526,7 @@ export const irqfdProofs: readonly Proof[] = [
           const left = world.outcome === true ? 1 : 2;
           const { words, pools } = host;
           const listed: number[] = [];
-          const first = words.get(recordOf(vm) + V.irqfds);
+          const first = words.get(irqfdList(recordOf(vm), GSI));
           for (let one = first; one !== 0; one = words.get(one + Consumer.next)) listed.push(one);
           assert.equal(listed.length, left, "the VM's list is damaged");
           assert.equal(pools.consumer.live, left);

@@ -28,6 +28,7 @@ export const RECEIVERS: Readonly<Record<string, Receiver>> = {
   IrqBypassError: () => new IrqBypassError("EIO", "a sentence"),
   Irqfd: ({ own }) => own.lone,
   Producer: ({ own }) => own.producer,
+  RouteRef: ({ own }) => own.route,
   Shown: ({ own }) => own.producer,
   Vcpu: ({ own }) => own.vcpu,
   VcpuRef: ({ own }) => own.vm.vcpu(0),
@@ -75,6 +76,7 @@ export const ENDS: Readonly<Record<string, (stage: Stage, receiver: object) => v
   Ioeventfd: (_, one) => (one as Disposable)[Symbol.dispose](),
   Irqfd: (_, one) => (one as Disposable)[Symbol.dispose](),
   Producer: (_, one) => (one as Disposable)[Symbol.dispose](),
+  RouteRef: (_, one) => (one as Disposable)[Symbol.dispose](),
   Vcpu: ({ own }, one) => {
     (one as Disposable)[Symbol.dispose]();
     if (one === own.vcpu) endVm(own);
@@ -105,6 +107,7 @@ function endVm({ vcpu, vm, host }: Side): void {
 export const ANSWERS: readonly (string | RegExp)[] = [
   /(@@dispose|dispose|close|put|release|deassert|unregister|toJSON)$/,
   /^get .*(memory|record|closed|semaphore|\.id|kernelId|registered|nonblocking|number|\.open|index)$/,
+  /^get RouteRef\.prototype\.gsi$/,
   /(DeviceVector|Intx|Virtqueue)\.prototype/, // the device's own side, which goes on and signals nobody
   /VfioPciDevice\.prototype\.(vector|intx|functionMask|pendingBits|reportError|requestRelease)$/,
   /VdpaDevice\.prototype\.(queue|configChanged)$/,
@@ -174,6 +177,7 @@ export const GIVEN: Readonly<Record<string, (stage: Stage) => readonly unknown[]
   "Host.prototype.watch": () => [stranger()],
   "Host.prototype.terminate": () => [new Worker("0", { eval: true })],
   "Host.prototype.threadLost": () => [9],
+  "Host.prototype.whenFree": () => [() => 1, NOW],
   "IoApic.prototype.read": () => [0x10],
   "IoApic.prototype.write": () => [0x16, 0x31],
   "IoApic.prototype.redirect": () => [3, { vcpu: 0, vector: 0x31, level: true, masked: false }],
@@ -209,6 +213,9 @@ export const GIVEN: Readonly<Record<string, (stage: Stage) => readonly unknown[]
   "Vm.prototype.ioeventfd": ({ own }) => [{ ...DOORBELL, address: 0x2000, length: 2 }, own.spare],
   "Vm.prototype.write": () => ["pio", DOORBELL.address, DOORBELL.length, 5],
   "Vm.prototype.irqfd": ({ own }) => [own.spare, 24, { bypass: "prefer", resample: own.eventfd }],
+  "RouteRef.prototype.change": () => [{ address: 0xfee01000, addressHigh: 0, data: 0x48 }],
+  "Vm.prototype.route": ({ own }) => [own.route.gsi],
+  "Vm.prototype.routeMsi": () => [{ vcpu: 1, vector: 0x45 }],
   "Vm.prototype.setGsiRouting": () => [
     [
       { gsi: 24, msi: { vcpu: 1, vector: 0x43 } },

@@ -61,6 +61,7 @@ export class Side {
   readonly lone: ReturnType<Vm["irqfd"]>;
   readonly bypassed: ReturnType<Vm["irqfd"]>;
   readonly doorbell: ReturnType<Vm["ioeventfd"]>;
+  readonly route: ReturnType<Vm["routeMsi"]>;
   readonly producer: Producer;
   readonly registered: Producer;
   readonly device: VfioPciDevice;
@@ -113,6 +114,7 @@ export class Side {
     this.bypassed = this.vm.irqfd(taken, 24);
     this.lone = this.vm.irqfd(waiting, 25);
     this.doorbell = this.vm.ioeventfd(DOORBELL, this.eventfd);
+    this.route = this.vm.routeMsi({ vcpu: 0, vector: 0x47 });
     this.producer = Producer.create(host);
     this.registered = Producer.create(host);
     this.registered.register(taken, 7);
@@ -226,11 +228,24 @@ export class Stage {
 
   /** Makes a call while another thread has the host mutex, or that of the VM. */
   withMutexHeld<T>(which: "the host" | "the VM", holder: Holder, call: () => T): T {
-    const { host, holder: owner, vm } = this.own;
+    const { words, word, owner } = this.mutexOf(which);
+    return holder.hold(words, word, owner, call);
+  }
+
+  /** The same of a call that does not wait: it is given back when this thread is in its event loop. */
+  withMutexHeldAwhile<T>(which: "the host" | "the VM", call: () => T): T {
+    const { words, word, owner } = this.mutexOf(which);
+    Atomics.store(words, word, owner);
+    setImmediate(() => Atomics.store(words, word, 0));
+    return call();
+  }
+
+  private mutexOf(which: "the host" | "the VM") {
+    const { host, holder, vm } = this.own;
     const { memory, byteOffset } = host.handle;
     const words = new Int32Array(memory.buffer, byteOffset);
     const word = which === "the host" ? Header.mutex : host.pools.vm.open(vm.handle) + V.mutex;
-    return holder.hold(words, word, owner.thread.lockId << 1, call);
+    return { words, word, owner: holder.thread.lockId << 1 };
   }
 
   /** Closes what the process would not get back otherwise. */

@@ -9,10 +9,11 @@ export const enum Eventfd {
   handles = 3,
   /** The counter. Linux: what of the kernel's has been an interrupt already, and is still in it. A, 64 bits */
   counter = 4,
-  /** {@link READ_KICKED}, and above it a number that changes with every change of the counter; who reads sleeps on it. A */
+  /**
+   * {@link READ_KICKED} and {@link READER_SLEEPS}, and above them a number that changes with every change of the counter; who reads
+   * sleeps on it. A
+   */
   sequence = 6,
-  /** Its references of role reader. A, written under H */
-  sleepers = 7,
   /** The irqfd that consumes this eventfd, or 0; with {@link LEAVING} one that is being deassigned. A */
   irqfd = 8,
   /** Linux: the host's own descriptor, plus one. C */
@@ -36,11 +37,10 @@ export const enum Eventfd {
  * from which to which: `scenarios/states/binding.ts`.
  */
 export const LEAVING = 1;
-/**
- * Bit 0 of {@link Eventfd.sequence}: a read is to end, one that is under way or the next. Who changes it:
- * `scenarios/states/read-kick.ts`.
- */
+/** Bits of {@link Eventfd.sequence}; who changes them: `scenarios/states/sequence.ts`. A read is to end, one under way or the next. */
 export const READ_KICKED = 1;
+/** Somebody may sleep on the sequence as it is: whoever changes it takes the bit away, and wakes all. */
+export const READER_SLEEPS = 2;
 export const enum EventfdFlag {
   semaphore = 1,
   linux = 2,
@@ -133,8 +133,9 @@ export const OWN_LINE = 2;
 export const enum Line {
   low = 0,
   high = 1,
-  /** It was let go of, and whether its device has more to say is still to be asked. */
+  /** It was let go of, and whether its device has more to say is still to be asked, by the thread with the lock id above. */
   asking = 2,
+  askerShift = 2,
 }
 
 /** What an injected interrupt is: a KVM VM and an MSI. Immutable while a producer names it. */
@@ -166,8 +167,6 @@ export const enum Role {
   handle = 1,
   /** Keeps it alive for something that is under way. */
   hold = 2,
-  /** The same for a sleeping reader or writer. */
-  reader = 3,
   /** Waits for a change of a connection, see {@link Header.watchers}. */
-  watcher = 4,
+  watcher = 3,
 }

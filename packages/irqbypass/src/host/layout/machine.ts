@@ -12,8 +12,6 @@ export const enum Vm {
   vcpus = 5, // C
   /** The GSI routing table, 0 while nothing is routed. V */
   routing = 6,
-  /** Head of the list of irqfds. V */
-  irqfds = 7,
   irqfdCount = 8, // V
   /** The thread that created it. C */
   owner = 9,
@@ -37,10 +35,20 @@ export const enum Vm {
   ioapic = 32,
   /** I/O APIC: who asserts each pin, one bit a source. V, 24 words */
   sources = 80,
+  /** What is being written, as one: how many words, then each with its new value. At most {@link IN_ONE}. V, 9 words */
+  redo = 104,
+  /** A route that is being taken or given back, and is in no table: whoever repairs after a death gives it back. V */
+  looseRoute = 113,
+  /** Heads of the lists of irqfds, by the low bits of their GSI: see {@link IRQFD_LISTS}. V, 32 words */
+  irqfds = 128,
   /** References of the vCPUs, by APIC id. C */
   vcpu = 256,
   words = 512,
 }
+/** Words that can be written as one: see {@link Vm.redo}. */
+export const IN_ONE = 4;
+/** The lists of a VM's irqfds, a power of two: a change of one route looks at those of its GSI alone, or nearly. */
+export const IRQFD_LISTS = 32;
 export const enum VmFlag {
   /** The vCPUs are bare descriptors, without a local APIC. */
   bare = 1,
@@ -209,6 +217,8 @@ export const enum Routing {
   count = 2, // V
   /** The thread that builds or frees it; {@link IN_USE} while it is a VM's or the host's. A */
   owner = 3,
+  /** No GSI below this is without a route. V */
+  free = 4,
   gsi = 16, // V, 4096 words
   /** The last GSI of the table that leads to the pin, plus one. */
   pins = 4112, // V, 24 words

@@ -6,6 +6,7 @@ import type { BypassHost } from "../../bypass/bypass-host.js";
 import { announceChange } from "../../bypass/changes.js";
 import { Vm } from "../../host/layout.js";
 import type { HostMemory } from "../../host/memory.js";
+import { irqfdsOf } from "../irqfd-list.js";
 import { deliverBefore, retargetAll } from "../reroute.js";
 import type { VmLife } from "../vm-mutex.js";
 import { mapOf } from "./map.js";
@@ -18,7 +19,7 @@ import { mapOf } from "./map.js";
 export function changeApics(host: BypassHost, life: VmLife, change: () => void): void {
   const { words, thread } = host;
   const vm = life.record;
-  deliverBefore(host, life);
+  deliverBefore(host, life, { irqfds: () => irqfdsOf(host, vm) });
   const changed = life.guard(() => {
     // Before the first register: an IPI that has read one of them since looks here again, and goes the other way.
     words.add(vm + Vm.apics, 1);

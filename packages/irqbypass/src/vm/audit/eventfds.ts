@@ -74,7 +74,6 @@ function auditKind(view: View, eventfd: number, subject: string): void {
 function auditLife(view: View, eventfd: number, subject: string): void {
   const { words, host } = view;
   if (!auditCounts(view, eventfd, subject)) return;
-  view.counted(eventfd, "sleepers", words.load(eventfd + Eventfd.sleepers), subject);
   if (words.get(eventfd + Eventfd.handles) !== 0) return;
   const irqfd = words.load(eventfd + Eventfd.irqfd);
   if (!view.isLive("consumer", irqfd)) return;

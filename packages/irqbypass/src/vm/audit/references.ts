@@ -20,7 +20,6 @@ export function auditReferences(view: View): void {
     } else if (view.isLive("epoll", eventfd) || view.names("eventfd", eventfd, subject, "eventfd")) {
       if (role === Role.handle) view.handle(eventfd);
       else view.hold(eventfd);
-      if (role === Role.reader) view.sleep(eventfd);
     }
   }
   const counted = words.load(Header.watchers);

@@ -50,8 +50,10 @@ function auditTable(view: View, table: number): void {
   const subject = view.name("routing", table);
   const pins = new Map<number, Set<number>>();
   let count = 0;
+  let free = MAX_GSI;
   for (let gsi = 0; gsi < MAX_GSI; gsi++) {
     const first = words.get(table + Routing.gsi + gsi);
+    if (first === 0) free = Math.min(free, gsi);
     for (let route = first; route !== 0; route = words.get(route + Route.next)) {
       if (!view.names("route", route, subject, `route of GSI ${gsi}`)) break;
       if (!view.own("route", route, `${subject} at GSI ${gsi}`)) break; // in a circle too
@@ -65,6 +67,7 @@ function auditTable(view: View, table: number): void {
       pins.set(pin, (pins.get(pin) ?? new Set()).add(gsi));
     }
   }
+  view.within(words.get(table + Routing.free), 0, free, subject, "lowest GSI without a route");
   if (words.get(table + Routing.count) !== count) {
     view.find("count", subject, `counts ${words.get(table + Routing.count)} routes, and has ${count}`);
   }

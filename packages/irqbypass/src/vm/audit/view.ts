@@ -44,7 +44,6 @@ export class View {
   /** How many handles each eventfd or epoll has, by whom it is held, and who sleeps on it. */
   readonly handles = new Map<number, number>();
   readonly holds = new Map<number, number>();
-  readonly sleepers = new Map<number, number>();
   /** How many irqfds wait for a relay that does not run. */
   waiting = 0;
   private readonly findings: Finding[] = [];
@@ -161,12 +160,8 @@ export class View {
     this.holds.set(eventfd, (this.holds.get(eventfd) ?? 0) + 1);
   }
 
-  sleep(eventfd: number): void {
-    this.sleepers.set(eventfd, (this.sleepers.get(eventfd) ?? 0) + 1);
-  }
-
-  /** Reports a count of handles, holds or sleepers that is not the number of them. */
-  counted(record: number, what: "handles" | "holds" | "sleepers", count: number, subject: string): void {
+  /** Reports a count of handles or holds that is not the number of them. */
+  counted(record: number, what: "handles" | "holds", count: number, subject: string): void {
     const there = this[what].get(record) ?? 0;
     if (count !== there) this.find("count", subject, `it counts ${count} ${what}, and there are ${there}`);
   }

@@ -1,5 +1,7 @@
-import { Consumer, IOAPIC_PINS, LEVEL, MAX_VCPUS, Vcpu, Vm, VmFlag } from "../../host/layout.js";
+import { Consumer, IOAPIC_PINS, IRQFD_LISTS, LEVEL, MAX_VCPUS, Vcpu, Vm, VmFlag } from "../../host/layout.js";
+import { irqfdList } from "../irqfd-list.js";
 import { resolveFor } from "../routing.js";
+import type { FindingKind } from "./finding.js";
 import { tell } from "./producers.js";
 import type { View } from "./view.js";
 
@@ -19,14 +21,14 @@ export function auditVms(view: View): void {
     auditVm(view, vm, subject);
     auditVcpus(view, vm, subject);
     auditIoapic(view, vm, subject);
-    const irqfds = auditIrqfdList(view, vm, subject);
+    const irqfds = auditIrqfdLists(view, vm, subject);
     auditResamplers(view, vm, irqfds, subject);
     view.madeBy(words.get(vm + Vm.owner), subject);
     const sound = view.count === before && (words.get(vm + Vm.flags) & VmFlag.kvm) === 0;
     if (sound) auditTargets(view, vm, irqfds);
   }
   view.findUnowned("vcpu", "no VM has it");
-  view.findUnowned("consumer", "it is in the list of no VM");
+  view.findUnowned("consumer", "it is in a list of no VM");
 }
 
 function auditVm(view: View, vm: number, subject: string): void {
@@ -43,6 +45,8 @@ function auditVm(view: View, vm: number, subject: string): void {
     view.find("value", subject, "has a routing table, and KVM keeps that of its guests");
   if (flags === 0 && routing === 0) view.find("value", subject, "has an I/O APIC, and no routing table");
   if (words.get(vm + Vm.pulse) !== 0) view.find("unfinished", subject, "has a line that is being pulsed");
+  if (words.get(vm + Vm.redo) !== 0 || words.get(vm + Vm.looseRoute) !== 0)
+    view.find("unfinished", subject, "has a route that is being added, changed or released");
   if (words.get(vm + Vm.dying) !== 0) view.find("unfinished", subject, "is being disposed, and by nobody");
 }
 
@@ -96,12 +100,22 @@ function auditIoapic(view: View, vm: number, subject: string): void {
   }
 }
 
-/** Walks the list of irqfds; returns those that were found on it. */
-function auditIrqfdList(view: View, vm: number, subject: string): number[] {
+/** Walks the lists of irqfds; returns those that were found on them. */
+function auditIrqfdLists(view: View, vm: number, subject: string): number[] {
+  const { words } = view;
+  const found: number[] = [];
+  for (let list = 0; list < IRQFD_LISTS; list++) found.push(...auditIrqfdList(view, vm, list, subject));
+  const count = words.get(vm + Vm.irqfdCount);
+  if (count !== found.length)
+    view.find("count", subject, `counts ${count} irqfds, and ${found.length} are in its lists`);
+  return found;
+}
+
+function auditIrqfdList(view: View, vm: number, list: number, subject: string): number[] {
   const { words } = view;
   const found: number[] = [];
   for (
-    let irqfd = words.get(vm + Vm.irqfds), previous = 0;
+    let irqfd = words.get(irqfdList(vm, list)), previous = 0;
     irqfd !== 0;
     irqfd = words.get(irqfd + Consumer.next)
   ) {
@@ -109,24 +123,18 @@ function auditIrqfdList(view: View, vm: number, subject: string): number[] {
     if (!view.names("consumer", irqfd, subject, after)) break;
     if (!view.own("consumer", irqfd, subject)) break; // in a circle too
     found.push(irqfd);
-    if (words.get(irqfd + Consumer.linked) !== 1)
-      view.find("list", subject, `${view.name("consumer", irqfd)} is in its list, and says that it is not`);
     const name = view.name("consumer", irqfd);
-    if (words.get(irqfd + Consumer.vm) !== vm) {
-      view.find(
-        "partner",
-        subject,
-        `${name} is in its list, and says that it is of ${view.name("vm", words.get(irqfd + Consumer.vm))}`,
-      );
-    }
-    if (words.get(irqfd + Consumer.previous) !== previous) {
-      view.find("list", subject, `${name} is in its list, and does not lead back to the one before`);
-    }
+    const finds = (wrong: boolean, kind: FindingKind, what: string) => {
+      if (wrong) view.find(kind, subject, `${name} is in a list of it, and ${what}`);
+    };
+    finds(words.get(irqfd + Consumer.linked) !== 1, "list", "says that it is not");
+    const gsi = words.get(irqfd + Consumer.gsi);
+    finds(irqfdList(vm, gsi) !== irqfdList(vm, list), "list", `that is not the one of GSI ${gsi >>> 0}`);
+    const itsVm = words.get(irqfd + Consumer.vm);
+    finds(itsVm !== vm, "partner", `says that it is of ${view.name("vm", itsVm)}`);
+    finds(words.get(irqfd + Consumer.previous) !== previous, "list", "does not lead back to the one before");
     previous = irqfd;
   }
-  const count = words.get(vm + Vm.irqfdCount);
-  if (count !== found.length)
-    view.find("count", subject, `counts ${count} irqfds, and ${found.length} are in its list`);
   return found;
 }
 

@@ -1,0 +1,88 @@
+// The other end of a round trip in a page: as the benchmark's, in a worker of a browser.
+import { Eventfd, Host, Producer, Vcpu } from "irqbypass";
+import { answer, PING, PONG, pause } from "./words.mjs";
+
+/** Answers on its event loop, in slices of 50 us, after each of which it looks and returns to the loop. */
+function inSlices(look) {
+  const { port1, port2 } = new MessageChannel(); // a timer's shortest time is 4 ms
+  port1.onmessage = () => {
+    pause(0.05);
+    look();
+    port2.postMessage(0);
+  };
+  port2.postMessage(0);
+}
+
+const ROLES = {
+  bare(words) {
+    postMessage("ready");
+    for (let seen = 0; ; ) {
+      Atomics.wait(words, PING, seen);
+      seen = Atomics.load(words, PING);
+      Atomics.store(words, PONG, seen);
+      Atomics.notify(words, PONG);
+    }
+  },
+
+  doorbells(_words, { host: handle, eventfds }) {
+    const host = Host.attach(handle);
+    const [there, back] = eventfds.map((eventfd) => Eventfd.open(host, eventfd));
+    postMessage("ready");
+    for (;;) {
+      there.read();
+      back.signal();
+    }
+  },
+
+  interrupts(_words, { host: handle, vcpu: vcpuHandle, eventfd }) {
+    const host = Host.attach(handle);
+    const vcpu = Vcpu.open(host, vcpuHandle);
+    const producer = Producer.create(host);
+    producer.register(Eventfd.open(host, eventfd));
+    const into = new Uint32Array(8);
+    postMessage("ready");
+    for (;;) {
+      vcpu.wait();
+      if (vcpu.take(into)) producer.signal();
+    }
+  },
+
+  armed(words, { host, vcpu: handle }) {
+    const vcpu = Vcpu.open(Host.attach(host), handle);
+    const into = new Uint32Array(8);
+    const idle = () => {
+      do {
+        if (vcpu.take(into)) answer(words);
+      } while (!vcpu.arm(idle));
+    };
+    idle();
+    postMessage("ready");
+  },
+
+  armedBusy(words, { host, vcpu: handle }) {
+    const vcpu = Vcpu.open(Host.attach(host), handle);
+    const into = new Uint32Array(8);
+    inSlices(() => {
+      if (vcpu.hasInterrupt() && vcpu.take(into)) answer(words);
+    });
+    postMessage("ready");
+  },
+
+  messages(words) {
+    addEventListener("message", () => answer(words));
+    postMessage("ready");
+  },
+
+  messagesBusy(words) {
+    addEventListener("message", () => answer(words));
+    inSlices(() => {});
+    postMessage("ready");
+  },
+
+  computes() {
+    postMessage("ready");
+    for (;;);
+  },
+};
+
+addEventListener("message", ({ data: { role, words, data } }) => ROLES[role](words, data), { once: true });
