@@ -178,6 +178,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     sources: [Vm.sources, "V", IOAPIC_PINS],
     redo: [Vm.redo, "V", 1 + 2 * IN_ONE],
     looseRoute: [Vm.looseRoute, "V"],
+    kvmDue: [Vm.kvmDue, "V"],
     irqfds: [Vm.irqfds, "V", IRQFD_LISTS],
     vcpu: [Vm.vcpu, "C", Vm.words - Vm.vcpu],
   },

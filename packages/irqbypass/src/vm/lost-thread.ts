@@ -4,6 +4,7 @@
  */
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
+import { liveRecords } from "../bypass/heal.js";
 import { refreshAll } from "../bypass/remapping.js";
 import { closeHandle } from "../eventfd/close.js";
 import { abandonWait } from "../eventfd/ready.js";
@@ -35,7 +36,7 @@ import { ring } from "../host/life-lock.js";
 import { Mutex } from "../host/mutex.js";
 import type { Pool } from "../host/pool.js";
 import { suspend } from "../posting/descriptor.js";
-import { relayed } from "../posting/irte.js";
+import { injected, relayed } from "../posting/irte.js";
 import { type Reason, reasonCode } from "../posting/reason.js";
 import { deassignLost } from "./assignment.js";
 import { deassignLostIoeventfd } from "./io-assignment.js";
@@ -210,11 +211,20 @@ function endTable(host: BypassHost, table: number, gone: number): void {
   else if (mutex.guard(() => pools.routing.lives(table))) freeLostTable(host, table);
 }
 
-/** Those that its guests' irqfds named are gone with them; this is what it was about to give one. */
+/**
+ * What it was about to give an irqfd, or had given one of another thread's: that keeps it. Those of its own irqfds, and of its guests,
+ * are gone with them.
+ */
 function endInjection({ words, mutex, pools }: BypassHost, injection: number, gone: number): void {
   mutex.guard(() => {
-    if (pools.injection.lives(injection) && words.get(injection + Injection.owner) === gone)
-      pools.injection.release(injection);
+    if (!pools.injection.lives(injection) || words.get(injection + Injection.owner) !== gone) return;
+    const target = injected(pools.injection.slot(injection));
+    for (const irqfd of liveRecords(pools.consumer)) {
+      if (words.load(irqfd + Consumer.target) !== target) continue;
+      words.set(injection + Injection.owner, IN_USE);
+      return;
+    }
+    pools.injection.release(injection);
   });
 }
 

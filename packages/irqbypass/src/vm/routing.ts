@@ -130,17 +130,24 @@ export function gsiOfPin(memory: HostMemory, vm: number, pin: number): number {
   return table === 0 ? -1 : memory.words.get(table + Routing.pins + pin) - 1;
 }
 
+/** Only a GSI's single MSI can go past the table; why this one has none. Under the VM's mutex. */
+export function whyNotOneMsi(memory: HostMemory, vm: number, gsi: number): Reason | undefined {
+  const { words } = memory;
+  const route = firstRoute(memory, vm, gsi);
+  if (route === 0) return "no-route";
+  if (words.get(route + Route.next) !== 0) return "several-routes";
+  return words.get(route + Route.type) === RouteType.msi ? undefined : "not-msi";
+}
+
 /**
  * What the interrupts of a GSI come to, as a remapping entry: posted to one vCPU, or relayed and why
  * (kvm_arch_update_irqfd_routing, kvm_intr_is_single_vcpu). Under the VM's mutex.
  */
 export function resolve(memory: HostMemory, vm: number, gsi: number): number {
   const { words, pools } = memory;
-  const route = firstRoute(memory, vm, gsi);
-  if (route === 0) return relayed("no-route");
-  if (words.get(route + Route.next) !== 0) return relayed("several-routes");
-  if (words.get(route + Route.type) !== RouteType.msi) return relayed("not-msi");
-  const message = msiOf(memory, vm, route);
+  const reason = whyNotOneMsi(memory, vm, gsi);
+  if (reason !== undefined) return relayed(reason);
+  const message = msiOf(memory, vm, firstRoute(memory, vm, gsi));
   if (message.delivery !== Delivery.fixed && message.delivery !== Delivery.lowestPriority)
     return relayed("delivery-mode");
   // Whose turn it is nobody knows before it comes.

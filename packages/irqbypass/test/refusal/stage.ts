@@ -195,6 +195,7 @@ export class Stage {
     this.machine.assignIoeventfd({ eventfd: this.file!.fd, ...DOORBELL });
     this.guest = new kvmEntry.KvmVm(this.own.host);
     this.guest.ioeventfd(DOORBELL, this.own.linux!);
+    this.guest.setGsiRouting([{ gsi: 26, msi: { vcpu: 0, vector: 0x41 } }]);
   }
 
   /** The thread of the guest's vCPU, which runs when this returns. */
