@@ -2,7 +2,7 @@
  * What every host has: the header, the roots and nodes of the xarrays, the threads.
  */
 export const MAGIC = 0x42515249; // "IRQB" in memory
-export const LAYOUT_VERSION = 12;
+export const LAYOUT_VERSION = 14;
 /** Words of one cache line; records that different threads write start on lines of their own. */
 export const LINE = 16;
 
@@ -57,6 +57,8 @@ export const enum Header {
   defaultRouting = 54,
   /** Held by the thread that repairs what a dead one left. A */
   repair = 56,
+  /** Some VM's I/O APIC waits for the relay: `Vm.delayed`. A */
+  delayed = 57,
 
   /** Pool states: free list head, first never used record, live records; three words a pool, for up to 16. H */
   pools = 60,
