@@ -71,6 +71,17 @@ class Page {
     }
   }
 
+  /** Waits until the page's own script has set `program`, and calls that. As {@link run}. */
+  async program(argument) {
+    try {
+      await this.#page.waitForFunction(() => globalThis.program !== undefined);
+      return await this.#page.evaluate((given) => globalThis.program(given), argument);
+    } catch (error) {
+      error.message = [error.message, ...this.console, ...this.errors].join("\n");
+      throw error;
+    }
+  }
+
   /** Idempotent. */
   async close() {
     await this.#page.close();

@@ -24,12 +24,17 @@ const EMPTY_PAGE = '<!doctype html><meta charset="utf-8"><link rel="icon" href="
 export class Server {
   #server;
 
-  /** With `isolated: false` it leaves out the headers that shared memory needs. */
-  static async start(folder, { isolated = true } = {}) {
+  /** With `isolated: false` it leaves out the headers that shared memory needs; `headers` are more of them. */
+  static async start(folder, { isolated = true, headers: others = {} } = {}) {
     const server = new Server();
     server.#server = createServer((request, response) => {
       void answer(resolve(folder), request.url ?? "/").then(({ status, type, body }) => {
-        const headers = { "Content-Type": type, "Cache-Control": "no-store", ...(isolated ? ISOLATED : {}) };
+        const headers = {
+          "Content-Type": type,
+          "Cache-Control": "no-store",
+          ...(isolated ? ISOLATED : {}),
+          ...others,
+        };
         response.writeHead(status, headers).end(body);
       });
     });

@@ -92,11 +92,17 @@ interface ThreadWorker {
     once?(event: "error" | "exit", listener: (value: unknown) => void): unknown;
     addEventListener?(event: "error", listener: (event: unknown) => void): unknown;
 }
+interface ThreadLocks {
+    request(name: string, mode: "exclusive" | "shared", got: () => void): () => void;
+    held(): Promise<readonly string[] | undefined>;
+}
 interface Platform {
     readonly name: string;
     readonly mayBlock: boolean;
     readonly cores: number;
     readonly clock?: () => number;
+    readonly threadName?: string;
+    readonly locks?: ThreadLocks;
     self(): OsThread;
     alive(thread: OsThread): boolean | undefined;
     readonly spawn?: (file: string, base: string) => ThreadWorker;
@@ -141,6 +147,7 @@ interface HostKind {
 }
 interface MemoryOptions extends PlaceOptions {
     readonly platform?: Platform;
+    readonly name?: string;
     readonly spawn?: Spawn;
     readonly repairs?: boolean;
     readonly spinUs?: number;
@@ -459,6 +466,15 @@ declare class InterruptFile extends Shown {
     renotify(): void;
     imports(): FileImports;
 }
+interface AttachedThread {
+    readonly id: number;
+    readonly name: string;
+    readonly proof: "process" | "lock" | "none" | "lost";
+    readonly has: readonly string[];
+    readonly waitsFor: string | undefined;
+    readonly waitsMs: number;
+    readonly sinceMs: number;
+}
 declare const FINDING_KINDS: readonly [
     "header",
     "pool",
@@ -495,7 +511,7 @@ interface Audit {
 interface HostOptions extends MemoryOptions {
     readonly kinds?: readonly Kind[];
 }
-interface AttachOptions extends Pick<HostOptions, "kinds" | "platform" | "spawn" | "repairs" | "words" | "fastPath"> {
+interface AttachOptions extends Pick<HostOptions, "kinds" | "platform" | "name" | "spawn" | "repairs" | "words" | "fastPath"> {
 }
 interface Interrupt {
     readonly eventfd: number;
@@ -517,7 +533,9 @@ declare class SlimHost extends HostMemory implements BypassHost, Disposable {
     static attach(handle: HostHandle, options?: AttachOptions): SlimHost;
     get bypass(): boolean;
     set bypass(on: boolean);
+    whenFree<T>(call: () => T | PromiseLike<T>, options?: WaitOptions): Promise<T>;
     interrupts(): Interrupt[];
+    provable(): Promise<boolean>;
     get threadId(): number;
     watch(worker: WatchableWorker): () => void;
     terminate(worker: WatchableWorker): Promise<void>;
@@ -528,6 +546,7 @@ declare class SlimHost extends HostMemory implements BypassHost, Disposable {
 declare class Host extends SlimHost {
     static create(options?: HostOptions): Host;
     static attach(handle: HostHandle, options?: AttachOptions): Host;
+    threads(): AttachedThread[];
     audit(): Audit;
 }
 type IoSpace = "mmio" | "pio";
@@ -683,4 +702,4 @@ declare class Vm extends SlimVm {
     write(space: IoSpace, address: number | bigint, length: number, value: number | bigint): boolean;
 }
 export { DeviceVector, Epoll, Eventfd, EventfdContext, FINDING_KINDS, Host, IRQ_INDEXES, InterruptFile, IrqBypassError, MAX_COUNT, POLICIES, Producer, REASONS, VIRTIO_STATUS, Vcpu, VcpuRef, VdpaDevice, VfioPciDevice, Vm, WORST_FIRST };
-export type { AbortSignalLike, AddCallback, ArmOptions, AttachOptions, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, EpollAdd, EpollTake, EpollWait, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileImports, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, MemoryOptions, Msi, MsiRoute, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, RouteRef, ShortMsi, Shown, Size, Spawn, ThreadName, ThreadWorker, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };
+export type { AbortSignalLike, AddCallback, ArmOptions, AttachOptions, AttachedThread, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, EpollAdd, EpollTake, EpollWait, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileImports, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, MemoryOptions, Msi, MsiRoute, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, RouteRef, ShortMsi, Shown, Size, Spawn, ThreadLocks, ThreadName, ThreadWorker, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };

@@ -122,24 +122,34 @@ interface GuestTables {
 }
 declare function guestTables(memory: WasmMemory, vcpu: number): GuestTables;
 declare function kvm(): Kind;
+declare class KvmVmRef extends Shown {
+    protected constructor();
+    get handle(): Handle<"kvm-vm">;
+    get id(): number;
+    get vcpus(): number;
+    setGsiRouting(routes: readonly GsiRoute[]): void;
+    routeMsi(msi: Msi): RouteRef;
+    route(gsi: number): RouteRef;
+    signalMsi(msi: Msi): boolean;
+    irqfd(eventfd: LinuxEventfd, gsi: number, options?: IrqfdOptions): Irqfd;
+    deassign(eventfd: LinuxEventfd, gsi: number): boolean;
+    ioeventfd(options: IoeventfdOptions, eventfd: LinuxEventfd): Ioeventfd;
+    deassignIoeventfd(options: IoeventfdOptions, eventfd: LinuxEventfd): void;
+    ioeventfds(): IoeventfdInfo[];
+}
 interface KvmVmOptions extends KvmOptions {
     readonly vcpus?: number;
 }
-declare class KvmVm extends Shown implements Disposable {
+declare class KvmVm extends KvmVmRef implements Disposable {
     readonly machine: KvmMachine;
     constructor(host: BypassHost, options?: KvmVmOptions);
-    get id(): number;
+    static open(host: BypassHost, handle: Handle<"kvm-vm">): KvmVmRef;
     get memory(): WasmMemory;
     tables(vcpu: number): GuestTables;
     start(): void;
     stop(): Promise<void>;
-    setGsiRouting(routes: readonly GsiRoute[]): void;
-    irqfd(eventfd: LinuxEventfd, gsi: number, options?: IrqfdOptions): Irqfd;
-    ioeventfd(options: IoeventfdOptions, eventfd: LinuxEventfd): Ioeventfd;
-    deassignIoeventfd(options: IoeventfdOptions, eventfd: LinuxEventfd): void;
-    ioeventfds(): IoeventfdInfo[];
     dispose(): void;
     [Symbol.dispose](): void;
 }
 export { FIRST_VECTOR, Kvm, KvmMachine, KvmVm, bootGuest, encodeMsi, guestPages, guestTables, inServiceVectors, kvm, msiTo, requestedVectors, signalMsi, whyNoKvm };
-export type { GuestTables, IoapicState, KvmCapability, KvmIoeventfd, KvmIrqfd, KvmMachineOptions, KvmMsi, KvmMsiRoute, KvmOptions, KvmPinRoute, KvmRoute, KvmVcpu, KvmVcpuThread, KvmVmOptions };
+export type { GuestTables, IoapicState, KvmCapability, KvmIoeventfd, KvmIrqfd, KvmMachineOptions, KvmMsi, KvmMsiRoute, KvmOptions, KvmPinRoute, KvmRoute, KvmVcpu, KvmVcpuThread, KvmVmOptions, KvmVmRef };

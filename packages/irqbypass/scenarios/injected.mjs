@@ -3,11 +3,16 @@
 import { Eventfd, Producer } from "irqbypass";
 import { conserves } from "#scenarios/support/conservation.js";
 import { irqfdOps } from "#src/bypass/remapping.js";
-import { Injection, Vcpu } from "#src/host/layout.js";
-import { KvmVm } from "#src/kvm/vm.js";
+import { Injection, Vcpu, Vm } from "#src/host/layout.js";
+import { KvmRouting } from "#src/kvm/routing.js";
+import { encodeTable } from "#src/kvm/table.js";
 import { post } from "#src/posting/fast-path.js";
 import { assign } from "#src/vm/assignment.js";
 import { Irqfd } from "#src/vm/irqfd.js";
+import { replaceRoutes } from "#src/vm/reroute.js";
+import { checkRoutes } from "#src/vm/route.js";
+import { makeRoute, openRoute } from "#src/vm/route-ref.js";
+import { lifeOf } from "#src/vm/vm-mutex.js";
 import { arrived, expect, guest, lawless, pirWord, producer, relayNow, VECTOR } from "./support/guest.mjs";
 
 const GSI = 24;
@@ -33,28 +38,30 @@ function machine(world) {
   };
   const { hosts, host, vm } = guest(world, ["vmm", "device"], { kinds: [kind] });
   vcpus = [0, 1].map((index) => vm.vcpu(index).record);
-  const none = { fd: 3, vcpus, setGsiRouting() {} };
-  const kvm = Object.assign(Object.create(KvmVm.prototype), {
-    ...{
-      host,
-      life: vm.life,
-      kind: KIND,
-      machine: none,
-      routes: new Map(),
-      disposed: false,
+  // KVM's own table, as it was given last.
+  const own = { fd: 3, table: [], replace: (table) => Object.assign(own, { table: [...table] }) };
+  const routingOf = (one) => new KvmRouting(one, lifeOf(one, vm.life.record), KIND, own, () => 2);
+  const routing = routingOf(host);
+  const kvm = {
+    routeMsi: (message) => makeRoute(routing, message),
+    route: (gsi) => openRoute(routing, gsi),
+    setGsiRouting(routes) {
+      replaceRoutes(host, vm.life, checkRoutes(routes, 2), (change) => routing.replace(change));
     },
-  });
+  };
   kvm.setGsiRouting([{ gsi: GSI, msi: msi(0) }]);
   const eventfd = Eventfd.create(host);
   const wanted = {
     ...{ life: vm.life, eventfd: eventfd.record, gsi: GSI, policy: "prefer", kind: KIND, resample: 0 },
-    resolve: () => kvm.resolve(GSI),
+    resolve: (irqfd) => routing.resolve(irqfd),
   };
   return {
     hosts,
     host,
     vm,
     kvm,
+    own,
+    routingOf,
     eventfd,
     assigns: () => new Irqfd(host, vm.life.mutex, assign(host, wanted)),
   };
@@ -158,6 +165,72 @@ export const reroute = {
     "no-fence": {
       sentence: "gives the old injection back without waiting for a signal that is under way",
       setup: (world) => injects(world, reroutes, once, noFence),
+    },
+  },
+};
+
+const changesOne = ({ kvm }) => kvm.route(GSI).change(msi(1));
+
+/** Threads: vmm, device. */
+export const single = {
+  sentence:
+    "A real guest's interrupt whose single route is changed goes by the old message or by the new one, once.",
+  mutexes: "assumed",
+  setup: (world) => injects(world, changesOne, once),
+  twins: {
+    "no-fence": {
+      sentence: "gives the old injection back without waiting for a signal that is under way",
+      setup: (world) => injects(world, changesOne, once, noFence),
+    },
+  },
+};
+
+/** Two threads change routes of a real guest, one of them where an irqfd listens and one where none does yet. */
+function together(world, break_ = () => {}) {
+  const { hosts, host, vm, kvm, own, routingOf, assigns } = machine(world);
+  const there = routingOf(hosts.device);
+  const route = openRoute(there, GSI);
+  const irqfd = assigns();
+  const listens = Eventfd.create(host);
+  break_(there);
+  return {
+    threads: {
+      vmm() {
+        const { gsi } = kvm.routeMsi(msi(1));
+        irqfdAt(routingOf(host), host, vm, listens, gsi);
+      },
+      device: () => route.change(msi(1)),
+    },
+    keeps: [kvm, irqfd, route],
+    end() {
+      const { words } = host;
+      const table = [...encodeTable(words, words.get(vm.life.record + Vm.routing))];
+      expect(table.join() === own.table.join(), "an irqfd listens, and KVM has an older table");
+    },
+  };
+}
+
+/** An irqfd of a guest as `KvmVm.irqfd` assigns it. */
+function irqfdAt(routing, host, vm, eventfd, gsi) {
+  return assign(host, {
+    ...{ life: vm.life, eventfd: eventfd.record, gsi, policy: "prefer", kind: KIND, resample: 0 },
+    resolve: (irqfd) => routing.resolve(irqfd),
+  });
+}
+
+/** Threads: vmm, device. */
+export const tables = {
+  conserves: "nothing is signalled",
+  sentence: "Whoever changes routes of a real guest, KVM has the newest table where an irqfd listens.",
+  mutexes: "assumed",
+  setup: (world) => together(world),
+  twins: {
+    "memory-alone": {
+      sentence: "changes the table in memory, and gives KVM none",
+      setup: (world) =>
+        together(world, (there) => {
+          there.follow = () => {};
+        }),
     },
   },
 };

@@ -35,7 +35,7 @@ export { type ErrorCode, type ErrorDetails, IrqBypassError } from "./host/errors
 export type { Handle } from "./host/handle.js";
 export type { PoolName } from "./host/layout.js";
 export type { HostKind, HostMemory, MemoryOptions } from "./host/memory.js";
-export type { OsThread, Platform, ThreadWorker, WatchableWorker } from "./host/platform.js";
+export type { OsThread, Platform, ThreadLocks, ThreadWorker, WatchableWorker } from "./host/platform.js";
 export type { HostHandle, PlaceOptions } from "./host/reserve.js";
 export type { Shown } from "./host/shown.js";
 export type { Spawn, ThreadName } from "./host/spawn.js";
@@ -46,6 +46,7 @@ export type { FileImports } from "./posting/imports.js";
 export { type FileOptions, InterruptFile } from "./posting/interrupt-file.js";
 export type { FileMemory, FileWake } from "./posting/place.js";
 export { REASONS, type Reason, WORST_FIRST } from "./posting/reason.js";
+export type { AttachedThread } from "./vm/attached.js";
 export { type Audit, FINDING_KINDS, type Finding, type FindingKind } from "./vm/audit/finding.js";
 export { Host } from "./vm/host.js";
 export type { AttachOptions, HostOptions } from "./vm/host-options.js";

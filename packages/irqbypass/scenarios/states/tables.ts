@@ -6,6 +6,7 @@ import { epollControl } from "./epoll-control.js";
 import { inFlight } from "./in-flight.js";
 import { injectionDue } from "./injection-due.js";
 import { life } from "./life.js";
+import { lifeLock } from "./life-lock.js";
 import { line } from "./line.js";
 import { listening } from "./listening.js";
 import { mutex } from "./mutex.js";
@@ -25,6 +26,7 @@ export const TABLES: readonly StateTable[] = [
   controlKicks,
   inFlight,
   threadState,
+  lifeLock,
   relayState,
   life,
   target,

@@ -2,6 +2,7 @@
 import { checkObject, reading, show } from "./argument.js";
 import { IrqBypassError } from "./errors.js";
 import type { Platform } from "./platform.js";
+import { NAME_UNITS } from "./thread-name.js";
 
 /** The functions of a {@link Platform}: must it have this one? */
 const PLATFORM_CALLS = {
@@ -36,7 +37,25 @@ export function checkPlatform(platform: Platform | undefined): void {
       if (typeof value === "function" || (value === undefined && !needed)) continue;
       throw new IrqBypassError("EINVAL", `platform.${call} is ${show(value)}: give a function`);
     }
+    const { locks, threadName } = platform;
+    if (locks !== undefined && (typeof locks?.request !== "function" || typeof locks.held !== "function"))
+      throw new IrqBypassError(
+        "EINVAL",
+        `platform.locks is ${show(locks)}: see ThreadLocks, or leave it out`,
+      );
+    if (threadName !== undefined && typeof threadName !== "string")
+      throw new IrqBypassError("EINVAL", `platform.threadName is ${show(threadName)}: give a name, or none`);
   });
+}
+
+/** The same for what a thread is to be called. */
+export function checkName(name: unknown): void {
+  if (name === undefined || (typeof name === "string" && name.length <= NAME_UNITS && !name.includes("\0")))
+    return;
+  throw new IrqBypassError(
+    "EINVAL",
+    `name is ${show(name)}: give a text of at most ${NAME_UNITS} characters, or none`,
+  );
 }
 
 /** The same for another way to the words. */

@@ -31,6 +31,8 @@ export interface HostKind {
 export interface MemoryOptions extends PlaceOptions {
   /** What the library needs from where it runs. If absent, Node's or the web's, whichever it is. */
   readonly platform?: Platform;
+  /** What `Host.threads` calls this thread: at most 24 characters. If absent, what the platform calls it. */
+  readonly name?: string;
   /** How this thread starts the workers that the library needs. If absent, the library does it: see {@link Spawn}. */
   readonly spawn?: Spawn;
   /**
@@ -146,6 +148,7 @@ export abstract class HostMemory extends Shown {
       this.pools.thread,
       this.platform,
       options.repairs === false ? undefined : (gone) => this.repair.thread(gone),
+      options.name,
     );
     this.mutex = new Mutex(this.words, Header.mutex, this.thread, "the host mutex", (dead) =>
       this.repair.host(this.thread.recordOf(dead)),

@@ -139,17 +139,16 @@ export class Mutex {
     }
   }
 
-  /** For a thread that may not sleep, and has looked for a while: it is refused, or looks on where its call has begun. */
+  /**
+   * For a thread that may not sleep, and has looked for a while: it is refused, or looks on where its call has begun. Of an owner that
+   * has died it takes the mutex in either case.
+   */
   private lockAwake(mine: number): void {
     const { words, word, thread } = this;
-    if (thread.begun !== true) {
-      throw new IrqBypassError("EAGAIN", `${this.name} is busy and this thread may not block: try again`, {
-        subject: this.name,
-      });
-    }
     do {
       const owner = words.load(word) >> 1;
       if (owner !== 0 && thread.isGone(owner) && this.takeOver(owner, mine)) return;
+      if (thread.begun !== true) throw new BusyError(this.name);
     } while (!thread.spin(() => words.load(word) === 0 && words.compareExchange(word, 0, mine) === 0));
   }
 
@@ -182,6 +181,14 @@ export class Mutex {
   private unlock(): void {
     if (unlock(this.words, this.word) !== this.thread.lockId)
       broken(`${this.name} was unlocked by thread ${this.thread.lockId}, not its owner`);
+  }
+}
+
+/** The refusal of a call by a thread that may not block, with nothing changed: a mutex was busy, and the same call may go through later. */
+export class BusyError extends IrqBypassError {
+  constructor(mutex: string) {
+    const text = `${mutex} is busy and this thread may not block: await host.whenFree(() => ...) makes the call when it is free`;
+    super("EAGAIN", text, { subject: mutex });
   }
 }
 

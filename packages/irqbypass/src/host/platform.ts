@@ -45,6 +45,21 @@ export interface ThreadWorker {
   addEventListener?(event: "error", listener: (event: unknown) => void): unknown;
 }
 
+/**
+ * Named locks that go with the thread that has them: the proof that it has ended, where threads have no names of the system's. In
+ * a page these are Web Locks, which all pages of an origin share.
+ */
+export interface ThreadLocks {
+  /**
+   * Asks for the lock `name`, for one thread alone or, "shared", for all that ask so, behind those who have asked before; calls `got`
+   * from the event loop when the calling thread has it. It has it until it ends, or until the returned function is called, after
+   * which `got` is not called any more. Never throws: where locks are refused, `got` does not come.
+   */
+  request(name: string, mode: "exclusive" | "shared", got: () => void): () => void;
+  /** The names of all locks that somebody has; undefined where that cannot be had. */
+  held(): Promise<readonly string[] | undefined>;
+}
+
 /** What the library uses of where it runs: one object for Node and one for the web, or the caller's own. */
 export interface Platform {
   /** "node", "web", or a name of the caller's. */
@@ -55,6 +70,10 @@ export interface Platform {
   readonly cores: number;
   /** Milliseconds on a monotonic clock; `performance.now` where absent. */
   readonly clock?: () => number;
+  /** What the calling thread is called, where it has a name: see `Host.threads`. */
+  readonly threadName?: string;
+  /** What proves the end of a thread where {@link alive} cannot; absent where it can, or nothing does. */
+  readonly locks?: ThreadLocks;
   /** The calling thread. */
   self(): OsThread;
   /** Is that thread alive? undefined where the platform has no proof either way. */

@@ -69,13 +69,29 @@ function tooSmall({ capacity, byteOffset = 0 }: PlaceOptions, room: number, byte
 }
 
 function refuseUnshared(): void {
-  const isolated = (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated;
-  if (typeof SharedArrayBuffer !== "undefined" && isolated !== false) return;
-  throw new IrqBypassError(
-    "EOPNOTSUPP",
-    "this page has no shared memory: serve it with the headers Cross-Origin-Opener-Policy: same-origin and " +
-      "Cross-Origin-Embedder-Policy: require-corp",
-  );
+  const lack = whatIsMissing();
+  if (lack !== undefined) throw new IrqBypassError("EOPNOTSUPP", lack);
+}
+
+/** What this place lacks for memory that threads share, and what to do about it; undefined for nothing. */
+function whatIsMissing(): string | undefined {
+  const place = globalThis as {
+    readonly crossOriginIsolated?: boolean;
+    readonly isSecureContext?: boolean;
+    readonly WebAssembly?: unknown;
+  };
+  if (place.WebAssembly === undefined)
+    return "this place has no WebAssembly, whose memory threads share: leave the browser's lockdown mode, or use another one";
+  if (place.isSecureContext === false)
+    return "this page is no secure context, so it has no shared memory: serve it by https, or from localhost";
+  if (place.crossOriginIsolated === false)
+    return (
+      "this page has no shared memory: serve it with the headers Cross-Origin-Opener-Policy: same-origin and " +
+      'Cross-Origin-Embedder-Policy: require-corp; a frame needs allow="cross-origin-isolated" too'
+    );
+  if (typeof SharedArrayBuffer === "undefined")
+    return "this place has no SharedArrayBuffer, in which threads share memory: use a newer browser";
+  return undefined;
 }
 
 /** The bytes of a memory that threads can share. Throws EINVAL with `sentence` for any other, EOPNOTSUPP where there is none. */

@@ -50,12 +50,18 @@ export class SpawnedThread {
   private readonly worker: ThreadWorker;
   private readonly name: ThreadName;
   private readonly isOurs: boolean;
+  /** Where a page loads it from. */
+  private readonly url: string | undefined;
 
   /** Starts it and tells it `data`, which is structured-cloned. Throws EINVAL where the caller's `spawn` returns no worker. */
   constructor(module: ThreadModule, data: unknown, { platform, spawn }: Spawner) {
     this.name = module.name;
     this.isOurs = spawn === undefined;
-    this.worker = spawn === undefined ? module.start(platform) : spawnedBy(spawn, module.name);
+    const started = seeingUrl(module.name, () =>
+      spawn === undefined ? module.start(platform) : spawnedBy(spawn, module.name),
+    );
+    this.worker = started.worker;
+    this.url = started.url;
     const start: ThreadStart = { irqbypass: module.name, data };
     this.number = this.worker.threadId ?? 0;
     this.worker.postMessage(start);
@@ -87,10 +93,51 @@ export class SpawnedThread {
     }
     worker.addEventListener?.("error", (event) => {
       if (failure !== undefined) return;
+      // A mere event says that the module could not be loaded, and why says the page's console alone.
       const { message } = event as { readonly message?: string };
-      failure = new Error(message ?? `the module of ${name} could not be loaded`); // a mere event says that
+      failure = message === undefined ? notLoaded(name, this.url) : new Error(message);
       listener(failure);
     });
+  }
+}
+
+/** A worker whose module a page could not load: the error names its place, and what may be wrong there. */
+function notLoaded(name: ThreadName, url = "where spawn has it", cause?: unknown): IrqBypassError {
+  return new IrqBypassError(
+    "EIO",
+    `the worker of ${name} did not start from ${url}: that file must be there as JavaScript, its response must have the header ` +
+      "Cross-Origin-Embedder-Policy: require-corp, and the page's Content-Security-Policy must allow it (worker-src); where the " +
+      `bundler has not put it there, start it with Host.create({ spawn }) from a module that imports "${name}"`,
+    { subject: name, cause },
+  );
+}
+
+type WorkerClass = new (module: URL | string, options?: unknown) => object;
+
+/**
+ * Starts a worker, and sees from where a page loads it. A bundler puts that place into the expression that starts it, and only there:
+ * so for the length of this call the page's `Worker` is one that looks at what it is given. Throws where the page refuses it at once.
+ */
+function seeingUrl(
+  name: ThreadName,
+  start: () => ThreadWorker,
+): { readonly worker: ThreadWorker; readonly url?: string | undefined } {
+  const scope = globalThis as unknown as { Worker?: WorkerClass };
+  const real = scope.Worker;
+  if (real === undefined) return { worker: start() };
+  let url: string | undefined;
+  scope.Worker = class extends real {
+    constructor(module: URL | string, options?: unknown) {
+      url = String(module);
+      super(module, options);
+    }
+  };
+  try {
+    return { worker: start(), url };
+  } catch (error) {
+    throw url === undefined ? error : notLoaded(name, url, error);
+  } finally {
+    scope.Worker = real;
   }
 }
 
@@ -116,16 +163,26 @@ function spawnedBy(spawn: Spawn, name: ThreadName): ThreadWorker {
 
 /**
  * In the module of a thread: calls `run` with the data that {@link SpawnedThread} sends, once, and ends the worker after
- * that. It listens no more when another thread's module in the same worker was meant.
+ * that, or after what it returns. It listens no more when another thread's module in the same worker was meant.
  */
-export function runThread<Data>(name: ThreadName, run: (data: Data) => void): void {
+export function runThread<Data>(name: ThreadName, run: (data: Data) => undefined | Promise<void>): void {
   const platform = platformHere();
   const stop = platform.messages((message) => {
     const { irqbypass, data } = (message ?? {}) as Partial<ThreadStart>;
     if (irqbypass === undefined) return; // the caller's own
     stop();
     if (irqbypass !== name) return;
-    run(data as Data);
-    platform.leave();
+    const running = run(data as Data);
+    if (running === undefined) platform.leave();
+    else {
+      running.then(
+        () => platform.leave(),
+        // As what it throws itself: of a promise whoever has started a page's worker does not hear.
+        (error: unknown) =>
+          queueMicrotask(() => {
+            throw error;
+          }),
+      );
+    }
   });
 }

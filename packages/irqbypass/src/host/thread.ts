@@ -4,11 +4,14 @@ import { noRoom } from "./capacity.js";
 import { deadlineOf, leftUntil } from "./deadline.js";
 import { broken, IrqBypassError } from "./errors.js";
 import { leave } from "./in-flight.js";
-import { Header, Thread, ThreadState, Twin, WAITED } from "./layout.js";
+import { Header, LifeLock, Thread, ThreadState, Twin, WAITED } from "./layout.js";
+import { askForLock, lockOf, type OwnLock } from "./life-lock.js";
 import type { MutexThread } from "./mutex.js";
 import type { OsThread, Platform } from "./platform.js";
 import type { Pool } from "./pool.js";
 import { lookOften, Spinning } from "./spinning.js";
+import { Standing } from "./standing.js";
+import { writeName } from "./thread-name.js";
 import type { Words } from "./words.js";
 
 /** Looks of a thread that may not sleep, after which it gives up. */
@@ -38,13 +41,13 @@ export class ThisThread implements MutexThread {
   begun = false;
   private running: string | undefined;
   private notServed = 0;
-  /** What wakes each of its asynchronous waits. */
-  private readonly asleep = new Set<() => void>();
+  private readonly standing: Standing;
   private readonly spinning: Spinning;
   private readonly os: OsThread;
+  private readonly lock: OwnLock | undefined;
 
   /**
-   * `repair` is called before a fence goes on that waits for a thread that is gone. Without it this thread repairs
+   * `name` is what {@link Thread.name} says. `repair` is called before a fence goes on that waits for a thread that is gone. Without it this thread repairs
    * nothing: it waits for one that does.
    */
   constructor(
@@ -52,20 +55,30 @@ export class ThisThread implements MutexThread {
     private readonly pool: Pool,
     private readonly platform: Platform,
     private readonly repair?: (gone: number) => void,
+    name = platform.threadName ?? "",
   ) {
     this.mayBlock = platform.mayBlock;
     this.os = platform.self();
     const { pid, tid, startTime, worker } = this.os;
     this.record = this.claim(worker);
     this.lockId = this.lockIdOf(this.record);
+    this.standing = new Standing(words, this.record);
     this.spinning = new Spinning(words, platform, this.lockId);
     this.signalling = this.record + Thread.signalling;
     this.writing = this.record + Thread.writing;
     words.set(this.record + Thread.pid, pid);
     words.set(this.record + Thread.startLow, startTime | 0);
     words.set(this.record + Thread.startHigh, Math.floor(startTime / 2 ** 32));
+    writeName(words, this.record, name);
+    words.store(this.record + Thread.since, words.load(Header.ticks));
     words.store(this.record + Thread.tid, tid); // last: who finds it finds the others, and may ask whether the thread lives
     this.meetTwins();
+    if (platform.locks !== undefined) this.lock = askForLock(words, platform.locks, this.record);
+  }
+
+  /** Resolves as soon as others can tell that this thread has ended: true; false where nothing tells it, or it has left. */
+  async provable(): Promise<boolean> {
+    return this.lock === undefined ? this.os.tid !== 0 : this.lock.held;
   }
 
   /** The other records of this thread, which has attached before, learn of this one, and it of them. */
@@ -146,7 +159,8 @@ export class ThisThread implements MutexThread {
       broken("a thread detached in mid-flight");
     this.left = true;
     this.free(this.record);
-    for (const wake of this.asleep) wake(); // they see that it has left
+    this.lock?.release(); // after that, or whoever waits for it would take it for a death
+    this.standing.end(); // its waits see that it has left
   }
 
   /** Says that this thread comes to its own end, without an error: what it has left then, others tear down. */
@@ -158,7 +172,8 @@ export class ThisThread implements MutexThread {
   free(record: number): void {
     const { words } = this;
     words.store(record + Thread.tid, 0); // first, for the same reason
-    for (const word of [Thread.twin, Thread.loading, Thread.ending]) words.store(record + word, 0);
+    for (const word of [Thread.twin, Thread.loading, Thread.ending, Thread.lock, Thread.since, Thread.waits])
+      words.store(record + word, 0);
     for (const word of [Thread.pid, Thread.startLow, Thread.startHigh, Thread.capable, Thread.descriptor])
       words.set(record + word, 0);
     // Before the state: whoever has the record next has another lock id.
@@ -167,10 +182,10 @@ export class ThisThread implements MutexThread {
   }
 
   /** What the mutexes call a thread: the number of its record, and which thread it is that has had it. Never 0. */
-  lockIdOf(record: number): number {
-    const { words, pool } = this;
+  lockIdOf(record: number, life = this.words.load(record + Thread.life)): number {
+    const { pool } = this;
     const lives = Math.floor(LOCK_IDS / pool.capacity) - 1;
-    return ((words.load(record + Thread.life) >>> 0) % lives) * pool.capacity + pool.slot(record) + 1;
+    return ((life >>> 0) % lives) * pool.capacity + pool.slot(record) + 1;
   }
 
   /** The record of a lock id. */
@@ -221,6 +236,13 @@ export class ThisThread implements MutexThread {
 
   /** `Words.wait`, in which the thread serves others too. */
   park(word: number, expected: number, timeoutMs: number): "ok" | "not-equal" | "timed-out" {
+    this.standing.block(word);
+    const result = this.sleep(word, expected, timeoutMs);
+    this.standing.unblock();
+    return result;
+  }
+
+  private sleep(word: number, expected: number, timeoutMs: number): "ok" | "not-equal" | "timed-out" {
     const { words, serve } = this;
     if (serve === undefined) return words.wait(word, expected, timeoutMs);
     const deadline = deadlineOf(words, timeoutMs);
@@ -233,16 +255,9 @@ export class ThisThread implements MutexThread {
   }
 
   /** `Words.waitAsync`, which ends early when `signal` is aborted or this thread leaves, and keeps the event loop alive. */
-  async parkAsync(
-    word: number,
-    expected: number,
-    timeoutMs: number,
-    signal?: AbortSignalLike,
-  ): Promise<void> {
-    await sleepAsync(this.words, this.platform, word, expected, timeoutMs, signal, (wake) => {
-      this.asleep.add(wake);
-      return () => void this.asleep.delete(wake);
-    });
+  parkAsync(word: number, expected: number, timeoutMs: number, signal?: AbortSignalLike): Promise<void> {
+    const begin = (wake: () => void) => this.standing.add(wake, word);
+    return sleepAsync(this.words, this.platform, word, expected, timeoutMs, signal, begin);
   }
 
   /** A descriptor that this thread has and no record names yet, -1 for none: whoever repairs after it closes it. */
@@ -325,12 +340,13 @@ export class ThisThread implements MutexThread {
     );
   }
 
-  /** Can the platform tell that the thread of this record is alive? */
+  /** Is it known that the thread of this record is alive: by the platform, or by its lock, which somebody waits for? */
   isAlive(record: number): boolean {
     const { words, platform } = this;
     const state = words.load(record + Thread.state);
     if (state === ThreadState.free || state & ThreadState.lost) return false;
-    return platform.alive(this.osThread(record)) === true;
+    if (platform.alive(this.osThread(record)) === true) return true;
+    return words.load(Header.watcher) !== 0 && lockOf(words, record) === LifeLock.held;
   }
 
   /** The records of the threads in a worker of this process. */

@@ -26,14 +26,15 @@ interface Types {
 /** What a module imports, by module and name. */
 export type Imports = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
-const { Memory, Module, Instance } = (globalThis as unknown as { WebAssembly: Types }).WebAssembly;
+/** Where there is none, whoever asks for a host is told so. */
+const wasm = (globalThis as unknown as { readonly WebAssembly?: Types }).WebAssembly;
 
 /** A shared memory of `pages` pages of 64 KiB. Throws RangeError where the platform refuses. */
 export function createMemory(pages: number): WasmMemory {
-  return new Memory({ initial: pages, maximum: pages, shared: true });
+  return new wasm!.Memory({ initial: pages, maximum: pages, shared: true });
 }
 
-const bufferOfMemory = Object.getOwnPropertyDescriptor(Memory.prototype, "buffer")?.get;
+const bufferOfMemory = wasm && Object.getOwnPropertyDescriptor(wasm.Memory.prototype, "buffer")?.get;
 
 /** Is it a memory, and no proxy or object that only says so? */
 export function isMemory(value: unknown): value is WasmMemory {
@@ -49,10 +50,10 @@ export function isMemory(value: unknown): value is WasmMemory {
  * CompileError where its security policy forbids to compile.
  */
 export function compile(bytes: Uint8Array): WasmModule {
-  return new Module(bytes);
+  return new wasm!.Module(bytes);
 }
 
 /** The exports of a new instance of a module. */
 export function instantiate(module: WasmModule, imports: Imports): object {
-  return new Instance(module, imports).exports;
+  return new wasm!.Instance(module, imports).exports;
 }

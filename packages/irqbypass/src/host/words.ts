@@ -53,9 +53,14 @@ export interface Words {
   set(word: number, value: number): void;
 }
 
-/** Throws EOPNOTSUPP where no thread can wait without blocking. */
+/** Can a thread wait without blocking? */
+export function hasWaitAsync(): boolean {
+  return typeof Atomics.waitAsync === "function";
+}
+
+/** Throws EOPNOTSUPP where none can. */
 export function checkWaitAsync(): void {
-  if (typeof Atomics.waitAsync === "function") return;
+  if (hasWaitAsync()) return;
   throw new IrqBypassError(
     "EOPNOTSUPP",
     "this platform has no Atomics.waitAsync: wait in a worker, by a call that blocks, or use a newer browser",

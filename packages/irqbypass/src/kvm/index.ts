@@ -25,3 +25,4 @@ export {
 export type { KvmVcpu } from "./vcpu.js";
 export type { KvmVcpuThread } from "./vcpu-thread.js";
 export { KvmVm, type KvmVmOptions } from "./vm.js";
+export type { KvmVmRef } from "./vm-ref.js";

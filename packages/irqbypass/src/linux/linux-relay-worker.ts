@@ -11,7 +11,7 @@ import { linuxRelayThread } from "./relay-thread.js";
 runThread<RelayStart>(linuxRelayThread.name, ({ host: handle, kinds, kind }) => {
   const own = linux();
   const others = kinds.slice(1).map((name) => (name === own.name ? own : { name }));
-  const host = SlimHost.attach(handle, { kinds: others, repairs: false });
+  const host = SlimHost.attach(handle, { kinds: others, repairs: false, name: "linux relay" });
   try {
     runLinuxRelay(host, own, kind);
   } finally {

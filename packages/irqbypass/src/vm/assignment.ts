@@ -212,6 +212,21 @@ export function deassign(host: BypassHost, guard: Mutex, find: () => number): bo
   }
 }
 
+/**
+ * Deassigns the irqfd that matches both an eventfd and a GSI; returns whether there was one. Throws EBADF for a closed eventfd, EINVAL for
+ * what is none of this host.
+ */
+export function deassignAt(host: BypassHost, life: VmLife, eventfd: EventfdContext, gsi: number): boolean {
+  checkIrqfd(host, eventfd, gsi, "off");
+  const { words } = host;
+  return deassign(host, life.mutex, () => {
+    life.check(); // before it is looked for: what the next VM in the record has is none of this one's
+    const irqfd = words.load(eventfd.record + Eventfd.irqfd) & ~LEAVING; // one on its way out is waited for
+    if (irqfd === 0 || words.get(irqfd + Consumer.vm) !== life.record) return 0;
+    return words.get(irqfd + Consumer.gsi) >>> 0 === gsi ? irqfd : 0;
+  });
+}
+
 /** The deassign is the calling thread's from here on; false where it is another's already. Under the VM's mutex. */
 function claim(host: BypassHost, irqfd: number): boolean {
   if (host.words.get(irqfd + Consumer.closing) !== 0) return false;

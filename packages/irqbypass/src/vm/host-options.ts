@@ -2,7 +2,7 @@ import { checkKindParts, type Kind } from "../bypass/kind.js";
 import { checkFlag, isList, type OptionNames, reading, readOptions, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { checkSpinUs } from "../host/header.js";
-import { checkPlatform, checkWords } from "../host/means.js";
+import { checkName, checkPlatform, checkWords } from "../host/means.js";
 import type { MemoryOptions } from "../host/memory.js";
 import type { HostHandle } from "../host/reserve.js";
 import { checkSpawn } from "../host/spawn.js";
@@ -15,11 +15,12 @@ export interface HostOptions extends MemoryOptions {
 
 /** Options of a thread that joins a host. */
 export interface AttachOptions
-  extends Pick<HostOptions, "kinds" | "platform" | "spawn" | "repairs" | "words" | "fastPath"> {}
+  extends Pick<HostOptions, "kinds" | "platform" | "name" | "spawn" | "repairs" | "words" | "fastPath"> {}
 
 const ATTACH: OptionNames<AttachOptions> = {
   kinds: true,
   platform: true,
+  name: true,
   spawn: true,
   repairs: true,
   words: true,
@@ -57,13 +58,14 @@ export function readAttachOptions(options: AttachOptions): AttachOptions {
 }
 
 function checkShared<Options extends AttachOptions>(options: Options): Options {
-  const { kinds, platform, spawn, repairs, words } = options;
+  const { kinds, platform, name, spawn, repairs, words } = options;
   if (kinds !== undefined && !isList(kinds))
     throw new IrqBypassError("EINVAL", `kinds is ${show(kinds)}: give an array of kinds`);
   const all = kinds && reading("an array of kinds", () => Array.from(kinds));
   for (const kind of all ?? []) reading("kinds that can be read", () => checkKindParts(kind));
   checkFlag(repairs, "repairs");
   checkPlatform(platform);
+  checkName(name);
   checkSpawn(spawn);
   checkWords(words);
   return all === undefined ? options : { ...options, kinds: all };

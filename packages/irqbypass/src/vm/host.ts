@@ -1,4 +1,5 @@
 import type { HostHandle } from "../host/reserve.js";
+import { type AttachedThread, threadsOf } from "./attached.js";
 import { audit } from "./audit/audit.js";
 import type { Audit } from "./audit/finding.js";
 import type { AttachOptions, HostOptions } from "./host-options.js";
@@ -43,6 +44,15 @@ export class Host extends SlimHost {
    */
   static override attach(handle: HostHandle, options: AttachOptions = {}): Host {
     return new Host(...attachedWith(handle, options));
+  }
+
+  /**
+   * Who is attached: each thread with its name, what it has, what it waits for and since when, and what will tell that it has ended.
+   * For tools: O(records that were ever in use), the host mutex is held for one at a time.
+   */
+  threads(): AttachedThread[] {
+    this.checkCall();
+    return threadsOf(this);
   }
 
   /**

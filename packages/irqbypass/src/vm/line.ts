@@ -24,24 +24,33 @@ export function raiseLine(words: Words, irqfd: number): void {
  * `isThere` says under the host mutex.
  */
 export function acknowledgeLine(memory: HostMemory, irqfd: number, isThere: () => boolean): void {
-  const { words, mutex } = memory;
+  const { words, mutex, thread } = memory;
+  const mark = askedBy(thread.lockId);
   const asked = mutex.guard(() => {
     if (!isThere()) return 0;
     const reference = addReference(memory, words.get(irqfd + Consumer.resample), Role.hold);
-    words.store(irqfd + Consumer.line, Line.asking); // by this whoever repairs after a death asks
+    words.store(irqfd + Consumer.line, mark); // by this whoever repairs after a death asks
     return reference;
   });
   if (asked === 0) return;
   signalRecord(memory, words.get(asked + Reference.eventfd)); // not under a mutex: a Linux eventfd takes a system call
   dropReference(memory, asked);
-  mutex.guard(() => {
-    if (isThere()) words.compareExchange(irqfd + Consumer.line, Line.asking, Line.low);
-  });
+  // Its own mark alone: another thread's is for a signal that may have come since; and that of a next irqfd in this record is not it.
+  words.compareExchange(irqfd + Consumer.line, mark, Line.low);
 }
 
-/** A thread has died that may have been asking a device: it is asked once more, which does no harm. */
-export function askAgain(memory: HostMemory, irqfd: number): void {
-  const { words, pools } = memory;
-  const isAsking = () => pools.consumer.lives(irqfd) && words.load(irqfd + Consumer.line) === Line.asking;
-  acknowledgeLine(memory, irqfd, isAsking);
+/** The line while the thread with this lock id is to ask its device. */
+function askedBy(lockId: number): number {
+  return (lockId << Line.askerShift) | Line.asking;
+}
+
+/** The thread of a record has died, which may have been asking the device of this irqfd: it is asked. */
+export function askForIt(memory: HostMemory, irqfd: number, gone: number): void {
+  const { words, pools, thread } = memory;
+  const mark = askedBy(thread.lockIdOf(gone));
+  acknowledgeLine(
+    memory,
+    irqfd,
+    () => pools.consumer.lives(irqfd) && words.load(irqfd + Consumer.line) === mark,
+  );
 }

@@ -4,6 +4,7 @@
  */
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
+import { liveRecords } from "../bypass/heal.js";
 import { refreshAll } from "../bypass/remapping.js";
 import { closeHandle } from "../eventfd/close.js";
 import { abandonWait } from "../eventfd/ready.js";
@@ -31,10 +32,11 @@ import {
   VmFlag,
   Watch,
 } from "../host/layout.js";
+import { ring } from "../host/life-lock.js";
 import { Mutex } from "../host/mutex.js";
 import type { Pool } from "../host/pool.js";
 import { suspend } from "../posting/descriptor.js";
-import { relayed } from "../posting/irte.js";
+import { injected, relayed } from "../posting/irte.js";
 import { type Reason, reasonCode } from "../posting/reason.js";
 import { deassignLost } from "./assignment.js";
 import { deassignLostIoeventfd } from "./io-assignment.js";
@@ -46,15 +48,20 @@ import { vmMutex } from "./vm-mutex.js";
 import { claimVm, disposeVm } from "./vm-record.js";
 
 /**
- * Repairs and tears down after the thread of a record, which is proven to be gone. Blocks while another thread does so.
- * Returns false where that has been done already.
+ * Repairs and tears down after the thread that had a record in this life of it, and is proven to be gone. Blocks while another thread
+ * does so. Returns false where that has been done already.
  */
-export function loseThread(host: BypassHost, gone: number): boolean {
-  if (!declareLost(host, gone)) return false;
+export function loseThread(
+  host: BypassHost,
+  gone: number,
+  life = host.words.load(gone + Thread.life),
+): boolean {
   const { words, thread, pools, repair } = host;
   const mutex = new Mutex(words, Header.repair, thread, "the repair of this host", () => {});
-  mutex.recover(thread.lockIdOf(gone)); // it may have died in the middle of a repair
-  mutex.guard(() => {
+  mutex.recover(thread.lockIdOf(gone, life)); // it may have died in the middle of a repair
+  return mutex.guard(() => {
+    // Here, where nobody else gives the record of a dead thread back: the next thread that has it is not this one.
+    if (words.load(gone + Thread.life) !== life || !declareLost(host, gone)) return false;
     // Those too whose repair was left half done by a thread that died.
     for (let slot = 0; slot < words.load(Header.threads); slot++) {
       const lost = pools.thread.at(slot);
@@ -63,8 +70,8 @@ export function loseThread(host: BypassHost, gone: number): boolean {
       tearDown(host, lost);
       host.mutex.guard(() => thread.free(lost));
     }
+    return true;
   });
-  return true;
 }
 
 /** Repairs after every thread that is proven to be gone: by the platform, or because its worker has exited. */
@@ -103,6 +110,7 @@ export function tearDown(host: BypassHost, gone: number): void {
   for (const epoll of liveNow(host, pools.epoll)) endEpoll(host, epoll, gone);
   const fd = host.words.get(gone + Thread.descriptor) - 1;
   if (fd >= 0) for (const kind of host.kinds) kind.closeDescriptor?.(host, fd);
+  if (words.compareExchange(Header.watcher, gone, 0) === gone) ring(words); // another one may wait for all from here on
   stopLooking(host, gone);
   stopRelaying(host, gone);
   refreshAll(host); // it may have been turning the switch
@@ -203,11 +211,20 @@ function endTable(host: BypassHost, table: number, gone: number): void {
   else if (mutex.guard(() => pools.routing.lives(table))) freeLostTable(host, table);
 }
 
-/** Those that its guests' irqfds named are gone with them; this is what it was about to give one. */
+/**
+ * What it was about to give an irqfd, or had given one of another thread's: that keeps it. Those of its own irqfds, and of its guests,
+ * are gone with them.
+ */
 function endInjection({ words, mutex, pools }: BypassHost, injection: number, gone: number): void {
   mutex.guard(() => {
-    if (pools.injection.lives(injection) && words.get(injection + Injection.owner) === gone)
-      pools.injection.release(injection);
+    if (!pools.injection.lives(injection) || words.get(injection + Injection.owner) !== gone) return;
+    const target = injected(pools.injection.slot(injection));
+    for (const irqfd of liveRecords(pools.consumer)) {
+      if (words.load(irqfd + Consumer.target) !== target) continue;
+      words.set(injection + Injection.owner, IN_USE);
+      return;
+    }
+    pools.injection.release(injection);
   });
 }
 

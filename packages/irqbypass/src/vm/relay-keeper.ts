@@ -3,6 +3,7 @@ import type { Relay } from "../eventfd/kind.js";
 import { Header, RelayState } from "../host/layout.js";
 import { refuseLoading, somebodyLoads } from "../host/loading.js";
 import { SpawnedThread } from "../host/spawn.js";
+import { hasWaitAsync } from "../host/words.js";
 import { loseAll } from "./lost-thread.js";
 import type { RelayStart } from "./relay.js";
 
@@ -88,6 +89,7 @@ export class RelayKeeper {
 
   /** Serves the first wish at once where this thread is in its event loop. */
   private async hear(): Promise<void> {
+    if (!hasWaitAsync()) return; // then in its next tick
     await this.host.words.waitAsync(this.word, RelayState.none, Infinity);
     if (!this.over) this.serve();
   }

@@ -6,12 +6,30 @@ import { type RelayStart, runRelay } from "./relay.js";
 import { relayThread } from "./relay-thread.js";
 import { SlimHost } from "./slim-host.js";
 
+/** It blocks from then on, and its lock comes by its event loop: for so long it waits for that. */
+const LOCK_MS = 200;
+
 runThread<RelayStart>(relayThread.name, ({ host: handle, kinds }) => {
   // It runs none of the kinds' callbacks, so their names will do.
-  const host = SlimHost.attach(handle, { kinds: kinds.slice(1).map((name) => ({ name })), repairs: false });
-  try {
-    runRelay(host);
-  } finally {
-    host.dispose();
-  }
+  const names = kinds.slice(1).map((name) => ({ name }));
+  const host = SlimHost.attach(handle, { kinds: names, repairs: false, name: "relay" });
+  const relay = (): undefined => {
+    try {
+      runRelay(host);
+    } finally {
+      host.dispose();
+    }
+  };
+  if (host.platform.locks === undefined) return relay();
+  return lockOf(host).then(relay);
 });
+
+/** Resolves when this thread has the lock of its life, or does not get it. */
+async function lockOf(host: SlimHost): Promise<void> {
+  let stop = (): void => {};
+  const late = new Promise<void>((resolve) => {
+    stop = host.platform.every(LOCK_MS, resolve);
+  });
+  await Promise.race([host.provable(), late]);
+  stop();
+}

@@ -16,7 +16,7 @@ import { vcpusOf } from "./delivery.js";
 import { relinkIoeventfds } from "./io-assignment.js";
 import { followAll } from "./ioapic.js";
 import { relink } from "./irqfd-list.js";
-import { askAgain } from "./line.js";
+import { askForIt } from "./line.js";
 import { completeReroute } from "./reroute.js";
 import { healEntries } from "./route-entry.js";
 import { endPulse } from "./routing.js";
@@ -99,7 +99,7 @@ export function notifyForIt(host: BypassHost, gone: number): void {
   host.forEachLive(pools.epoll, (epoll) => callAgain(words, epoll));
   host.forEachLive(pools.consumer, (consumer) => pending.resume(consumer, gone));
   if (pending.any) askForRelay(host, 0); // of irqfds, too, that another relay serves
-  for (const irqfd of liveNow(host, pools.consumer)) askAgain(host, irqfd);
+  for (const irqfd of liveNow(host, pools.consumer)) askForIt(host, irqfd, gone);
   for (const eventfd of liveNow(host, pools.eventfd)) words.notify(eventfd + Eventfd.sequence);
   for (const vm of liveNow(host, pools.vm)) words.notify(vm + Vm.mutex);
   for (const word of [Header.mutex, Header.repair, Header.doorbell, Header.changes]) words.notify(word);

@@ -53,15 +53,23 @@ export function reroute(host: BypassHost, life: VmLife, change: RouteChange): vo
   announceChange(host.words);
 }
 
-/** Replaces the whole table; see {@link Vm.setGsiRouting} for what it throws, and EBADF where the VM has gone. The old table stays then. */
-export function replaceRoutes(host: BypassHost, life: VmLife, routes: readonly RouteWords[]): void {
+/**
+ * Replaces the whole table, by {@link reroute} or what a VM has in its place; see {@link Vm.setGsiRouting} for what it throws, and EBADF
+ * where the VM has gone. The old table stays then.
+ */
+export function replaceRoutes(
+  host: BypassHost,
+  life: VmLife,
+  routes: readonly RouteWords[],
+  carryOut: (change: RouteChange) => void,
+): void {
   const vm = life.record;
   const built = buildTable(host, routes);
   const { table } = built;
   let old = 0;
   host.thread.begun = false; // the table can be undone: this thread may still be refused the mutex
   try {
-    reroute(host, life, {
+    carryOut({
       irqfds: () => irqfdsOf(host, vm),
       make() {
         old = host.words.get(vm + Vm.routing);

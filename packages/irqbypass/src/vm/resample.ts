@@ -4,7 +4,7 @@
  */
 import { addReference, dropReference } from "../eventfd/reference.js";
 import { signalRecord } from "../eventfd/signal.js";
-import { Chip, Consumer, Reference, Role, Vm } from "../host/layout.js";
+import { Chip, Consumer, Reference, Role, Vm, VmFlag } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { endOfPin, pinsOf, Source, serviceAfterWrite, writeRegister } from "./ioapic.js";
 import { gsiOfPin, setGsi } from "./routing.js";
@@ -30,7 +30,8 @@ export function removeResampler(memory: HostMemory, vm: number, irqfd: number): 
     if (words.get(one + Consumer.gsi) === gsi) others = true;
     link = one + Consumer.nextResampler;
   }
-  if (!others) setGsi(memory, vm, gsi, Source.resample, false);
+  const isKvms = (words.get(vm + Vm.flags) & VmFlag.kvm) !== 0; // KVM has its lines
+  if (!others && !isKvms) setGsi(memory, vm, gsi, Source.resample, false);
 }
 
 /**

@@ -139,17 +139,24 @@ export function pinIndex(chip: Chip, pin: number): number {
   return chip === Chip.ioapic ? pin : IOAPIC_PINS + chip * PIC_PINS + pin;
 }
 
+/** Only a GSI's single MSI can go past the table; why this one has none. Under the VM's mutex. */
+export function whyNotOneMsi(memory: HostMemory, vm: number, gsi: number): Reason | undefined {
+  const { words } = memory;
+  const route = firstRoute(memory, vm, gsi);
+  if (route === 0) return "no-route";
+  if (words.get(route + Route.next) !== 0) return "several-routes";
+  return words.get(route + Route.type) === RouteType.msi ? undefined : "not-msi";
+}
+
 /**
  * What the interrupts of a GSI come to, as a remapping entry: posted to one vCPU, or relayed and why
  * (kvm_arch_update_irqfd_routing, kvm_intr_is_single_vcpu). Under the VM's mutex.
  */
 export function resolve(memory: HostMemory, vm: number, gsi: number): number {
   const { words, pools } = memory;
-  const route = firstRoute(memory, vm, gsi);
-  if (route === 0) return relayed("no-route");
-  if (words.get(route + Route.next) !== 0) return relayed("several-routes");
-  if (words.get(route + Route.type) !== RouteType.msi) return relayed("not-msi");
-  const target = msiOf(memory, route);
+  const reason = whyNotOneMsi(memory, vm, gsi);
+  if (reason !== undefined) return relayed(reason);
+  const target = msiOf(memory, firstRoute(memory, vm, gsi));
   if (target.delivery !== Delivery.fixed && target.delivery !== Delivery.lowestPriority)
     return relayed("delivery-mode");
   let only = 0;

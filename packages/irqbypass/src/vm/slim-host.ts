@@ -3,7 +3,7 @@ import { announceChange } from "../bypass/changes.js";
 import type { Kind } from "../bypass/kind.js";
 import { Manager } from "../bypass/manager.js";
 import { refreshAll, requires } from "../bypass/remapping.js";
-import { checkFlag, show } from "../host/argument.js";
+import { checkFlag, show, type WaitOptions } from "../host/argument.js";
 import { type Capacity, checkCapacity } from "../host/capacity.js";
 import { IrqBypassError } from "../host/errors.js";
 import { publishHeader } from "../host/header.js";
@@ -12,6 +12,8 @@ import { refuseLoading, untilNobodyLoads, untilNobodyLoadsAsync } from "../host/
 import { HostMemory, type MemoryOptions, type Repair } from "../host/memory.js";
 import type { WatchableWorker } from "../host/platform.js";
 import { type HostHandle, reserve } from "../host/reserve.js";
+import { whenFree } from "../host/when-free.js";
+import { DeathWatch } from "./death-watch.js";
 import {
   type AttachOptions,
   type HostOptions,
@@ -41,6 +43,7 @@ export class SlimHost extends HostMemory implements BypassHost, Disposable {
   readonly repair: Repair = new HostRepair(this);
   /** In the thread that created the host, until it leaves. */
   private supervision: Supervision | undefined;
+  private readonly deaths: DeathWatch | undefined;
   private disposed = false;
   private readonly forgetExit: () => void;
 
@@ -55,6 +58,9 @@ export class SlimHost extends HostMemory implements BypassHost, Disposable {
     this.kinds = kinds;
     this.manager = new Manager(this, kinds);
     this.forgetExit = this.platform.onExit((well) => this.threadEnds(well));
+    const { locks, mayBlock } = this.platform;
+    if (locks !== undefined && options.repairs !== false)
+      this.deaths = new DeathWatch(this, locks, capacity !== undefined || !mayBlock);
     if (capacity === undefined) return;
     buildDefaultTable(this);
     publishHeader(this.words);
@@ -134,11 +140,36 @@ export class SlimHost extends HostMemory implements BypassHost, Disposable {
   }
 
   /**
+   * Makes a call of this host that takes a mutex from a thread that may not block, such as a page's main thread: where it is refused
+   * because the mutex is busy, EAGAIN with nothing changed, it is made again a little later. Resolves with what it returns, and
+   * rejects with what else it throws, with the refusal where `timeoutMs` is over, and with the reason of `signal`. Does not block.
+   * In a thread that may block the call itself waits. A wait that blocks has another form, as `waitAsync`, and stays refused.
+   *
+   * ```ts
+   * const irqfd = await host.whenFree(() => vm.irqfd(eventfd, 24));
+   * ```
+   */
+  whenFree<T>(call: () => T | PromiseLike<T>, options: WaitOptions = {}): Promise<T> {
+    return whenFree(this, call, options);
+  }
+
+  /**
    * Every eventfd that has a producer or an irqfd, with both ends, its path and, where it is not bypassed, the reason.
    * Those with one end only say "no-producer" or "no-consumer".
    */
   interrupts(): Interrupt[] {
     return interruptsOf(this);
+  }
+
+  /**
+   * Resolves true as soon as the others can tell that this thread has ended, however that comes: where the system knows it, as in
+   * Node on Linux, at once; in a page when it has the lock of its life, some milliseconds after it attached, for which it has to
+   * be in its event loop. False where nothing tells it, and once it has left the host. A worker of a page that is to block as soon
+   * as it has attached awaits this first: `host.threadLost` must say it otherwise if it should be ended before. Does not block.
+   */
+  async provable(): Promise<boolean> {
+    this.checkAttached();
+    return this.thread.provable();
   }
 
   /** The number of the calling thread in this host, for `threadLost` in another. */
@@ -153,14 +184,14 @@ export class SlimHost extends HostMemory implements BypassHost, Disposable {
    * down; what they were connected to says "thread-died", or "thread-ended" where the worker just returned, or called
    * process.exit(0); nobody waits for them any more. A worker that has disposed its
    * `Host` has nothing left. From the thread that started the worker; returns the function that ends the watch. Throws EINVAL
-   * for a worker that says nothing of its end, as in a web page: call {@link threadLost} there.
+   * for a worker that says nothing of its end, as in a web page: there its lock does, and nobody need watch.
    */
   watch(worker: WatchableWorker): () => void {
     this.checkAttached();
     if (!this.platform.isWorker(worker)) {
       throw new IrqBypassError(
         "EINVAL",
-        "watch takes a Worker of node:worker_threads; of any other, call host.threadLost(id) when it is gone",
+        "watch takes a Worker of node:worker_threads; in a page the end of a worker proves itself, and of any other host.threadLost(id) says that it is gone",
       );
     }
     const number = worker.threadId; // -1 once it has ended
@@ -196,9 +227,10 @@ export class SlimHost extends HostMemory implements BypassHost, Disposable {
 
   /**
    * Says that the thread with this {@link threadId} is gone, and repairs the host as {@link watch} does. Only for a thread
-   * that will never run again: one that goes on would write into what others have by then. Returns false where it has left
-   * already. Throws EINVAL for what is no thread of this host or is the calling one, EBUSY where the platform can tell that it
-   * is alive.
+   * that will never run again: one that goes on would write into what others have by then, and a worker of a page may go on for seconds
+   * after `terminate()`. Returns false where it has left already. Throws EINVAL for what is no thread of this host or is the calling
+   * one, EBUSY where it is known to be alive: by the system, or in a page by the lock that it has, which repairs the host by itself
+   * when it comes free. So it is for threads whose `proof` is "none" in `host.threads()`.
    */
   threadLost(id: number): boolean {
     const { pools, thread } = this;
@@ -210,7 +242,7 @@ export class SlimHost extends HostMemory implements BypassHost, Disposable {
     if (thread.isAlive(record)) {
       throw new IrqBypassError(
         "EBUSY",
-        `thread ${id} is alive: end it first, as with host.terminate(worker)`,
+        `thread ${id} is alive: end it first; what it leaves is repaired when its end is proven`,
         {
           subject: `thread ${id}`,
         },
@@ -236,6 +268,7 @@ export class SlimHost extends HostMemory implements BypassHost, Disposable {
     closeReferences(this, this.thread.record);
     disown(this, this.thread.record);
     this.supervision?.end();
+    this.deaths?.end();
     this.forgetExit();
     this.thread.detach();
   }

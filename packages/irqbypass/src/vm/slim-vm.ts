@@ -4,14 +4,14 @@ import type { EventfdContext } from "../eventfd/context.js";
 import { checkFlag, isOf, type OptionNames, readOptions, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
-import { Consumer, Eventfd as E, LEAVING, RouteType, Vm as V, VmFlag } from "../host/layout.js";
+import { RouteType, Vm as V, VmFlag } from "../host/layout.js";
 import { checkHost } from "../host/memory.js";
 import { Shown } from "../host/shown.js";
-import { assign, checkIrqfd, deassign } from "./assignment.js";
+import { assign, checkIrqfd, deassignAt } from "./assignment.js";
 import { Source } from "./ioapic.js";
 import { IoApic } from "./ioapic-registers.js";
 import { Irqfd } from "./irqfd.js";
-import { replaceRoutes } from "./reroute.js";
+import { replaceRoutes, reroute } from "./reroute.js";
 import { checkRoutes, type GsiRoute } from "./route.js";
 import { resolveFor, setGsi } from "./routing.js";
 import { VcpuRef } from "./vcpu-ref.js";
@@ -143,7 +143,8 @@ export class SlimVm extends Shown implements Disposable {
         `GSI ${pin.gsi} leads to an interrupt controller, and VM ${this.id} was made with apic: false: use an msi`,
       );
     }
-    replaceRoutes(this.host, this.life, checked);
+    const { host, life } = this;
+    replaceRoutes(host, life, checked, (change) => reroute(host, life, change));
   }
 
   /**
@@ -176,14 +177,7 @@ export class SlimVm extends Shown implements Disposable {
    */
   deassign(eventfd: EventfdContext, gsi: number): boolean {
     this.host.checkCall();
-    checkIrqfd(this.host, eventfd, gsi, "off");
-    const { words } = this.host;
-    return deassign(this.host, this.life.mutex, () => {
-      this.life.check(); // before it is looked for: what the next VM in the record has is none of this one's
-      const irqfd = words.load(eventfd.record + E.irqfd) & ~LEAVING; // one on its way out is waited for
-      if (irqfd === 0 || words.get(irqfd + Consumer.vm) !== this.life.record) return 0;
-      return words.get(irqfd + Consumer.gsi) >>> 0 === gsi ? irqfd : 0;
-    });
+    return deassignAt(this.host, this.life, eventfd, gsi);
   }
 
   /**
@@ -245,5 +239,11 @@ function newVm(host: BypassHost, options: VmOptions): VmLife {
 /** The VM that a handle opens. Throws what `Vm.open` does. */
 export function openedVm(host: BypassHost, handle: Handle<"vm">): VmLife {
   checkHost(host);
-  return host.mutex.guard(() => lifeOf(host, host.pools.vm.open(handle)));
+  return host.mutex.guard(() => {
+    const life = lifeOf(host, host.pools.vm.open(handle));
+    if ((host.words.get(life.record + V.flags) & VmFlag.kvm) === 0) return life;
+    throw new IrqBypassError("ESTALE", `${handle} is the handle of a KVM guest: KvmVm.open opens it`, {
+      subject: "vm",
+    });
+  });
 }

@@ -1,5 +1,6 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { Header } from "../host/layout.js";
+import { BusyError } from "../host/mutex.js";
 import { loseAll } from "./lost-thread.js";
 import { RelayKeeper } from "./relay-keeper.js";
 
@@ -31,9 +32,18 @@ export class Supervision {
     this.stopTicks = platform.every(TICK_MS, () => {
       words.store(Header.ticks, (words.clock() - started) | 0);
       ticks += 1;
-      if (ticks % PROBE_TICKS === 0) loseAll(host);
+      if (ticks % PROBE_TICKS === 0) this.probe();
       serve();
     });
+  }
+
+  private probe(): void {
+    try {
+      loseAll(this.host);
+    } catch (error) {
+      // A thread that may not block is refused a mutex that is busy: it looks again.
+      if (!(error instanceof BusyError)) throw error;
+    }
   }
 
   /** Stops all of it; the relays end as soon as they see it. */

@@ -110,7 +110,7 @@ export const VMS: readonly Case[] = [
   {
     what: "flags that no VM has",
     damage: (s) => s.set(s.at("vm", 1) + V.flags, 3),
-    found: ["value VM 1", "value VM 1", "value VM 1", "value VM 1"],
+    found: ["value VM 1", "value VM 1", "value VM 1"],
   },
   {
     what: "a descriptor of a software VM",

@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { Eventfd, Host, Vm } from "irqbypass";
 import type { JsonResult } from "#src/cli/result.js";
 import type { JsonStorm } from "#src/cli/storm/result.js";
 
@@ -84,6 +85,28 @@ describe("the examples", () => {
   it("the emulator's loop is that of its page", () => {
     const [, block] = /```js\n([\s\S]*?)```/.exec(read("docs/emulators.md")) ?? [];
     assert.equal(block, read("examples/07-an-emulators-loop.mjs"));
+  });
+
+  it("a line of an interrupt controller of one's own is driven as that page shows it", () => {
+    const blocks = [...read("docs/emulators.md").matchAll(/```js\n([\s\S]*?)```/g)].map(([, code]) => code);
+    const host = Host.create();
+    const vm = new Vm(host, { apic: false });
+    const [trigger, resample] = [Eventfd.create(host), Eventfd.create(host)];
+    const inputs: unknown[] = [];
+    const controller = { setInput: (...args: unknown[]) => inputs.push(...args) };
+    const names = ["vm", "trigger", "gsi", "resample", "controller", "n"];
+    new Function(...names, blocks[1] ?? "throw new Error('there is none')")(
+      vm,
+      trigger,
+      5,
+      resample,
+      controller,
+      3,
+    );
+    assert.deepEqual(inputs, [3, false]);
+    assert.equal(resample.tryRead(), 1n);
+    vm.dispose();
+    host.dispose();
   });
 
   it("live-reroute.json loses nothing, on lines and on messages that move", () => {

@@ -169,10 +169,20 @@ export class Matrix {
       const held = () => stage.withMutexHeld(which, this.holder!, () => call(given));
       const label = `may not block, and somebody has the mutex of ${which}`;
       const expected = may(CODES["may not block"]);
-      if (await this.refused(entry, "may not block", stage, held, expected, label))
-        await this.again(entry, stage, () => call(given), `${label}, free again`);
+      const refused = await this.refused(entry, "may not block", stage, held, expected, label);
+      if (refused) await this.again(entry, stage, () => call(given), `${label}, free again`);
       await stage.end();
+      if (refused) await this.whenFree(entry, which);
     }
+  }
+
+  /** The form of the same call that does not block, made while somebody has the mutex: it succeeds when that is given back. */
+  private async whenFree(entry: Entry, which: "the host" | "the VM"): Promise<void> {
+    const stage = new Stage(this.what, false);
+    const { given, with: call } = this.prepare(entry, stage);
+    const made = () => stage.withMutexHeldAwhile(which, () => stage.own.host.whenFree(() => call(given)));
+    await this.again(entry, stage, made, `may not block, and awaits the mutex of ${which}`);
+    await stage.end();
   }
 
   /** The same call, the cause gone. A wait where one may not block stays refused. */

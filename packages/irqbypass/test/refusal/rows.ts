@@ -2,7 +2,7 @@
 
 import { Worker } from "node:worker_threads";
 import { type Epoll, type Eventfd, type Host, IrqBypassError, Vm } from "irqbypass";
-import { encodeMsi, KvmMachine } from "irqbypass/kvm";
+import { encodeMsi, KvmMachine, KvmVm } from "irqbypass/kvm";
 import { loadFfi } from "irqbypass/linux";
 import { platformHere } from "#src/host/platform-here.js";
 import { createMemory } from "#src/host/wasm.js";
@@ -43,6 +43,7 @@ export const RECEIVERS: Readonly<Record<string, Receiver>> = {
   KvmVcpu: ({ machine }) => machine!.vcpus[0]!,
   KvmVcpuThread: (stage) => stage.running(),
   KvmVm: ({ guest }) => guest!,
+  KvmVmRef: ({ own, guest }) => KvmVm.open(own.host, guest!.handle),
 };
 
 /** Where another one of the class is needed than {@link RECEIVERS} has. */
@@ -92,6 +93,7 @@ export const ENDS: Readonly<Record<string, (stage: Stage, receiver: object) => v
   KvmVcpu: (_, one) => (one as Disposable)[Symbol.dispose](),
   KvmVcpuThread: (_, one) => (one as Disposable)[Symbol.dispose](),
   KvmVm: (_, one) => (one as Disposable)[Symbol.dispose](),
+  KvmVmRef: ({ guest }) => guest!.dispose(),
 };
 
 /** By another handle, and with the next VM in its record, to be met by whoever looks there. */
@@ -127,6 +129,18 @@ function stranger(): Worker {
   worker.unref();
   return worker;
 }
+
+/** What a guest's calls are given, by whoever made it and by whoever opened it. */
+const GUEST: Readonly<Record<string, (stage: Stage) => readonly unknown[]>> = {
+  deassign: ({ own }) => [own.linux!, 24],
+  route: () => [26],
+  routeMsi: () => [{ vcpu: 0, vector: 0x45 }],
+  signalMsi: () => [{ address: 0xfee00000, addressHigh: 0, data: 0x46 }],
+  deassignIoeventfd: ({ own }) => [DOORBELL, own.linux!],
+  ioeventfd: ({ own }) => [{ ...DOORBELL, address: 0x2000, length: 2 }, own.linux!],
+  irqfd: ({ own }) => [own.linux!, 24, { bypass: "prefer" }],
+  setGsiRouting: () => [[{ gsi: 24, msi: { vcpu: 0, vector: 0x41 } }]],
+};
 
 /** Arguments with which a call succeeds; none where it is not here. */
 export const GIVEN: Readonly<Record<string, (stage: Stage) => readonly unknown[]>> = {
@@ -172,6 +186,7 @@ export const GIVEN: Readonly<Record<string, (stage: Stage) => readonly unknown[]
   "Host.prototype.watch": () => [stranger()],
   "Host.prototype.terminate": () => [new Worker("0", { eval: true })],
   "Host.prototype.threadLost": () => [9],
+  "Host.prototype.whenFree": () => [() => 1, NOW],
   "IoApic.prototype.read": () => [0x10],
   "IoApic.prototype.write": () => [0x16, 0x31],
   "IoApic.prototype.redirect": () => [3, { vcpu: 0, vector: 0x31, level: true, masked: false }],
@@ -260,9 +275,11 @@ export const GIVEN: Readonly<Record<string, (stage: Stage) => readonly unknown[]
   "KvmVcpu.prototype.changeSpecialRegisters": () => [() => {}],
   "KvmVcpu.prototype.setLapic": ({ machine }) => [machine!.vcpus[0]!.lapic()],
   "KvmVcpu.prototype.setRegisters": () => [REGISTERS],
-  "KvmVm.prototype.deassignIoeventfd": ({ own }) => [DOORBELL, own.linux!],
-  "KvmVm.prototype.ioeventfd": ({ own }) => [{ ...DOORBELL, address: 0x2000, length: 2 }, own.linux!],
-  "KvmVm.prototype.irqfd": ({ own }) => [own.linux!, 24, { bypass: "prefer" }],
-  "KvmVm.prototype.setGsiRouting": () => [[{ gsi: 24, msi: { vcpu: 0, vector: 0x41 } }]],
+  ...Object.fromEntries(
+    ["KvmVm", "KvmVmRef"].flatMap((name) =>
+      Object.entries(GUEST).map(([call, given]) => [`${name}.prototype.${call}`, given]),
+    ),
+  ),
+  "KvmVm.open": ({ own, guest }) => [own.host, guest!.handle],
   "KvmVm.prototype.tables": () => [0],
 };

@@ -195,6 +195,7 @@ export class Stage {
     this.machine.assignIoeventfd({ eventfd: this.file!.fd, ...DOORBELL });
     this.guest = new kvmEntry.KvmVm(this.own.host);
     this.guest.ioeventfd(DOORBELL, this.own.linux!);
+    this.guest.setGsiRouting([{ gsi: 26, msi: { vcpu: 0, vector: 0x41 } }]);
   }
 
   /** The thread of the guest's vCPU, which runs when this returns. */
@@ -228,11 +229,24 @@ export class Stage {
 
   /** Makes a call while another thread has the host mutex, or that of the VM. */
   withMutexHeld<T>(which: "the host" | "the VM", holder: Holder, call: () => T): T {
-    const { host, holder: owner, vm } = this.own;
+    const { words, word, owner } = this.mutexOf(which);
+    return holder.hold(words, word, owner, call);
+  }
+
+  /** The same of a call that does not wait: it is given back when this thread is in its event loop. */
+  withMutexHeldAwhile<T>(which: "the host" | "the VM", call: () => T): T {
+    const { words, word, owner } = this.mutexOf(which);
+    Atomics.store(words, word, owner);
+    setImmediate(() => Atomics.store(words, word, 0));
+    return call();
+  }
+
+  private mutexOf(which: "the host" | "the VM") {
+    const { host, holder, vm } = this.own;
     const { memory, byteOffset } = host.handle;
     const words = new Int32Array(memory.buffer, byteOffset);
     const word = which === "the host" ? Header.mutex : host.pools.vm.open(vm.handle) + V.mutex;
-    return holder.hold(words, word, owner.thread.lockId << 1, call);
+    return { words, word, owner: holder.thread.lockId << 1 };
   }
 
   /** Closes what the process would not get back otherwise. */

@@ -105,8 +105,12 @@ describe("a level line of an interrupt controller of the emulator's", () => {
     const { host, line } = open();
     const { resample } = line(3);
     const record = host.pools.consumer.at(0);
-    host.words.store(record + Consumer.line, Line.asking);
-    notifyForIt(host, host.pools.thread.at(7)); // a record of nobody, as of one that is gone
+    const [gone, other] = [7, 6].map((slot) => host.pools.thread.at(slot)) as [number, number]; // records of nobody
+    host.words.store(record + Consumer.line, (host.thread.lockIdOf(gone) << Line.askerShift) | Line.asking);
+    assert.match(host.audit().findings[0]?.message ?? "", /was to ask its device, is gone/);
+    notifyForIt(host, other);
+    assert.equal(resample.tryRead(), undefined, "that one was not asking");
+    notifyForIt(host, gone);
     assert.equal(resample.tryRead(), 1n);
     assert.equal(host.words.load(record + Consumer.line), Line.low);
   });

@@ -133,8 +133,9 @@ export const OWN_LINE = 2;
 export const enum Line {
   low = 0,
   high = 1,
-  /** It was let go of, and whether its device has more to say is still to be asked. */
+  /** It was let go of, and whether its device has more to say is still to be asked, by the thread with the lock id above. */
   asking = 2,
+  askerShift = 2,
 }
 
 /** What an injected interrupt is: a KVM VM and an MSI. Immutable while a producer names it. */

@@ -2,7 +2,7 @@
  * What every host has: the header, the roots and nodes of the xarrays, the threads.
  */
 export const MAGIC = 0x42515249; // "IRQB" in memory
-export const LAYOUT_VERSION = 14;
+export const LAYOUT_VERSION = 16;
 /** Words of one cache line; records that different threads write start on lines of their own. */
 export const LINE = 16;
 
@@ -58,7 +58,11 @@ export const enum Header {
   /** Held by the thread that repairs what a dead one left. A */
   repair = 56,
   /** Some VM's I/O APIC waits for the relay: `Vm.delayed`. A */
-  delayed = 57,
+  delayed = 59,
+  /** A thread that waits for the end of all others, by their locks; 0 where nobody does. A */
+  watcher = 57,
+  /** Changes when a thread has asked for its lock, or has got it; who waits for the ends of threads sleeps on it. A */
+  locks = 58,
 
   /** Pool states: free list head, first never used record, live records; three words a pool, for up to 16. H */
   pools = 60,
@@ -121,11 +125,34 @@ export const enum Thread {
   loading = 11,
   /** How many times it is ending other threads, so that none may begin to load. A */
   ending = 12,
+  /** {@link LifeLock}, with its life. A */
+  lock = 13,
+  /** {@link Header.ticks} when it attached. A */
+  since = 14,
   /** The producer this thread is signalling, plus WAITED if someone waits for it to finish. A, own line */
   signalling = 16,
   /** The same for the eventfd, irqfd or epoll this thread is writing to, draining, relaying or looking through. A */
   writing = 17,
+  /** The word that it waits for, 0 while it does not, and {@link Header.ticks} when it began. Read by tools alone. A */
+  waits = 18,
+  waitsSince = 19,
+  /** What it is called: two UTF-16 units a word, padded with 0. Read by tools alone. A, 12 words */
+  name = 20,
   words = 32,
+}
+
+/**
+ * The low bits of {@link Thread.lock}, the others are those of {@link Thread.life}: a word of an earlier thread is told from it. Who
+ * takes it from which to which: `scenarios/states/life-lock.ts`.
+ */
+export const enum LifeLock {
+  /** There are no locks, or the thread has not asked for one. */
+  none = 0,
+  /** It has asked for its lock, and nobody knows that it has it. */
+  asked = 1,
+  /** It has it: as long as the thread lives, nobody else gets it. */
+  held = 2,
+  bits = 2,
 }
 
 /**

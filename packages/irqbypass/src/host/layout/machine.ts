@@ -10,7 +10,7 @@ export const enum Vm {
   /** {@link VmFlag}. C */
   flags = 4,
   vcpus = 5, // C
-  /** The GSI routing table, 0 while nothing is routed. V */
+  /** The GSI routing table, 0 while nothing is routed; of a KVM guest too, whose own one follows it. V */
   routing = 6,
   irqfdCount = 8, // V
   /** The thread that created it. C */
@@ -43,6 +43,8 @@ export const enum Vm {
   redo = 104,
   /** A route that is being taken or given back, and is in no table: whoever repairs after a death gives it back. V */
   looseRoute = 113,
+  /** KVM: what has not followed the routing table yet, {@link KvmDue}. V */
+  kvmDue = 114,
   /** Heads of the lists of irqfds, by the low bits of their GSI: see {@link IRQFD_LISTS}. V, 32 words */
   irqfds = 128,
   /** I/O APIC: how many EOIs, one after the other, have each left the pin requested. V, 24 words */
@@ -54,6 +56,14 @@ export const enum Vm {
   /** References of the vCPUs, by APIC id. C */
   vcpu = 256,
   words = 512,
+}
+/** {@link Vm.kvmDue}. */
+export const enum KvmDue {
+  nothing = 0,
+  /** KVM's own table. */
+  table = 1,
+  /** That, and what the irqfds come to: a thread is at it, or died there. */
+  irqfds = 2,
 }
 /** Words that can be written as one: see {@link Vm.redo}. */
 export const IN_ONE = 4;

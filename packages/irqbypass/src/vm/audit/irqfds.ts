@@ -31,6 +31,16 @@ export function auditIrqfds(view: View): void {
   view.findUnowned("injection", "no irqfd's target leads to it");
 }
 
+/** A line is low, or high, or a thread that is there asks its device. */
+function auditLine(view: View, line: number, subject: string): void {
+  const { thread } = view.host;
+  const asker = line >>> Line.askerShift;
+  const isAsked = (line & 3) === Line.asking && asker !== 0;
+  if (!isAsked) view.within(line, Line.low, Line.high, subject, "line");
+  else if (!view.isAttached(thread.recordOf(asker)))
+    view.find("orphan", subject, `thread ${asker}, which was to ask its device, is gone`);
+}
+
 function auditWords(view: View, irqfd: number, subject: string): void {
   const { words, host } = view;
   view.within(words.get(irqfd + Consumer.kind), 0, host.kinds.length - 1, subject, "kind");
@@ -39,7 +49,7 @@ function auditWords(view: View, irqfd: number, subject: string): void {
   view.within(words.get(irqfd + Consumer.flags), 0, OWN_LINE, subject, "flags");
   view.within(words.load(irqfd + Consumer.leftover), 0, 1, subject, "leftover");
   view.within(words.load(irqfd + Consumer.listening), 0, Listening.over, subject, "listening state");
-  view.within(words.load(irqfd + Consumer.line), Line.low, Line.asking, subject, "line");
+  auditLine(view, words.load(irqfd + Consumer.line), subject);
   const resample = words.get(irqfd + Consumer.resample);
   if (resample !== 0 && view.names("eventfd", resample, subject, "resample eventfd")) view.hold(resample);
   if ((resample !== 0) !== (words.get(irqfd + Consumer.flags) !== 0)) {

@@ -41,9 +41,8 @@ function auditVm(view: View, vm: number, subject: string): void {
     view.find("value", subject, `its descriptor is ${fd - 1}, and it is ${kvm ? "" : "not "}a KVM guest`);
   view.within(words.get(vm + Vm.vcpus), kvm ? 0 : 1, kvm ? 0 : MAX_VCPUS, subject, "number of vCPUs");
   const routing = words.get(vm + Vm.routing);
-  if (kvm && routing !== 0)
-    view.find("value", subject, "has a routing table, and KVM keeps that of its guests");
-  if (flags === 0 && routing === 0) view.find("value", subject, "has an I/O APIC, and no routing table");
+  if ((flags & VmFlag.bare) === 0 && routing === 0)
+    view.find("value", subject, "has an I/O APIC, and no routing table");
   if (words.get(vm + Vm.pulse) !== 0) view.find("unfinished", subject, "has a line that is being pulsed");
   if (words.get(vm + Vm.redo) !== 0 || words.get(vm + Vm.looseRoute) !== 0)
     view.find("unfinished", subject, "has a route that is being added, changed or released");

@@ -1,0 +1,202 @@
+import type { BypassHost } from "../bypass/bypass-host.js";
+import { readOptions } from "../host/argument.js";
+import { IrqBypassError } from "../host/errors.js";
+import type { Handle } from "../host/handle.js";
+import { MAX_VCPUS, Vm as V, VmFlag } from "../host/layout.js";
+import { checkHost } from "../host/memory.js";
+import { Shown } from "../host/shown.js";
+import type { LinuxEventfd } from "../linux/eventfd.js";
+import { linuxKindOf } from "../linux/kind.js";
+import { assign, checkIrqfd, deassignAt } from "../vm/assignment.js";
+import type { IoeventfdOptions } from "../vm/io-access.js";
+import { IoBus } from "../vm/io-bus.js";
+import {
+  deassignMatching,
+  type Ioeventfd,
+  type IoeventfdInfo,
+  listIoeventfds,
+  makeIoeventfd,
+} from "../vm/ioeventfd.js";
+import { Irqfd } from "../vm/irqfd.js";
+import { replaceRoutes } from "../vm/reroute.js";
+import { checkMsi, checkRoutes, type GsiRoute, type Msi } from "../vm/route.js";
+import { makeRoute, openRoute, type RouteRef } from "../vm/route-ref.js";
+import { IRQFD, IRQFD_TEXT, type IrqfdOptions } from "../vm/slim-vm.js";
+import { lifeOf, type VmLife } from "../vm/vm-mutex.js";
+import { ioctl, KVM_SET_GSI_ROUTING } from "./ioctl.js";
+import { checkLinux, kvmKindOf } from "./kind.js";
+import { signalMsi } from "./machine.js";
+import { KvmRouting } from "./routing.js";
+import { encodeMsi } from "./structs.js";
+
+/**
+ * A KVM guest as any thread of its host sees it: `KvmVm.open` gives one. Its routes, irqfds and ioeventfds are one for all threads;
+ * what belongs to the thread that made the guest, its memory, its vCPUs and its end, is not here. It takes Linux eventfds only: KVM
+ * cannot see shared ones. Each of its calls throws EBADF once the guest has gone.
+ */
+export class KvmVmRef extends Shown {
+  /** @internal */
+  protected readonly host: BypassHost;
+  /** @internal */
+  protected readonly life: VmLife;
+  private readonly bus: IoBus;
+  private readonly kind: number;
+  private readonly routing: KvmRouting;
+
+  /** @internal */
+  constructor(host: BypassHost, life: VmLife) {
+    super();
+    this.host = host;
+    this.life = life;
+    this.kind = kvmKindOf(host);
+    this.bus = new IoBus(host, life);
+    const ref = this;
+    const table = {
+      get fd() {
+        return ref.fd;
+      },
+      replace(routes: Uint32Array) {
+        const subject = `VM ${life.id}, table of ${routes[0]} routes`;
+        ioctl(linuxKindOf(host).kind.ffi(), ref.fd, KVM_SET_GSI_ROUTING, routes, subject);
+      },
+    };
+    this.routing = new KvmRouting(host, life, this.kind, table, () => this.vcpus);
+  }
+
+  /** What another thread passes to `KvmVm.open`. */
+  get handle(): Handle<"kvm-vm"> {
+    this.host.checkCall();
+    return this.life.look(() => this.host.pools.vm.handle(this.life.record));
+  }
+
+  /** A small number that no other VM of this host has while this one lives. It stays the same when this one is disposed. */
+  get id(): number {
+    return this.life.id;
+  }
+
+  /** How many vCPUs it has. */
+  get vcpus(): number {
+    const { words } = this.host;
+    const first = this.life.record + V.vcpu;
+    return this.life.look(() => {
+      let count = 0;
+      while (count < MAX_VCPUS && words.get(first + count) !== 0) count++;
+      return count;
+    });
+  }
+
+  /**
+   * Replaces the whole routing table, in KVM and for the injections of this host, with the routes that were made singly. When it has
+   * returned nothing uses an old route. Throws what KVM says, EINVAL for a bad entry, and EOPNOTSUPP where a connected irqfd with
+   * bypass: "require" could not be bypassed any more; the old table stays then.
+   */
+  setGsiRouting(routes: readonly GsiRoute[]): void {
+    this.host.checkCall();
+    const checked = checkRoutes(routes, this.vcpus);
+    replaceRoutes(this.host, this.life, checked, (change) => this.routing.replace(change));
+  }
+
+  /**
+   * As `Vm.routeMsi`. KVM takes whole tables alone: it is given one when an irqfd comes to the GSI, or one is there, so that routes which
+   * are made before their irqfds are one table to it. Throws what KVM says, too.
+   */
+  routeMsi(msi: Msi): RouteRef {
+    return makeRoute(this.routing, msi);
+  }
+
+  /** As `Vm.route`. */
+  route(gsi: number): RouteRef {
+    return openRoute(this.routing, gsi);
+  }
+
+  /**
+   * Sends a message now (KVM_SIGNAL_MSI), from any thread. Returns whether a local APIC took it; false where none is addressed or
+   * enabled. Throws EINVAL for a bad message.
+   */
+  signalMsi(msi: Msi): boolean {
+    this.host.checkCall();
+    const { a, b, c } = checkMsi(msi, this.vcpus);
+    const message = encodeMsi({ addressLow: a >>> 0, addressHigh: b >>> 0, data: c >>> 0 });
+    const ffi = linuxKindOf(this.host).kind.ffi();
+    return this.life.guard(() => signalMsi(ffi, this.fd, message)); // the guest does not go meanwhile
+  }
+
+  /** As `Vm.irqfd`, for Linux eventfds; the same KVM_IRQFD throws what KVM says. */
+  irqfd(eventfd: LinuxEventfd, gsi: number, options: IrqfdOptions = {}): Irqfd {
+    const { host, life, kind } = this;
+    this.checkCall();
+    const { bypass = "prefer", resample } = readOptions(options, IRQFD, IRQFD_TEXT);
+    checkIrqfd(host, eventfd, gsi, bypass);
+    if (resample !== undefined) checkIrqfd(host, resample, gsi, bypass);
+    checkLinux(eventfd);
+    if (resample !== undefined) checkLinux(resample);
+    const assigned = assign(host, {
+      life,
+      eventfd: eventfd.record,
+      gsi,
+      policy: bypass,
+      kind,
+      resample: resample?.record ?? 0,
+      resolve: (irqfd) => this.routing.resolve(irqfd),
+    });
+    return new Irqfd(host, life.mutex, assigned);
+  }
+
+  /** As `Vm.deassign`, for Linux eventfds. */
+  deassign(eventfd: LinuxEventfd, gsi: number): boolean {
+    this.checkCall();
+    return deassignAt(this.host, this.life, eventfd, gsi);
+  }
+
+  /**
+   * As `Vm.ioeventfd`, for Linux eventfds; KVM_IOEVENTFD throws what KVM says. From its return on KVM signals the eventfd at each
+   * store of the guest that `options` describe: it exits to nobody, so there is no `write` here.
+   */
+  ioeventfd(options: IoeventfdOptions, eventfd: LinuxEventfd): Ioeventfd {
+    this.checkCall();
+    checkLinux(eventfd);
+    return makeIoeventfd(this.host, this.life, this.bus, options, eventfd);
+  }
+
+  /** As `Vm.deassignIoeventfd`, ENOENT where there is none. When it has returned, no vCPU of the guest signals through it any more. */
+  deassignIoeventfd(options: IoeventfdOptions, eventfd: LinuxEventfd): void {
+    this.checkCall();
+    checkLinux(eventfd);
+    deassignMatching(this.host, this.life, options, eventfd);
+  }
+
+  /** As `Vm.ioeventfds`. */
+  ioeventfds(): IoeventfdInfo[] {
+    this.checkCall();
+    return listIoeventfds(this.host, this.life);
+  }
+
+  /** @internal Before a call that takes a mutex. */
+  protected checkCall(): void {
+    this.host.checkCall();
+    this.life.look(() => {});
+  }
+
+  /** KVM's descriptor of the VM. The process has one table of them for all of its threads. */
+  private get fd(): number {
+    return this.host.words.get(this.life.record + V.fd) - 1;
+  }
+
+  /** @internal */
+  protected describe(): object {
+    return { id: this.id, vcpus: this.vcpus };
+  }
+}
+
+/** The guest that a handle opens. Throws what `KvmVm.open` does. */
+export function openedGuest(host: BypassHost, handle: Handle<"kvm-vm">): VmLife {
+  checkHost(host);
+  kvmKindOf(host);
+  return host.mutex.guard(() => {
+    const life = lifeOf(host, host.pools.vm.open(handle));
+    if ((host.words.get(life.record + V.flags) & VmFlag.kvm) !== 0) return life;
+    throw new IrqBypassError("ESTALE", `${handle} is the handle of a software VM: Vm.open opens it`, {
+      subject: "vm",
+    });
+  });
+}
