@@ -46,7 +46,7 @@ declare class IrqBypassError extends Error {
     readonly syscall: string | undefined;
     constructor(code: ErrorCode, message: string, details?: ErrorDetails);
 }
-type PoolName = "thread" | "eventfd" | "producer" | "consumer" | "vm" | "vcpu" | "route" | "routing" | "injection" | "reference" | "ioeventfd" | "epoll" | "watch" | "node";
+type PoolName = "thread" | "eventfd" | "producer" | "consumer" | "vm" | "vcpu" | "route" | "routing" | "injection" | "reference" | "ioeventfd" | "epoll" | "watch" | "device" | "node";
 type Capacity = Readonly<Record<PoolName, number>>;
 type Size = "small" | "medium" | "large";
 interface WasmMemory {
@@ -342,9 +342,16 @@ interface VdpaOptions {
     readonly ops?: VdpaOps;
     readonly kind?: string;
 }
+interface VdpaOpenOptions {
+    readonly ops?: VdpaOps;
+}
 declare class VdpaDevice extends Shown implements Disposable {
     constructor(host: BypassHost, options: VdpaOptions);
+    static open(host: BypassHost, handle: Handle<"vdpa device">, options?: VdpaOpenOptions): VdpaDevice;
+    get handle(): Handle<"vdpa device">;
+    adopt(): void;
     open(): VdpaSession;
+    get session(): VdpaSession | undefined;
     queue(number: number): Virtqueue;
     configChanged(): void;
     dispose(): void;
@@ -356,6 +363,7 @@ declare class DeviceVector extends Shown {
     signal(): void;
     mask(): void;
     unmask(): void;
+    reset(): void;
     get masked(): boolean;
     get pending(): boolean;
     get path(): Path | undefined;
@@ -372,6 +380,9 @@ interface VfioPciOptions {
 }
 declare class VfioPciDevice extends Shown implements Disposable {
     constructor(host: BypassHost, options?: VfioPciOptions);
+    static open(host: BypassHost, handle: Handle<"vfio-pci device">): VfioPciDevice;
+    get handle(): Handle<"vfio-pci device">;
+    adopt(): void;
     irqInfo(index: IrqIndex): IrqInfo;
     setIrqs(set: IrqSet): number;
     setTrigger(index: IrqIndex, number: number, eventfd: EventfdContext | null): void;
@@ -385,6 +396,7 @@ declare class VfioPciDevice extends Shown implements Disposable {
     pendingBits(index: "msi" | "msix"): Uint32Array;
     reportError(): void;
     requestRelease(): void;
+    reset(): void;
     dispose(): void;
     [Symbol.dispose](): void;
 }
@@ -702,4 +714,4 @@ declare class Vm extends SlimVm {
     write(space: IoSpace, address: number | bigint, length: number, value: number | bigint): boolean;
 }
 export { DeviceVector, Epoll, Eventfd, EventfdContext, FINDING_KINDS, Host, IRQ_INDEXES, InterruptFile, IrqBypassError, MAX_COUNT, POLICIES, Producer, REASONS, VIRTIO_STATUS, Vcpu, VcpuRef, VdpaDevice, VfioPciDevice, Vm, WORST_FIRST };
-export type { AbortSignalLike, AddCallback, ArmOptions, AttachOptions, AttachedThread, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, EpollAdd, EpollTake, EpollWait, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileImports, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, MemoryOptions, Msi, MsiRoute, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, RouteRef, ShortMsi, Shown, Size, Spawn, ThreadLocks, ThreadName, ThreadWorker, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };
+export type { AbortSignalLike, AddCallback, ArmOptions, AttachOptions, AttachedThread, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, EpollAdd, EpollTake, EpollWait, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileImports, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, MemoryOptions, Msi, MsiRoute, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, RouteRef, ShortMsi, Shown, Size, Spawn, ThreadLocks, ThreadName, ThreadWorker, VdpaOpenOptions, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };

@@ -17,7 +17,7 @@ export { POLICIES, type Policy } from "./bypass/remapping.js";
 export type { Intx } from "./device/intx.js";
 export { IRQ_INDEXES, type IrqAction, type IrqIndex, type IrqInfo } from "./device/irq-index.js";
 export type { IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone } from "./device/set-irqs.js";
-export { VdpaDevice, type VdpaOptions } from "./device/vdpa.js";
+export { VdpaDevice, type VdpaOpenOptions, type VdpaOptions } from "./device/vdpa.js";
 export type { VdpaOps } from "./device/vdpa-ops.js";
 export { type VdpaSession, VIRTIO_STATUS } from "./device/vdpa-session.js";
 export { DeviceVector } from "./device/vector.js";

@@ -71,6 +71,8 @@ export interface Repair {
   host(dead: number): void;
   /** The same for the mutex of a VM. */
   vm(vm: number): void;
+  /** The same for the mutex of a device, which the thread with this lock id held. */
+  device(device: number, dead: number): void;
   /** Makes whole what the thread was in the middle of, and ends with its in-flight words. Not under the host mutex. */
   thread(gone: number): void;
 }
