@@ -706,7 +706,7 @@ declare class SlimVm extends Shown implements Disposable {
     deassign(eventfd: EventfdContext, gsi: number): boolean;
     dispose(): void;
     [Symbol.dispose](): void;
-    setIrqLine(gsi: number, level: boolean): void;
+    setIrqLine(gsi: number, level: boolean): number;
     signalMsi(msi: Msi): number;
     get ioapic(): IoApic;
 }
