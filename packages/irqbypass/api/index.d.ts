@@ -679,7 +679,7 @@ declare class SlimVm extends Shown implements Disposable {
     reset(): void;
     dispose(): void;
     [Symbol.dispose](): void;
-    setIrqLine(gsi: number, level: boolean): void;
+    setIrqLine(gsi: number, level: boolean): number;
     get ioapic(): IoApic;
 }
 type Wake = "interrupt" | "nmi" | "kicked" | "timeout";
