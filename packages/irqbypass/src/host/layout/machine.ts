@@ -19,7 +19,7 @@ export const enum Vm {
   fd = 10,
   /** Head of the list of level-triggered irqfds; written under the VM's mutex. A */
   resamplers = 11,
-  /** I/O APIC: lines that are asserted, one bit a pin. V */
+  /** I/O APIC: pins that are requested, one bit each (IRR). V */
   lines = 12,
   /** The thread that disposes it, 0 while it lives; written under its mutex, too. It takes no irqfd and runs no vCPU then. C */
   dying = 13,
@@ -27,6 +27,18 @@ export const enum Vm {
   pulse = 14,
   /** Head of the list of ioeventfds. V */
   ioeventfds = 15,
+  /** Goes up before and after each change of what {@link apicMap} comes from, under the VM's mutex: odd while one is under way. A */
+  apics = 16,
+  /** {@link ApicMap}. Written under the VM's mutex. A */
+  apicMap = 17,
+  /** I/O APIC: requests of edges that were delivered, one bit a pin. V */
+  delivered = 24,
+  /** I/O APIC: its id register. V */
+  ioapicId = 25,
+  /** I/O APIC: 1 while the relay is to deliver what {@link eois} has put off; written under the VM's mutex. A */
+  delayed = 26,
+  /** The pair of 8259s asks for an acknowledge; written under the VM's mutex. A */
+  picOutput = 27,
   /** I/O APIC: 24 redirection entries of two words. V */
   ioapic = 32,
   /** I/O APIC: who asserts each pin, one bit a source. V, 24 words */
@@ -39,6 +51,12 @@ export const enum Vm {
   kvmDue = 114,
   /** Heads of the lists of irqfds, by the low bits of their GSI: see {@link IRQFD_LISTS}. V, 32 words */
   irqfds = 128,
+  /** I/O APIC: how many EOIs, one after the other, have each left the pin requested. V, 24 words */
+  eois = 160,
+  /** The pair of 8259s: {@link Pic}, the first one's and the second one's. V, 32 words */
+  pics = 192,
+  /** Who asserts each of their pins. V, 16 words */
+  picSources = 224,
   /** References of the vCPUs, by APIC id. C */
   vcpu = 256,
   words = 512,
@@ -60,6 +78,26 @@ export const enum VmFlag {
   bare = 1,
   /** A real KVM guest. */
   kvm = 2,
+  /** A message's destination has 8 bits (without KVM_X2APIC_API_USE_32BIT_IDS). */
+  shortIds = 4,
+  /** To an APIC in x2APIC mode 0xff is no broadcast (KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK). */
+  noBroadcastQuirk = 8,
+  /** Lowest priority goes round (kvm.vector_hashing=N). */
+  noVectorHashing = 16,
+  /** It has a pair of 8259s. */
+  pic = 32,
+}
+/** What the registers of a VM's local APICs come to: how messages find them. */
+export const enum ApicMap {
+  /** Two have one id: each is asked. */
+  none = 0,
+  /** None is enabled by its software and has a logical id. */
+  softwareDisabled = 1,
+  flat = 2,
+  cluster = 3,
+  x2apic = 4,
+  /** Their logical ids are of several sorts, or not of one bit each: for those each is asked. */
+  mixed = 5,
 }
 /** An ioeventfd of a VM: a doorbell. What it takes is constant from before it is in the list of its VM. */
 export const enum Ioeventfd {
@@ -93,33 +131,81 @@ export const enum IoFlag {
   match = 32,
 }
 
-/** APIC ids are 0 to 254: 255 is the broadcast. */
 export const MAX_VCPUS = 255;
+/** An x2APIC id is less than this, as in KVM (KVM_MAX_VCPU_IDS). */
+export const MAX_APIC_ID = 4096;
 
 /** A virtual CPU: its posted-interrupt descriptor, and its local APIC. */
 export const enum Vcpu {
   /** Goes up when its VM is disposed, and outlives it: a reference to an earlier vCPU in this record is told by it. A */
   life = 2,
   vm = 3, // C
-  /** Its index, which is its APIC id. C */
+  /** Its index. C */
   index = 4,
   /** The thread that runs it, 0 while nobody does. A */
   runner = 5,
-  /** {@link NMI}. Set before EVENT in the control word, looked at after that was cleared. A */
-  events = 6,
+  /** NMIs that have come and are not among the {@link pendingNmis} yet. Set before EVENT in the control word, looked at after that was cleared. A */
+  nmis = 6,
   /** Task priority. O */
   tpr = 7,
+  /** Its x2APIC id, for good. C */
+  id = 8,
+  /** INIT and start-up that have come: {@link Latch}. Set before EVENT, as NMIs. A */
+  latch = 9,
+  /** {@link VcpuState}. O */
+  state = 10,
+  /** NMIs that are due: two at most. O */
+  pendingNmis = 11,
+  /** What has been applied of the latch, and no wait has told yet: {@link Latch}. O */
+  untold = 12,
+  /** How many of lowest priority it was to take: without vector hashing the one with the fewest is next. A */
+  arbitration = 13,
   /** The VT-d posted-interrupt descriptor, an interrupt file: {@link Descriptor}. A */
   descriptor = 16,
   irr = 32, // O, 8 words
   isr = 40, // O, 8 words
   /** Level-triggered vectors, whose EOI goes to the I/O APIC. A, 8 words */
   tmr = 48,
-  words = 64,
+  /** The registers by which messages find it; written by whoever runs it, under the VM's mutex. In one line with what senders read. A */
+  base = 56,
+  apicId = 57,
+  ldr = 58,
+  dfr = 59,
+  svr = 60,
+  /** Its LINT0, by which it takes what a PIC has. A */
+  lvt0 = 61,
+  /** The upper half of the base. O */
+  baseHigh = 62,
+  /** The other registers, as its guest writes them. A */
+  icr = 64,
+  /** The destination in x2APIC mode, where ICR is one register of 64 bits. A */
+  icrHigh = 65,
+  esr = 66,
+  lvtTimer = 67,
+  lvtThermal = 68,
+  lvtCounter = 69,
+  lvt1 = 70,
+  lvtError = 71,
+  initialCount = 72,
+  divide = 73,
+  /** The upper half of ICR in xAPIC mode: a register of its own. A */
+  icr2 = 74,
+  words = 80,
 }
 
-/** {@link Vcpu.events}: an NMI is due. */
-export const NMI = 1;
+/** {@link Vcpu.state}: of KVM's mp_state those that have a meaning here. */
+export const enum VcpuState {
+  runnable = 0,
+  uninitialized = 1,
+  initReceived = 2,
+}
+
+/** {@link Vcpu.latch}: what has come, and the vector of the last start-up. Its states: `scenarios/states/latch.ts`. */
+export const enum Latch {
+  init = 1,
+  startUp = 2,
+  vectorShift = 8,
+}
 
 /** One GSI route. */
 export const enum Route {
@@ -148,9 +234,39 @@ export const enum Chip {
   ioapic = 2,
 }
 export const PIC_PINS = 8;
+/** The pin of the first 8259 that the second one is on. */
+export const CASCADE = 2;
 export const IOAPIC_PINS = 24;
+/** The registers of an 8259, in the order in which KVM_GET_IRQCHIP has them (struct kvm_pic_state). Pins are bits, flags 0 or 1. */
+export const enum Pic {
+  /** Lines as they last were. */
+  lastIrr = 0,
+  irr = 1,
+  imr = 2,
+  isr = 3,
+  /** The pin of the highest priority. */
+  highest = 4,
+  /** Its first vector. */
+  base = 5,
+  readsIsr = 6,
+  poll = 7,
+  specialMask = 8,
+  /** What its data port takes next. */
+  expects = 9,
+  autoEoi = 10,
+  rotatesOnAutoEoi = 11,
+  fullyNested = 12,
+  needsIcw4 = 13,
+  /** Which pins are level-triggered, and which may be. */
+  elcr = 14,
+  elcrMask = 15,
+  words = 16,
+}
+
 /** Routes of the table that VMs with an I/O APIC start with: each of its pins, and those of two PICs. */
 export const DEFAULT_ROUTES = 40;
+/** Pins of all chips. */
+export const CHIP_PINS = 40;
 
 /** A GSI routing table: for each GSI the first of its routes, and for each pin of the I/O APIC the GSI that leads to it. */
 export const enum Routing {
@@ -160,9 +276,9 @@ export const enum Routing {
   /** No GSI below this is without a route. V */
   free = 4,
   gsi = 16, // V, 4096 words
-  /** The last GSI of the table that leads to the pin, plus one. */
-  pins = 4112, // V, 24 words
-  words = 4144,
+  /** The last GSI of the table that leads to the pin, plus one: those of the I/O APIC, then those of the 8259s. */
+  pins = 4112, // V, 40 words
+  words = 4160,
 }
 export const MAX_GSI = 4096;
 /**
