@@ -308,6 +308,108 @@ declare class Intx extends Shown {
     set disIntx(on: boolean);
     poll(): void;
 }
+declare class Irqfd extends Shown implements Disposable {
+    protected constructor();
+    get gsi(): number;
+    get policy(): Policy;
+    get path(): Path;
+    get reason(): Reason | undefined;
+    get reasons(): readonly Reason[];
+    get level(): boolean | undefined;
+    acknowledge(): void;
+    bypassed(options?: ChangeWait): Promise<Path>;
+    relayed(options?: ChangeWait): Promise<Reason>;
+    dispose(): void;
+    [Symbol.dispose](): void;
+}
+type Msi = ShortMsi | RawMsi;
+interface ShortMsi {
+    readonly vcpu: number;
+    readonly vector: number;
+}
+interface RawMsi {
+    readonly address: number;
+    readonly addressHigh?: number;
+    readonly data: number;
+}
+interface IrqchipPin {
+    readonly chip: "pic-master" | "pic-slave" | "ioapic";
+    readonly pin: number;
+}
+type GsiRoute = MsiRoute | PinRoute;
+interface MsiRoute {
+    readonly gsi: number;
+    readonly msi: Msi;
+}
+interface PinRoute {
+    readonly gsi: number;
+    readonly irqchip: IrqchipPin;
+}
+declare class RouteRef extends Shown implements Disposable {
+    readonly gsi: number;
+    protected constructor();
+    get msi(): RawMsi;
+    change(msi: Msi): void;
+    dispose(): void;
+    [Symbol.dispose](): void;
+}
+interface MsixBytes {
+    readonly length: number;
+    read(offset: number, length: number): Uint8Array;
+    write(offset: number, bytes: ArrayLike<number>): void;
+}
+declare class DeviceVector extends Shown {
+    readonly number: number;
+    protected constructor();
+    signal(): void;
+    mask(): void;
+    unmask(): void;
+    get masked(): boolean;
+    get pending(): boolean;
+    get path(): Path | undefined;
+    get reason(): Reason | undefined;
+}
+interface VfioPciOptions {
+    readonly intx?: boolean;
+    readonly msi?: number;
+    readonly msix?: number;
+    readonly pcie?: boolean;
+    readonly dynamicMsix?: boolean;
+    readonly hostInterrupts?: number;
+    readonly kind?: string;
+}
+declare class VfioPciDevice extends Shown implements Disposable {
+    constructor(host: BypassHost, options?: VfioPciOptions);
+    irqInfo(index: IrqIndex): IrqInfo;
+    setIrqs(set: IrqSet): number;
+    setTrigger(index: IrqIndex, number: number, eventfd: EventfdContext | null): void;
+    mask(index: IrqIndex, number?: number): void;
+    unmask(index: IrqIndex, number?: number): void;
+    disable(index: IrqIndex): void;
+    vector(index: "msi" | "msix", number: number): DeviceVector;
+    get intx(): Intx;
+    get functionMask(): boolean;
+    set functionMask(on: boolean);
+    pendingBits(index: "msi" | "msix"): Uint32Array;
+    reportError(): void;
+    requestRelease(): void;
+    dispose(): void;
+    [Symbol.dispose](): void;
+}
+interface MsixVm<E extends EventfdContext> {
+    routeMsi(msi: Msi): RouteRef;
+    irqfd(eventfd: E, gsi: number): Irqfd;
+}
+declare class Msix<E extends EventfdContext = EventfdContext> extends Shown implements Disposable {
+    readonly table: MsixBytes;
+    readonly pba: MsixBytes;
+    constructor(vm: MsixVm<E>, device: VfioPciDevice, createEventfd: () => E);
+    get control(): number;
+    set control(value: number);
+    reset(): void;
+    dispose(): void;
+    [Symbol.dispose](): void;
+}
 interface VdpaOps {
     readonly getVqIrq?: (queue: number) => number;
     readonly reset?: () => void;
@@ -347,44 +449,6 @@ declare class VdpaDevice extends Shown implements Disposable {
     open(): VdpaSession;
     queue(number: number): Virtqueue;
     configChanged(): void;
-    dispose(): void;
-    [Symbol.dispose](): void;
-}
-declare class DeviceVector extends Shown {
-    readonly number: number;
-    protected constructor();
-    signal(): void;
-    mask(): void;
-    unmask(): void;
-    get masked(): boolean;
-    get pending(): boolean;
-    get path(): Path | undefined;
-    get reason(): Reason | undefined;
-}
-interface VfioPciOptions {
-    readonly intx?: boolean;
-    readonly msi?: number;
-    readonly msix?: number;
-    readonly pcie?: boolean;
-    readonly dynamicMsix?: boolean;
-    readonly hostInterrupts?: number;
-    readonly kind?: string;
-}
-declare class VfioPciDevice extends Shown implements Disposable {
-    constructor(host: BypassHost, options?: VfioPciOptions);
-    irqInfo(index: IrqIndex): IrqInfo;
-    setIrqs(set: IrqSet): number;
-    setTrigger(index: IrqIndex, number: number, eventfd: EventfdContext | null): void;
-    mask(index: IrqIndex, number?: number): void;
-    unmask(index: IrqIndex, number?: number): void;
-    disable(index: IrqIndex): void;
-    vector(index: "msi" | "msix", number: number): DeviceVector;
-    get intx(): Intx;
-    get functionMask(): boolean;
-    set functionMask(on: boolean);
-    pendingBits(index: "msi" | "msix"): Uint32Array;
-    reportError(): void;
-    requestRelease(): void;
     dispose(): void;
     [Symbol.dispose](): void;
 }
@@ -586,51 +650,6 @@ declare class Ioeventfd extends Shown implements Disposable {
     dispose(): void;
     [Symbol.dispose](): void;
 }
-declare class Irqfd extends Shown implements Disposable {
-    protected constructor();
-    get gsi(): number;
-    get policy(): Policy;
-    get path(): Path;
-    get reason(): Reason | undefined;
-    get reasons(): readonly Reason[];
-    get level(): boolean | undefined;
-    acknowledge(): void;
-    bypassed(options?: ChangeWait): Promise<Path>;
-    relayed(options?: ChangeWait): Promise<Reason>;
-    dispose(): void;
-    [Symbol.dispose](): void;
-}
-type Msi = ShortMsi | RawMsi;
-interface ShortMsi {
-    readonly vcpu: number;
-    readonly vector: number;
-}
-interface RawMsi {
-    readonly address: number;
-    readonly addressHigh?: number;
-    readonly data: number;
-}
-interface IrqchipPin {
-    readonly chip: "pic-master" | "pic-slave" | "ioapic";
-    readonly pin: number;
-}
-type GsiRoute = MsiRoute | PinRoute;
-interface MsiRoute {
-    readonly gsi: number;
-    readonly msi: Msi;
-}
-interface PinRoute {
-    readonly gsi: number;
-    readonly irqchip: IrqchipPin;
-}
-declare class RouteRef extends Shown implements Disposable {
-    readonly gsi: number;
-    protected constructor();
-    get msi(): RawMsi;
-    change(msi: Msi): void;
-    dispose(): void;
-    [Symbol.dispose](): void;
-}
 interface Posting {
     readonly on: boolean;
     readonly sn: boolean;
@@ -701,5 +720,5 @@ declare class Vm extends SlimVm {
     ioeventfds(): IoeventfdInfo[];
     write(space: IoSpace, address: number | bigint, length: number, value: number | bigint): boolean;
 }
-export { DeviceVector, Epoll, Eventfd, EventfdContext, FINDING_KINDS, Host, IRQ_INDEXES, InterruptFile, IrqBypassError, MAX_COUNT, POLICIES, Producer, REASONS, VIRTIO_STATUS, Vcpu, VcpuRef, VdpaDevice, VfioPciDevice, Vm, WORST_FIRST };
-export type { AbortSignalLike, AddCallback, ArmOptions, AttachOptions, AttachedThread, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, EpollAdd, EpollTake, EpollWait, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileImports, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, MemoryOptions, Msi, MsiRoute, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, RouteRef, ShortMsi, Shown, Size, Spawn, ThreadLocks, ThreadName, ThreadWorker, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };
+export { DeviceVector, Epoll, Eventfd, EventfdContext, FINDING_KINDS, Host, IRQ_INDEXES, InterruptFile, IrqBypassError, MAX_COUNT, Msix, POLICIES, Producer, REASONS, VIRTIO_STATUS, Vcpu, VcpuRef, VdpaDevice, VfioPciDevice, Vm, WORST_FIRST };
+export type { AbortSignalLike, AddCallback, ArmOptions, AttachOptions, AttachedThread, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, EpollAdd, EpollTake, EpollWait, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileImports, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, MemoryOptions, Msi, MsiRoute, MsixBytes, MsixVm, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, RouteRef, ShortMsi, Shown, Size, Spawn, ThreadLocks, ThreadName, ThreadWorker, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };

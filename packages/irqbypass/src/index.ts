@@ -16,6 +16,8 @@ export { Producer } from "./bypass/producer.js";
 export { POLICIES, type Policy } from "./bypass/remapping.js";
 export type { Intx } from "./device/intx.js";
 export { IRQ_INDEXES, type IrqAction, type IrqIndex, type IrqInfo } from "./device/irq-index.js";
+export { Msix, type MsixVm } from "./device/msix.js";
+export type { MsixBytes } from "./device/msix-bytes.js";
 export type { IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone } from "./device/set-irqs.js";
 export { VdpaDevice, type VdpaOptions } from "./device/vdpa.js";
 export type { VdpaOps } from "./device/vdpa-ops.js";

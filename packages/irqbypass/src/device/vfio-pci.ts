@@ -54,7 +54,8 @@ const MAX_MSIX = 2048;
  * `reportError`, `requestRelease`) goes on, as that of one whose triggers are all taken away: nothing is signalled.
  */
 export class VfioPciDevice extends Shown implements Disposable {
-  private readonly host: BypassHost;
+  /** @internal */
+  readonly host: BypassHost;
   private readonly pin: Intx | undefined;
   private readonly msi: MsiIndex;
   private readonly msix: MsiIndex;
