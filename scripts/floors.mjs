@@ -11,9 +11,9 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const HOUSES = [
   {
     folder: "packages/irqbypass",
-    floors: ["host", "eventfd", "posting", "bypass", "vm", "device", "index", "slim", "linux", "kvm", "cli"],
+    floors: ["host", "eventfd", "posting", "bypass", "device", "vm", "index", "slim", "linux", "kvm", "cli"],
     core: {
-      floors: ["host", "eventfd", "posting", "bypass", "vm", "device", "index", "slim"],
+      floors: ["host", "eventfd", "posting", "bypass", "device", "vm", "index", "slim"],
       adapter: "host/platform-node.ts",
     },
     packages: ["commander", "valibot", "koffi"],

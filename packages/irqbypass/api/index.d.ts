@@ -46,7 +46,7 @@ declare class IrqBypassError extends Error {
     readonly syscall: string | undefined;
     constructor(code: ErrorCode, message: string, details?: ErrorDetails);
 }
-type PoolName = "thread" | "eventfd" | "producer" | "consumer" | "vm" | "vcpu" | "route" | "routing" | "injection" | "reference" | "ioeventfd" | "epoll" | "watch" | "node";
+type PoolName = "thread" | "eventfd" | "producer" | "consumer" | "vm" | "vcpu" | "route" | "routing" | "injection" | "reference" | "ioeventfd" | "epoll" | "watch" | "device" | "node";
 type Capacity = Readonly<Record<PoolName, number>>;
 type Size = "small" | "medium" | "large";
 interface WasmMemory {
@@ -364,6 +364,7 @@ declare class DeviceVector extends Shown {
     signal(): void;
     mask(): void;
     unmask(): void;
+    reset(): void;
     get masked(): boolean;
     get pending(): boolean;
     get path(): Path | undefined;
@@ -380,6 +381,9 @@ interface VfioPciOptions {
 }
 declare class VfioPciDevice extends Shown implements Disposable {
     constructor(host: BypassHost, options?: VfioPciOptions);
+    static open(host: BypassHost, handle: Handle<"vfio-pci device">): VfioPciDevice;
+    get handle(): Handle<"vfio-pci device">;
+    adopt(): void;
     irqInfo(index: IrqIndex): IrqInfo;
     setIrqs(set: IrqSet): number;
     setTrigger(index: IrqIndex, number: number, eventfd: EventfdContext | null): void;
@@ -393,6 +397,7 @@ declare class VfioPciDevice extends Shown implements Disposable {
     pendingBits(index: "msi" | "msix"): Uint32Array;
     reportError(): void;
     requestRelease(): void;
+    reset(): void;
     dispose(): void;
     [Symbol.dispose](): void;
 }
@@ -444,9 +449,16 @@ interface VdpaOptions {
     readonly ops?: VdpaOps;
     readonly kind?: string;
 }
+interface VdpaOpenOptions {
+    readonly ops?: VdpaOps;
+}
 declare class VdpaDevice extends Shown implements Disposable {
     constructor(host: BypassHost, options: VdpaOptions);
+    static open(host: BypassHost, handle: Handle<"vdpa device">, options?: VdpaOpenOptions): VdpaDevice;
+    get handle(): Handle<"vdpa device">;
+    adopt(): void;
     open(): VdpaSession;
+    get session(): VdpaSession | undefined;
     queue(number: number): Virtqueue;
     configChanged(): void;
     dispose(): void;
@@ -685,7 +697,7 @@ declare class SlimVm extends Shown implements Disposable {
     deassign(eventfd: EventfdContext, gsi: number): boolean;
     dispose(): void;
     [Symbol.dispose](): void;
-    setIrqLine(gsi: number, level: boolean): void;
+    setIrqLine(gsi: number, level: boolean): number;
     get ioapic(): IoApic;
 }
 type Wake = "interrupt" | "nmi" | "kicked" | "timeout";
@@ -721,4 +733,4 @@ declare class Vm extends SlimVm {
     write(space: IoSpace, address: number | bigint, length: number, value: number | bigint): boolean;
 }
 export { DeviceVector, Epoll, Eventfd, EventfdContext, FINDING_KINDS, Host, IRQ_INDEXES, InterruptFile, IrqBypassError, MAX_COUNT, Msix, POLICIES, Producer, REASONS, VIRTIO_STATUS, Vcpu, VcpuRef, VdpaDevice, VfioPciDevice, Vm, WORST_FIRST };
-export type { AbortSignalLike, AddCallback, ArmOptions, AttachOptions, AttachedThread, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, EpollAdd, EpollTake, EpollWait, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileImports, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, MemoryOptions, Msi, MsiRoute, MsixBytes, MsixVm, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, RouteRef, ShortMsi, Shown, Size, Spawn, ThreadLocks, ThreadName, ThreadWorker, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };
+export type { AbortSignalLike, AddCallback, ArmOptions, AttachOptions, AttachedThread, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, EpollAdd, EpollTake, EpollWait, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileImports, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, MemoryOptions, Msi, MsiRoute, MsixBytes, MsixVm, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, RouteRef, ShortMsi, Shown, Size, Spawn, ThreadLocks, ThreadName, ThreadWorker, VdpaOpenOptions, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };

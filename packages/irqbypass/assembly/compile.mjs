@@ -10,6 +10,7 @@ import { rewriteWords } from "./rewrite.mjs";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const ENTRIES = [
   ["src/posting/signal.ts", "signal"],
+  ["src/posting/signal.ts", "signalAnnounced"],
   ["src/posting/descriptor.ts", "post"],
   ["src/posting/descriptor.ts", "pending"],
   ["src/posting/descriptor.ts", "harvest"],

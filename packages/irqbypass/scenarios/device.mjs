@@ -2,17 +2,24 @@
 import { Eventfd } from "irqbypass";
 import { conserves } from "#scenarios/support/conservation.js";
 import { hosts } from "#scenarios/support/hosts.js";
+import { createDevice } from "#src/device/device-record.js";
 import { DeviceEvent } from "#src/device/event.js";
 import { Intx } from "#src/device/intx.js";
 import { Virqfd } from "#src/device/virqfd.js";
-import { signalRecord } from "#src/eventfd/signal.js";
-import { Eventfd as E } from "#src/host/layout.js";
+import { DeviceFlag, DeviceUse, Eventfd as E } from "#src/host/layout.js";
 import { expect, lawless } from "./support/guest.mjs";
 
 const call = (action, eventfd) => ({
   ...{ index: "intx", start: 0, count: 1, action },
   ...{ data: "eventfd", eventfds: [eventfd] },
 });
+
+/** A device with an INTx pin, ERR and REQ. */
+const made = (host) =>
+  createDevice(host, {
+    ...{ flags: DeviceFlag.intx | DeviceFlag.pcie, kind: 0, msi: 0, msix: 0 },
+    ...{ available: Infinity, gate: 0 },
+  });
 
 /** A reader for whom nothing ever comes: the event loop is not what these are about. */
 const neverRead = () => ({ next: () => new Promise(() => {}), close() {} });
@@ -33,9 +40,11 @@ function pin(world, { drive, vmm, holds, read = () => 0, break_ = () => {} }) {
   return {
     threads: {
       device() {
-        const intx = new Intx(device);
-        break_(intx);
-        return drive({ intx, trigger, unmask, fired, words: device.words });
+        const life = made(device);
+        const intx = new Intx(life);
+        break_(intx, { life, trigger });
+        const set = (action, eventfd) => life.guard(() => intx.setIrqs(call(action, eventfd), undefined));
+        return drive({ intx, set, trigger, unmask, fired, words: device.words });
       },
       vmm: () => vmm(theirs),
     },
@@ -51,11 +60,11 @@ const unmasksOnce = ({ unmask }) => unmask.write();
 
 const taken = {
   vmm: unmasksOnce,
-  drive({ intx, trigger, unmask, fired }) {
-    intx.setIrqs(call("trigger", trigger), undefined);
-    intx.setIrqs(call("unmask", unmask), undefined);
+  drive({ intx, set, trigger, unmask, fired }) {
+    set("trigger", trigger);
+    set("unmask", unmask);
     intx.assert();
-    intx.setIrqs(call("trigger", null), undefined);
+    set("trigger", null);
     const then = fired();
     intx.poll();
     return then;
@@ -74,8 +83,8 @@ export const trigger = {
       setup: (world) =>
         pin(world, {
           ...taken,
-          break_(intx) {
-            intx.send = (session) => session.trigger.signal();
+          break_(intx, { trigger }) {
+            intx.send = () => trigger.signal();
           },
         }),
     },
@@ -84,9 +93,9 @@ export const trigger = {
 
 const disabled = {
   vmm: unmasksOnce,
-  drive({ intx, trigger, unmask, fired }) {
-    intx.setIrqs(call("trigger", trigger), undefined);
-    intx.setIrqs(call("unmask", unmask), undefined);
+  drive({ intx, set, trigger, unmask, fired }) {
+    set("trigger", trigger);
+    set("unmask", unmask);
     intx.assert();
     intx.poll();
     intx.disIntx = true;
@@ -113,12 +122,10 @@ export const disable = {
       setup: (world) =>
         pin(world, {
           ...disabled,
-          break_: (intx) =>
+          break_: (intx, { life }) =>
             Object.defineProperty(intx, "disIntx", {
-              set(on) {
-                if (on) intx.session.masked = true;
-                else intx.unmask(intx.session);
-              },
+              get: () => false,
+              set: (on) => life.guard(() => (on ? life.use(DeviceUse.masked, true) : intx.unmask())),
             }),
         }),
     },
@@ -131,19 +138,16 @@ const enabled = {
     theirs.unmask.write();
     theirs.trigger.read();
   },
-  drive({ intx, trigger, unmask, words }) {
+  drive({ intx, set, trigger, unmask, words }) {
     let fired = 0;
-    const line = Object.create(trigger, {
-      signal: {
-        value() {
-          fired += 1;
-          trigger.signal();
-        },
-      },
-    });
+    const { send } = Intx.prototype;
+    intx.send = () => {
+      fired += 1;
+      send.call(intx);
+    };
     intx.assert();
-    intx.setIrqs(call("trigger", line), undefined);
-    intx.setIrqs(call("unmask", unmask), undefined);
+    set("trigger", trigger);
+    set("unmask", unmask);
     for (intx.poll(); fired < 2; intx.poll()) words.relax();
     return fired;
   },
@@ -154,6 +158,7 @@ const enabled = {
 /** Threads: device, vmm. */
 export const enable = {
   sentence: "INTx whose line is up when it is enabled fires, and after one unmask it fires again.",
+  mutexes: "assumed",
   setup: (world) => pin(world, enabled),
   twins: {
     "masks-twice": {
@@ -165,12 +170,12 @@ export const enable = {
           break_(intx) {
             const { enable, unmask } = Intx.prototype;
             let depth = 0;
-            intx.enable = (trigger) => {
-              enable.call(intx, trigger);
+            intx.enable = () => {
+              enable.call(intx);
               depth = 2;
             };
-            intx.unmask = (session) => {
-              if (--depth <= 0) unmask.call(intx, session);
+            intx.unmask = () => {
+              if (--depth <= 0) unmask.call(intx);
             };
           },
         }),
@@ -232,36 +237,45 @@ export const release = {
 };
 
 /** The eventfd of a request is closed while another thread makes one, which may get its record. */
-function requests(world, signal = (event) => event.signal()) {
+function requests(world, play = () => {}) {
   const { device, other } = hosts(world, ["device", "other"]);
   const eventfd = Eventfd.create(device);
   return {
     threads: {
       device() {
-        const event = new DeviceEvent(device, "req");
-        event.setIrqs({ ...call("trigger", eventfd), index: "req" });
+        const life = made(device);
+        play(life);
+        const event = new DeviceEvent(life, "req");
+        life.guard(() => event.setIrqs({ ...call("trigger", eventfd), index: "req" }));
         eventfd.close();
-        signal(event, device, eventfd.record);
+        event.signal();
+        return eventfd.record;
       },
       other: () => Eventfd.create(other).record,
     },
     keeps: [eventfd],
-    end: ({ other: record }) =>
-      expect(device.words.load64(record + E.counter) === 0n, "a request was signalled to another's eventfd"),
+    end: ({ device: signalled, other: record }) =>
+      expect(
+        signalled !== record || device.words.load64(record + E.counter) === 0n,
+        "a request was signalled to another's eventfd",
+      ),
   };
 }
 
 /** Threads: device, other. */
 export const request = {
-  conserves: "the request is made when its eventfd is gone, and refused",
+  conserves: "the request is made when nobody can read its eventfd any more",
   sentence:
-    "A request whose eventfd was closed signals nobody, though its record may be another one's by now.",
+    "A request whose eventfd was closed goes to that, which is nobody else's as long as the device has it.",
   setup: (world) => requests(world),
   twins: {
     "uses-what-was-put": {
-      sentence: "signals the eventfd that it was given without looking whether it still has it",
+      sentence: "signals the eventfd that it was given, and does not keep it",
       bug: { id: "b872d0640840", year: 2020 },
-      setup: (world) => requests(lawless(world), (_event, host, record) => signalRecord(host, record)),
+      setup: (world) =>
+        requests(lawless(world), (life) => {
+          life.setEventfd = (at, eventfd) => life.host.words.store(life.record + at, eventfd);
+        }),
     },
   },
 };

@@ -19,7 +19,7 @@ export { IRQ_INDEXES, type IrqAction, type IrqIndex, type IrqInfo } from "./devi
 export { Msix, type MsixVm } from "./device/msix.js";
 export type { MsixBytes } from "./device/msix-bytes.js";
 export type { IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone } from "./device/set-irqs.js";
-export { VdpaDevice, type VdpaOptions } from "./device/vdpa.js";
+export { VdpaDevice, type VdpaOpenOptions, type VdpaOptions } from "./device/vdpa.js";
 export type { VdpaOps } from "./device/vdpa-ops.js";
 export { type VdpaSession, VIRTIO_STATUS } from "./device/vdpa-session.js";
 export { DeviceVector } from "./device/vector.js";

@@ -3,6 +3,7 @@ import { controlKicks } from "./control-kicks.js";
 import { descriptorControl } from "./descriptor-control.js";
 import { doorbell } from "./doorbell.js";
 import { epollControl } from "./epoll-control.js";
+import { gate, gateTarget } from "./gate.js";
 import { inFlight } from "./in-flight.js";
 import { injectionDue } from "./injection-due.js";
 import { life } from "./life.js";
@@ -34,6 +35,8 @@ export const TABLES: readonly StateTable[] = [
   binding,
   listening,
   line,
+  gate,
+  gateTarget,
   doorbell,
   epollControl,
   routingOwner,

@@ -1,5 +1,5 @@
 import type { Access, Discipline } from "atomics-explorer";
-import { Consumer, Header, Ioeventfd, Rec, Vcpu, Vm } from "#src/host/layout.js";
+import { Consumer, Device, Header, Ioeventfd, Rec, Vcpu, Vm } from "#src/host/layout.js";
 import type { WordClass } from "#src/host/word-classes.js";
 import type { HostScene } from "./host-scene.js";
 
@@ -13,7 +13,11 @@ export class HostDiscipline implements Discipline {
 
   isMutex(word: number): boolean {
     const { pool, record } = this.scene.places.at(word);
-    return word === Header.mutex || (pool === "vm" && word === record + Vm.mutex);
+    return (
+      word === Header.mutex ||
+      (pool === "vm" && word === record + Vm.mutex) ||
+      (pool === "device" && word === record + Device.mutex)
+    );
   }
 
   objection(

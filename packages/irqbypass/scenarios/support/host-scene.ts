@@ -1,4 +1,4 @@
-import { Consumer, Epoll, Header, Rec, Thread, ThreadState, Vcpu } from "#src/host/layout.js";
+import { Consumer, Device, Epoll, Header, Rec, Thread, ThreadState, Vcpu } from "#src/host/layout.js";
 import type { Host } from "#src/vm/host.js";
 import type { Keeper, Naming, StateTable } from "../states/table.js";
 import { Places } from "./places.js";
@@ -37,8 +37,13 @@ export class HostScene implements Scene {
   }
 
   keeper(who: Keeper, { names }: StateTable, word: number, before: number): number | undefined {
-    const { pool, record } = this.places.at(word);
+    const { pool, record, field } = this.places.at(word);
     const part = names === undefined ? 0 : (before & names.mask) >>> names.shift;
+    if (pool === "device" && field === "gates") {
+      const device = this.view[record + Device.head]! || record;
+      if (who === "holder") return this.holder(device + Device.mutex);
+      if (who === "owner") return this.threadOf(this.view[device + Device.owner]!);
+    }
     if (who === "holder")
       return names?.what === "lock id" ? this.named("lock id", part) : this.holder(Header.mutex);
     if (who === "runner")

@@ -26,6 +26,7 @@ const CAPACITY: Capacity = {
   reference: 12,
   epoll: 2,
   watch: 4,
+  device: 2,
   node: 66,
 };
 

@@ -19,11 +19,11 @@ export class FastPath {
     this.plain = kinds.reduce((plain, kind, n) => plain | (isPlain(kind) ? 1 << n : 0), 0);
   }
 
-  registerProducer(producer: number, eventfd: number, irq: number): number {
+  registerProducer(producer: number, eventfd: number, irq: number, owner: number): number {
     const { compiled, base, thread } = this.memory;
     if (compiled === undefined || thread.left) return Tried.not;
     try {
-      return compiled.registerProducer(base, this.mine, this.plain, producer, eventfd, irq, thread.record);
+      return compiled.registerProducer(base, this.mine, this.plain, producer, eventfd, irq, owner);
     } catch (error) {
       throw this.trapped(error);
     }

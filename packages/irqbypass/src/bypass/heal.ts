@@ -8,6 +8,8 @@
 import { closerOf, holdContext, recount, releaseUnused, setCloser } from "../eventfd/reference.js";
 import {
   Consumer,
+  DEVICE_EVENTFDS,
+  Device,
   Eventfd,
   Header,
   Injection,
@@ -60,6 +62,7 @@ function dropHalfMade(host: BypassHost, dead: number): void {
   dropUnowned(host, pools.reference, Reference.owner);
   dropUnowned(host, pools.watch, Watch.epoll);
   dropUnowned(host, pools.route, Route.table);
+  for (const device of liveRecords(pools.device)) if (!isWhole(host, device)) pools.device.end(device);
   for (const table of liveRecords(pools.routing))
     if (words.load(table + Routing.owner) === 0) pools.routing.end(table);
   for (const vcpu of liveRecords(pools.vcpu)) if (!isListed(host, vcpu)) pools.vcpu.end(vcpu);
@@ -74,6 +77,12 @@ function dropUnowned({ words }: BypassHost, pool: Pool, owner: number): void {
   for (const record of liveRecords(pool)) if (words.get(record + owner) === 0) pool.end(record);
 }
 
+/** Is a record of a device one of a device that is there, and was made whole? */
+function isWhole({ words, pools }: BypassHost, record: number): boolean {
+  const head = words.get(record + Device.head);
+  return head !== 0 && pools.device.lives(head) && words.load(head + Device.owner) !== 0;
+}
+
 /** Is the vCPU one that its VM names? */
 function isListed({ words, pools }: BypassHost, vcpu: number): boolean {
   const vm = words.get(vcpu + Vcpu.vm);
@@ -86,7 +95,8 @@ function isListed({ words, pools }: BypassHost, vcpu: number): boolean {
   );
 }
 
-function recountContexts(host: BypassHost, dead: number): void {
+/** Counts anew who keeps which eventfd alive. Under the host mutex. */
+export function recountContexts(host: BypassHost, dead: number): void {
   const { words, pools } = host;
   recount(host, (name) => liveRecords(pools[name]));
   const hold = (eventfd: number) => {
@@ -95,14 +105,18 @@ function recountContexts(host: BypassHost, dead: number): void {
   for (const producer of liveRecords(pools.producer)) {
     // A dead thread may have moved it, and not said yet what it holds now.
     const registered = words.get(producer + Producer.eventfd);
-    if (registered !== 0) words.set(producer + Producer.holds, registered);
-    hold(words.get(producer + Producer.holds));
+    if (registered !== 0) words.store(producer + Producer.holds, registered);
+    hold(words.load(producer + Producer.holds));
   }
   for (const consumer of liveRecords(pools.consumer)) {
     hold(words.get(consumer + Consumer.holds));
     hold(words.get(consumer + Consumer.resample));
   }
   for (const ioeventfd of liveRecords(pools.ioeventfd)) hold(words.get(ioeventfd + Ioeventfd.eventfd));
+  for (const device of liveRecords(pools.device)) {
+    if (words.get(device + Device.head) === device)
+      for (const at of DEVICE_EVENTFDS) hold(words.load(device + at));
+  }
   for (const watch of liveRecords(pools.watch)) {
     hold(words.get(watch + Watch.eventfd));
     hold(words.get(watch + Watch.epoll));

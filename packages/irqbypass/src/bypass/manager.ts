@@ -53,15 +53,20 @@ export class Manager {
 
   /**
    * Registers a producer record under an eventfd record, which the caller keeps alive until after unregister, and
-   * connects it if a consumer waits there. `irq` is the device's own number for it. The calling thread becomes the
-   * one that may signal it.
+   * connects it if a consumer waits there. `irq` is the device's own number for it. The thread of the record `owner` becomes the
+   * one that may signal it, if left out the calling one.
    *
    * Throws EINVAL (registered already, no eventfd), EBUSY (the eventfd has a producer), ENOMEM, EDEADLK (called from a
    * callback), or what the refusing callback said, with `side`; nothing stays registered then. Blocks for the host mutex only.
    */
-  registerProducer(producer: number, eventfd: number, irq: number): void {
-    const tried = this.fast.registerProducer(producer, eventfd, irq);
-    if (tried < 0) this.memory.mutex.guard(() => this.addProducer(producer, eventfd, irq), tried);
+  registerProducer(
+    producer: number,
+    eventfd: number,
+    irq: number,
+    owner: number = this.memory.thread.record,
+  ): void {
+    const tried = this.fast.registerProducer(producer, eventfd, irq, owner);
+    if (tried < 0) this.memory.mutex.guard(() => this.addProducer(producer, eventfd, irq, owner), tried);
   }
 
   /** The mirror image for a consumer. EINVAL also where its kind lacks addProducer or delProducer. */
@@ -128,8 +133,8 @@ export class Manager {
     if (owner !== thread.record) thread.fence(owner + Thread.signalling, producer);
   }
 
-  private addProducer(producer: number, eventfd: number, irq: number): void {
-    const { words, thread } = this.memory;
+  private addProducer(producer: number, eventfd: number, irq: number, owner: number): void {
+    const { words } = this.memory;
     if (words.get(producer + Producer.eventfd) !== 0)
       throw this.refusal("EINVAL", "producer", producer, ALREADY);
     this.checkEventfd(eventfd, "producer", producer);
@@ -144,7 +149,7 @@ export class Manager {
       );
     }
     words.set(producer + Producer.irq, irq);
-    words.set(producer + Producer.owner, thread.record);
+    words.set(producer + Producer.owner, owner);
     // A read where a write would change nothing: it is the costliest word here.
     if (words.load(producer + Producer.irte) !== UNCONNECTED)
       words.store(producer + Producer.irte, UNCONNECTED);

@@ -3,16 +3,16 @@ import { checkEventfd } from "../eventfd/context.js";
 import { dropContext, holdContext } from "../eventfd/reference.js";
 import { checkWord, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Injection, Producer as P } from "../host/layout.js";
+import { Producer as P } from "../host/layout.js";
 import { checkHost } from "../host/memory.js";
 import { Shown } from "../host/shown.js";
 import { nearest } from "../host/spelling.js";
-import { drop } from "../posting/dropped.js";
 import { signal } from "../posting/fast-path.js";
-import { Mode, modeOf, targetOf } from "../posting/irte.js";
+import { Mode, modeOf } from "../posting/irte.js";
 import type { Reason } from "../posting/reason.js";
 
 import type { BypassHost } from "./bypass-host.js";
+import { signalElsewhere } from "./elsewhere.js";
 import { type Path, pathOf, reasonOfProducer } from "./path.js";
 
 /** The number of the kind of this name, 0 for none. Throws EINVAL for a kind that the host does not have. */
@@ -99,9 +99,9 @@ export class Producer extends Shown implements Disposable {
     const { words } = host;
     let close: (() => void) | undefined;
     host.manager.moveProducer(record, eventfd.record, () => {
-      const old = words.get(record + P.holds);
+      const old = words.load(record + P.holds);
       holdContext(host, eventfd.record);
-      words.set(record + P.holds, eventfd.record);
+      words.store(record + P.holds, eventfd.record);
       close = dropContext(host, old);
     });
     this.eventfd = eventfd;
@@ -126,7 +126,7 @@ export class Producer extends Shown implements Disposable {
     if (this.eventfd === undefined) throw this.notRegistered();
     const { host, record } = this;
     const irte = signal(host, host.thread.signalling, record, host.pools.vcpu.base);
-    if (modeOf(irte) !== Mode.posted) this.signalElsewhere(this.eventfd, irte);
+    if (modeOf(irte) !== Mode.posted) signalElsewhere(host, irte, this.eventfd.record, this.eventfd);
   }
 
   /** False after it was disposed. */
@@ -180,37 +180,18 @@ export class Producer extends Shown implements Disposable {
     const { host, record } = this;
     host.mutex.guard(() => {
       holdContext(host, eventfd);
-      host.words.set(record + P.holds, eventfd);
+      host.words.store(record + P.holds, eventfd);
     });
   }
 
   private letGo(): void {
     const { host, record } = this;
     const close = host.mutex.guard(() => {
-      const eventfd = host.words.get(record + P.holds);
-      host.words.set(record + P.holds, 0);
+      const eventfd = host.words.load(record + P.holds);
+      host.words.store(record + P.holds, 0);
       return dropContext(host, eventfd);
     });
     close?.();
-  }
-
-  /** The rest of a signal that is not posted: it is announced already. */
-  private signalElsewhere(eventfd: EventfdContext, irte: number): void {
-    const { pools, thread } = this.host;
-    try {
-      if (modeOf(irte) === Mode.injected) this.inject(eventfd, pools.injection.at(targetOf(irte)));
-      else eventfd.signal();
-    } finally {
-      thread.leave(thread.signalling);
-    }
-  }
-
-  private inject(eventfd: EventfdContext, injection: number): void {
-    const { words } = this.host;
-    const kind = this.host.kinds[words.get(injection + Injection.kind)];
-    if (kind?.inject === undefined)
-      throw new IrqBypassError("EOPNOTSUPP", "this thread cannot inject into a KVM guest");
-    if (kind.inject(this.host, injection) === false) drop(words, eventfd.record, "no-vcpu");
   }
 
   /** Before a call that takes a mutex. */

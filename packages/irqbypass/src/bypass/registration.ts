@@ -19,7 +19,7 @@ import { Mode, modeOf, UNCONNECTED } from "../posting/irte.js";
 import { begin, bind, end } from "./connection.js";
 import { entryFor } from "./remapping.js";
 
-/** As `Manager.registerProducer`; `thread` is the record of the calling thread. Returns 0 where it is done, or a Tried. */
+/** As `Manager.registerProducer`; `thread` is the record of the one that may signal it. Returns 0 where it is done, or a Tried. */
 export function registerProducer(
   words: Words,
   mine: number,

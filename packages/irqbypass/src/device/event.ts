@@ -1,44 +1,48 @@
-import type { EventfdContext } from "../eventfd/context.js";
-import type { HostMemory } from "../host/memory.js";
+import { Device } from "../host/layout.js";
+import type { DeviceLife } from "./device-life.js";
 import { checkOpen, type IrqSet, irqError, selects } from "./set-irqs.js";
+import { recordOf } from "./trigger-changes.js";
 
 /**
  * The ERR or the REQ index: one eventfd that the device signals to the VMM itself, not to the guest
  * (vfio_pci_set_ctx_trigger_single).
  */
 export class DeviceEvent {
-  private trigger: EventfdContext | null = null;
+  private readonly at: Device.err | Device.req;
 
   constructor(
-    private readonly host: HostMemory,
+    private readonly life: DeviceLife,
     private readonly name: "err" | "req",
-  ) {}
-
-  /** Signals the eventfd, if there is one that is open. */
-  signal(): void {
-    if (this.trigger?.closed === false) this.trigger.signal();
+  ) {
+    this.at = name === "err" ? Device.err : Device.req;
   }
 
-  /** Carries out a checked call with action "trigger". */
+  /** Signals the eventfd, if there is one. From any thread; blocks for the device's mutex. */
+  signal(): void {
+    this.life.act(() => this.life.signalEventfd(this.at));
+  }
+
+  /** Carries out a checked call with action "trigger", under the device's mutex. */
   setIrqs(set: IrqSet): number {
+    const { life, name, at } = this;
     if (set.data === "none") {
-      if (this.trigger === null) throw irqError("EINVAL", this.name, "has no eventfd: give it one first");
-      if (set.count === 0) this.trigger = null;
-      else this.signal();
+      if (life.read(at) === 0) throw irqError("EINVAL", name, "has no eventfd: give it one first");
+      if (set.count === 0) this.disable();
+      else life.signalEventfd(at);
       return 0;
     }
-    if (set.count === 0) throw irqError("EINVAL", this.name, `takes one element with data "${set.data}"`);
+    if (set.count === 0) throw irqError("EINVAL", name, `takes one element with data "${set.data}"`);
     if (set.data === "bool") {
-      if (selects(set, 0)) this.signal();
+      if (selects(set, 0)) life.signalEventfd(at);
       return 0;
     }
     const eventfd = set.eventfds[0]!;
-    if (eventfd !== null) checkOpen(this.host, this.name, eventfd);
-    this.trigger = eventfd;
+    if (eventfd !== null) checkOpen(life.host, name, eventfd);
+    life.setEventfd(at, recordOf(eventfd));
     return 0;
   }
 
   disable(): void {
-    this.trigger = null;
+    this.life.setEventfd(this.at, 0);
   }
 }

@@ -1,77 +1,75 @@
 import type { EventfdContext } from "../eventfd/context.js";
 import { checkFlag } from "../host/argument.js";
-import type { HostMemory } from "../host/memory.js";
+import { Device, DeviceUse, Eventfd } from "../host/layout.js";
 import { Shown } from "../host/shown.js";
+import type { DeviceLife } from "./device-life.js";
 import { checkOpen, type IrqSet, irqError, selects } from "./set-irqs.js";
+import { recordOf } from "./trigger-changes.js";
 import { Virqfd } from "./virqfd.js";
-
-/** What lives from enabling INTx to disabling it. A trigger may be missing: it is looked at once for each signal. */
-interface Session {
-  masked: boolean;
-  trigger: EventfdContext | null;
-  unmask: Virqfd | undefined;
-}
 
 /**
  * The INTx pin of a device: a level-triggered line that masks itself when it fires, until somebody unmasks it. It is
  * never bypassed: its eventfd is signalled, and an irqfd with a resample eventfd answers through the unmask eventfd.
- * The device drives the line, the VMM calls `setIrqs`, both in the thread that made the device.
+ * The device drives the line, the VMM calls `setIrqs`, each in any thread that has the device open: all of it is done under the device's
+ * mutex, as the kernel's is under igate, so that the level that an unmask finds is the level.
  */
 export class Intx extends Shown {
-  private session: Session | undefined;
-  private line = false;
-  private disabledByGuest = false;
+  /** What listens to the unmask eventfd in this thread, where this thread has set it. */
+  private listener: Virqfd | undefined;
 
   /** @internal Devices make their pin. */
-  constructor(private readonly host: HostMemory) {
+  constructor(private readonly life: DeviceLife) {
     super();
   }
 
-  /** The device drives the line: it fires unless it is masked. */
+  /** The device drives the line: it fires unless it is masked. Blocks for the device's mutex. */
   assert(): void {
-    this.line = true;
-    this.interrupt();
+    this.life.act(() => {
+      this.life.use(DeviceUse.line, true);
+      this.interrupt();
+    });
   }
 
   /** The mirror image of `assert`: nothing is pending any more. */
   deassert(): void {
-    this.line = false;
+    this.life.act(() => this.life.use(DeviceUse.line, false));
   }
 
   /** Does the device hold the line up? */
   get asserted(): boolean {
-    return this.line;
+    return this.life.uses(DeviceUse.line);
   }
 
   /** Was INTx given an eventfd, or enabled without one? */
   get enabled(): boolean {
-    return this.session !== undefined;
+    return this.life.uses(DeviceUse.intx);
   }
 
   /** Has it masked itself, or been masked? */
   get masked(): boolean {
-    return this.session?.masked ?? this.disabledByGuest;
+    return this.life.uses(this.enabled ? DeviceUse.masked : DeviceUse.disabled);
   }
 
   /** The guest's Interrupt Disable bit in the command register (DisINTx): setting it masks, clearing it unmasks. */
   get disIntx(): boolean {
-    return this.disabledByGuest;
+    return this.life.uses(DeviceUse.disabled);
   }
 
   /** Sets or clears it. */
   set disIntx(on: boolean) {
     checkFlag(on ?? null, "disIntx");
-    if (on === this.disabledByGuest) return;
-    this.disabledByGuest = on;
-    const { session } = this;
-    if (session === undefined) return;
-    if (on) session.masked = true;
-    else this.unmask(session);
+    this.life.act(() => {
+      if (on === this.disIntx) return;
+      this.life.use(DeviceUse.disabled, on);
+      if (!this.enabled) return;
+      if (on) this.life.use(DeviceUse.masked, true);
+      else this.unmask();
+    });
   }
 
-  /** Looks at the unmask eventfd now, for a thread that does not return to its event loop. */
+  /** Looks at the unmask eventfd now, for a thread that does not return to its event loop: the one that has set it. */
   poll(): void {
-    this.session?.unmask?.poll();
+    this.listener?.poll();
   }
 
   /** @internal */
@@ -80,38 +78,48 @@ export class Intx extends Shown {
     return { asserted, enabled, masked, disIntx };
   }
 
-  /** @internal Carries out a checked call; `other` names another index that is in use. */
+  /** @internal Carries out a checked call, under the device's mutex; `other` names another index that is in use. */
   setIrqs(set: IrqSet, other: string | undefined): number {
     if (set.action === "trigger") this.setTrigger(set, other);
     else this.setMask(set);
     return 0;
   }
 
-  /** @internal Takes the trigger and the unmask eventfd away. */
+  /** @internal Takes the trigger and the unmask eventfd away. Under the device's mutex. */
   disable(): void {
-    this.session?.unmask?.remove();
-    this.session = undefined;
+    const { life } = this;
+    this.removeUnmask();
+    life.host.words.add(life.record + Device.enabling, 1);
+    life.use(DeviceUse.intx | DeviceUse.masked, false);
+    life.setEventfd(Device.intx, 0);
+  }
+
+  /** @internal As a reset of the device leaves it: the line is down, and the guest has not disabled it. Under the device's mutex. */
+  reset(): void {
+    const { life } = this;
+    life.use(DeviceUse.line, false);
+    if (!this.disIntx) return; // masked by itself it stays so: the VMM's unmask is still to come
+    life.use(DeviceUse.disabled | DeviceUse.masked, false);
   }
 
   /** vfio_pci_set_intx_mask and vfio_pci_set_intx_unmask. */
   private setMask(set: IrqSet): void {
-    const { session } = this;
-    if (session === undefined) throw irqError("EINVAL", "intx", "is not enabled: give it an eventfd first");
+    if (!this.enabled) throw irqError("EINVAL", "intx", "is not enabled: give it an eventfd first");
     checkOne(set);
     if (set.data === "eventfd") {
       if (set.action === "mask")
         throw irqError("ENOTTY", "intx", "has no mask eventfd: only one that unmasks");
-      this.setUnmask(session, set.eventfds[0]!);
+      this.setUnmask(set.eventfds[0]!);
     } else if (selects(set, 0)) {
-      if (set.action === "mask") session.masked = true;
-      else this.unmask(session);
+      if (set.action === "mask") this.life.use(DeviceUse.masked, true);
+      else this.unmask();
     }
   }
 
   /** vfio_pci_set_intx_trigger. */
   private setTrigger(set: IrqSet, other: string | undefined): void {
-    const { session } = this;
-    if (set.data === "none" && set.count === 0 && session !== undefined) {
+    const { life, enabled } = this;
+    if (set.data === "none" && set.count === 0 && enabled) {
       this.disable();
       return;
     }
@@ -120,57 +128,93 @@ export class Intx extends Shown {
     checkOne(set);
     if (set.data === "eventfd") {
       const trigger = set.eventfds[0]!;
-      if (trigger !== null) checkOpen(this.host, "intx", trigger);
-      if (session === undefined) this.enable(trigger);
-      else session.trigger = trigger;
+      if (trigger !== null) checkOpen(life.host, "intx", trigger);
+      life.setEventfd(Device.intx, recordOf(trigger));
+      if (!enabled) this.enable();
       return;
     }
-    if (session === undefined) throw irqError("EINVAL", "intx", "is not enabled: give it an eventfd first");
-    if (selects(set, 0)) this.send(session);
+    if (!enabled) throw irqError("EINVAL", "intx", "is not enabled: give it an eventfd first");
+    if (selects(set, 0)) this.send();
   }
 
   /** vfio_intx_enable. The line may be up already; a guest that has it disabled starts masked. */
-  private enable(trigger: EventfdContext | null): void {
-    this.session = { masked: this.disabledByGuest, trigger, unmask: undefined };
+  private enable(): void {
+    const { life } = this;
+    life.host.words.add(life.record + Device.enabling, 1);
+    life.use(DeviceUse.masked, this.disIntx);
+    life.use(DeviceUse.intx, true);
     this.interrupt();
   }
 
-  private setUnmask(session: Session, eventfd: EventfdContext | null): void {
+  private setUnmask(eventfd: EventfdContext | null): void {
+    const { life } = this;
     if (eventfd === null) {
-      session.unmask?.remove();
-      session.unmask = undefined;
+      this.removeUnmask();
       return;
     }
-    checkOpen(this.host, "intx", eventfd);
-    if (session.unmask?.closed === false) {
+    const { words, thread } = life.host;
+    checkOpen(life.host, "intx", eventfd);
+    if (this.listens()) {
       throw irqError("EBUSY", "intx", "has an unmask eventfd already: take that away first");
     }
-    // A handler that is still under way when INTx is disabled finds another session, or none.
-    const unmask = new Virqfd(eventfd, () => {
-      if (this.session === session) this.unmask(session);
-    });
-    session.unmask?.remove();
-    session.unmask = unmask;
+    const enabling = words.load(life.record + Device.enabling);
+    // One that is still under way when INTx is disabled, or its eventfd taken away elsewhere, finds that out.
+    const unmask = () => {
+      if (words.load(life.record + Device.enabling) === enabling) this.unmask();
+    };
+    const listener = new Virqfd(eventfd, () => (life.mutex.held() ? unmask() : life.act(unmask)));
+    this.removeUnmask();
+    this.listener = listener;
+    life.setEventfd(Device.unmask, eventfd.record);
+    words.store(life.record + Device.listener, thread.record);
+  }
+
+  /** Does somebody listen to an unmask eventfd that can still be written to? */
+  private listens(): boolean {
+    const { life, listener } = this;
+    const { words, mutex, thread } = life.host;
+    const eventfd = words.load(life.record + Device.unmask);
+    if (eventfd === 0) return false;
+    if (words.load(life.record + Device.listener) === thread.record) return listener?.closed !== true;
+    return mutex.guard(() => words.get(eventfd + Eventfd.handles)) !== 0;
+  }
+
+  private removeUnmask(): void {
+    const { life } = this;
+    const { words, thread } = life.host;
+    const there = words.load(life.record + Device.listener);
+    if (there !== 0 && there !== thread.record) words.add(life.record + Device.enabling, 1); // it finds out when it hears of something
+    this.stopListening();
+    if (there === 0) return;
+    words.store(life.record + Device.listener, 0);
+    life.setEventfd(Device.unmask, 0);
+  }
+
+  /** @internal This thread listens to no unmask eventfd any more. */
+  stopListening(): void {
+    this.listener?.remove();
+    this.listener = undefined;
   }
 
   /** The line fires if it is up and nothing holds it back (vfio_intx_handler). */
   private interrupt(): void {
-    const { session } = this;
-    if (session === undefined || session.masked || !this.line) return;
-    session.masked = true;
-    this.send(session);
+    const { life, enabled, masked, asserted } = this;
+    if (!enabled || masked || !asserted) return;
+    life.use(DeviceUse.masked, true);
+    this.send();
   }
 
   /** Unmasks, or signals again while the line is up (vfio_pci_intx_unmask_handler). Nothing while the guest disables it. */
-  private unmask(session: Session): void {
-    if (this.disabledByGuest) return;
-    session.masked = this.line;
-    if (this.line) this.send(session);
+  private unmask(): void {
+    const { life, disIntx, asserted } = this;
+    if (disIntx) return;
+    life.use(DeviceUse.masked, asserted);
+    if (asserted) this.send();
   }
 
   /** vfio_send_intx_eventfd. */
-  private send({ trigger }: Session): void {
-    if (!this.disabledByGuest && trigger?.closed === false) trigger.signal();
+  private send(): void {
+    if (!this.disIntx) this.life.signalEventfd(Device.intx);
   }
 }
 

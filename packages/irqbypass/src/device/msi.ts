@@ -1,21 +1,10 @@
-import type { BypassHost } from "../bypass/bypass-host.js";
 import type { EventfdContext } from "../eventfd/context.js";
+import { signalRecord } from "../eventfd/signal.js";
+import { Device, DeviceFlag, DeviceUse } from "../host/layout.js";
+import type { DeviceLife } from "./device-life.js";
 import { checkOpen, type IrqSet, irqError, selects } from "./set-irqs.js";
-import { Trigger } from "./trigger.js";
 import { setTriggers } from "./trigger-changes.js";
 import { DeviceVector } from "./vector.js";
-
-/** How an MSI or MSI-X index of a device is made. */
-export interface MsiOptions {
-  readonly name: "msi" | "msix";
-  readonly count: number;
-  /** Can vectors be added while others are in use? */
-  readonly dynamic: boolean;
-  /** Host interrupts that can be had. */
-  readonly available: number;
-  /** Name of the kind of its producers. */
-  readonly kind: string | undefined;
-}
 
 /**
  * The MSI or the MSI-X index: enabling, triggers, loopback (vfio_pci_set_msi_trigger).
@@ -26,33 +15,32 @@ export interface MsiOptions {
  */
 export class MsiIndex {
   readonly vectors: readonly DeviceVector[];
-  /** Vectors that have a host interrupt, with a trigger or not; undefined while the index is off. */
-  private allocated: Set<number> | undefined;
-  private maskAll = false;
 
   constructor(
-    private readonly host: BypassHost,
-    private readonly options: MsiOptions,
+    private readonly life: DeviceLife,
+    private readonly name: "msi" | "msix",
   ) {
-    const { count, kind } = options;
-    this.vectors = Array.from(
-      { length: count },
-      (_, number) => new DeviceVector(number, new Trigger(host, kind)),
-    );
+    const { words } = life.host;
+    const msi = words.get(life.record + Device.msi);
+    const gates = name === "msi" ? life.gates.slice(0, msi) : life.gates.slice(msi);
+    this.vectors = gates.map((gate, number) => new DeviceVector(number, name, life, gate));
   }
 
   get enabled(): boolean {
-    return this.allocated !== undefined;
+    return this.life.uses(this.bit);
   }
 
   /** Is the whole function masked (the function mask of MSI-X)? */
   get functionMask(): boolean {
-    return this.maskAll;
+    return this.life.uses(DeviceUse.functionMask);
   }
 
   set functionMask(on: boolean) {
-    this.maskAll = on;
-    for (const vector of this.vectors) vector.setFunctionMask(on);
+    const { life } = this;
+    life.act(() => {
+      life.use(DeviceUse.functionMask, on);
+      for (const vector of this.vectors) vector.setFunctionMask(on);
+    });
   }
 
   /** The pending bits as the guest reads them: bit n of word n / 32, whole 64-bit words (the PBA). */
@@ -63,11 +51,11 @@ export class MsiIndex {
   }
 
   /**
-   * Carries out a checked call with action "trigger"; `other` names another index that is in use. Returns 0, or the
-   * number of vectors that can be had where the enabling call wants more.
+   * Carries out a checked call with action "trigger", under the device's mutex; `other` names another index that is in use. Returns 0,
+   * or the number of vectors that can be had where the enabling call wants more.
    */
   setIrqs(set: IrqSet, other: string | undefined): number {
-    const { name } = this.options;
+    const { name } = this;
     if (set.data === "none" && set.count === 0 && this.enabled) {
       this.disable();
       return 0;
@@ -76,36 +64,46 @@ export class MsiIndex {
       throw irqError("EINVAL", name, `cannot be used beside ${other}: disable ${other} first`);
     if (set.data === "eventfd") return this.setTriggers(set.start, set.eventfds.slice(0, set.count));
     if (!this.enabled) throw irqError("EINVAL", name, "is not enabled: give its vectors eventfds first");
-    for (const vector of this.vectors.slice(set.start, set.start + set.count)) {
+    for (const { number, trigger } of this.vectors.slice(set.start, set.start + set.count)) {
       // A loopback test goes through the eventfd, past the mask bit and the bypass.
-      if (selects(set, vector.number) && vector.eventfd?.closed === false) vector.eventfd.signal();
+      const { eventfd } = trigger;
+      if (selects(set, number) && eventfd !== 0) signalRecord(this.life.host, eventfd);
     }
     return 0;
   }
 
-  /** Takes every trigger away and gives all host interrupts back. */
+  /** Takes every trigger away and gives all host interrupts back. Under the device's mutex. */
   disable(): void {
     this.change(
       0,
       this.vectors.map(() => null),
     );
-    this.allocated = undefined;
+    for (const vector of this.vectors) vector.allocated = false;
+    this.life.use(this.bit, false);
+  }
+
+  /** As a reset of the device leaves it: see {@link DeviceVector.reset}. Under the device's mutex. */
+  reset(): void {
+    if (this.name === "msix") this.life.use(DeviceUse.functionMask, false);
+    for (const vector of this.vectors) vector.clear();
   }
 
   private setTriggers(start: number, eventfds: readonly (EventfdContext | null)[]): number {
-    const { name, available } = this.options;
+    const { name, available, life } = this;
     const wanted = start + eventfds.length;
-    if (this.allocated === undefined) {
+    const { enabled } = this;
+    if (!enabled) {
       if (wanted === 0) throw irqError("EINVAL", name, "cannot be enabled without a vector");
       if (available === 0)
         throw irqError("ENOSPC", name, "cannot be enabled: the host has no interrupts left");
       if (wanted > available) return available;
     }
-    const allocated = this.allocated ?? new Set(Array.from({ length: wanted }, (_, number) => number));
-    const added = this.check(start, eventfds, allocated);
+    const isAllocated = (number: number) => (enabled ? this.vectors[number]!.allocated : number < wanted);
+    const added = this.check(start, eventfds, isAllocated);
     this.change(start, eventfds);
-    for (const number of added) allocated.add(number);
-    this.allocated = allocated;
+    if (!enabled) for (const vector of this.vectors.slice(0, wanted)) vector.allocated = true;
+    for (const number of added) this.vectors[number]!.allocated = true;
+    life.use(this.bit, true);
     return 0;
   }
 
@@ -113,41 +111,53 @@ export class MsiIndex {
   private check(
     start: number,
     eventfds: readonly (EventfdContext | null)[],
-    allocated: Set<number>,
+    isAllocated: (number: number) => boolean,
   ): number[] {
-    const { name, dynamic, available } = this.options;
+    const { name, available } = this;
+    const count = this.vectors.filter(({ number }) => isAllocated(number)).length;
     const added: number[] = [];
     eventfds.forEach((eventfd, i) => {
       const number = start + i;
       if (eventfd === null) return;
-      if (!allocated.has(number)) {
+      if (!isAllocated(number)) {
         const subject = `${name} ${number}`;
-        if (!dynamic) {
-          const enough = `was enabled with ${allocated.size} vectors: disable it, then set all in one call`;
+        if (!this.dynamic) {
+          const enough = `was enabled with ${count} vectors: disable it, then set all in one call`;
           throw irqError("EINVAL", subject, `cannot be added: ${name} ${enough}`);
         }
-        if (allocated.size + added.length >= available) {
+        if (count + added.length >= available) {
           throw irqError("ENOSPC", subject, `cannot be added: all ${available} host interrupts are in use`);
         }
         added.push(number);
       }
-      checkOpen(this.host, `${name} ${number}`, eventfd);
+      checkOpen(this.life.host, `${name} ${number}`, eventfd);
     });
     return added;
   }
 
   /** Sets a block of triggers, or none of them. */
   private change(start: number, eventfds: readonly (EventfdContext | null)[]): void {
-    const { host, options } = this;
     const vectors = this.vectors.slice(start, start + eventfds.length);
-    try {
-      setTriggers(
-        host,
-        vectors.map((vector, i) => vector.change(options.name, eventfds[i]!)),
-      );
-    } finally {
-      // Only now: nothing that is pending goes to a trigger that is taken back.
-      for (const vector of vectors) vector.rearm();
-    }
+    setTriggers(
+      this.life,
+      vectors.map((vector, i) => vector.change(eventfds[i]!)),
+    );
+  }
+
+  private get bit(): DeviceUse {
+    return this.name === "msi" ? DeviceUse.msi : DeviceUse.msix;
+  }
+
+  /** Host interrupts that can be had. */
+  private get available(): number {
+    const { host, record } = this.life;
+    const limit = host.words.get(record + Device.available);
+    return limit === 0 ? Infinity : limit - 1;
+  }
+
+  /** Can vectors be added while others are in use? */
+  private get dynamic(): boolean {
+    const { host, record } = this.life;
+    return this.name === "msix" && (host.words.get(record + Device.flags) & DeviceFlag.dynamic) !== 0;
   }
 }

@@ -1,72 +1,89 @@
 /**
  * Changes of several triggers in one call: all of them, or none.
  */
-import type { BypassHost } from "../bypass/bypass-host.js";
 import { entryFor, requires } from "../bypass/remapping.js";
 import type { EventfdContext } from "../eventfd/context.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Consumer } from "../host/layout.js";
+import { Consumer, Device, Gate } from "../host/layout.js";
 import { reasonOf } from "../posting/irte.js";
 import type { Reason } from "../posting/reason.js";
-import type { Trigger, TriggerState } from "./trigger.js";
+import type { DeviceLife } from "./device-life.js";
+import { hold, release } from "./gate.js";
+import type { Changed, Trigger } from "./trigger.js";
 
 /** A change of one trigger, as {@link Trigger.set} takes it. */
 export interface TriggerChange {
   /** The interrupt that it belongs to, for messages: "msix 3". */
   readonly name: string;
   readonly trigger: Trigger;
-  readonly eventfd: EventfdContext | null;
+  /** An eventfd, or the record of one, 0 for none. */
+  readonly eventfd: number;
   readonly irq: number | Reason;
 }
 
-/** Makes the changes in their order. Throws what {@link Trigger.set} throws, with every trigger as it was. */
-export function setTriggers(host: BypassHost, changes: readonly TriggerChange[]): void {
+/**
+ * Makes the changes in their order, under the device's mutex. What is raised meanwhile is pending, and goes where the change, done or
+ * refused, leaves the interrupt. Throws what {@link Trigger.set} throws, with every trigger as it was.
+ */
+export function setTriggers(life: DeviceLife, changes: readonly TriggerChange[]): void {
   if (changes.length === 0) return;
-  check(host, changes);
-  const done: { readonly change: TriggerChange; readonly before: TriggerState }[] = [];
+  check(life, changes);
+  for (const { trigger } of changes) hold(life, trigger.gate, Gate.changing);
   try {
-    for (const change of changes) {
-      const before = change.trigger.state;
-      change.trigger.set(change.eventfd, change.irq);
-      done.push({ change, before });
-    }
+    for (const one of setAll(changes)) one.keep();
+  } finally {
+    // Only now: nothing that is pending goes to a trigger that is taken back.
+    for (const { trigger } of changes) release(life, trigger.gate, Gate.changing);
+  }
+}
+
+function setAll(changes: readonly TriggerChange[]): readonly Changed[] {
+  const done: Changed[] = [];
+  try {
+    for (const { trigger, eventfd, irq } of changes) done.push(trigger.set(eventfd, irq));
   } catch (error) {
     // Backwards: an eventfd that moved within the block is free again before its old trigger wants it.
-    for (const { change, before } of done.reverse()) change.trigger.restore(before, change.irq);
+    for (const one of done.reverse()) one.undo();
     throw error;
   }
+  return done;
+}
+
+/** The record of an eventfd that is to be set; 0 for none. */
+export function recordOf(eventfd: EventfdContext | null): number {
+  return eventfd === null ? 0 : eventfd.record;
 }
 
 /**
  * Looks for what refuses them, as far as it can be known before the first: no room for so many producers, and an irqfd that
  * requires a bypass that it could not have. What is left is a callback that refuses, or another thread that comes in between.
  */
-function check(host: BypassHost, changes: readonly TriggerChange[]): void {
-  const { words, manager, mutex, pools, thread } = host;
+function check({ host, record }: DeviceLife, changes: readonly TriggerChange[]): void {
+  const { words, manager, mutex, pools } = host;
+  const owner = words.load(record + Device.owner);
   mutex.guard(() => {
-    const own = new Set(changes.map(({ trigger }) => trigger.producerRecord));
+    const own = new Set(changes.map(({ trigger }) => trigger.producer));
     const wanted = new Set<number>();
-    let others = 0;
+    let made = 0;
     for (const { name, trigger, eventfd, irq } of changes) {
-      if (eventfd === null || eventfd.closed || typeof irq === "string") continue;
-      const { record } = eventfd;
-      const producer = manager.producerAt(record);
-      const isFree = (producer === 0 || own.has(producer)) && !wanted.has(record);
-      const consumer = manager.consumerAt(record);
+      if (eventfd === 0) continue;
+      if (trigger.producer === 0) made += 1;
+      if (typeof irq === "string") continue;
+      const producer = manager.producerAt(eventfd);
+      const isFree = (producer === 0 || own.has(producer)) && !wanted.has(eventfd);
+      const consumer = manager.consumerAt(eventfd);
       if (consumer !== 0 && requires(host, consumer)) {
-        const reason = isFree ? reasonOf(entryFor(words, thread.record, consumer)) : "another-producer";
+        const reason = isFree ? reasonOf(entryFor(words, owner, consumer)) : "another-producer";
         if (reason !== undefined) throw required(host, name, consumer, reason);
       }
-      if (!isFree)
-        others = 1; // a producer is taken for the moment in which that is found
-      else if (trigger.producerRecord === 0) wanted.add(record);
+      wanted.add(eventfd);
     }
-    if (wanted.size + others > 0) pools.producer.checkRoom(wanted.size + others);
+    if (made > 0) pools.producer.checkRoom(made);
   });
 }
 
 function required(
-  { words, pools }: BypassHost,
+  { words, pools }: DeviceLife["host"],
   subject: string,
   consumer: number,
   reason: Reason,

@@ -1,11 +1,13 @@
-import type { BypassHost } from "../bypass/bypass-host.js";
 import type { EventfdContext } from "../eventfd/context.js";
 import { checkWord, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
+import { Device, DeviceUse, Eventfd } from "../host/layout.js";
 import { Shown } from "../host/shown.js";
 import type { Reason } from "../posting/reason.js";
+import type { DeviceLife } from "./device-life.js";
+import { endSession } from "./session-end.js";
 import { checkOpen } from "./set-irqs.js";
-import { setTriggers } from "./trigger-changes.js";
+import { recordOf, setTriggers } from "./trigger-changes.js";
 import type { VdpaOps } from "./vdpa-ops.js";
 import type { Virtqueue } from "./virtqueue.js";
 
@@ -26,47 +28,52 @@ export const VIRTIO_STATUS = {
 } as const;
 
 /**
- * An open vhost-vDPA device: what the VMM does to it (drivers/vhost/vdpa.c).
+ * An open vhost-vDPA device: what the VMM does to it (drivers/vhost/vdpa.c), in every thread that has it. Its calls are done under the
+ * device's mutex, but for the device's own functions, which run in the calling thread.
  *
  * Differences from the kernel, on purpose: a call or config eventfd that is refused leaves the old one in use, with its
  * producer, where the kernel has lost the producer (or the eventfd) by then; and where an irqfd requires bypass that it
  * cannot have, the call that would leave it relayed is refused.
  */
 export class VdpaSession extends Shown implements Disposable {
-  private statusBits = 0;
-  private config: EventfdContext | null = null;
-  /** Has the device been told of it, since its last reset? */
-  private configArmed = false;
-  private isOpen = true;
+  /** By which it is told from an earlier or a later one. */
+  private readonly opening: number;
 
-  /** @internal `VdpaDevice.open` makes it, after a reset. */
+  /** @internal `VdpaDevice.open` makes it, after a reset; `VdpaDevice.session` finds it. */
   constructor(
-    private readonly host: BypassHost,
+    private readonly life: DeviceLife,
     private readonly queues: readonly Virtqueue[],
     private readonly ops: VdpaOps,
   ) {
     super();
+    this.opening = life.read(Device.opening);
   }
 
-  /** False once it was released. */
+  /** False once it was released, in whichever thread. */
   get open(): boolean {
-    return this.isOpen;
+    const { life } = this;
+    return (
+      life.uses(DeviceUse.open) && life.read(Device.opener) > 0 && life.read(Device.opening) === this.opening
+    );
   }
 
   /** The status bits that were set last. */
   get status(): number {
-    this.check();
-    return this.statusBits;
+    const status = this.life.read(Device.status);
+    this.check(); // behind it: it was this session's
+    return status;
   }
 
   /**
    * Sets, replaces or (null) takes away the eventfd that a queue signals (VHOST_SET_VRING_CALL). Under DRIVER_OK the queue
    * becomes a producer at once. Throws ENOBUFS for the number of a queue that the device does not have, EBADF for a closed eventfd,
    * EINVAL for what is none, ENOMEM, and EOPNOTSUPP with the reason where bypass is required and cannot be had; the old
-   * one stays then.
+   * one stays then. What the queue says meanwhile goes where the call leaves it. Blocks for the mutexes of the device and the host, and for
+   * a signal that is under way.
    */
   setVringCall(queue: number, eventfd: EventfdContext | null): void {
-    this.host.checkCall();
+    const { host } = this.life;
+    host.checkCall();
     this.check();
     const target = typeof queue === "number" ? this.queues[queue] : undefined;
     if (target === undefined) {
@@ -79,82 +86,90 @@ export class VdpaSession extends Shown implements Disposable {
         },
       );
     }
-    if (eventfd !== null) checkOpen(this.host, `queue ${queue}`, eventfd);
-    const irq = this.irqOf(target, this.statusBits);
-    this.check(); // the device's own function may have released it
-    this.setCalls([target], () => ({ eventfd, irq }));
-    target.arm();
+    if (eventfd !== null) checkOpen(host, `queue ${queue}`, eventfd);
+    for (let done = false; !done; ) {
+      const { status } = this;
+      const irq = this.irqOf(target, status); // not under the mutex: it is the device's own function
+      done = this.guard(() => {
+        if (((this.status ^ status) & VIRTIO_STATUS.driverOk) !== 0) return false; // another thread has come in between
+        setTriggers(this.life, [target.change(recordOf(eventfd), irq)]);
+        target.arm();
+        return true;
+      });
+    }
   }
 
   /** The mirror image for the config eventfd (VHOST_VDPA_SET_CONFIG_CALL). Throws EBADF, EINVAL. */
   setConfigCall(eventfd: EventfdContext | null): void {
+    const { life } = this;
+    life.host.checkCall();
     this.check();
-    if (eventfd !== null) checkOpen(this.host, "the config call", eventfd);
-    this.config = eventfd;
-    this.configArmed = true;
+    if (eventfd !== null) checkOpen(life.host, "the config call", eventfd);
+    this.guard(() => {
+      life.setEventfd(Device.config, recordOf(eventfd));
+      life.use(DeviceUse.configArmed, true);
+    });
   }
 
   /**
    * VHOST_VDPA_SET_STATUS. Setting DRIVER_OK makes the queues producers; 0 ends that, and then resets the device, which forgets whom
    * to call: its queues and its configuration tell nobody until {@link setVringCall} and {@link setConfigCall}. Throws
    * EINVAL for what is no status and for bits taken away other than by 0; and what the reset throws, with the queues no
-   * producers any more and the status as it was. Setting DRIVER_OK throws EBADF where the handle of a call eventfd was
-   * closed meanwhile, ENOMEM, and EOPNOTSUPP where an irqfd requires bypass that it cannot have, with nothing changed.
+   * producers any more and the status as it was. Setting DRIVER_OK throws EBADF where a call eventfd has no handle any more, ENOMEM, and EOPNOTSUPP where an irqfd requires bypass that it
+   * cannot have, with nothing changed. Blocks as {@link setVringCall}.
    */
   setStatus(status: number): void {
-    this.host.checkCall();
+    this.life.host.checkCall();
     this.check();
     if (!Number.isInteger(status) || status < 0 || status > 255) {
       throw new IrqBypassError("EINVAL", `status is ${show(status)}: it is eight bits`);
     }
-    if (status !== 0 && (this.statusBits & ~status) !== 0) {
-      throw new IrqBypassError(
-        "EINVAL",
-        `status ${status} takes bits of ${this.statusBits} away: only a reset (status 0) does that`,
-      );
-    }
+    this.checkBits(status);
     if (status === 0) {
-      this.unsetAll();
+      this.guard(() => this.unsetAll());
       this.ops.reset?.();
-      this.forgetCalls();
-      this.statusBits = 0;
+      this.life.guard(() => this.forgetCalls());
       return;
     }
-    if ((status & ~this.statusBits & VIRTIO_STATUS.driverOk) !== 0) {
-      // Asked first, all of them: what the device's own function throws has changed nothing.
-      const irqs = this.queues.map((queue) => this.irqOf(queue, status));
-      this.check();
-      this.setCalls(this.queues, (queue) => ({ eventfd: queue.call, irq: irqs[queue.number]! }));
-    }
-    this.statusBits = status;
+    const sets = (status & ~this.status & VIRTIO_STATUS.driverOk) !== 0;
+    // Asked first, all of them: what the device's own function throws has changed nothing.
+    const irqs = sets ? this.queues.map((queue) => this.irqOf(queue, status)) : [];
+    this.guard(() => {
+      this.checkBits(status);
+      if (sets) {
+        this.checkCalls();
+        this.setCalls((queue) => ({ eventfd: queue.call, irq: irqs[queue.number]! }));
+      }
+      this.setBits(status);
+    });
   }
 
   /**
    * Closes the device: its queues stop being producers, then it is reset, then the eventfds are let go. Throws what the
-   * reset throws, with all of that done. Doing it again does nothing.
+   * reset throws, with all of that done. Doing it again, or in another thread, does nothing.
    */
   release(): void {
-    if (!this.isOpen) return;
-    this.host.checkCall();
-    this.unsetAll(); // first: this may be refused
-    this.isOpen = false;
+    const { life } = this;
+    if (!this.open) return;
+    life.host.checkCall();
+    const mine = life.mutex.enclose(() => {
+      if (!this.open) return false;
+      this.unsetAll(); // first: this may be refused
+      // It is not open any more, and nobody opens it until this is through.
+      life.host.words.store(life.record + Device.opener, -life.host.thread.record);
+      return true;
+    });
+    if (!mine) return;
     try {
       this.ops.reset?.();
     } finally {
-      this.statusBits = 0;
-      this.config = null;
-      this.setCalls(this.queues, () => ({ eventfd: null, irq: "no-driver-ok" }));
+      life.act(() => endSession(life));
     }
   }
 
   /** As {@link release}. */
   [Symbol.dispose](): void {
     this.release();
-  }
-
-  /** @internal */
-  signalConfig(): void {
-    if (this.configArmed && this.config?.closed === false) this.config.signal();
   }
 
   /** The number of a queue's interrupt, or why it is not to be bypassed (vhost_vdpa_setup_vq_irq). */
@@ -165,33 +180,52 @@ export class VdpaSession extends Shown implements Disposable {
     return irq < 0 ? "no-irq" : irq;
   }
 
-  /** Gives queues other call eventfds, or none of them. */
-  private setCalls(
-    queues: readonly Virtqueue[],
-    call: (queue: Virtqueue) => { eventfd: EventfdContext | null; irq: number | Reason },
-  ): void {
-    try {
-      setTriggers(
-        this.host,
-        queues.map((queue) => {
-          const { eventfd, irq } = call(queue);
-          return queue.change(eventfd, irq);
-        }),
-      );
-    } finally {
-      for (const queue of queues) queue.rearm();
+  /** Gives all queues other call eventfds, or none of them. */
+  private setCalls(call: (queue: Virtqueue) => { eventfd: number; irq: number | Reason }): void {
+    setTriggers(
+      this.life,
+      this.queues.map((queue) => {
+        const { eventfd, irq } = call(queue);
+        return queue.change(eventfd, irq);
+      }),
+    );
+  }
+
+  /** A call eventfd that nobody can read is a mistake of the VMM's, and is told. */
+  private checkCalls(): void {
+    const { words, mutex } = this.life.host;
+    for (const { number, call } of this.queues) {
+      if (call === 0 || mutex.guard(() => words.get(call + Eventfd.handles)) !== 0) continue;
+      throw new IrqBypassError("EBADF", `the call eventfd of queue ${number} was closed: set another one`, {
+        subject: `queue ${number}`,
+      });
     }
   }
 
   /** vhost_vdpa_unsetup_vq_irq for all: the call eventfds stay, the producers go. */
   private unsetAll(): void {
-    this.setCalls(this.queues, ({ call: eventfd }) => ({ eventfd, irq: "no-driver-ok" }));
+    this.setCalls(({ call: eventfd }) => ({ eventfd, irq: "no-driver-ok" }));
   }
 
   /** What a reset does to the callbacks that the device has been given; one that fails leaves them. */
   private forgetCalls(): void {
+    if (!this.open) return; // released meanwhile
     for (const queue of this.queues) queue.disarm();
-    this.configArmed = false;
+    this.life.use(DeviceUse.configArmed, false);
+    this.setBits(0);
+  }
+
+  private setBits(status: number): void {
+    this.life.host.words.store(this.life.record + Device.status, status);
+  }
+
+  private checkBits(status: number): void {
+    const { status: now } = this;
+    if (status === 0 || (now & ~status) === 0) return;
+    throw new IrqBypassError(
+      "EINVAL",
+      `status ${status} takes bits of ${now} away: only a reset (status 0) does that`,
+    );
   }
 
   /** @internal */
@@ -199,7 +233,16 @@ export class VdpaSession extends Shown implements Disposable {
     return { queues: this.queues.length, status: this.status };
   }
 
+  /** Runs `section` under the device's mutex, while the session is open. */
+  private guard<T>(section: () => T): T {
+    return this.life.mutex.enclose(() => {
+      this.check();
+      return section();
+    });
+  }
+
   private check(): void {
-    if (!this.isOpen) throw new IrqBypassError("EBADF", "this session was released: open the device again");
+    this.life.host.checkAttached();
+    if (!this.open) throw new IrqBypassError("EBADF", "this session was released: open the device again");
   }
 }

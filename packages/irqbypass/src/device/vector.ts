@@ -1,66 +1,78 @@
 import type { Path } from "../bypass/path.js";
 import type { EventfdContext } from "../eventfd/context.js";
+import { Gate } from "../host/layout.js";
 import { Shown } from "../host/shown.js";
 import type { Reason } from "../posting/reason.js";
-import type { Signalled, Trigger } from "./trigger.js";
-import type { TriggerChange } from "./trigger-changes.js";
+import type { DeviceLife } from "./device-life.js";
+import { hold, isOpen, Raised, raise, release } from "./gate.js";
+import { notYours } from "./owner.js";
+import { Trigger } from "./trigger.js";
+import { recordOf, type TriggerChange } from "./trigger-changes.js";
 
 /**
  * One MSI or MSI-X vector: what the device fires. It has a mask bit and a pending bit, as the guest sees them in the
  * MSI-X table and the PBA (PCI Express base specification, "MSI and MSI-X"); they live as long as the device, whatever
- * happens to the trigger. For the thread that made the device only.
+ * happens to the trigger. All but `signal` may be called in every thread that has the device open.
  */
 export class DeviceVector extends Shown {
   /** Its number in the MSI or MSI-X table. */
   readonly number: number;
-  /** Where a signal goes: nowhere while it is held back. */
-  private armed: Signalled | undefined;
-  private maskBit = false;
-  private functionMask = false;
-  private pendingBit = false;
+  /** @internal */
+  readonly trigger: Trigger;
 
   /** @internal Devices make their vectors. */
   constructor(
     number: number,
-    private readonly trigger: Trigger,
+    private readonly index: "msi" | "msix",
+    private readonly life: DeviceLife,
+    private readonly gate: number,
   ) {
     super();
     this.number = number;
+    this.trigger = new Trigger(life, gate);
   }
 
   /**
-   * The device raises the interrupt. While it is masked it stays pending, once however often it is raised. Waits for nobody.
-   * Throws EBADF where it goes through an eventfd whose handle was closed.
+   * The device raises the interrupt. While it is masked it stays pending, once however often it is raised. For the thread that has the
+   * device: EBUSY in others, see `adopt`. Waits for nobody.
    */
   signal(): void {
-    const armed = this.armed;
-    if (armed !== undefined) armed.signal();
-    else this.pendingBit = true;
+    const { life } = this;
+    if (life.tenure === undefined || life.host.thread.left || raise(life, this.gate) === Raised.notMine)
+      notYours(life, `${this.index} ${this.number}`);
   }
 
-  /** Sets the mask bit: signals are held back from now on. */
+  /** Sets the mask bit: when this has returned, signals are held back. Blocks for the device's mutex, and for a signal that is under way. */
   mask(): void {
-    this.maskBit = true;
-    this.rearm();
+    this.life.act(() => hold(this.life, this.gate, Gate.mask));
   }
 
-  /** Clears the mask bit; what was held back fires once, as soon as there is a trigger. */
+  /** Clears the mask bit; what was held back fires once, as soon as there is a trigger. Blocks for the device's mutex. */
   unmask(): void {
-    this.maskBit = false;
-    this.rearm();
+    this.life.act(() => release(this.life, this.gate, Gate.mask));
+  }
+
+  /**
+   * As a reset of the device leaves it: nothing is pending, and its mask bit is clear; its trigger stays. Blocks as {@link mask}.
+   */
+  reset(): void {
+    this.life.act(() => this.clear());
   }
 
   /**
    * Is it held back, by its own mask bit, by the function mask, or because it has no trigger? Linux keeps the entry of such a
-   * vector masked: all are when MSI-X is enabled, and each again when its interrupt is freed (pci_irq_shutdown_msix).
+   * vector masked: all are when MSI-X is enabled, and each again when its interrupt is freed (pci_irq_shutdown_msix). So is one of
+   * a device that has ended.
    */
   get masked(): boolean {
-    return this.armed === undefined;
+    const gate = this.life.host.words.load(this.gate);
+    return !isOpen(gate & ~Gate.changing) || !this.life.isLive();
   }
 
   /** Was it raised while masked? */
   get pending(): boolean {
-    return this.pendingBit;
+    const gate = this.life.host.words.load(this.gate);
+    return (gate & Gate.pending) !== 0 && this.life.isLive();
   }
 
   /** Which way a signal would go now, the mask aside; undefined without a trigger. */
@@ -79,27 +91,34 @@ export class DeviceVector extends Shown {
     return { number, masked, pending, path, reason };
   }
 
-  /** @internal */
-  get eventfd(): EventfdContext | null {
-    return this.trigger.current;
+  /** @internal Gives it another trigger, or none. */
+  change(eventfd: EventfdContext | null): TriggerChange {
+    const { index, number, trigger } = this;
+    return { name: `${index} ${number}`, trigger, eventfd: recordOf(eventfd), irq: number };
   }
 
-  /** @internal Gives it another trigger, or none. {@link rearm} follows, whether that was refused or not. */
-  change(index: string, eventfd: EventfdContext | null): TriggerChange {
-    return { name: `${index} ${this.number}`, trigger: this.trigger, eventfd, irq: this.number };
+  /** @internal Has it a host interrupt? Under the device's mutex. */
+  get allocated(): boolean {
+    return (this.life.host.words.load(this.gate) & Gate.allocated) !== 0;
   }
 
   /** @internal */
+  set allocated(is: boolean) {
+    const { words } = this.life.host;
+    if (is) words.or(this.gate, Gate.allocated);
+    else words.and(this.gate, ~Gate.allocated);
+  }
+
+  /** @internal Under the device's mutex. */
   setFunctionMask(on: boolean): void {
-    this.functionMask = on;
-    this.rearm();
+    if (on) hold(this.life, this.gate, Gate.functionMask);
+    else release(this.life, this.gate, Gate.functionMask);
   }
 
-  /** @internal What holds it back, or its trigger, has changed: what is pending fires once if it can. */
-  rearm(): void {
-    this.armed = this.maskBit || this.functionMask ? undefined : this.trigger.signalled;
-    if (this.armed === undefined || !this.pendingBit) return;
-    this.armed.signal();
-    this.pendingBit = false; // after it: refused, it is pending as before
+  /** @internal {@link reset} under the device's mutex. */
+  clear(): void {
+    const { life, gate } = this;
+    hold(life, gate, Gate.changing); // a signal of before the reset is not pending after it
+    life.host.words.and(gate, ~(Gate.pending | Gate.mask | Gate.changing));
   }
 }

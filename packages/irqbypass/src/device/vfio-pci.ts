@@ -1,14 +1,19 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { producerKind } from "../bypass/producer.js";
 import type { EventfdContext } from "../eventfd/context.js";
-import { checkFlag, type OptionNames, readOptions, show } from "../host/argument.js";
+import { checkFlag, isOf, type OptionNames, readOptions, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
+import type { Handle } from "../host/handle.js";
+import { Device, DeviceFlag, DeviceUse } from "../host/layout.js";
 import { checkHost } from "../host/memory.js";
 import { Shown } from "../host/shown.js";
+import { DeviceLife } from "./device-life.js";
+import { adoptDevice, createDevice, endDevice, handleOf, openDevice } from "./device-record.js";
 import { DeviceEvent } from "./event.js";
 import { Intx } from "./intx.js";
 import { IRQ_INDEXES, type IrqIndex, type IrqInfo, irqInfo } from "./irq-index.js";
 import { MsiIndex } from "./msi.js";
+import { endProducer } from "./producers.js";
 import { type IrqSet, irqError, readIrqSet } from "./set-irqs.js";
 import type { DeviceVector } from "./vector.js";
 
@@ -47,15 +52,19 @@ const MAX_MSIX = 2048;
  * data types and actions. Each MSI or MSI-X vector that has a trigger is a producer. One of INTx, MSI and MSI-X is in
  * use at a time.
  *
- * A device belongs to the thread that made it; that thread signals its vectors and sets its triggers. The eventfds
- * stay the caller's: keep their handles open while a device signals them.
+ * A device lives in the host's memory. The thread that made it signals its vectors, until another one adopts it; what the VMM does
+ * (triggers, masks, INTx, reset), any thread may do that has it open, also while it is signalled: when a call has returned, nothing
+ * goes the old way any more. The device keeps the eventfds alive that it signals. It ends with `dispose`, in whichever thread, and with
+ * the thread that may signal it.
  *
- * What the VMM does to a device that was disposed is EBADF. The device's own side (vectors, INTx pin, masks, pending bits,
- * `reportError`, `requestRelease`) goes on, as that of one whose triggers are all taken away: nothing is signalled.
+ * What the VMM does to a device that has ended is EBADF. The device's own side (vectors, INTx pin, masks, pending bits,
+ * `reportError`, `requestRelease`) goes on, as that of one whose triggers are all taken away: nothing is signalled, and nothing kept.
  */
 export class VfioPciDevice extends Shown implements Disposable {
   /** @internal */
   readonly host: BypassHost;
+  private readonly life: DeviceLife;
+  private disposed = false;
   private readonly pin: Intx | undefined;
   private readonly msi: MsiIndex;
   private readonly msix: MsiIndex;
@@ -63,10 +72,9 @@ export class VfioPciDevice extends Shown implements Disposable {
   private readonly req: DeviceEvent;
   private readonly pcie: boolean;
   private readonly dynamic: boolean;
-  private disposed = false;
 
   /**
-   * Throws EINVAL for options that no device has.
+   * A new device, which the calling thread may signal. Throws EINVAL for options that no device has, ENOMEM when the host is full.
    *
    * @example
    * ```ts
@@ -78,35 +86,58 @@ export class VfioPciDevice extends Shown implements Disposable {
    * nic.vector("msix", 0).signal();
    * ```
    */
-  constructor(host: BypassHost, options: VfioPciOptions = {}) {
+  constructor(host: BypassHost, options?: VfioPciOptions);
+  /** @internal For one that is opened. */
+  constructor(host: BypassHost, opened: DeviceLife);
+  constructor(host: BypassHost, from: VfioPciOptions | DeviceLife = {}) {
     super();
-    const how = readOptions(options, OPTIONS, "options such as { msix: 8 }, or none");
-    checkHost(host);
-    const { intx = false, msi = 0, msix = 0, pcie = true, dynamicMsix = true, kind } = how;
-    const { hostInterrupts: available = Infinity } = how;
-    for (const [name, value] of Object.entries({ intx, pcie, dynamicMsix })) checkFlag(value, name);
-    producerKind(host, kind);
-    checkOption(
-      "msi",
-      msi,
-      `0 or a power of two up to ${MAX_MSI}`,
-      Number.isInteger(msi) && msi >= 0 && msi <= MAX_MSI && (msi & (msi - 1)) === 0,
-    );
-    checkOption("msix", msix, `0 to ${MAX_MSIX}`, Number.isInteger(msix) && msix >= 0 && msix <= MAX_MSIX);
-    checkOption(
-      "hostInterrupts",
-      available,
-      "a whole number from 0 on",
-      available === Infinity || (Number.isInteger(available) && available >= 0),
-    );
     this.host = host;
-    this.pcie = pcie;
-    this.dynamic = dynamicMsix;
-    this.pin = intx ? new Intx(host) : undefined;
-    this.msi = new MsiIndex(host, { name: "msi", count: msi, dynamic: false, available, kind });
-    this.msix = new MsiIndex(host, { name: "msix", count: msix, dynamic: dynamicMsix, available, kind });
-    this.err = new DeviceEvent(host, "err");
-    this.req = new DeviceEvent(host, "req");
+    const life = isOf(from, DeviceLife) ? from : newDevice(host, from);
+    this.life = life;
+    const flags = host.words.get(life.record + Device.flags);
+    this.pcie = (flags & DeviceFlag.pcie) !== 0;
+    this.dynamic = (flags & DeviceFlag.dynamic) !== 0;
+    this.pin = (flags & DeviceFlag.intx) !== 0 ? new Intx(life) : undefined;
+    this.msi = new MsiIndex(life, "msi");
+    this.msix = new MsiIndex(life, "msix");
+    this.err = new DeviceEvent(life, "err");
+    this.req = new DeviceEvent(life, "req");
+  }
+
+  /**
+   * A device that another thread has made, for this one. It drives INTx, masks and sets triggers as that one does; to signal vectors is
+   * the other one's, until {@link adopt}. Throws ESTALE when it has ended, and for the handle of something else, EXDEV for one of another host.
+   *
+   * @example
+   * ```ts
+   * import { Host, VfioPciDevice } from "irqbypass";
+   *
+   * const host = Host.create();
+   * const nic = new VfioPciDevice(host, { msix: 8 });
+   * const again = VfioPciDevice.open(Host.attach(host.handle), nic.handle); // in another thread
+   * again.vector("msix", 0).mask();
+   * console.log(nic.vector("msix", 0).masked); // true
+   * ```
+   */
+  static open(host: BypassHost, handle: Handle<"vfio-pci device">): VfioPciDevice {
+    checkHost(host);
+    return new VfioPciDevice(host, openDevice(host, handle, 0));
+  }
+
+  /** What another thread passes to {@link open}. Throws EBADF when the device has ended. */
+  get handle(): Handle<"vfio-pci device"> {
+    this.host.checkCall();
+    return handleOf(this.life);
+  }
+
+  /**
+   * From here on this thread signals the vectors, and no other one: `signal` is EBUSY there. What they had begun to signal has arrived
+   * when this returns. Throws EBUSY while another thread is in the middle of a signal, with nothing changed: try again; EOPNOTSUPP where
+   * an irqfd requires a bypass that this thread cannot give. Blocks for the device's mutex. The device ends with this thread then.
+   */
+  adopt(): void {
+    this.host.checkCall();
+    adoptDevice(this.life);
   }
 
   /**
@@ -135,13 +166,17 @@ export class VfioPciDevice extends Shown implements Disposable {
    * - ENOSPC: no host interrupt left; ENOMEM: no producer left in the host;
    * - EOPNOTSUPP (or what the other end's kind says), with the reason: an irqfd that requires bypass could not have it.
    *
-   * A trigger that cannot be bypassed for another reason is set all the same; `vector(...).reason` says why. Blocks for
-   * the host mutex, and for nothing else.
+   * A trigger that cannot be bypassed for another reason is set all the same; `vector(...).reason` says why. What is raised meanwhile is pending,
+   * and goes where the call leaves the vector. Blocks for the mutexes of the device and the host, and for a signal that is under way.
    */
   setIrqs(set: IrqSet): number {
     const read = readIrqSet(set, (index) => this.count(index));
     this.host.checkCall();
-    this.check();
+    return this.life.guard(() => this.carryOut(read));
+  }
+
+  /** Under the device's mutex. */
+  private carryOut(read: IrqSet): number {
     switch (read.index) {
       case "intx":
         return this.intx.setIrqs(read, this.otherThan("intx"));
@@ -234,13 +269,28 @@ export class VfioPciDevice extends Shown implements Disposable {
     this.req.signal();
   }
 
-  /** Closes the device: takes away every eventfd of every index. Doing it again does nothing. */
-  dispose(): void {
-    if (this.disposed) return;
+  /**
+   * Resets the device (VFIO_DEVICE_RESET), as `pci_restore_state` leaves it: its line is down, DisINTx, the function mask and the mask
+   * bits are clear, nothing is pending. What the VMM has wired stays: the indexes enabled, every eventfd, and INTx masked where it had
+   * masked itself, for the VMM to unmask. `docs/semantics.md` has what each reset clears. Throws EBADF. Blocks as `setIrqs`.
+   */
+  reset(): void {
     this.host.checkCall();
-    for (const index of [this.msi, this.msix]) index.disable(); // first: this may be refused
-    this.pin?.disable();
-    for (const index of [this.err, this.req]) index.disable();
+    this.life.guard(() => {
+      this.pin?.reset();
+      for (const index of [this.msi, this.msix]) index.reset();
+    });
+  }
+
+  /**
+   * Closes the device in every thread: takes away every eventfd of every index. When it has returned, nothing is signalled any more,
+   * whichever thread was at it. Doing it again does nothing.
+   */
+  dispose(): void {
+    if (this.disposed || (!this.host.thread.left && !this.life.isLive())) return;
+    this.host.checkCall();
+    this.pin?.stopListening();
+    endDevice(this.life, endProducer);
     this.disposed = true;
   }
 
@@ -270,17 +320,41 @@ export class VfioPciDevice extends Shown implements Disposable {
   /** Which other one of INTx, MSI and MSI-X is in use. */
   private otherThan(index: IrqIndex): string | undefined {
     const inUse = [
-      ["intx", this.pin?.enabled === true],
-      ["msi", this.msi.enabled],
-      ["msix", this.msix.enabled],
+      ["intx", DeviceUse.intx],
+      ["msi", DeviceUse.msi],
+      ["msix", DeviceUse.msix],
     ] as const;
-    return inUse.find(([name, enabled]) => enabled && name !== index)?.[0];
+    return inUse.find(([name, use]) => name !== index && this.life.uses(use))?.[0];
   }
 
   private check(): void {
-    this.host.checkAttached();
-    if (this.disposed) throw new IrqBypassError("EBADF", "this device was disposed: make another one");
+    this.life.check();
   }
+}
+
+function newDevice(host: BypassHost, options: VfioPciOptions): DeviceLife {
+  const how = readOptions(options, OPTIONS, "options such as { msix: 8 }, or none");
+  checkHost(host);
+  const { intx = false, msi = 0, msix = 0, pcie = true, dynamicMsix = true, kind } = how;
+  const { hostInterrupts: available = Infinity } = how;
+  for (const [name, value] of Object.entries({ intx, pcie, dynamicMsix })) checkFlag(value, name);
+  const number = producerKind(host, kind);
+  checkOption(
+    "msi",
+    msi,
+    `0 or a power of two up to ${MAX_MSI}`,
+    Number.isInteger(msi) && msi >= 0 && msi <= MAX_MSI && (msi & (msi - 1)) === 0,
+  );
+  checkOption("msix", msix, `0 to ${MAX_MSIX}`, Number.isInteger(msix) && msix >= 0 && msix <= MAX_MSIX);
+  checkOption(
+    "hostInterrupts",
+    available,
+    "a whole number from 0 on",
+    available === Infinity || (Number.isInteger(available) && available >= 0),
+  );
+  const flags =
+    (intx ? DeviceFlag.intx : 0) | (pcie ? DeviceFlag.pcie : 0) | (dynamicMsix ? DeviceFlag.dynamic : 0);
+  return createDevice(host, { flags, kind: number, msi, msix, available, gate: 0 });
 }
 
 function checkOption(name: string, value: unknown, allowed: string, valid: boolean): void {

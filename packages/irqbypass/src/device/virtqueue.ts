@@ -1,38 +1,44 @@
 import type { Path } from "../bypass/path.js";
-import type { EventfdContext } from "../eventfd/context.js";
+import { Gate } from "../host/layout.js";
 import { Shown } from "../host/shown.js";
 import type { Reason } from "../posting/reason.js";
-import type { Signalled, Trigger } from "./trigger.js";
+import type { DeviceLife } from "./device-life.js";
+import { hold, Raised, raise, release } from "./gate.js";
+import { notYours } from "./owner.js";
+import { Trigger } from "./trigger.js";
 import type { TriggerChange } from "./trigger-changes.js";
 
-/** One virtqueue of a vDPA device, as the device sees it: what to signal. For the thread that made the device only. */
+/** One virtqueue of a vDPA device, as the device sees it: what to signal. */
 export class Virtqueue extends Shown {
   /** Its number in the device. */
   readonly number: number;
-  private signalled: Signalled | undefined;
-  /** Has the device's driver been told whom to call, since its last reset? */
-  private armed = false;
+  private readonly trigger: Trigger;
 
   /** @internal Devices make their queues. */
   constructor(
     number: number,
-    private readonly trigger: Trigger,
+    private readonly life: DeviceLife,
+    private readonly gate: number,
   ) {
     super();
     this.number = number;
+    this.trigger = new Trigger(life, gate);
   }
 
   /**
    * The device has used buffers and tells the driver. Without a call eventfd nobody is told, and after a reset nobody until
-   * SET_VRING_CALL names one. Waits for nobody. Throws EBADF where it goes through an eventfd whose handle was closed.
+   * SET_VRING_CALL names one. For the thread that has the device: EBUSY in others, see `adopt`. Waits for nobody.
    */
   signal(): void {
-    this.signalled?.signal();
+    const { life } = this;
+    if (life.tenure === undefined || life.host.thread.left || raise(life, this.gate) === Raised.notMine)
+      notYours(life, `queue ${this.number}`);
   }
 
   /** Which way a signal would go now; undefined without a call eventfd, and after a reset until SET_VRING_CALL. */
   get path(): Path | undefined {
-    return this.armed ? this.trigger.path : undefined;
+    const armed = (this.life.host.words.load(this.gate) & Gate.disarmed) === 0;
+    return armed ? this.trigger.path : undefined;
   }
 
   /** Why it would not be bypassed; undefined while it would, and without a call eventfd. */
@@ -46,25 +52,19 @@ export class Virtqueue extends Shown {
     return { number, path, reason };
   }
 
-  /** @internal */
-  get call(): EventfdContext | null {
-    return this.trigger.current;
+  /** @internal The record of its call eventfd, 0 without one. Under the device's mutex. */
+  get call(): number {
+    return this.trigger.eventfd;
   }
 
-  /** @internal Gives it another call eventfd, or none. {@link rearm} follows, whether that was refused or not. */
-  change(eventfd: EventfdContext | null, irq: number | Reason): TriggerChange {
+  /** @internal Gives it another call eventfd, or none. */
+  change(eventfd: number, irq: number | Reason): TriggerChange {
     return { name: `queue ${this.number}`, trigger: this.trigger, eventfd, irq };
   }
 
-  /** @internal */
-  rearm(): void {
-    this.signalled = this.armed ? this.trigger.signalled : undefined;
-  }
-
-  /** @internal The driver of the device is told whom to call (set_vq_cb). */
+  /** @internal The driver of the device is told whom to call (set_vq_cb). Under the device's mutex. */
   arm(): void {
-    this.armed = true;
-    this.rearm();
+    release(this.life, this.gate, Gate.disarmed);
   }
 
   /**
@@ -72,7 +72,6 @@ export class Virtqueue extends Shown {
    * producer of it from the next DRIVER_OK on.
    */
   disarm(): void {
-    this.armed = false;
-    this.rearm();
+    hold(this.life, this.gate, Gate.disarmed);
   }
 }

@@ -38,6 +38,7 @@ const ROOM: Readonly<Record<Size, Room>> = {
     injection: 512,
     ioeventfd: 512,
     epoll: 16,
+    device: 256,
   },
   medium: {
     thread: 64,
@@ -51,6 +52,7 @@ const ROOM: Readonly<Record<Size, Room>> = {
     injection: 8192,
     ioeventfd: 8192,
     epoll: 64,
+    device: 2048,
   },
   large: {
     thread: 128,
@@ -64,6 +66,7 @@ const ROOM: Readonly<Record<Size, Room>> = {
     injection: 65536,
     ioeventfd: 65536,
     epoll: 1024,
+    device: 16384,
   },
 };
 export const SIZES = Object.keys(ROOM) as readonly Size[];

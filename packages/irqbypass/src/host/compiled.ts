@@ -13,6 +13,7 @@ export type FastPath = "wasm" | "typescript";
 export interface Compiled {
   /** `posting/signal.ts`. */
   signal(base: number, inflight: number, producer: number, vcpus: number): number;
+  signalAnnounced(base: number, inflight: number, producer: number, vcpus: number): number;
   /** `posting/descriptor.ts`. */
   post(base: number, file: number, id: number): void;
   pending(base: number, file: number): number;

@@ -10,11 +10,13 @@
  * The offsets are const enums: they cost nothing at run time, and the names are there for a trace to print.
  */
 
+import { Device } from "./layout/device.js";
 import { Consumer, Eventfd, Injection, Producer, Reference } from "./layout/ends.js";
 import { Epoll, Watch } from "./layout/epoll.js";
 import { Header, Node, Thread } from "./layout/ground.js";
 import { Ioeventfd, Route, Routing, Vcpu, Vm } from "./layout/machine.js";
 
+export * from "./layout/device.js";
 export * from "./layout/ends.js";
 export * from "./layout/epoll.js";
 export * from "./layout/ground.js";
@@ -39,11 +41,12 @@ export const POOLS = [
   { name: "ioeventfd", words: Ioeventfd.words },
   { name: "epoll", words: Epoll.words },
   { name: "watch", words: Watch.words },
+  { name: "device", words: Device.words },
   { name: "node", words: Node.words },
 ] as const satisfies readonly { readonly name: PoolName; readonly words: number }[];
 
-/** The state of the pool of nodes in {@link Header.pools}: the fourteenth. */
-export const NODES = Header.pools + 13 * 3;
+/** The state of the pool of nodes in {@link Header.pools}: the fifteenth. */
+export const NODES = Header.pools + 14 * 3;
 
 /** What a host keeps records of. Written out, since it is public and the table is not. */
 export type PoolName =
@@ -60,11 +63,12 @@ export type PoolName =
   | "ioeventfd"
   | "epoll"
   | "watch"
+  | "device"
   | "node";
 
 /**
  * How many words behind the first two a record keeps when it is given back: whoever waits for a VM's mutex while the VM goes
- * gets it afterwards and finds out under it, whoever knows its ioeventfds finds out by its bus, and whoever is about to kick a
- * vCPU by its life.
+ * gets it afterwards and finds out under it, whoever knows its ioeventfds finds out by its bus, whoever is about to kick a
+ * vCPU by its life; and it is with a device as with both.
  */
-export const KEPT: Readonly<Partial<Record<PoolName, number>>> = { vm: 2, vcpu: 1 };
+export const KEPT: Readonly<Partial<Record<PoolName, number>>> = { vm: 2, vcpu: 1, device: 3 };

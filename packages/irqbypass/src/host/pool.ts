@@ -32,6 +32,7 @@ const NAMES: Partial<Record<PoolName, string>> = {
   epoll: "an epoll",
   vm: "a VM",
   vcpu: "a vCPU",
+  device: "a device",
 };
 
 /**

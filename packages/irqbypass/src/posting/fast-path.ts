@@ -16,6 +16,13 @@ export function signal(memory: Memory, inflight: number, producer: number, vcpus
   return compiled.signal(memory.base, inflight, producer, vcpus);
 }
 
+/** As in `signal.ts`. */
+export function signalAnnounced(memory: Memory, inflight: number, producer: number, vcpus: number): number {
+  const { compiled } = memory;
+  if (compiled === undefined) return producers.signalAnnounced(memory.words, inflight, producer, vcpus);
+  return compiled.signalAnnounced(memory.base, inflight, producer, vcpus);
+}
+
 /** As in `descriptor.ts`. */
 export function post(memory: Memory, file: number, id: number): void {
   const { compiled } = memory;

@@ -13,6 +13,11 @@ import { Mode, modeOf, targetOf, vectorOf } from "./irte.js";
 export function signal(words: Words, inflight: number, producer: number, vcpus: number): number {
   // Announced before the entry is read: whoever changes the entry waits for this signal to be through.
   words.store(inflight, producer);
+  return signalAnnounced(words, inflight, producer, vcpus);
+}
+
+/** The same for a thread that has announced the producer: a fence may wait for it by now, which a second store would forget. */
+export function signalAnnounced(words: Words, inflight: number, producer: number, vcpus: number): number {
   const irte = words.load(producer + Producer.irte);
   if (modeOf(irte) !== Mode.posted) return irte;
   post(words, vcpus + targetOf(irte) * Vcpu.words + Vcpu.descriptor, vectorOf(irte));

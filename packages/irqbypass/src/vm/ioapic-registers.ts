@@ -3,6 +3,7 @@ import { IrqBypassError } from "../host/errors.js";
 import { IOAPIC_PINS } from "../host/layout.js";
 import { Shown } from "../host/shown.js";
 import { linesOf, readRegister } from "./ioapic.js";
+import { Entry, Register } from "./redirection.js";
 import { writeIoapic } from "./resample.js";
 import type { VmLife } from "./vm-mutex.js";
 
@@ -19,9 +20,6 @@ export interface Redirection {
 }
 
 const ENTRY: OptionNames<Redirection> = { vcpu: true, vector: true, level: true, masked: true };
-const REDIRECTION = 0x10;
-const LEVEL = 1 << 15;
-const MASKED = 1 << 16;
 
 /** A VM's I/O APIC, as its guest programs it (82093AA). From any thread; each call takes the VM's mutex. */
 export class IoApic extends Shown {
@@ -58,8 +56,9 @@ export class IoApic extends Shown {
     if (!Number.isInteger(pin) || pin < 0 || pin >= IOAPIC_PINS) {
       throw new IrqBypassError("EINVAL", `the I/O APIC has pins 0 to ${IOAPIC_PINS - 1}, not ${show(pin)}`);
     }
-    this.write(REDIRECTION + pin * 2 + 1, vcpu << 24);
-    this.write(REDIRECTION + pin * 2, vector | (level ? LEVEL : 0) | (masked ? MASKED : 0));
+    const low = Register.redirection + pin * 2;
+    this.write(low + 1, vcpu << 24);
+    this.write(low, vector | (level ? Entry.level : 0) | (masked ? Entry.masked : 0));
   }
 
   /** The lines that are asserted now, one bit a pin. */

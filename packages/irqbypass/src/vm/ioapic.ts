@@ -1,11 +1,26 @@
 /**
  * The I/O APIC of a software VM: 24 pins, each with a redirection entry (82093AA; arch/x86/kvm/ioapic.c). Everything here
  * runs under the VM's mutex. A pin's line is the OR of its sources, so that user space and irqfds can share one.
+ *
+ * A pin is requested from when its line rises until it falls. Of an edge that is delivered once; of a level once until its EOI,
+ * which remote IRR remembers.
  */
 import { IOAPIC_PINS, Vm } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
+import type { Words } from "../host/words.js";
 import type { Reason } from "../posting/reason.js";
 import { type Delivery, deliver } from "./delivery.js";
+import { delayEois } from "./eoi-guard.js";
+import {
+  Entry,
+  IOAPIC_VERSION,
+  idBits,
+  isHighHalf,
+  NO_REGISTER,
+  pinOfRegister,
+  Register,
+  writtenLow,
+} from "./redirection.js";
 
 /** Who asserts a line: `setIrqLine`, or the level-triggered irqfds of the GSI, all of them together. */
 export const enum Source {
@@ -13,15 +28,23 @@ export const enum Source {
   resample = 1,
 }
 
-/** Bits of a redirection entry's low word. */
-const enum Entry {
-  logical = 1 << 11,
-  remoteIrr = 1 << 14,
-  level = 1 << 15,
-  masked = 1 << 16,
-  /** What a guest cannot write: delivery status and remote IRR. */
-  readOnly = (1 << 12) | (1 << 14),
+/** What came of a change of a line. */
+export interface Outcome {
+  /** How many took it; 0 where it was requested already, or who is addressed does not take it; -1 where nothing was sent (KVM_IRQ_LINE_STATUS). */
+  readonly status: number;
+  /** Why an edge is dropped; undefined where it is delivered, or where a line keeps what it has to say. */
+  readonly dropped: Reason | undefined;
 }
+
+const LOWERED: Outcome = { status: 1, dropped: undefined };
+const COALESCED: Outcome = { status: 0, dropped: undefined };
+const HELD: Outcome = { status: -1, dropped: undefined };
+const MASKED: Outcome = { status: -1, dropped: "masked" };
+
+/** The pin of the clock (RTC): KVM hears of its EOIs whatever its trigger is. */
+const RTC_PIN = 8;
+/** A level that is requested again by each of so many EOIs, one after the other, waits a moment (IOAPIC_SUCCESSIVE_IRQ_MAX_COUNT). */
+const SUCCESSIVE_EOIS = 10_000;
 
 const lowOf = (vm: number, pin: number) => vm + Vm.ioapic + pin * 2;
 const highOf = (vm: number, pin: number) => lowOf(vm, pin) + 1;
@@ -29,43 +52,47 @@ const highOf = (vm: number, pin: number) => lowOf(vm, pin) + 1;
 /** All pins masked and edge-triggered: how it comes out of reset. */
 export function reset({ words }: HostMemory, vm: number): void {
   words.set(vm + Vm.lines, 0);
+  words.set(vm + Vm.delivered, 0);
+  words.set(vm + Vm.ioapicId, 0);
   for (let pin = 0; pin < IOAPIC_PINS; pin++) {
     words.set(lowOf(vm, pin), Entry.masked);
     words.set(highOf(vm, pin), 0);
     words.set(vm + Vm.sources + pin, 0);
+    words.set(vm + Vm.eois + pin, 0);
   }
 }
 
-/**
- * Sets one source of a pin. An edge or a newly asserted level is delivered if the pin is not masked. Returns why an edge is
- * dropped; a level is not, the line that is up keeps it.
- */
-export function setPin(
-  memory: HostMemory,
-  vm: number,
-  pin: number,
-  source: Source,
-  level: boolean,
-): Reason | undefined {
-  const { words } = memory;
-  const sources = vm + Vm.sources + pin;
-  const now = level ? words.get(sources) | (1 << source) : words.get(sources) & ~(1 << source);
-  words.set(sources, now);
+/** Sets one source of a pin. An edge or a newly asserted level is delivered if the pin is not masked. */
+export function setPin(memory: HostMemory, vm: number, pin: number, source: Source, level: boolean): Outcome {
+  setSource(memory.words, vm + Vm.sources + pin, source, level);
   return follow(memory, vm, pin);
 }
 
-/** Lets a pin's line follow its sources. Returns why an edge is dropped. */
-function follow(memory: HostMemory, vm: number, pin: number): Reason | undefined {
+/** Sets one of those who assert a line, in the word that has them; returns all of them. */
+export function setSource(words: Words, at: number, source: Source, level: boolean): number {
+  const bit = 1 << source;
+  const now = level ? words.get(at) | bit : words.get(at) & ~bit;
+  words.set(at, now);
+  return now;
+}
+
+/** Lets a pin's request follow its sources. */
+function follow(memory: HostMemory, vm: number, pin: number): Outcome {
   const { words } = memory;
-  const asserted = words.get(vm + Vm.sources + pin) !== 0;
-  const lines = words.get(vm + Vm.lines);
+  const requests = words.get(vm + Vm.lines);
   const bit = 1 << pin;
-  const edge = (words.get(lowOf(vm, pin)) & Entry.level) === 0;
-  const again = edge && (lines & bit) !== 0; // no new edge
-  // Before the line is seen to be up: one that a dying thread has not serviced is serviced by whoever repairs.
-  const dropped = asserted && !again ? service(memory, vm, pin) : undefined;
-  words.set(vm + Vm.lines, asserted ? lines | bit : lines & ~bit);
-  return dropped;
+  if (words.get(vm + Vm.sources + pin) === 0) {
+    words.set(vm + Vm.lines, requests & ~bit);
+    return LOWERED;
+  }
+  if ((words.get(lowOf(vm, pin)) & Entry.level) === 0) {
+    words.set(vm + Vm.delivered, words.get(vm + Vm.delivered) & ~bit);
+    if (requests & bit) return COALESCED;
+  }
+  // Before the request is seen: one that a dying thread has not serviced is serviced by whoever repairs.
+  const outcome = service(memory, vm, pin);
+  words.set(vm + Vm.lines, requests | bit);
+  return outcome;
 }
 
 /** Completes what a thread that died may have left half done at any pin; what it had delivered may come once more. */
@@ -73,16 +100,14 @@ export function followAll(memory: HostMemory, vm: number): void {
   for (let pin = 0; pin < IOAPIC_PINS; pin++) follow(memory, vm, pin);
 }
 
-/**
- * Delivers what a pin has to deliver. A level is delivered once until its EOI, which remote IRR remembers. Returns why an
- * edge is dropped.
- */
-function service(memory: HostMemory, vm: number, pin: number): Reason | undefined {
+/** Delivers what a pin has to deliver: not a masked one, nor a level whose EOI is to come. */
+function service(memory: HostMemory, vm: number, pin: number): Outcome {
   const { words } = memory;
   const low = words.get(lowOf(vm, pin));
   const level = (low & Entry.level) !== 0;
-  if ((low & Entry.masked) !== 0) return level ? undefined : "masked";
-  if (level && (low & Entry.remoteIrr) !== 0) return undefined;
+  if ((low & Entry.masked) !== 0) return level ? HELD : MASKED;
+  if (level && (low & Entry.remoteIrr) !== 0) return HELD;
+  if (!level) words.set(vm + Vm.delivered, words.get(vm + Vm.delivered) | (1 << pin));
   const message = {
     vector: low & 0xff,
     delivery: ((low >>> 8) & 7) as Delivery,
@@ -90,46 +115,72 @@ function service(memory: HostMemory, vm: number, pin: number): Reason | undefine
     destination: words.get(highOf(vm, pin)) >>> 24,
   };
   const missed = deliver(memory, vm, message, level);
-  if (!level) return missed;
-  if (missed === undefined) words.set(lowOf(vm, pin), low | Entry.remoteIrr);
-  return undefined;
+  const status = missed === undefined ? 1 : 0;
+  // Also where it reaches nobody that the map does not know: it is not sent again then, before an EOI that nobody makes.
+  if (level && status !== 0) words.set(lowOf(vm, pin), low | Entry.remoteIrr);
+  return { status, dropped: level ? undefined : missed };
 }
 
-/** The pins that an EOI of `vector` acknowledges. */
-export function pinsOf({ words }: HostMemory, vm: number, vector: number): number[] {
+/**
+ * The pins that an EOI of `vector` acknowledges: all that have it, or none where it is none that KVM has a vCPU tell of, which are those
+ * of a level, of a pin that somebody `hears` of, and of the clock (kvm_ioapic_scan_entry).
+ */
+export function pinsOf(
+  { words }: HostMemory,
+  vm: number,
+  vector: number,
+  hears: (pin: number) => boolean,
+): number[] {
   const pins: number[] = [];
+  let told = false;
   for (let pin = 0; pin < IOAPIC_PINS; pin++) {
-    if ((words.get(lowOf(vm, pin)) & 0xff) === vector) pins.push(pin);
+    const low = words.get(lowOf(vm, pin));
+    if ((low & 0xff) !== vector) continue;
+    pins.push(pin);
+    told ||= (low & Entry.level) !== 0 || pin === RTC_PIN || hears(pin);
   }
-  return pins;
+  return told ? pins : [];
 }
 
-/** The EOI of a pin, after its resample irqfds have let go of the line: a line still asserted is delivered again. */
+/**
+ * The EOI of a level at a pin, after its resample irqfds have let go of the line: what is still requested is delivered again, by and
+ * by where that goes on for ever.
+ */
 export function endOfPin(memory: HostMemory, vm: number, pin: number): void {
   const { words } = memory;
-  if ((words.get(lowOf(vm, pin)) & Entry.level) === 0) return;
-  words.set(lowOf(vm, pin), words.get(lowOf(vm, pin)) & ~Entry.remoteIrr);
-  if (words.get(vm + Vm.lines) & (1 << pin)) service(memory, vm, pin);
+  const low = words.get(lowOf(vm, pin)) & ~Entry.remoteIrr;
+  words.set(lowOf(vm, pin), low);
+  const again = (low & Entry.masked) === 0 && (words.get(vm + Vm.lines) & (1 << pin)) !== 0;
+  const count = again ? words.get(vm + Vm.eois + pin) + 1 : 0;
+  words.set(vm + Vm.eois + pin, count % SUCCESSIVE_EOIS);
+  if (count === SUCCESSIVE_EOIS) delayEois(memory, vm);
+  else if (again) service(memory, vm, pin);
 }
 
-/** Is a level-triggered pin asserted, not masked, and waiting to be delivered? */
+/** Delivers every level that waits: what {@link endOfPin} has put off. */
+export function serviceWaiting(memory: HostMemory, vm: number): void {
+  for (let pin = 0; pin < IOAPIC_PINS; pin++) if (isWaiting(memory, vm, pin)) service(memory, vm, pin);
+}
+
+/** Is a level-triggered pin requested, not masked, and waiting to be delivered? */
 export function isWaiting({ words }: HostMemory, vm: number, pin: number): boolean {
   const low = words.get(lowOf(vm, pin));
   const open = (low & (Entry.masked | Entry.remoteIrr)) === 0;
   return open && (low & Entry.level) !== 0 && (words.get(vm + Vm.lines) & (1 << pin)) !== 0;
 }
 
-/** Reads a register: 0 id, 1 version, 0x10 and up the redirection entries, two registers each. */
+/** Reads a register by its index. */
 export function readRegister({ words }: HostMemory, vm: number, register: number): number {
-  if (register === 1) return ((IOAPIC_PINS - 1) << 16) | 0x11;
-  const pin = (register - 0x10) >> 1;
-  if (register < 0x10 || pin >= IOAPIC_PINS) return 0;
-  return words.get(register & 1 ? highOf(vm, pin) : lowOf(vm, pin)) >>> 0;
+  if (register === Register.version) return IOAPIC_VERSION;
+  if (register === Register.id || register === Register.arbitration) return words.get(vm + Vm.ioapicId);
+  const pin = pinOfRegister(register);
+  if (pin < 0) return NO_REGISTER;
+  return words.get(isHighHalf(register) ? highOf(vm, pin) : lowOf(vm, pin)) >>> 0;
 }
 
 /**
- * Writes a redirection entry's register. Returns the pin if it is level-triggered, asserted and no longer masked: the
- * caller asks its resample irqfds whether the line is still up, and then calls {@link serviceAfterUnmask}.
+ * Writes a register by its index. Returns the pin if it is level-triggered, requested and not masked: the
+ * caller asks its resample irqfds whether the line is still up, and then calls {@link serviceAfterWrite}.
  */
 export function writeRegister(
   memory: HostMemory,
@@ -138,27 +189,27 @@ export function writeRegister(
   value: number,
 ): number | undefined {
   const { words } = memory;
-  const pin = (register - 0x10) >> 1;
-  if (register < 0x10 || pin >= IOAPIC_PINS) return undefined;
-  if (register & 1) {
-    words.set(highOf(vm, pin), value | 0);
-    return undefined;
-  }
-  const old = words.get(lowOf(vm, pin));
-  let low = (value & 0x1ffff & ~Entry.readOnly) | (old & Entry.readOnly);
-  if ((low & Entry.level) === 0) low &= ~Entry.remoteIrr; // an edge-triggered pin has none
-  words.set(lowOf(vm, pin), low);
+  if (register === Register.id) words.set(vm + Vm.ioapicId, idBits(value));
+  const pin = pinOfRegister(register);
+  if (pin < 0) return undefined;
+  if (isHighHalf(register)) words.set(highOf(vm, pin), value | 0);
+  else words.set(lowOf(vm, pin), writtenLow(words.get(lowOf(vm, pin)), value));
   return isWaiting(memory, vm, pin) ? pin : undefined;
 }
 
-/** After an unmask: `dropped` says that resample irqfds own the line and have been asked, so it is theirs to raise again. */
-export function serviceAfterUnmask(memory: HostMemory, vm: number, pin: number, dropped: boolean): void {
+/** After a write: `asked` says that resample irqfds own the line and have been asked, so it is theirs to raise again. */
+export function serviceAfterWrite(memory: HostMemory, vm: number, pin: number, asked: boolean): void {
   const { words } = memory;
-  if (dropped) words.set(vm + Vm.lines, words.get(vm + Vm.lines) & ~(1 << pin));
+  if (asked) words.set(vm + Vm.lines, words.get(vm + Vm.lines) & ~(1 << pin));
   else service(memory, vm, pin);
 }
 
-/** The lines that are asserted, one bit a pin. */
+/** The pins that are requested, one bit each. */
 export function linesOf({ words }: HostMemory, vm: number): number {
   return words.get(vm + Vm.lines);
+}
+
+/** The same without edges that were delivered (KVM_GET_IRQCHIP). */
+export function undeliveredOf({ words }: HostMemory, vm: number): number {
+  return words.get(vm + Vm.lines) & ~words.get(vm + Vm.delivered);
 }

@@ -6,6 +6,8 @@ import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
 import { liveRecords } from "../bypass/heal.js";
 import { refreshAll } from "../bypass/remapping.js";
+import { loseDevices } from "../device/device-repair.js";
+import { endProducer as endDeviceProducer } from "../device/producers.js";
 import { closeHandle } from "../eventfd/close.js";
 import { abandonWait } from "../eventfd/ready.js";
 import { closerOf, dropContext, dropReference, irqfdOf } from "../eventfd/reference.js";
@@ -96,6 +98,7 @@ export function tearDown(host: BypassHost, gone: number): void {
   const endedWell = (words.load(gone + Thread.state) & ThreadState.ended) !== 0;
   const reason = endedWell ? "thread-ended" : "thread-died";
   for (const vcpu of liveNow(host, pools.vcpu)) putVcpu(host, vcpu, gone);
+  loseDevices(host, gone, (_, producer) => endProducer(host, producer, reason));
   for (const producer of ownedBy(host, pools.producer, Producer.owner, gone))
     endProducer(host, producer, reason);
   for (const irqfd of liveNow(host, pools.consumer)) endIrqfd(host, irqfd, gone, reason);
@@ -134,7 +137,7 @@ function endProducer(host: BypassHost, producer: number, reason: Reason): void {
     // Also one that wants no bypass, and so is not registered.
     const consumer = eventfd === 0 ? 0 : manager.consumerAt(eventfd) || irqfdOf(host, eventfd);
     if (consumer !== 0) words.set(consumer + Consumer.refusal, reasonCode(reason));
-    const holds = words.get(producer + Producer.holds);
+    const holds = words.load(producer + Producer.holds);
     pools.producer.release(producer);
     return holds === 0 ? undefined : dropContext(host, holds);
   });
@@ -241,6 +244,7 @@ export function closeReferences(host: BypassHost, owner: number): void {
  */
 export function disown(host: BypassHost, owner: number): void {
   const { words, mutex, pools } = host;
+  loseDevices(host, owner, endDeviceProducer);
   for (const producer of ownedBy(host, pools.producer, Producer.owner, owner))
     mutex.guard(() => pools.producer.release(producer));
   for (const [pool, word] of [

@@ -9,6 +9,7 @@ import type { Words } from "../host/words.js";
 import { drop } from "../posting/dropped.js";
 import { post } from "../posting/fast-path.js";
 import { Mode, modeOf, targetOf, vectorOf } from "../posting/irte.js";
+import { DelayedEois } from "./delayed-eois.js";
 import { markTrigger } from "./delivery.js";
 import { isOwnLine, raiseLine } from "./line.js";
 import { inject } from "./routing.js";
@@ -58,9 +59,10 @@ export function runRelay(memory: HostMemory): void {
   const { thread, pending } = memory;
   const injectOne = (irqfd: number) => relayOne(memory, irqfd);
   const park = thread.park.bind(thread);
+  const delayed = new DelayedEois(memory);
   relayRounds(memory, 0, (goesOn) => () => {
     pending.takeAll(injectOne);
-    pending.sleep(NAP_MS, park, goesOn);
+    pending.sleep(delayed.serve(NAP_MS), park, goesOn);
   });
 }
 

@@ -4,10 +4,12 @@
  */
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { healHost } from "../bypass/heal.js";
+import { deviceMutex } from "../device/device-life.js";
+import { healDevice } from "../device/device-repair.js";
 import { callAgain } from "../eventfd/ready.js";
 import { askForRelay } from "../eventfd/relay-state.js";
 import { fireAll } from "../eventfd/watch.js";
-import { EVENT, Eventfd, Header, LEAVING, Thread, Vcpu, Vm, VmFlag, WAITED } from "../host/layout.js";
+import { Device, EVENT, Eventfd, Header, LEAVING, Thread, Vcpu, Vm, VmFlag, WAITED } from "../host/layout.js";
 import type { Repair } from "../host/memory.js";
 import type { Pool } from "../host/pool.js";
 import type { Words } from "../host/words.js";
@@ -32,6 +34,10 @@ export class HostRepair implements Repair {
 
   vm(vm: number): void {
     healVm(this.memory, vm);
+  }
+
+  device(device: number, dead: number): void {
+    healDevice(this.memory, device, this.memory.thread.recordOf(dead));
   }
 
   thread(gone: number): void {
@@ -80,6 +86,8 @@ export function recoverMutexes(host: BypassHost, gone: number): void {
   // Free records too: it may have held the mutex of one whose VM it had just given back.
   for (let slot = 0; slot < mutex.guard(() => pools.vm.used); slot++)
     vmMutex(host, pools.vm.at(slot)).recover(dead);
+  for (let slot = 0; slot < mutex.guard(() => pools.device.used); slot++)
+    deviceMutex(host, pools.device.at(slot)).recover(dead);
 }
 
 /** Notifies whomever the thread may have owed a notification, and makes due what it had claimed. One too many does no harm. */
@@ -102,6 +110,7 @@ export function notifyForIt(host: BypassHost, gone: number): void {
   for (const irqfd of liveNow(host, pools.consumer)) askForIt(host, irqfd, gone);
   for (const eventfd of liveNow(host, pools.eventfd)) words.notify(eventfd + Eventfd.sequence);
   for (const vm of liveNow(host, pools.vm)) words.notify(vm + Vm.mutex);
+  for (const device of liveNow(host, pools.device)) words.notify(device + Device.mutex);
   for (const word of [Header.mutex, Header.repair, Header.doorbell, Header.changes]) words.notify(word);
   host.kinds.forEach((_, kind) => {
     words.notify(Header.relays + kind);

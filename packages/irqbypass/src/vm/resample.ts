@@ -4,9 +4,9 @@
  */
 import { addReference, dropReference } from "../eventfd/reference.js";
 import { signalRecord } from "../eventfd/signal.js";
-import { Consumer, Reference, Role, Vm, VmFlag } from "../host/layout.js";
+import { Chip, Consumer, Reference, Role, Vm, VmFlag } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
-import { endOfPin, pinsOf, Source, serviceAfterUnmask, writeRegister } from "./ioapic.js";
+import { endOfPin, pinsOf, Source, serviceAfterWrite, writeRegister } from "./ioapic.js";
 import { gsiOfPin, setGsi } from "./routing.js";
 import { type VmLife, vmMutex } from "./vm-mutex.js";
 
@@ -41,17 +41,36 @@ export function removeResampler(memory: HostMemory, vm: number, irqfd: number): 
  */
 export function acknowledge(memory: HostMemory, vm: number, vector: number, level: boolean): void {
   if (!level && memory.words.load(vm + Vm.resamplers) === 0) return;
-  const asked: number[] = [];
-  vmMutex(memory, vm).guard(() => {
-    for (const pin of pinsOf(memory, vm, vector)) {
-      for (const irqfd of resamplersOf(memory, vm, pin)) {
-        setGsi(memory, vm, memory.words.get(irqfd + Consumer.gsi), Source.resample, false);
-        ask(memory, irqfd, asked);
-      }
+  const guard = <T>(section: () => T) => vmMutex(memory, vm).guard(section);
+  const hears = (pin: number) => resamplersOf(memory, vm, Chip.ioapic, pin).length > 0;
+  asking(memory, guard, (asked) => {
+    for (const pin of pinsOf(memory, vm, vector, hears)) {
+      endOfService(memory, vm, Chip.ioapic, pin, asked);
       if (level) endOfPin(memory, vm, pin);
     }
   });
+}
+
+/**
+ * The service of a pin has ended: its level-triggered irqfds let go of the line, and their devices are to be asked. Under the VM's mutex.
+ */
+export function endOfService(memory: HostMemory, vm: number, chip: Chip, pin: number, asked: number[]): void {
+  for (const irqfd of resamplersOf(memory, vm, chip, pin)) {
+    setGsi(memory, vm, memory.words.get(irqfd + Consumer.gsi), Source.resample, false);
+    ask(memory, irqfd, asked);
+  }
+}
+
+/** Runs a section under a mutex, in which devices to be asked are noted, and asks them after it. */
+export function asking<T>(
+  memory: HostMemory,
+  guard: (section: () => T) => T,
+  section: (asked: number[]) => T,
+): T {
+  const asked: number[] = [];
+  const result = guard(() => section(asked));
   signalAll(memory, asked);
+  return result;
 }
 
 /**
@@ -60,14 +79,16 @@ export function acknowledge(memory: HostMemory, vm: number, vector: number, leve
  */
 export function writeIoapic(life: VmLife, register: number, value: number): void {
   const { memory, record: vm } = life;
-  const asked: number[] = [];
-  life.guard(() => {
-    const pin = writeRegister(memory, vm, register, value);
-    if (pin === undefined) return;
-    for (const irqfd of resamplersOf(memory, vm, pin)) ask(memory, irqfd, asked);
-    serviceAfterUnmask(memory, vm, pin, asked.length > 0);
-  });
-  signalAll(memory, asked);
+  asking(
+    memory,
+    (section: () => void) => life.guard(section),
+    (asked) => {
+      const pin = writeRegister(memory, vm, register, value);
+      if (pin === undefined) return;
+      for (const irqfd of resamplersOf(memory, vm, Chip.ioapic, pin)) ask(memory, irqfd, asked);
+      serviceAfterWrite(memory, vm, pin, asked.length > 0);
+    },
+  );
 }
 
 /** Remembers an irqfd's resample eventfd, and keeps it alive until it has been signalled. */
@@ -85,9 +106,9 @@ function signalAll(memory: HostMemory, asked: readonly number[]): void {
 }
 
 /** The level-triggered irqfds of the GSI that leads to this pin (kvm_notify_acked_irq). */
-function resamplersOf(memory: HostMemory, vm: number, pin: number): number[] {
+function resamplersOf(memory: HostMemory, vm: number, chip: Chip, pin: number): number[] {
   const { words } = memory;
-  const gsi = gsiOfPin(memory, vm, pin);
+  const gsi = gsiOfPin(memory, vm, chip, pin);
   const found: number[] = [];
   if (gsi < 0) return found; // GSI 2^32-1 is -1 as a word, and leads nowhere
   for (let one = words.load(vm + Vm.resamplers); one !== 0; one = words.load(one + Consumer.nextResampler)) {

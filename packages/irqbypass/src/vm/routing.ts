@@ -3,25 +3,32 @@
  * replaced under the VM's mutex; every irqfd keeps what its GSI comes to in one word, so that a signal reads no table.
  */
 import {
+  CHIP_PINS,
   Chip,
   Consumer,
   Header,
   IN_USE,
   IOAPIC_PINS,
   MAX_GSI,
+  PIC_PINS,
   Route,
   RouteType,
   Routing,
   Vcpu,
   Vm,
+  VmFlag,
 } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { Mode, modeOf, posted, relayed } from "../posting/irte.js";
 import type { Reason } from "../posting/reason.js";
 import { Delivery, deliver, type Message, matches, vcpusOf } from "./delivery.js";
-import { Source, setPin } from "./ioapic.js";
+import { type Outcome, Source, setPin, setSource } from "./ioapic.js";
 import { isOwnLine } from "./line.js";
 import { decodeMsi, defaultRoutes, type RouteWords } from "./route.js";
+
+/** An MSI that a falling line would be. */
+const NOT_SENT: Outcome = { status: -1, dropped: undefined };
+const NO_PIC: Outcome = { status: -1, dropped: "no-pic" };
 
 /** A table with the records of its routes, in the order in which they were taken. */
 export interface BuiltTable {
@@ -80,7 +87,7 @@ function addRoute({ words }: HostMemory, table: number, record: number, route: R
   words.set(record + Route.c, c);
   words.set(record + Route.next, words.get(head));
   words.set(head, record);
-  if (type === RouteType.irqchip && a === Chip.ioapic) words.set(table + Routing.pins + b, gsi + 1);
+  if (type === RouteType.irqchip) words.set(table + Routing.pins + pinIndex(a, b), gsi + 1);
   words.set(table + Routing.count, words.get(table + Routing.count) + 1);
 }
 
@@ -97,7 +104,7 @@ export function freeTable(memory: HostMemory, table: number): void {
     }
     words.set(slot, 0);
   }
-  for (let pin = 0; pin < IOAPIC_PINS; pin++) words.set(table + Routing.pins + pin, 0);
+  for (let pin = 0; pin < CHIP_PINS; pin++) words.set(table + Routing.pins + pin, 0);
   words.set(table + Routing.count, 0);
   words.set(table + Routing.free, 0);
   mutex.guard(() => {
@@ -121,10 +128,15 @@ export function firstRoute(memory: HostMemory, vm: number, gsi: number): number 
   return table === 0 || gsi >>> 0 >= MAX_GSI ? 0 : memory.words.get(table + Routing.gsi + gsi);
 }
 
-/** The GSI that leads to a pin of the I/O APIC, -1 for none: of several, the last of the table. Under the VM's mutex. */
-export function gsiOfPin(memory: HostMemory, vm: number, pin: number): number {
+/** The GSI that leads to a pin of a chip, -1 for none: of several, the last of the table. Under the VM's mutex. */
+export function gsiOfPin(memory: HostMemory, vm: number, chip: Chip, pin: number): number {
   const table = memory.words.get(vm + Vm.routing);
-  return table === 0 ? -1 : memory.words.get(table + Routing.pins + pin) - 1;
+  return table === 0 ? -1 : memory.words.get(table + Routing.pins + pinIndex(chip, pin)) - 1;
+}
+
+/** The place of a pin in a table: those of the I/O APIC come first. */
+export function pinIndex(chip: Chip, pin: number): number {
+  return chip === Chip.ioapic ? pin : IOAPIC_PINS + chip * PIC_PINS + pin;
 }
 
 /** Only a GSI's single MSI can go past the table; why this one has none. Under the VM's mutex. */
@@ -164,41 +176,38 @@ export function resolveFor(memory: HostMemory, vm: number, irqfd: number): numbe
 }
 
 /**
- * Sets one source of a GSI's lines by the live table (kvm_set_irq): pins of the I/O APIC follow `level`, an MSI is sent
- * when it rises. Where that is delivered by none of its routes it is dropped, as in the kernel, and this returns why; undefined
- * where it is delivered, or a line keeps it. Under the VM's mutex.
+ * Sets one source of a GSI's lines by the live table (kvm_set_irq): pins follow `level`, an MSI is sent when it rises. The status is the sum of
+ * those of its routes that did something, -1 where none did; where nothing of it is delivered and no line keeps it, it is dropped, as in
+ * the kernel. Under the VM's mutex.
  */
-export function setGsi(
-  memory: HostMemory,
-  vm: number,
-  gsi: number,
-  source: Source,
-  level: boolean,
-): Reason | undefined {
+export function setGsi(memory: HostMemory, vm: number, gsi: number, source: Source, level: boolean): Outcome {
   const { words } = memory;
+  let status = -1;
   let taken = false;
   let dropped: Reason = "no-route";
   for (let route = firstRoute(memory, vm, gsi); route !== 0; route = words.get(route + Route.next)) {
-    const missed = setRoute(memory, vm, route, source, level);
-    if (missed === undefined) taken = true;
-    else if (missed !== "no-pic" || dropped === "no-route") dropped = missed; // a pin that is there says more
+    const one = setRoute(memory, vm, route, source, level);
+    if (one.status >= 0) status = Math.max(status, 0) + one.status;
+    if (one.dropped === undefined) taken = true;
+    else if (one.dropped !== "no-pic" || dropped === "no-route") dropped = one.dropped; // a pin that is there says more
   }
-  return taken ? undefined : dropped;
+  return { status, dropped: taken ? undefined : dropped };
 }
 
 /** The same for one of the GSI's routes. */
-function setRoute(
-  memory: HostMemory,
-  vm: number,
-  route: number,
-  source: Source,
-  level: boolean,
-): Reason | undefined {
+function setRoute(memory: HostMemory, vm: number, route: number, source: Source, level: boolean): Outcome {
   const { words } = memory;
-  if (words.get(route + Route.type) === RouteType.msi)
-    return level ? deliver(memory, vm, msiOf(memory, route), false) : undefined;
-  if (words.get(route + Route.a) !== Chip.ioapic) return "no-pic";
-  return setPin(memory, vm, words.get(route + Route.b), source, level);
+  if (words.get(route + Route.type) === RouteType.msi) {
+    if (!level) return NOT_SENT;
+    const dropped = deliver(memory, vm, msiOf(memory, route), false);
+    return { status: dropped === undefined ? 1 : 0, dropped };
+  }
+  const [chip, pin]: [Chip, number] = [words.get(route + Route.a), words.get(route + Route.b)];
+  if (chip === Chip.ioapic) return setPin(memory, vm, pin, source, level);
+  const { pics } = memory;
+  if (pics === undefined || (words.get(vm + Vm.flags) & VmFlag.pic) === 0) return NO_PIC;
+  const sources = setSource(words, vm + Vm.picSources + chip * PIC_PINS + pin, source, level);
+  return { status: pics.setPin(memory, vm, chip, pin, sources !== 0), dropped: undefined };
 }
 
 /**
@@ -206,10 +215,10 @@ function setRoute(
  * {@link setGsi}. Under the VM's mutex.
  */
 export function inject(memory: HostMemory, vm: number, gsi: number, level: boolean): Reason | undefined {
-  if (level) return setGsi(memory, vm, gsi, Source.resample, true);
+  if (level) return setGsi(memory, vm, gsi, Source.resample, true).dropped;
   const { words } = memory;
   words.set(vm + Vm.pulse, gsi + 1);
-  const dropped = setGsi(memory, vm, gsi, Source.user, true);
+  const { dropped } = setGsi(memory, vm, gsi, Source.user, true);
   endPulse(memory, vm);
   return dropped;
 }

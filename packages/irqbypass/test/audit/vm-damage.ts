@@ -69,17 +69,17 @@ export const VMS: readonly Case[] = [
   {
     what: "a route of no type",
     damage: (s) => s.set(s.at("route", 42) + Route.type, 9),
-    found: ["value route 42"],
+    found: ["list routing table 1", "value route 42"],
   },
   {
     what: "a pin that no chip has",
     damage: (s) => s.set(s.at("route", 42) + Route.b, 99),
-    found: ["value route 42"],
+    found: ["list routing table 1", "value route 42"],
   },
   {
     what: "a pin of no chip",
     damage: (s) => s.set(s.at("route", 42) + Route.a, 9),
-    found: ["value route 42"],
+    found: ["list routing table 1", "value route 42"],
   },
   {
     what: "a pin with data",
@@ -96,7 +96,7 @@ export const VMS: readonly Case[] = [
     damage: (s) => {
       s.set(s.at("route", 42) + Route.type, 2);
     },
-    found: ["list route 42", "value route 42"],
+    found: ["list route 42", "list routing table 1", "value route 42"],
   },
   {
     what: "a route that is in no table",
@@ -164,7 +164,7 @@ export const VMS: readonly Case[] = [
   },
   {
     what: "a redirection entry that no pin has",
-    damage: (s) => s.set(s.at("vm", 0) + V.ioapic + 4, 1 << 20),
+    damage: (s) => s.set(s.at("vm", 0) + V.ioapic + 4, 1 << 12),
     found: ["value VM 0, pin 2"],
   },
   {

@@ -36,12 +36,15 @@ describe("ERR and REQ", () => {
     host.dispose();
   });
 
-  it("an eventfd whose record is used again by another one is not signalled (D6)", () => {
+  it("an eventfd that was closed is the device's until that lets go of it: no other one has its record, and is signalled (D6)", () => {
     const host = smallHost({ capacity: { eventfd: 1 } });
     const device = new VfioPciDevice(host);
     const first = Eventfd.create(host);
     device.setTrigger("err", 0, first);
     first.close();
+    refused("ENOMEM", () => Eventfd.create(host));
+    device.reportError();
+    device.setTrigger("err", 0, null);
     const second = Eventfd.create(host);
     assert.equal(second.record, first.record);
     device.reportError();

@@ -111,7 +111,7 @@ export const BUGS: readonly Bug[] = [
   notApplicable("E16", "an -EBUSY of nested events reached user space while blocking (ead63640d4e7)", "guests have no guests"),
   tested("E17", "assign and shutdown waited for readers under the resamplers' lock (reported 2026, not merged)", "irqfd/resamplers"),
   tested("E18", "a store that crossed a page hit an assertion of the ioeventfd at the next one (f1edbed787ba)"),
-  notApplicable("E19", "a delayed EOI of the I/O APIC ran when its vCPUs were gone (9910e835580f)", "no EOI is delayed"),
+  tested("E19", "a delayed EOI of the I/O APIC ran when its vCPUs were gone (9910e835580f)", "ioapic/delayed"),
   analogue("E20", "a lower priority did not turn on what uncovers interrupts (bb365a506b1e)", "whether something can be delivered is asked anew after each change of the priority"),
   notApplicable("E21", "a pending paravirtual EOI outlived its being disabled (9285e4070df2)", "EOI is a call here, and nothing is left in the guest's memory"),
   tested("E22", "an irqfd kept a producer whose entry could not be updated as they connected (ed446e8aa894; A9)", "refusals/connects"),

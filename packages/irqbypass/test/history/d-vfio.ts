@@ -1,11 +1,12 @@
 /** Bugs of VFIO and vDPA (D1 to D10). */
 import assert from "node:assert/strict";
-import { Eventfd, type IrqSet, VdpaDevice, VfioPciDevice } from "irqbypass";
-import { DeviceEvent } from "#src/device/event.js";
-import { Intx } from "#src/device/intx.js";
+import { Eventfd, type Host, type IrqSet, VdpaDevice, VfioPciDevice } from "irqbypass";
+import type { DeviceLife } from "#src/device/device-life.js";
+import type { Intx } from "#src/device/intx.js";
 import type { MsiIndex } from "#src/device/msi.js";
 import { Virqfd } from "#src/device/virqfd.js";
-import { Header, Vm as V } from "#src/host/layout.js";
+import { signalRecord } from "#src/eventfd/signal.js";
+import { Device, DeviceUse, Header, Vm as V } from "#src/host/layout.js";
 import { vmMutex } from "#src/vm/vm-mutex.js";
 import { inside, type Proof, playFalse, prove } from "./proof.js";
 import { GSI, msi, recordOf, World } from "./world.js";
@@ -24,7 +25,17 @@ const loopback = (index: IrqSet["index"], start = 0, count = 1): IrqSet => ({
 
 /** Signals whatever the trigger is (before 18c198c96a81). */
 const signalsAnything = (intx: Intx) =>
-  playFalse(intx, () => ({ send: ({ trigger }: { trigger: Eventfd }) => trigger.signal() }));
+  playFalse(intx, () => ({
+    send() {
+      const life = inside<DeviceLife>(intx, "life");
+      const eventfd = life.read(Device.intx);
+      if (eventfd === 0) throw new TypeError("a null pointer was followed");
+      signalRecord(life.host, eventfd);
+    },
+  }));
+
+/** The INTx pin of a new device. */
+const pinOf = (host: Host): Intx => new VfioPciDevice(host, { intx: true }).intx;
 
 export const vfioProofs: readonly Proof[] = [
   prove<(intx: Intx) => void>(
@@ -35,7 +46,7 @@ export const vfioProofs: readonly Proof[] = [
     (play) => {
       const { host, eventfd } = new World();
       const unmask = Eventfd.create(host);
-      const intx = new Intx(host);
+      const intx = pinOf(host);
       play(intx);
       intx.setIrqs(eventfds("intx", "trigger", eventfd), undefined);
       intx.setIrqs(eventfds("intx", "unmask", unmask), undefined);
@@ -60,15 +71,15 @@ export const vfioProofs: readonly Proof[] = [
     {
       "only acts on the INTx that is enabled when it is set": (intx) =>
         Object.defineProperty(intx, "disIntx", {
+          get: () => false,
           set(on: boolean) {
-            const session = inside<{ masked: boolean } | undefined>(intx, "session");
-            if (session !== undefined) session.masked = on;
+            if (intx.enabled) inside<DeviceLife>(intx, "life").use(DeviceUse.masked, on);
           },
         }),
     },
     (play) => {
       const { host, eventfd } = new World();
-      const intx = new Intx(host);
+      const intx = pinOf(host);
       play(intx);
       intx.disIntx = true;
       intx.assert();
@@ -87,19 +98,19 @@ export const vfioProofs: readonly Proof[] = [
       "masks a second time when it is enabled": (intx) => {
         let depth = 0;
         playFalse(intx, (real) => ({
-          enable(trigger: Eventfd) {
-            real("enable", trigger);
+          enable() {
+            real("enable");
             depth = 2;
           },
-          unmask(session: unknown) {
-            if (--depth <= 0) real("unmask", session);
+          unmask() {
+            if (--depth <= 0) real("unmask");
           },
         }));
       },
     },
     (play) => {
       const { host, eventfd } = new World();
-      const intx = new Intx(host);
+      const intx = pinOf(host);
       play(intx);
       intx.assert();
       intx.setIrqs(eventfds("intx", "trigger", eventfd), undefined);
@@ -118,7 +129,7 @@ export const vfioProofs: readonly Proof[] = [
     { "signals without looking whether there is a trigger": signalsAnything },
     (play) => {
       const { host, eventfd } = new World();
-      const intx = new Intx(host);
+      const intx = pinOf(host);
       play(intx);
       intx.setIrqs(eventfds("intx", "trigger", null), undefined);
       assert.doesNotThrow(() => intx.setIrqs(loopback("intx"), undefined));
@@ -167,27 +178,30 @@ export const vfioProofs: readonly Proof[] = [
     },
   ),
 
-  prove<(event: DeviceEvent) => void>(
+  prove<(life: DeviceLife) => void>(
     "D6",
-    "a request whose eventfd was closed, and whose record is that of another one by now, signals nobody",
+    "a request whose eventfd was closed signals that, which is nobody else's until the device lets go of it",
     () => {},
     {
-      "uses the eventfd that it was given": (event) =>
-        playFalse(event, () => ({ signal: () => inside<Eventfd>(event, "trigger").signal() })),
+      "uses the eventfd that it was given, and does not keep it": (life) =>
+        playFalse(life, () => ({
+          setEventfd: (at: Device, eventfd: number) => life.host.words.store(life.record + at, eventfd),
+        })),
     },
     (play) => {
       const { host } = new World();
-      const event = new DeviceEvent(host, "req");
-      play(event);
+      const device = new VfioPciDevice(host);
+      play(inside<DeviceLife>(device, "life"));
       const closed = Eventfd.create(host);
-      event.setIrqs(eventfds("req", "trigger", closed));
-      event.signal();
+      device.setIrqs(eventfds("req", "trigger", closed));
+      device.requestRelease();
       assert.equal(closed.tryRead(), 1n);
       closed.close();
       const next = Eventfd.create(host);
-      assert.equal(next.record, closed.record);
-      assert.doesNotThrow(() => event.signal());
+      assert.doesNotThrow(() => device.requestRelease());
       assert.equal(next.tryRead(), undefined);
+      device.setIrqs(eventfds("req", "trigger", null));
+      assert.equal(Eventfd.create(host).record, closed.record);
     },
   ),
 
@@ -310,7 +324,8 @@ export const vfioProofs: readonly Proof[] = [
       "stores it before it looks": (session) =>
         playFalse(session, (real) => ({
           setConfigCall(eventfd: Eventfd | null) {
-            Object.assign(session, { config: eventfd });
+            const life = inside<DeviceLife>(session, "life");
+            life.setEventfd(Device.config, eventfd?.record ?? 0);
             return real("setConfigCall", eventfd);
           },
         })),

@@ -1,8 +1,10 @@
 /** Fixes of 2022 to 2026 in interrupt delivery (E1 to E22): what of it has a part here. */
 import assert from "node:assert/strict";
-import { Eventfd, Producer, type Refusal, type Vcpu } from "irqbypass";
+import { Eventfd, type Host, Producer, type Refusal, type Vcpu } from "irqbypass";
 import { Consumer, Vm as M, Vcpu as V } from "#src/host/layout.js";
+import { DelayedEois } from "#src/vm/delayed-eois.js";
 import type { IoBus } from "#src/vm/io-bus.js";
+import { serviceWaiting } from "#src/vm/ioapic.js";
 import { vmMutex } from "#src/vm/vm-mutex.js";
 import { irqfdProofs } from "./b-irqfd.js";
 import { inside, type Proof, playFalse, prove } from "./proof.js";
@@ -374,6 +376,38 @@ export const deliveryProofs: readonly Proof[] = [
       };
       assert.deepEqual([store(7), notify.tryRead()], [[false, true, false], 1n]);
       assert.deepEqual([store(8), notify.tryRead()], [[false, false, false], undefined]);
+    },
+  ),
+
+  prove<(relay: DelayedEois) => void>(
+    "E19",
+    "a level that an EOI has left to the relay is not delivered once its VM goes",
+    () => {},
+    {
+      "delivers whatever has become of the VM": (relay) =>
+        playFalse(relay, () => ({
+          deliver: (vm: number) => serviceWaiting(inside<Host>(relay, "memory"), vm),
+        })),
+    },
+    (play) => {
+      const world = new Level();
+      const { host, vm, running } = world;
+      const { words } = host;
+      const record = recordOf(vm);
+      const relay = new DelayedEois(host);
+      play(relay);
+      vm.setIrqLine(PIN, true);
+      assert.equal(running.acknowledge(), LEVEL_VECTOR);
+      words.set(record + M.eois + PIN, 9999);
+      running.eoi();
+      assert.deepEqual([running.hasInterrupt(), words.load(record + M.delayed)], [false, 1]);
+      relay.serve(0);
+      words.set(record + M.dying, host.thread.record); // by then it is being disposed
+      const due = words.clock() + 20;
+      while (words.clock() < due);
+      relay.serve(0);
+      words.set(record + M.dying, 0);
+      assert.deepEqual(world.vectors(), []);
     },
   ),
 

@@ -1,7 +1,7 @@
 /** What a host has room for: the sizes, single capacities beside them, and what is said where there is no room. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Epoll, Eventfd, Host, IrqBypassError, Producer, type Size, Vm } from "irqbypass";
+import { Epoll, Eventfd, Host, IrqBypassError, Producer, type Size, VfioPciDevice, Vm } from "irqbypass";
 import { CAPACITIES, type Capacity, capacityOf, noRoom, ownRecords, SIZES } from "#src/host/capacity.js";
 import type { PoolName } from "#src/host/layout.js";
 import { createMemory } from "#src/host/wasm.js";
@@ -101,6 +101,7 @@ const TAKE_ONE: Readonly<Record<Exclude<PoolName, "injection">, (host: Host, tur
   ioeventfd: (host) => new Vm(host).ioeventfd({ address: 1 }, Eventfd.create(host)),
   epoll: (host) => Epoll.create(host),
   watch: (host) => Epoll.create(host).add(Eventfd.create(host)),
+  device: (host) => new VfioPciDevice(host),
   node(host, turn) {
     const eventfd = Eventfd.create(host); // each index begins with a node of its own
     if (turn === 0) new Vm(host).irqfd(eventfd, 1);

@@ -63,6 +63,7 @@ const tables: readonly (readonly [string, Fields])[] = [
   ["Injection", RECORD_FIELDS.injection],
   ["Epoll", RECORD_FIELDS.epoll],
   ["Watch", RECORD_FIELDS.watch],
+  ["Device", RECORD_FIELDS.device],
   ["Node", RECORD_FIELDS.node],
 ];
 

@@ -3,8 +3,9 @@
  * find each of them. They are put into the objects of a test's own thread: the shipped code has no switch for them.
  */
 import { DeviceVector, type Host } from "irqbypass";
+import type { DeviceLife } from "#src/device/device-life.js";
 import { Virqfd } from "#src/device/virqfd.js";
-import { Eventfd as E, LEAVING, Thread } from "#src/host/layout.js";
+import { Eventfd as E, Gate, LEAVING, Thread } from "#src/host/layout.js";
 import { PendingIrqfds } from "#src/host/pending.js";
 import { fdOf } from "#src/linux/calls.js";
 import { loadFfi } from "#src/linux/koffi.js";
@@ -129,10 +130,11 @@ export const PLANTS = {
     twin: "conservation/vector/clears-first",
     apply: {
       device() {
-        const { rearm } = DeviceVector.prototype;
-        DeviceVector.prototype.rearm = function () {
-          Object.assign(this, { pendingBit: false });
-          rearm.call(this);
+        const { unmask } = DeviceVector.prototype;
+        DeviceVector.prototype.unmask = function () {
+          const { life, gate } = this as unknown as { life: DeviceLife; gate: number };
+          life.host.words.and(gate, ~Gate.pending);
+          unmask.call(this);
         };
       },
     },

@@ -140,10 +140,11 @@ describe("an object that has ended (d9)", () => {
       () => nic.disable("msix"),
     ])
       assert.throws(look, { code: "EBADF" });
-    // The device's own side goes on, and signals nobody.
+    // The device's own side goes on, signals nobody, and keeps nothing: its record may be another one's.
     nic.functionMask = true;
     nic.vector("msix", 0).signal();
-    assert.deepEqual([nic.functionMask, nic.pendingBits("msix")[0], nic.intx === pin], [true, 1, true]);
+    assert.deepEqual([nic.functionMask, nic.pendingBits("msix")[0], nic.intx === pin], [false, 0, true]);
+    assert.deepEqual([vector.masked, pin.masked, pin.asserted], [true, false, false]);
     nic.functionMask = false;
     nic.reportError();
     nic.requestRelease();

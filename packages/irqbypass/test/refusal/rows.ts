@@ -178,6 +178,8 @@ export const GIVEN: Readonly<Record<string, (stage: Stage) => readonly unknown[]
   "new Vm": ({ own }) => [own.host, { vcpus: 2, apic: true }],
   "new VfioPciDevice": ({ own }) => [own.host, { msix: 2, intx: true, kind: "ends" }],
   "new VdpaDevice": ({ own }) => [own.host, { queues: 2, ops: { getVqIrq: () => 3 } }],
+  "VfioPciDevice.open": ({ own }) => [own.host, own.device.handle],
+  "VdpaDevice.open": ({ own }) => [own.host, own.vdpa.handle, { ops: { getVqIrq: () => 3 } }],
   "new IrqBypassError": () => ["EIO", "a sentence", { subject: "it" }],
   "Eventfd.prototype.read": () => [NOW],
   "Eventfd.prototype.readAsync": () => [NOW],

@@ -9,10 +9,7 @@ export const enum Eventfd {
   handles = 3,
   /** The counter. Linux: what of the kernel's has been an interrupt already, and is still in it. A, 64 bits */
   counter = 4,
-  /**
-   * {@link READ_KICKED} and {@link READER_SLEEPS}, and above them a number that changes with every change of the counter; who reads
-   * sleeps on it. A
-   */
+  /** {@link READ_KICKED}, {@link READER_SLEEPS}; above them a number that changes with the counter, on which readers sleep. A */
   sequence = 6,
   /** The irqfd that consumes this eventfd, or 0; with {@link LEAVING} one that is being deassigned. A */
   irqfd = 8,
@@ -61,12 +58,14 @@ export const enum Producer {
   irq = 5,
   /** The thread that created it and may signal it. H */
   owner = 6,
-  /** The eventfd that it keeps alive. H */
+  /** The eventfd that it keeps alive, and signals where it is not bypassed. A, written under H */
   holds = 7,
   /** Its interrupt remapping table entry, {@link irte}. A */
   irte = 8,
   /** Header.ticks at the last change of its connection. H */
   since = 9,
+  /** The gate of the device interrupt that it is of, 0 for one that is of none. C */
+  gate = 10,
   words = 16,
 }
 

@@ -2,7 +2,7 @@
  * What every host has: the header, the roots and nodes of the xarrays, the threads.
  */
 export const MAGIC = 0x42515249; // "IRQB" in memory
-export const LAYOUT_VERSION = 15;
+export const LAYOUT_VERSION = 17;
 /** Words of one cache line; records that different threads write start on lines of their own. */
 export const LINE = 16;
 
@@ -57,6 +57,8 @@ export const enum Header {
   defaultRouting = 54,
   /** Held by the thread that repairs what a dead one left. A */
   repair = 56,
+  /** Some VM's I/O APIC waits for the relay: `Vm.delayed`. A */
+  delayed = 59,
   /** A thread that waits for the end of all others, by their locks; 0 where nobody does. A */
   watcher = 57,
   /** Changes when a thread has asked for its lock, or has got it; who waits for the ends of threads sleeps on it. A */
@@ -127,7 +129,7 @@ export const enum Thread {
   lock = 13,
   /** {@link Header.ticks} when it attached. A */
   since = 14,
-  /** The producer this thread is signalling, plus WAITED if someone waits for it to finish. A, own line */
+  /** The producer this thread is signalling, or the device where that holds it back, plus WAITED if someone waits for it to finish. A, own line */
   signalling = 16,
   /** The same for the eventfd, irqfd or epoll this thread is writing to, draining, relaying or looking through. A */
   writing = 17,

@@ -19,7 +19,7 @@ export const enum Vm {
   fd = 10,
   /** Head of the list of level-triggered irqfds; written under the VM's mutex. A */
   resamplers = 11,
-  /** I/O APIC: lines that are asserted, one bit a pin. V */
+  /** I/O APIC: pins that are requested, one bit each (IRR). V */
   lines = 12,
   /** The thread that disposes it, 0 while it lives; written under its mutex, too. It takes no irqfd and runs no vCPU then. C */
   dying = 13,
@@ -27,6 +27,14 @@ export const enum Vm {
   pulse = 14,
   /** Head of the list of ioeventfds. V */
   ioeventfds = 15,
+  /** I/O APIC: requests of edges that were delivered, one bit a pin. V */
+  delivered = 24,
+  /** I/O APIC: its id register. V */
+  ioapicId = 25,
+  /** I/O APIC: 1 while the relay is to deliver what {@link eois} has put off; written under the VM's mutex. A */
+  delayed = 26,
+  /** The pair of 8259s asks for an acknowledge; written under the VM's mutex. A */
+  picOutput = 27,
   /** I/O APIC: 24 redirection entries of two words. V */
   ioapic = 32,
   /** I/O APIC: who asserts each pin, one bit a source. V, 24 words */
@@ -39,6 +47,12 @@ export const enum Vm {
   kvmDue = 114,
   /** Heads of the lists of irqfds, by the low bits of their GSI: see {@link IRQFD_LISTS}. V, 32 words */
   irqfds = 128,
+  /** I/O APIC: how many EOIs, one after the other, have each left the pin requested. V, 24 words */
+  eois = 160,
+  /** The pair of 8259s: {@link Pic}, the first one's and the second one's. V, 32 words */
+  pics = 192,
+  /** Who asserts each of their pins. V, 16 words */
+  picSources = 224,
   /** References of the vCPUs, by APIC id. C */
   vcpu = 256,
   words = 512,
@@ -60,6 +74,8 @@ export const enum VmFlag {
   bare = 1,
   /** A real KVM guest. */
   kvm = 2,
+  /** It has a pair of 8259s. */
+  pic = 32,
 }
 /** An ioeventfd of a VM: a doorbell. What it takes is constant from before it is in the list of its VM. */
 export const enum Ioeventfd {
@@ -148,9 +164,39 @@ export const enum Chip {
   ioapic = 2,
 }
 export const PIC_PINS = 8;
+/** The pin of the first 8259 that the second one is on. */
+export const CASCADE = 2;
 export const IOAPIC_PINS = 24;
+/** The registers of an 8259, in the order in which KVM_GET_IRQCHIP has them (struct kvm_pic_state). Pins are bits, flags 0 or 1. */
+export const enum Pic {
+  /** Lines as they last were. */
+  lastIrr = 0,
+  irr = 1,
+  imr = 2,
+  isr = 3,
+  /** The pin of the highest priority. */
+  highest = 4,
+  /** Its first vector. */
+  base = 5,
+  readsIsr = 6,
+  poll = 7,
+  specialMask = 8,
+  /** What its data port takes next. */
+  expects = 9,
+  autoEoi = 10,
+  rotatesOnAutoEoi = 11,
+  fullyNested = 12,
+  needsIcw4 = 13,
+  /** Which pins are level-triggered, and which may be. */
+  elcr = 14,
+  elcrMask = 15,
+  words = 16,
+}
+
 /** Routes of the table that VMs with an I/O APIC start with: each of its pins, and those of two PICs. */
 export const DEFAULT_ROUTES = 40;
+/** Pins of all chips. */
+export const CHIP_PINS = 40;
 
 /** A GSI routing table: for each GSI the first of its routes, and for each pin of the I/O APIC the GSI that leads to it. */
 export const enum Routing {
@@ -160,9 +206,9 @@ export const enum Routing {
   /** No GSI below this is without a route. V */
   free = 4,
   gsi = 16, // V, 4096 words
-  /** The last GSI of the table that leads to the pin, plus one. */
-  pins = 4112, // V, 24 words
-  words = 4144,
+  /** The last GSI of the table that leads to the pin, plus one: those of the I/O APIC, then those of the 8259s. */
+  pins = 4112, // V, 40 words
+  words = 4160,
 }
 export const MAX_GSI = 4096;
 /**

@@ -3,6 +3,7 @@
  * each record whether exactly one place leads to it.
  */
 import type { BypassHost } from "../../bypass/bypass-host.js";
+import { auditDevices } from "./devices.js";
 import { auditEpolls } from "./epolls.js";
 import { auditEventfds } from "./eventfds.js";
 import type { Audit } from "./finding.js";
@@ -32,6 +33,7 @@ export function audit(host: BypassHost): Audit {
     auditPools(view); // finds the live records, which the others go through
     auditIndexes(view);
     auditProducers(view);
+    auditDevices(view);
     auditIrqfds(view);
     auditIoeventfds(view);
     auditReferences(view);

@@ -123,8 +123,13 @@ function auditAttached(
   const signalling = words.load(thread + Thread.signalling);
   const writing = words.load(thread + Thread.writing);
   const what = (inflight: number) => inflight & ~WAITED;
-  if (signalling !== 0 && !view.isLive("producer", what(signalling)))
-    view.find("in-flight", subject, `it signals word ${what(signalling)}, which is no live producer`);
+  const signals = (["producer", "device"] as const).some((pool) => view.isLive(pool, what(signalling)));
+  if (signalling !== 0 && !signals)
+    view.find(
+      "in-flight",
+      subject,
+      `it signals word ${what(signalling)}, which is no live producer or device`,
+    );
   const known = (["eventfd", "consumer", "epoll"] as const).some((pool) => view.isLive(pool, what(writing)));
   if (writing !== 0 && !known) {
     view.find(

@@ -1,4 +1,5 @@
 import type { BypassHost } from "../../bypass/bypass-host.js";
+import { deviceMutex } from "../../device/device-life.js";
 import { IrqBypassError } from "../../host/errors.js";
 import type { Mutex } from "../../host/mutex.js";
 import { vmMutex } from "../vm-mutex.js";
@@ -11,7 +12,7 @@ const LOOKS_WITHOUT_SLEEP = 10_000;
 
 /**
  * Calls `look` while no other thread changes anything, as far as that can be had: under the host mutex and the mutex of
- * each VM. The order of locks is VM, then host; and a VM may go while its mutex is waited for. So this takes the host
+ * each VM and device. The order of locks is VM or device, then host; and a VM may go while its mutex is waited for. So this takes the host
  * mutex, under which none can go, and waits for no other: it tries them all, and if one is busy gives all back and naps.
  * A mutex that stays busy is a finding, and `look` goes on without it. Throws EDEADLK where the thread holds one itself.
  */
@@ -51,6 +52,10 @@ function takeAll(host: BypassHost, held: Mutex[]): Mutex[] {
   for (let slot = 0; slot < Math.min(pools.vm.used, pools.vm.capacity); slot++) {
     const vm = pools.vm.at(slot);
     if (pools.vm.lives(vm)) wanted.push(vmMutex(host, vm));
+  }
+  for (let slot = 0; slot < Math.min(pools.device.used, pools.device.capacity); slot++) {
+    const device = pools.device.at(slot);
+    if (pools.device.lives(device)) wanted.push(deviceMutex(host, device));
   }
   for (const one of wanted.slice(1)) if (isMine && one.take()) held.push(one);
   const missing = wanted.filter((one) => !held.includes(one));

@@ -11,7 +11,7 @@ export function auditProducers(view: View): void {
   for (const producer of view.live.producer) {
     const subject = view.name("producer", producer);
     view.within(words.get(producer + Producer.kind), 0, host.kinds.length - 1, subject, "kind");
-    const held = words.get(producer + Producer.holds);
+    const held = words.load(producer + Producer.holds);
     if (held !== 0 && view.names("eventfd", held, subject, "held eventfd")) view.hold(held);
     const eventfd = words.get(producer + Producer.eventfd);
     if (eventfd === 0) auditUnregistered(view, producer, subject);

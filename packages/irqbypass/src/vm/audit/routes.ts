@@ -1,4 +1,5 @@
 import {
+  CHIP_PINS,
   Chip,
   Header,
   IN_USE,
@@ -10,6 +11,7 @@ import {
   Routing,
   Vm,
 } from "../../host/layout.js";
+import { pinIndex } from "../routing.js";
 import type { View } from "./view.js";
 
 const MSI_HIGH_LOW_BYTE = 0xff;
@@ -61,9 +63,8 @@ function auditTable(view: View, table: number): void {
       if (words.get(route + Route.table) !== table)
         view.find("partner", view.name("route", route), `is in ${subject}, and names another`);
       auditRoute(view, route, gsi, route === first && words.get(route + Route.next) === 0);
-      if (words.get(route + Route.type) !== RouteType.irqchip || words.get(route + Route.a) !== Chip.ioapic)
-        continue;
-      const pin = words.get(route + Route.b);
+      if (words.get(route + Route.type) !== RouteType.irqchip) continue;
+      const pin = pinIndex(words.get(route + Route.a), words.get(route + Route.b));
       pins.set(pin, (pins.get(pin) ?? new Set()).add(gsi));
     }
   }
@@ -71,7 +72,7 @@ function auditTable(view: View, table: number): void {
   if (words.get(table + Routing.count) !== count) {
     view.find("count", subject, `counts ${words.get(table + Routing.count)} routes, and has ${count}`);
   }
-  for (let pin = 0; pin < IOAPIC_PINS; pin++) {
+  for (let pin = 0; pin < CHIP_PINS; pin++) {
     const gsi = words.get(table + Routing.pins + pin) - 1;
     const leading = pins.get(pin);
     if (leading === undefined ? gsi === -1 : leading.has(gsi)) continue;

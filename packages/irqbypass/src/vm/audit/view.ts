@@ -1,5 +1,5 @@
 import type { BypassHost } from "../../bypass/bypass-host.js";
-import { IN_USE, POOLS, type PoolName, Thread, ThreadState } from "../../host/layout.js";
+import { Device, IN_USE, POOLS, type PoolName, Thread, ThreadState } from "../../host/layout.js";
 import type { Pool } from "../../host/pool.js";
 import type { Words } from "../../host/words.js";
 import { FieldReader } from "./fields.js";
@@ -21,6 +21,7 @@ const NAMES: Readonly<Record<PoolName, string>> = {
   ioeventfd: "ioeventfd",
   epoll: "epoll",
   watch: "watch",
+  device: "device record",
   node: "index node",
 };
 
@@ -92,6 +93,13 @@ export class View {
 
   isLive(pool: PoolName, record: number): boolean {
     return this.slotOf(pool, record) !== undefined && this.host.pools[pool].lives(record);
+  }
+
+  /** Is this word a gate of a live device? */
+  isGate(word: number): boolean {
+    const { base, stride } = this.host.pools.device;
+    const at = (word - base) % stride;
+    return at >= Device.gates && this.isLive("device", word - at);
   }
 
   isAttached(thread: number): boolean {

@@ -5,8 +5,8 @@ import type { FindingKind } from "./finding.js";
 import { tell } from "./producers.js";
 import type { View } from "./view.js";
 
-/** Bits of a redirection entry that are ever set: all but the delivery status. */
-const ENTRY = 0x1efff;
+/** The bit of a redirection entry that is never set: a message is delivered at once. */
+const DELIVERY_STATUS = 1 << 12;
 const REMOTE_IRR = 1 << 14;
 const LEVEL_ENTRY = 1 << 15;
 /** Who may assert a line: user space, and the level-triggered irqfds. */
@@ -86,7 +86,7 @@ function auditIoapic(view: View, vm: number, subject: string): void {
       continue;
     }
     const remote = (low & REMOTE_IRR) !== 0 && (low & LEVEL_ENTRY) === 0;
-    if ((low & ~ENTRY) !== 0 || remote) {
+    if ((low & DELIVERY_STATUS) !== 0 || remote) {
       view.find(
         "value",
         name,

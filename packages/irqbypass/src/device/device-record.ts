@@ -1,0 +1,177 @@
+/** Devices as records: made, opened, handed over and ended. */
+import type { BypassHost } from "../bypass/bypass-host.js";
+import { refresh } from "../bypass/remapping.js";
+import { dropContext } from "../eventfd/reference.js";
+import { IrqBypassError } from "../host/errors.js";
+import {
+  DEVICE_EVENTFDS,
+  Device,
+  DeviceFlag,
+  DeviceUse,
+  GATES,
+  Gate,
+  Producer,
+  Thread,
+  WAITED,
+} from "../host/layout.js";
+import { DeviceLife, gatesOf } from "./device-life.js";
+import { hold, producerOf } from "./gate.js";
+
+/** What a device is made of. */
+export interface DeviceShape {
+  readonly flags: number;
+  /** Number of the kind of its producers. */
+  readonly kind: number;
+  readonly msi: number;
+  /** MSI-X vectors, or virtqueues. */
+  readonly msix: number;
+  /** Host interrupts that an index can get. */
+  readonly available: number;
+  /** How each gate starts. */
+  readonly gate: number;
+}
+
+/** So many host interrupts are as good as any number. */
+const NO_LIMIT = 2 ** 31 - 1;
+
+/** A new device, which the calling thread may signal. Throws ENOMEM, with nothing done. */
+export function createDevice(host: BypassHost, shape: DeviceShape): DeviceLife {
+  const { words, pools, mutex, thread } = host;
+  const { flags, kind, msi, msix, available, gate } = shape;
+  return mutex.guard(() => {
+    const records = Math.max(1, Math.ceil((msi + msix) / GATES));
+    pools.device.checkRoom(records);
+    const device = pools.device.allocate();
+    words.set(device + Device.flags, flags);
+    words.set(device + Device.kind, kind);
+    words.set(device + Device.msi, msi);
+    words.set(device + Device.msix, msix);
+    words.set(device + Device.available, available < NO_LIMIT ? available + 1 : 0);
+    words.set(device + Device.head, device);
+    for (let last = device, n = 1; n < records; n++) {
+      const more = pools.device.allocate();
+      words.set(more + Device.head, device);
+      words.set(last + Device.next, more);
+      last = more;
+    }
+    if (gate !== 0) for (const word of gatesOf(host, device)) words.store(word, gate);
+    words.store(device + Device.owner, thread.record); // last: without an owner it is half made
+    return new DeviceLife(host, device);
+  });
+}
+
+/** The device that a handle opens: one with the flag {@link DeviceFlag.vdpa} or one without. Throws what `Pool.open` does. */
+export function openDevice(host: BypassHost, handle: unknown, vdpa: 0 | DeviceFlag.vdpa): DeviceLife {
+  const { pools, mutex, words } = host;
+  return mutex.guard(() => {
+    const record = pools.device.open(handle);
+    if (isDevice(host, record) && (words.get(record + Device.flags) & DeviceFlag.vdpa) === vdpa)
+      return new DeviceLife(host, record);
+    throw new IrqBypassError("ESTALE", `${String(handle)} is the handle of another kind of device`, {
+      subject: "device",
+    });
+  });
+}
+
+/** Is this the first record of a device that is there? Under the host mutex. */
+export function isDevice({ words, pools }: BypassHost, record: number): boolean {
+  return (
+    pools.device.lives(record) &&
+    words.get(record + Device.head) === record &&
+    words.load(record + Device.owner) !== 0
+  );
+}
+
+/** Its handle. Throws EBADF where it has ended. */
+export function handleOf(life: DeviceLife): number {
+  return life.host.look(() => {
+    life.check();
+    return life.host.pools.device.handle(life.record);
+  });
+}
+
+/**
+ * From here on the calling thread may signal the device, and no other one. Throws EBUSY while the thread that could is in the middle of
+ * a signal of it. What had begun when this is called is through when it returns.
+ */
+export function adoptDevice(life: DeviceLife): void {
+  const { host, record, gates } = life;
+  const { words, thread, mutex } = host;
+  life.guard(() => {
+    const owner = words.load(record + Device.owner);
+    if (owner === thread.record) {
+      life.tenure = words.load(record + Device.tenure);
+      return;
+    }
+    const producers = gates.map((word) => producerOf(host, words.load(word))).filter((one) => one !== 0);
+    const signals = () => words.load(owner + Thread.signalling) & ~WAITED;
+    const what = signals();
+    if (what === record || producers.includes(what)) {
+      throw new IrqBypassError(
+        "EBUSY",
+        `thread ${host.pools.thread.slot(owner)} is in the middle of a signal of device ${life.id}: try again`,
+        { subject: `device ${life.id}` },
+      );
+    }
+    const tenure = words.add(record + Device.tenure, 1) + 1; // whoever could signal finds out from here on
+    const after = signals();
+    if (after === record || producers.includes(after)) thread.fence(owner + Thread.signalling, after);
+    mutex.guard(() => {
+      words.store(record + Device.owner, thread.record);
+      for (const producer of producers) {
+        words.set(producer + Producer.owner, thread.record);
+        const consumer = words.get(producer + Producer.consumer);
+        if (consumer !== 0) refresh(host, consumer); // what this thread can do may be other than what that one could
+      }
+    });
+    life.tenure = tenure | 0;
+  });
+}
+
+/**
+ * Ends a device, where it is there: whoever has it open finds out, `end` ends its producers, and its records are given back. Blocks
+ * for its mutex, and for a signal that is under way.
+ */
+export function endDevice(life: DeviceLife, end: (host: BypassHost, producer: number) => void): void {
+  life.mutex.enclose(() => {
+    if (!life.isLive()) return;
+    life.host.mutex.enclose(() => {}); // a thread that may not wait for it is refused here, and not when half of it is done
+    finishDevice(life, end);
+  });
+}
+
+/** The same under its mutex. Done again, it finishes what a thread has begun that died. */
+export function finishDevice(life: DeviceLife, end: (host: BypassHost, producer: number) => void): void {
+  const { host, record, gates } = life;
+  const { words } = host;
+  host.thread.begun = true; // the end of something, which nobody can refuse
+  life.use(DeviceUse.ending, true);
+  words.add(record + Device.life, 1); // it has ended, for whoever looks
+  words.add(record + Device.tenure, 1); // and for whoever signals; who does so already is waited for
+  life.fence(record);
+  for (const word of gates) {
+    hold(life, word, Gate.changing);
+    const producer = producerOf(host, words.load(word));
+    words.store(word, 0); // first: nobody ends its producer twice
+    if (producer !== 0) end(host, producer);
+  }
+  giveBack(host, record);
+}
+
+function giveBack(host: BypassHost, device: number): void {
+  const { words, pools, mutex } = host;
+  const closes = mutex.guard(() => {
+    const found = DEVICE_EVENTFDS.map((at) => {
+      const eventfd = words.load(device + at);
+      words.store(device + at, 0);
+      return eventfd === 0 ? undefined : dropContext(host, eventfd);
+    });
+    for (let record = device; record !== 0; ) {
+      const next = words.get(record + Device.next);
+      pools.device.release(record);
+      record = next;
+    }
+    return found;
+  });
+  for (const close of closes) close?.();
+}

@@ -1,0 +1,89 @@
+/** Devices after a thread has died, or left: made whole, then ended or taken from it. */
+import type { BypassHost } from "../bypass/bypass-host.js";
+import { recountContexts } from "../bypass/heal.js";
+import { Device, DeviceUse, Gate, Producer } from "../host/layout.js";
+import { DeviceLife } from "./device-life.js";
+import { endDevice, finishDevice, isDevice } from "./device-record.js";
+import { producerOf, release } from "./gate.js";
+import { endProducer } from "./producers.js";
+import { endSession } from "./session-end.js";
+
+type EndProducer = (host: BypassHost, producer: number) => void;
+
+/** Makes whole what the mutex of a device guards, which the caller holds; the thread of the record `dead` did. */
+export function healDevice(host: BypassHost, record: number, dead: number): void {
+  const life = lifeAt(host, record);
+  if (life === undefined) return;
+  if (life.uses(DeviceUse.ending)) {
+    for (const producer of straysOf(life)) endProducer(host, producer);
+    finishDevice(life, endProducer);
+    return;
+  }
+  for (const producer of straysOf(life)) followUp(life, producer);
+  for (const gate of life.gates) release(life, gate, Gate.changing); // a change goes on from where it had come to
+  if (life.uses(DeviceUse.intx) && life.uses(DeviceUse.line) && !life.uses(DeviceUse.disabled)) {
+    life.use(DeviceUse.masked, true); // once more, should it have been said already: the line is up
+    life.signalEventfd(Device.intx);
+  }
+  // It may not have let go of what a trigger has had before.
+  host.mutex.guard(() => recountContexts(host, dead));
+}
+
+/** The producers of its gates to which these do not lead: another one was being made, or ended. */
+function straysOf({ host, gates }: DeviceLife): number[] {
+  const { words, pools } = host;
+  const own = new Set(gates);
+  const strays: number[] = [];
+  host.forEachLive(pools.producer, (producer) => {
+    const gate = words.get(producer + Producer.gate);
+    if (gate !== 0 && own.has(gate) && producerOf(host, words.load(gate)) !== producer) strays.push(producer);
+  });
+  return strays;
+}
+
+/** One that has come as far as being registered is the gate's; another one ends. */
+function followUp({ host }: DeviceLife, producer: number): void {
+  const { words, pools, mutex } = host;
+  const { gate, registered } = mutex.guard(() => ({
+    gate: words.get(producer + Producer.gate),
+    registered: words.get(producer + Producer.eventfd) !== 0,
+  }));
+  const isFree = producerOf(host, words.load(gate)) === 0;
+  if (isFree && registered) words.or(gate, (pools.producer.slot(producer) + 1) << Gate.producerShift);
+  else endProducer(host, producer);
+}
+
+/**
+ * A thread has died or leaves: the devices that it may signal end, and what it did for others (listening to what unmasks INTx, having a vDPA
+ * device open) ends. `end` ends a producer.
+ */
+export function loseDevices(host: BypassHost, thread: number, end: EndProducer): void {
+  const { words, pools } = host;
+  const found: number[] = [];
+  host.forEachLive(pools.device, (device) => {
+    if (isDevice(host, device)) found.push(device);
+  });
+  for (const record of found) {
+    const life = lifeAt(host, record);
+    if (life === undefined) continue;
+    if (words.load(record + Device.owner) === thread) endDevice(life, end);
+    else
+      life.mutex.enclose(() => {
+        if (life.isLive()) leaveDevice(life, thread);
+      });
+  }
+}
+
+function leaveDevice(life: DeviceLife, thread: number): void {
+  const { words } = life.host;
+  if (life.read(Device.listener) === thread) {
+    words.add(life.record + Device.enabling, 1);
+    words.store(life.record + Device.listener, 0);
+    life.setEventfd(Device.unmask, 0);
+  }
+  if (Math.abs(life.read(Device.opener)) === thread) endSession(life);
+}
+
+function lifeAt(host: BypassHost, record: number): DeviceLife | undefined {
+  return host.mutex.guard(() => (isDevice(host, record) ? new DeviceLife(host, record) : undefined));
+}
