@@ -3,16 +3,17 @@
  * capability and table structures"). A PCI model forwards the guest's accesses; what they mean for a device's vectors and for a VM's
  * routes and irqfds happens here.
  */
+
+import { VfioPciDevice } from "../device/vfio-pci.js";
 import { EventfdContext } from "../eventfd/context.js";
 import { checkClass, checkObject, isOf, reading, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { PoolName } from "../host/layout.js";
 import { Shown } from "../host/shown.js";
-import type { Irqfd } from "../vm/irqfd.js";
-import type { Msi, RawMsi } from "../vm/route.js";
-import type { RouteRef } from "../vm/route-ref.js";
+import type { Irqfd } from "./irqfd.js";
 import { checkBytes, loadBytes, type MsixBytes } from "./msix-bytes.js";
-import { VfioPciDevice } from "./vfio-pci.js";
+import type { Msi, RawMsi } from "./route.js";
+import type { RouteRef } from "./route-ref.js";
 
 /** What MSI-X needs of a VM: `Vm` and `KvmVm` have it. */
 export interface MsixVm<E extends EventfdContext> {
