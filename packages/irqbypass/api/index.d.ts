@@ -695,6 +695,7 @@ declare class SlimVm extends Shown implements Disposable {
     setGsiRouting(routes: readonly GsiRoute[]): void;
     irqfd(eventfd: EventfdContext, gsi: number, options?: IrqfdOptions): Irqfd;
     deassign(eventfd: EventfdContext, gsi: number): boolean;
+    reset(): void;
     dispose(): void;
     [Symbol.dispose](): void;
     setIrqLine(gsi: number, level: boolean): number;

@@ -17,6 +17,7 @@ import { resolveFor, setGsi } from "./routing.js";
 import { VcpuRef } from "./vcpu-ref.js";
 import { lifeOf, VmLife } from "./vm-mutex.js";
 import { createVm, disposeClaimed } from "./vm-record.js";
+import { resetVm } from "./vm-reset.js";
 
 /** Options of a new VM. */
 export interface VmOptions {
@@ -178,6 +179,18 @@ export class SlimVm extends Shown implements Disposable {
   deassign(eventfd: EventfdContext, gsi: number): boolean {
     this.host.checkCall();
     return deassignAt(this.host, this.life, eventfd, gsi);
+  }
+
+  /**
+   * What a guest's reset does to the platform: nothing is posted, requested or in service on any vCPU, no NMI is due, the task priority is
+   * 0, the I/O APIC is as it comes out of reset, and every line is down. What the VMM has wired stays: irqfds, routes, ioeventfds. So do
+   * the devices: reset those first (`VfioPciDevice.reset`), or what they raise meanwhile is an interrupt after the reset.
+   * `docs/semantics.md` has what each reset clears. Throws EBUSY, with nothing changed, while another thread runs one of its vCPUs.
+   * Blocks for this VM's mutex.
+   */
+  reset(): void {
+    this.host.checkCall();
+    resetVm(this.host, this.life);
   }
 
   /**

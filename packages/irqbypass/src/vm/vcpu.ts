@@ -367,7 +367,8 @@ export class Vcpu extends VcpuRef implements Disposable {
     const { words } = this.memory;
     const posted = descriptor.highestPosted(words, this.file);
     if (this.bare) return posted >= 0;
-    this.requested ??= deliverable(words, this.record) >= 0;
+    // What is requested may go with a reset of the VM; nothing is requested but by this thread.
+    if (this.requested !== false) this.requested = deliverable(words, this.record) >= 0;
     return this.requested || exceedsPriority(words, this.record, posted);
   }
 
