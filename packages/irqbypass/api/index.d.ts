@@ -308,113 +308,6 @@ declare class Intx extends Shown {
     set disIntx(on: boolean);
     poll(): void;
 }
-declare class Irqfd extends Shown implements Disposable {
-    protected constructor();
-    get gsi(): number;
-    get policy(): Policy;
-    get path(): Path;
-    get reason(): Reason | undefined;
-    get reasons(): readonly Reason[];
-    get level(): boolean | undefined;
-    acknowledge(): void;
-    bypassed(options?: ChangeWait): Promise<Path>;
-    relayed(options?: ChangeWait): Promise<Reason>;
-    dispose(): void;
-    [Symbol.dispose](): void;
-}
-type Msi = ShortMsi | RawMsi;
-interface ShortMsi {
-    readonly vcpu: number;
-    readonly vector: number;
-}
-interface RawMsi {
-    readonly address: number;
-    readonly addressHigh?: number;
-    readonly data: number;
-}
-interface IrqchipPin {
-    readonly chip: "pic-master" | "pic-slave" | "ioapic";
-    readonly pin: number;
-}
-type GsiRoute = MsiRoute | PinRoute;
-interface MsiRoute {
-    readonly gsi: number;
-    readonly msi: Msi;
-}
-interface PinRoute {
-    readonly gsi: number;
-    readonly irqchip: IrqchipPin;
-}
-declare class RouteRef extends Shown implements Disposable {
-    readonly gsi: number;
-    protected constructor();
-    get msi(): RawMsi;
-    change(msi: Msi): void;
-    dispose(): void;
-    [Symbol.dispose](): void;
-}
-interface MsixBytes {
-    readonly length: number;
-    read(offset: number, length: number): Uint8Array;
-    write(offset: number, bytes: ArrayLike<number>): void;
-}
-declare class DeviceVector extends Shown {
-    readonly number: number;
-    protected constructor();
-    signal(): void;
-    mask(): void;
-    unmask(): void;
-    reset(): void;
-    get masked(): boolean;
-    get pending(): boolean;
-    get path(): Path | undefined;
-    get reason(): Reason | undefined;
-}
-interface VfioPciOptions {
-    readonly intx?: boolean;
-    readonly msi?: number;
-    readonly msix?: number;
-    readonly pcie?: boolean;
-    readonly dynamicMsix?: boolean;
-    readonly hostInterrupts?: number;
-    readonly kind?: string;
-}
-declare class VfioPciDevice extends Shown implements Disposable {
-    constructor(host: BypassHost, options?: VfioPciOptions);
-    static open(host: BypassHost, handle: Handle<"vfio-pci device">): VfioPciDevice;
-    get handle(): Handle<"vfio-pci device">;
-    adopt(): void;
-    irqInfo(index: IrqIndex): IrqInfo;
-    setIrqs(set: IrqSet): number;
-    setTrigger(index: IrqIndex, number: number, eventfd: EventfdContext | null): void;
-    mask(index: IrqIndex, number?: number): void;
-    unmask(index: IrqIndex, number?: number): void;
-    disable(index: IrqIndex): void;
-    vector(index: "msi" | "msix", number: number): DeviceVector;
-    get intx(): Intx;
-    get functionMask(): boolean;
-    set functionMask(on: boolean);
-    pendingBits(index: "msi" | "msix"): Uint32Array;
-    reportError(): void;
-    requestRelease(): void;
-    reset(): void;
-    dispose(): void;
-    [Symbol.dispose](): void;
-}
-interface MsixVm<E extends EventfdContext> {
-    routeMsi(msi: Msi): RouteRef;
-    irqfd(eventfd: E, gsi: number): Irqfd;
-}
-declare class Msix<E extends EventfdContext = EventfdContext> extends Shown implements Disposable {
-    readonly table: MsixBytes;
-    readonly pba: MsixBytes;
-    constructor(vm: MsixVm<E>, device: VfioPciDevice, createEventfd: () => E);
-    get control(): number;
-    set control(value: number);
-    reset(): void;
-    dispose(): void;
-    [Symbol.dispose](): void;
-}
 interface VdpaOps {
     readonly getVqIrq?: (queue: number) => number;
     readonly reset?: () => void;
@@ -461,6 +354,49 @@ declare class VdpaDevice extends Shown implements Disposable {
     get session(): VdpaSession | undefined;
     queue(number: number): Virtqueue;
     configChanged(): void;
+    dispose(): void;
+    [Symbol.dispose](): void;
+}
+declare class DeviceVector extends Shown {
+    readonly number: number;
+    protected constructor();
+    signal(): void;
+    mask(): void;
+    unmask(): void;
+    reset(): void;
+    get masked(): boolean;
+    get pending(): boolean;
+    get path(): Path | undefined;
+    get reason(): Reason | undefined;
+}
+interface VfioPciOptions {
+    readonly intx?: boolean;
+    readonly msi?: number;
+    readonly msix?: number;
+    readonly pcie?: boolean;
+    readonly dynamicMsix?: boolean;
+    readonly hostInterrupts?: number;
+    readonly kind?: string;
+}
+declare class VfioPciDevice extends Shown implements Disposable {
+    constructor(host: BypassHost, options?: VfioPciOptions);
+    static open(host: BypassHost, handle: Handle<"vfio-pci device">): VfioPciDevice;
+    get handle(): Handle<"vfio-pci device">;
+    adopt(): void;
+    irqInfo(index: IrqIndex): IrqInfo;
+    setIrqs(set: IrqSet): number;
+    setTrigger(index: IrqIndex, number: number, eventfd: EventfdContext | null): void;
+    mask(index: IrqIndex, number?: number): void;
+    unmask(index: IrqIndex, number?: number): void;
+    disable(index: IrqIndex): void;
+    vector(index: "msi" | "msix", number: number): DeviceVector;
+    get intx(): Intx;
+    get functionMask(): boolean;
+    set functionMask(on: boolean);
+    pendingBits(index: "msi" | "msix"): Uint32Array;
+    reportError(): void;
+    requestRelease(): void;
+    reset(): void;
     dispose(): void;
     [Symbol.dispose](): void;
 }
@@ -659,6 +595,70 @@ declare class Ioeventfd extends Shown implements Disposable {
     get length(): number;
     get datamatch(): bigint | undefined;
     get eventfd(): number;
+    dispose(): void;
+    [Symbol.dispose](): void;
+}
+declare class Irqfd extends Shown implements Disposable {
+    protected constructor();
+    get gsi(): number;
+    get policy(): Policy;
+    get path(): Path;
+    get reason(): Reason | undefined;
+    get reasons(): readonly Reason[];
+    get level(): boolean | undefined;
+    acknowledge(): void;
+    bypassed(options?: ChangeWait): Promise<Path>;
+    relayed(options?: ChangeWait): Promise<Reason>;
+    dispose(): void;
+    [Symbol.dispose](): void;
+}
+interface MsixBytes {
+    readonly length: number;
+    read(offset: number, length: number): Uint8Array;
+    write(offset: number, bytes: ArrayLike<number>): void;
+}
+type Msi = ShortMsi | RawMsi;
+interface ShortMsi {
+    readonly vcpu: number;
+    readonly vector: number;
+}
+interface RawMsi {
+    readonly address: number;
+    readonly addressHigh?: number;
+    readonly data: number;
+}
+interface IrqchipPin {
+    readonly chip: "pic-master" | "pic-slave" | "ioapic";
+    readonly pin: number;
+}
+type GsiRoute = MsiRoute | PinRoute;
+interface MsiRoute {
+    readonly gsi: number;
+    readonly msi: Msi;
+}
+interface PinRoute {
+    readonly gsi: number;
+    readonly irqchip: IrqchipPin;
+}
+declare class RouteRef extends Shown implements Disposable {
+    readonly gsi: number;
+    protected constructor();
+    get msi(): RawMsi;
+    change(msi: Msi): void;
+    dispose(): void;
+    [Symbol.dispose](): void;
+}
+interface MsixVm<E extends EventfdContext> {
+    routeMsi(msi: Msi): RouteRef;
+    irqfd(eventfd: E, gsi: number): Irqfd;
+}
+declare class Msix<E extends EventfdContext = EventfdContext> extends Shown implements Disposable {
+    readonly table: MsixBytes;
+    readonly pba: MsixBytes;
+    constructor(vm: MsixVm<E>, device: VfioPciDevice, createEventfd: () => E);
+    get control(): number;
+    set control(value: number);
+    reset(): void;
     dispose(): void;
     [Symbol.dispose](): void;
 }
