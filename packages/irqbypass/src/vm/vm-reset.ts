@@ -1,12 +1,16 @@
 /** A guest's reset: what hardware forgets is forgotten, and what the VMM has wired stays. */
 import type { BypassHost } from "../bypass/bypass-host.js";
+import { announceChange } from "../bypass/changes.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Consumer, Descriptor, EVENT, Line, ON, PIR_WORDS, Vcpu, Vm, VmFlag } from "../host/layout.js";
 import { takeKick } from "../posting/descriptor.js";
-import { vcpusOf } from "./delivery.js";
+import { settleApics } from "./apic/change.js";
+import { begin } from "./apic/power-on.js";
 import { reset as resetIoapic } from "./ioapic.js";
 import { irqfdsOf } from "./irqfd-list.js";
 import { isOwnLine } from "./line.js";
+import { retargetAll } from "./reroute.js";
+import { vcpusOf } from "./vcpus.js";
 import type { VmLife } from "./vm-mutex.js";
 
 /**
@@ -20,12 +24,20 @@ export function resetVm(host: BypassHost, life: VmLife): void {
     life.check();
     // Nobody begins to run one while the host mutex is held.
     for (const vcpu of vcpusOf(host, vm)) refuseIfRunning(host, life, vcpu);
+    words.add(vm + Vm.apics, 1); // an IPI looks here again, as where a register changes
     for (const vcpu of vcpusOf(host, vm)) resetVcpu(host, vcpu);
+    settleApics(host, vm);
     if ((words.get(vm + Vm.flags) & VmFlag.bare) === 0) resetIoapic(host, vm);
     for (const irqfd of irqfdsOf(host, vm))
       if (isOwnLine(words, irqfd)) words.store(irqfd + Consumer.line, Line.low);
   };
-  life.mutex.enclose(() => mutex.guard(reset));
+  const changed = life.mutex.enclose(() => {
+    mutex.guard(reset);
+    return retargetAll(host, vm);
+  });
+  if (!changed) return;
+  host.thread.quiesce(); // not under a mutex: what is under way may need it to finish
+  announceChange(words);
 }
 
 function refuseIfRunning({ words, thread }: BypassHost, life: VmLife, vcpu: number): void {
@@ -37,7 +49,10 @@ function refuseIfRunning({ words, thread }: BypassHost, life: VmLife, vcpu: numb
   });
 }
 
-/** Nothing is posted, requested or in service, and no NMI is due; a kick is the VMM's own, and stays. */
+/**
+ * Nothing is posted, requested or in service, no NMI, INIT or start-up is due, and the local APIC is as that of a new VM; a kick is the
+ * VMM's own, and stays.
+ */
 function resetVcpu({ words }: BypassHost, vcpu: number): void {
   const file = vcpu + Vcpu.descriptor;
   words.and(file + Descriptor.control, ~ON); // before PIR: what is posted after that was read sets it again
@@ -49,5 +64,9 @@ function resetVcpu({ words }: BypassHost, vcpu: number): void {
   }
   words.set(vcpu + Vcpu.tpr, 0);
   takeKick(words, file, EVENT); // before the look at what is due: an event from here on sets it again
-  words.store(vcpu + Vcpu.events, 0);
+  for (const word of [Vcpu.nmis, Vcpu.latch, Vcpu.arbitration, Vcpu.esr, Vcpu.initialCount, Vcpu.divide])
+    words.store(vcpu + word, 0);
+  for (const word of [Vcpu.icr, Vcpu.icrHigh, Vcpu.icr2]) words.store(vcpu + word, 0);
+  for (const word of [Vcpu.pendingNmis, Vcpu.untold, Vcpu.state, Vcpu.baseHigh]) words.set(vcpu + word, 0);
+  begin(words, vcpu, words.get(vcpu + Vcpu.id));
 }
