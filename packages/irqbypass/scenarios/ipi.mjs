@@ -196,7 +196,6 @@ function begins(world, break_ = () => {}) {
 
 /** Threads: boot, other. */
 export const starts = {
-  conserves: "what is sent is no interrupt of a vector",
   sentence: "A vCPU that is sent an INIT and a start-up is told of both, however they meet.",
   mutexes: "assumed",
   setup: (world) => begins(world),

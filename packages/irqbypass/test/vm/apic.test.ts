@@ -83,7 +83,10 @@ describe("a message", () => {
 
   it("of lowest priority goes round where there is no vector hashing, and is never posted", () => {
     make({ vcpus: 3, apic: { vectorHashing: false } });
-    const order = [0, 1, 2, 3].flatMap(() => (msi(0x07, 0x141, LOGICAL), taken()));
+    const order = [0, 1, 2, 3].flatMap(() => {
+      msi(0x07, 0x141, LOGICAL);
+      return taken();
+    });
     assert.deepEqual(order, ["0:41", "1:41", "2:41", "0:41"]);
     vm.setGsiRouting([{ gsi: 24, msi: { address: 0xfee07004, data: 0x141 } }]);
     const eventfd = Eventfd.create(host);
