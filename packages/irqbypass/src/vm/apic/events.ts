@@ -37,8 +37,8 @@ export class VcpuEvents {
   /** What comes next, which is left there: INIT and start-up before an NMI. */
   next(): Event | undefined {
     const { words } = this.host;
-    // Before the look: what comes from here on sets it again. Without it nothing has come that is not taken over already.
-    if (takeKick(words, this.record + Vcpu.descriptor, EVENT)) this.takeOver();
+    takeKick(words, this.record + Vcpu.descriptor, EVENT); // before the look: what comes from here on sets it again
+    this.takeOver(); // without EVENT as well: whoever sleeps by the interrupt file has taken it there
     const untold = words.get(this.record + Vcpu.untold);
     if (untold & Latch.init) return "init";
     if (untold & Latch.startUp) return "start-up";
