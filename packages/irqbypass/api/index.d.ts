@@ -478,6 +478,28 @@ declare class InterruptFile extends Shown {
     renotify(): void;
     imports(): FileImports;
 }
+declare const VCPU_STATES: readonly [
+    "runnable",
+    "uninitialized",
+    "init-received"
+];
+type RunState = (typeof VCPU_STATES)[number];
+interface Ipi {
+    readonly to: number | "self" | "all" | "others";
+    readonly vector?: number;
+    readonly mode?: "fixed" | "lowest-priority" | "smi" | "nmi" | "init" | "start-up";
+    readonly logical?: boolean;
+}
+declare class LocalApic extends Shown {
+    protected constructor();
+    read(offset: number): number;
+    write(offset: number, value: number): void;
+    readMsr(msr: number): bigint | undefined;
+    writeMsr(msr: number, value: bigint | number): boolean;
+    setBase(value: bigint | number): void;
+    reset(): void;
+    timerExpired(): boolean;
+}
 interface AttachedThread {
     readonly id: number;
     readonly name: string;
@@ -660,7 +682,13 @@ declare class VcpuRef extends Shown {
 }
 interface VmOptions {
     readonly vcpus?: number;
-    readonly apic?: boolean;
+    readonly apic?: boolean | ApicOptions;
+}
+interface ApicOptions {
+    readonly ids?: readonly number[];
+    readonly longIds?: boolean;
+    readonly broadcastQuirk?: boolean;
+    readonly vectorHashing?: boolean;
 }
 interface IrqfdOptions {
     readonly bypass?: Policy;
@@ -676,18 +704,20 @@ declare class SlimVm extends Shown implements Disposable {
     setGsiRouting(routes: readonly GsiRoute[]): void;
     irqfd(eventfd: EventfdContext, gsi: number, options?: IrqfdOptions): Irqfd;
     deassign(eventfd: EventfdContext, gsi: number): boolean;
+    reset(): void;
     dispose(): void;
     [Symbol.dispose](): void;
     setIrqLine(gsi: number, level: boolean): number;
+    signalMsi(msi: Msi): number;
     get ioapic(): IoApic;
 }
-type Wake = "interrupt" | "nmi" | "kicked" | "timeout";
+type Wake = "interrupt" | "nmi" | "init" | "start-up" | "kicked" | "timeout";
 interface ArmOptions {
     readonly ref?: boolean;
 }
 declare class Vcpu extends VcpuRef implements Disposable {
     private constructor();
-    static open(memory: HostMemory, handle: Handle<"vcpu">): Vcpu;
+    static open(host: BypassHost, handle: Handle<"vcpu">): Vcpu;
     pending(): boolean;
     hasInterrupt(): boolean;
     wait(options?: Pick<WaitOptions, "timeoutMs">): Wake;
@@ -698,6 +728,11 @@ declare class Vcpu extends VcpuRef implements Disposable {
     eoi(): void;
     get tpr(): number;
     set tpr(priority: number);
+    get apic(): LocalApic;
+    sendIpi(ipi: Ipi): number;
+    get state(): RunState;
+    set state(state: RunState);
+    get startUpVector(): number;
     get ppr(): number;
     take(into: Uint32Array | Int32Array): boolean;
     put(): void;
@@ -713,5 +748,5 @@ declare class Vm extends SlimVm {
     ioeventfds(): IoeventfdInfo[];
     write(space: IoSpace, address: number | bigint, length: number, value: number | bigint): boolean;
 }
-export { DeviceVector, Epoll, Eventfd, EventfdContext, FINDING_KINDS, Host, IRQ_INDEXES, InterruptFile, IrqBypassError, MAX_COUNT, POLICIES, Producer, REASONS, VIRTIO_STATUS, Vcpu, VcpuRef, VdpaDevice, VfioPciDevice, Vm, WORST_FIRST };
-export type { AbortSignalLike, AddCallback, ArmOptions, AttachOptions, AttachedThread, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, EpollAdd, EpollTake, EpollWait, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileImports, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, MemoryOptions, Msi, MsiRoute, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, RouteRef, ShortMsi, Shown, Size, Spawn, ThreadLocks, ThreadName, ThreadWorker, VdpaOpenOptions, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };
+export { DeviceVector, Epoll, Eventfd, EventfdContext, FINDING_KINDS, Host, IRQ_INDEXES, InterruptFile, IrqBypassError, MAX_COUNT, POLICIES, Producer, REASONS, VCPU_STATES, VIRTIO_STATUS, Vcpu, VcpuRef, VdpaDevice, VfioPciDevice, Vm, WORST_FIRST };
+export type { AbortSignalLike, AddCallback, ApicOptions, ArmOptions, AttachOptions, AttachedThread, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, EpollAdd, EpollTake, EpollWait, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileImports, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, Ipi, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, LocalApic, MemoryOptions, Msi, MsiRoute, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, RouteRef, RunState, ShortMsi, Shown, Size, Spawn, ThreadLocks, ThreadName, ThreadWorker, VdpaOpenOptions, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };

@@ -130,7 +130,7 @@ declare class KvmVmRef extends Shown {
     setGsiRouting(routes: readonly GsiRoute[]): void;
     routeMsi(msi: Msi): RouteRef;
     route(gsi: number): RouteRef;
-    signalMsi(msi: Msi): boolean;
+    signalMsi(msi: Msi): number;
     irqfd(eventfd: LinuxEventfd, gsi: number, options?: IrqfdOptions): Irqfd;
     deassign(eventfd: LinuxEventfd, gsi: number): boolean;
     ioeventfd(options: IoeventfdOptions, eventfd: LinuxEventfd): Ioeventfd;

@@ -254,17 +254,18 @@ function requests(world, play = () => {}) {
       other: () => Eventfd.create(other).record,
     },
     keeps: [eventfd],
-    end: ({ device: signalled, other: record }) =>
+    // It goes where nobody can read it any more.
+    end: conserves({ host: device, eventfd, sent: 0, most: 1 }, ({ device: signalled, other: record }) =>
       expect(
         signalled !== record || device.words.load64(record + E.counter) === 0n,
         "a request was signalled to another's eventfd",
       ),
+    ),
   };
 }
 
 /** Threads: device, other. */
 export const request = {
-  conserves: "the request is made when nobody can read its eventfd any more",
   sentence:
     "A request whose eventfd was closed goes to that, which is nobody else's as long as the device has it.",
   setup: (world) => requests(world),

@@ -176,7 +176,6 @@ const resets = {
 /** Threads: vmm, device. */
 export const reset = {
   sentence: "A reset forgets what is pending, and keeps the trigger.",
-  conserves: "what is pending is to be forgotten",
   setup: (world) => beside(world, resets),
   twins: {
     "sends-first": {
@@ -214,7 +213,6 @@ const ends = {
 export const end = {
   sentence:
     "A device that ends in another thread signals nobody any more, and its successor in the record has nothing of it.",
-  conserves: "what a device raises that has ended goes nowhere",
   mutexes: "assumed",
   setup: (world) => beside(world, ends),
   twins: {

@@ -1,7 +1,7 @@
 // The posted-interrupt descriptor: a device posts while the vCPU harvests, blocks, is put and is loaded.
 import { override } from "atomics-explorer";
 import { conserves } from "#scenarios/support/conservation.js";
-import { EVENT, KICKED, NMI, Vcpu as V } from "#src/host/layout.js";
+import { EVENT, KICKED, Vcpu as V } from "#src/host/layout.js";
 import * as descriptor from "#src/posting/descriptor.js";
 import { post } from "#src/posting/fast-path.js";
 import { expect, guest, openVcpu, serve, VECTOR } from "./support/guest.mjs";
@@ -284,7 +284,7 @@ function sends(world, play = () => ({})) {
         post(hosts.vmm, vcpu.file, VECTOR);
       },
       other() {
-        hosts.other.words.or(vcpu.record + V.events, NMI);
+        hosts.other.words.add(vcpu.record + V.nmis, 1);
         descriptor.kick(hosts.other.words, vcpu.file, EVENT);
       },
     },

@@ -282,6 +282,11 @@ export class KvmMachine extends Shown implements Disposable {
  * EFAULT for an address at which nothing is.
  */
 export function signalMsi(ffi: Ffi, vmFd: number, record: ArrayBufferView | number): boolean {
+  return countMsi(ffi, vmFd, record) > 0;
+}
+
+/** The same; how many took it, and -1 where KVM found nobody by asking each local APIC. */
+export function countMsi(ffi: Ffi, vmFd: number, record: ArrayBufferView | number): number {
   checkFfi(ffi);
   const isAddress = Number.isSafeInteger(record) && (record as number) > 0;
   if (!isAddress && (!ArrayBuffer.isView(record) || record.byteLength !== MSI_BYTES)) {
@@ -292,7 +297,6 @@ export function signalMsi(ffi: Ffi, vmFd: number, record: ArrayBufferView | numb
     typeof record === "number"
       ? ffi.ioctl(vmFd, KVM_SIGNAL_MSI.request, record)
       : ffi.ioctlBuffer(vmFd, KVM_SIGNAL_MSI.request, record);
-  // What no APIC takes KVM counts as 0 or as -1, which is the number of EPERM; nothing here is forbidden.
-  if (result === -ERRNO.EPERM) return false;
-  return result > 0 || checked(result, KVM_SIGNAL_MSI.name, "a VM") > 0;
+  // -1 is a count, and the number of EPERM; nothing here is forbidden.
+  return result === -ERRNO.EPERM ? -1 : checked(result, KVM_SIGNAL_MSI.name, "a VM");
 }

@@ -10,6 +10,7 @@ import { Consumer, Injection, KvmDue, Route, Vm as V } from "../host/layout.js";
 import { injected, Mode, modeOf, relayed, targetOf } from "../posting/irte.js";
 import { irqfdsOf } from "../vm/irqfd-list.js";
 import { type RouteChange, requiredError } from "../vm/reroute.js";
+import type { Apics } from "../vm/route.js";
 import type { Routes } from "../vm/route-ref.js";
 import { firstRoute, whyNotOneMsi } from "../vm/routing.js";
 import type { VmLife } from "../vm/vm-mutex.js";
@@ -31,7 +32,7 @@ export class KvmRouting implements Routes {
     /** Number of the kind of its irqfds. */
     private readonly kind: number,
     private readonly kvm: KvmTable,
-    readonly vcpus: () => number,
+    readonly apics: () => Apics,
   ) {}
 
   /** As {@link Routes.add}. KVM hears of it when an irqfd comes: until then nothing goes by it. */

@@ -19,13 +19,13 @@ import {
 } from "../vm/ioeventfd.js";
 import { Irqfd } from "../vm/irqfd.js";
 import { replaceRoutes } from "../vm/reroute.js";
-import { checkMsi, checkRoutes, type GsiRoute, type Msi } from "../vm/route.js";
+import { type Apics, checkMsi, checkRoutes, type GsiRoute, type Msi } from "../vm/route.js";
 import { makeRoute, openRoute, type RouteRef } from "../vm/route-ref.js";
 import { IRQFD, IRQFD_TEXT, type IrqfdOptions } from "../vm/slim-vm.js";
 import { lifeOf, type VmLife } from "../vm/vm-mutex.js";
 import { ioctl, KVM_IRQ_LINE_STATUS, KVM_SET_GSI_ROUTING } from "./ioctl.js";
 import { checkLinux, kvmKindOf } from "./kind.js";
-import { signalMsi } from "./machine.js";
+import { countMsi } from "./machine.js";
 import { KvmRouting } from "./routing.js";
 import { encodeIrqLevel, encodeMsi } from "./structs.js";
 
@@ -60,7 +60,7 @@ export class KvmVmRef extends Shown {
         ioctl(linuxKindOf(host).kind.ffi(), ref.fd, KVM_SET_GSI_ROUTING, routes, subject);
       },
     };
-    this.routing = new KvmRouting(host, life, this.kind, table, () => this.vcpus);
+    this.routing = new KvmRouting(host, life, this.kind, table, () => this.apics());
   }
 
   /** What another thread passes to `KvmVm.open`. */
@@ -85,6 +85,11 @@ export class KvmVmRef extends Shown {
     });
   }
 
+  /** Whom a message can name. */
+  private apics(): Apics {
+    return { ids: Array.from({ length: this.vcpus }, (_, index) => index), longIds: true };
+  }
+
   /**
    * Replaces the whole routing table, in KVM and for the injections of this host, with the routes that were made singly. When it has
    * returned nothing uses an old route. Throws what KVM says, EINVAL for a bad entry, and EOPNOTSUPP where a connected irqfd with
@@ -92,7 +97,7 @@ export class KvmVmRef extends Shown {
    */
   setGsiRouting(routes: readonly GsiRoute[]): void {
     this.host.checkCall();
-    const checked = checkRoutes(routes, this.vcpus);
+    const checked = checkRoutes(routes, this.apics());
     replaceRoutes(this.host, this.life, checked, (change) => this.routing.replace(change));
   }
 
@@ -110,15 +115,15 @@ export class KvmVmRef extends Shown {
   }
 
   /**
-   * Sends a message now (KVM_SIGNAL_MSI), from any thread. Returns whether a local APIC took it; false where none is addressed or
-   * enabled. Throws EINVAL for a bad message.
+   * Sends a message now (KVM_SIGNAL_MSI), from any thread. Returns how many local APICs took it, as `Vm.signalMsi`. Throws EINVAL for a bad
+   * message.
    */
-  signalMsi(msi: Msi): boolean {
+  signalMsi(msi: Msi): number {
     this.host.checkCall();
-    const { a, b, c } = checkMsi(msi, this.vcpus);
+    const { a, b, c } = checkMsi(msi, this.apics(), "a message");
     const message = encodeMsi({ addressLow: a >>> 0, addressHigh: b >>> 0, data: c >>> 0 });
     const ffi = linuxKindOf(this.host).kind.ffi();
-    return this.life.guard(() => signalMsi(ffi, this.fd, message)); // the guest does not go meanwhile
+    return this.life.guard(() => countMsi(ffi, this.fd, message)); // the guest does not go meanwhile
   }
 
   /**

@@ -30,14 +30,14 @@ export const REASONS = [
    */
   "not-msi",
   /**
-   * The MSI is an NMI, SMI, INIT or ExtINT: only fixed and lowest-priority can be posted, and the last three are dropped.
-   * What to do: route a fixed MSI.
+   * The MSI is no plain interrupt, but an NMI, INIT, SMI or the like: only fixed and lowest-priority can be posted, and SMI and
+   * ExtINT are dropped. What to do: route a fixed MSI.
    */
   "delivery-mode",
-  /** The MSI goes to several vCPUs. What to do: name one vCPU; what is for several is always relayed. */
+  /** The MSI goes to several vCPUs, at once or in turn. What to do: name one vCPU; what is for several is always relayed. */
   "multicast",
   /**
-   * The MSI goes to a vCPU that the VM does not have; of a KVM guest also to one whose local APIC is off. What to do: name
+   * The MSI goes to a vCPU that the VM does not have, or to one whose local APIC is off. What to do: name
    * one that it has; wait until the guest has turned its local APIC on.
    */
   "no-vcpu",

@@ -9,7 +9,8 @@ import { IOAPIC_PINS, Vm } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import type { Words } from "../host/words.js";
 import type { Reason } from "../posting/reason.js";
-import { type Delivery, deliver } from "./delivery.js";
+import { type Delivery, type Message, Shorthand } from "./apic/message.js";
+import { deliver, whyDropped } from "./delivery.js";
 import { delayEois } from "./eoi-guard.js";
 import {
   Entry,
@@ -108,17 +109,20 @@ function service(memory: HostMemory, vm: number, pin: number): Outcome {
   if ((low & Entry.masked) !== 0) return level ? HELD : MASKED;
   if (level && (low & Entry.remoteIrr) !== 0) return HELD;
   if (!level) words.set(vm + Vm.delivered, words.get(vm + Vm.delivered) | (1 << pin));
-  const message = {
+  const message: Message = {
     vector: low & 0xff,
     delivery: ((low >>> 8) & 7) as Delivery,
     logical: (low & Entry.logical) !== 0,
     destination: words.get(highOf(vm, pin)) >>> 24,
+    level,
+    asserted: true,
+    redirected: false,
+    shorthand: Shorthand.none,
   };
-  const missed = deliver(memory, vm, message, level);
-  const status = missed === undefined ? 1 : 0;
+  const status = deliver(memory, vm, message);
   // Also where it reaches nobody that the map does not know: it is not sent again then, before an EOI that nobody makes.
   if (level && status !== 0) words.set(lowOf(vm, pin), low | Entry.remoteIrr);
-  return { status, dropped: level ? undefined : missed };
+  return { status, dropped: level ? undefined : whyDropped(message, status) };
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 import { Vcpu } from "../host/layout.js";
 import type { Words } from "../host/words.js";
+import { isPresent } from "./apic/mode.js";
 
 const BANKS = 8;
 
@@ -13,9 +14,9 @@ export function deliverable(words: Words, vcpu: number): number {
   return exceedsPriority(words, vcpu, requested) ? requested : -1;
 }
 
-/** Can this vector, -1 for none, be delivered now? */
+/** Can this vector, -1 for none, be delivered now? None can while the APIC is disabled in its base register. */
 export function exceedsPriority(words: Words, vcpu: number, vector: number): boolean {
-  return vector >= 0 && vector >> 4 > processorPriority(words, vcpu) >> 4;
+  return vector >= 0 && vector >> 4 > processorPriority(words, vcpu) >> 4 && isPresent(words, vcpu);
 }
 
 /** PPR: the higher of the task priority and the class of the highest vector in service. */

@@ -14,7 +14,7 @@ import type { Repair } from "../host/memory.js";
 import type { Pool } from "../host/pool.js";
 import type { Words } from "../host/words.js";
 import { kick, renotify } from "../posting/descriptor.js";
-import { vcpusOf } from "./delivery.js";
+import { settleApics } from "./apic/change.js";
 import { relinkIoeventfds } from "./io-assignment.js";
 import { followAll } from "./ioapic.js";
 import { relink } from "./irqfd-list.js";
@@ -22,6 +22,7 @@ import { askForIt } from "./line.js";
 import { completeReroute } from "./reroute.js";
 import { healEntries } from "./route-entry.js";
 import { endPulse } from "./routing.js";
+import { vcpusOf } from "./vcpus.js";
 import { vmMutex } from "./vm-mutex.js";
 
 /** What a host does when a thread has died. */
@@ -65,6 +66,7 @@ function healVm(host: BypassHost, vm: number): void {
   relinkIoeventfds(host, vm);
   healEntries(host, vm);
   if ((words.get(vm + Vm.flags) & VmFlag.kvm) === 0) {
+    settleApics(host, vm); // first: the next two send messages
     endPulse(host, vm);
     followAll(host, vm);
     completeReroute(host, vm);
@@ -74,7 +76,8 @@ function healVm(host: BypassHost, vm: number): void {
 
 /** Notifies once more of what is posted and of events: whoever set their bits may have died before it did. */
 function renotifyVcpu(words: Words, vcpu: number): void {
-  if (words.load(vcpu + Vcpu.events) !== 0) kick(words, vcpu + Vcpu.descriptor, EVENT);
+  const events = words.load(vcpu + Vcpu.nmis) | words.load(vcpu + Vcpu.latch);
+  if (events !== 0) kick(words, vcpu + Vcpu.descriptor, EVENT);
   renotify(words, vcpu + Vcpu.descriptor);
 }
 

@@ -116,7 +116,7 @@ export function giveOwnTable(host: BypassHost, life: VmLife): void {
  * it (kvm_arch_set_irq_inatomic), and here it may wait for a relay still. Any other goes by the live table, there from a work
  * item, here by the relay. Not under a mutex.
  */
-function deliverBefore(host: BypassHost, life: VmLife, change: RouteChange): void {
+export function deliverBefore(host: BypassHost, life: VmLife, change: Pick<RouteChange, "irqfds">): void {
   const { words } = host;
   const waiting = life.guard(() =>
     [...change.irqfds()].flatMap((irqfd) => {
@@ -186,7 +186,8 @@ function retargetRequired(host: BypassHost, vm: number, irqfds: readonly number[
     const gsi = words.get(irqfd + Consumer.gsi);
     const target = resolveFor(host, vm, irqfd);
     const reason = reasonOf(target);
-    if (reason === undefined) continue;
+    // What a guest's own registers keep from being posted, it is relayed already: a table that changes nothing of that is none's to refuse.
+    if (reason === undefined || words.load(irqfd + Consumer.target) === target) continue;
     const connected = host.mutex.guard(() => {
       if (words.get(irqfd + Consumer.producer) !== 0) return true;
       changed.push({ irqfd, old: words.exchange(irqfd + Consumer.target, target) });
@@ -199,7 +200,17 @@ function retargetRequired(host: BypassHost, vm: number, irqfds: readonly number[
   return changed.length > 0;
 }
 
-/** Gives an irqfd what its GSI comes to now; returns whether that changed. Under the VM's mutex. */
+/**
+ * Gives every irqfd of a VM what its GSI comes to now, also one that requires bypass and cannot have it; returns whether any changed.
+ * Under the VM's mutex. Whoever calls this waits afterwards, without it, until nobody uses an old target any more.
+ */
+export function retargetAll(host: BypassHost, vm: number): boolean {
+  let changed = false;
+  for (const irqfd of irqfdsOf(host, vm)) if (retarget(host, vm, irqfd)) changed = true;
+  return changed;
+}
+
+/** The same for one of them. */
 function retarget(host: BypassHost, vm: number, irqfd: number): boolean {
   const { words } = host;
   const target = resolveFor(host, vm, irqfd);

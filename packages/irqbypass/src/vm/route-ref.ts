@@ -4,7 +4,7 @@ import { IrqBypassError } from "../host/errors.js";
 import { MAX_GSI } from "../host/layout.js";
 import { Shown } from "../host/shown.js";
 import { giveOwnTable, hasOwnTable, type RouteChange, reroute } from "./reroute.js";
-import { checkMsi, type Msi, type RawMsi, rawMsi } from "./route.js";
+import { type Apics, checkMsi, type Msi, type RawMsi, rawMsi } from "./route.js";
 import {
   addEntry,
   checkEntry,
@@ -20,8 +20,8 @@ import type { VmLife } from "./vm-mutex.js";
 export interface Routes {
   readonly host: BypassHost;
   readonly life: VmLife;
-  /** How many vCPUs the VM has. */
-  vcpus(): number;
+  /** Whom a message of the VM can name. */
+  apics(): Apics;
   /** Runs `make`, which adds a route that no irqfd listens at, under the VM's mutex. */
   add<T>(make: () => T): T;
   /** Makes a change wherever the VM has its routes. When this returns, nothing uses an old one any more. */
@@ -29,11 +29,11 @@ export interface Routes {
 }
 
 /** Those of a software VM: its table is all that there is. */
-export function softwareRoutes(host: BypassHost, life: VmLife, vcpus: () => number): Routes {
+export function softwareRoutes(host: BypassHost, life: VmLife, apics: () => Apics): Routes {
   return {
     host,
     life,
-    vcpus,
+    apics,
     add: (make) => life.guard(make),
     change: (change) => reroute(host, life, change),
   };
@@ -78,7 +78,7 @@ export class RouteRef extends Shown implements Disposable {
   change(msi: Msi): void {
     const { host, life } = this.routes;
     host.checkCall();
-    const message = checkMsi(msi, this.routes.vcpus());
+    const message = checkMsi(msi, this.routes.apics());
     this.routes.change(entryChange(host, life, this.entry, message));
   }
 
@@ -114,7 +114,7 @@ export class RouteRef extends Shown implements Disposable {
 export function makeRoute(routes: Routes, msi: Msi): RouteRef {
   const { host, life } = routes;
   host.checkCall();
-  const message = checkMsi(msi, routes.vcpus());
+  const message = checkMsi(msi, routes.apics());
   for (;;) {
     const made = routes.add(() =>
       hasOwnTable(host, life.record) ? addEntry(host, life.record, message) : undefined,

@@ -4,7 +4,6 @@
 import { checkObject, isList, type OptionNames, reading, readOptions, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Chip, IOAPIC_PINS, MAX_GSI, PIC_PINS, RouteType } from "../host/layout.js";
-import type { Delivery, Message } from "./delivery.js";
 
 /** An MSI: the raw x86 words, or for the common case the vCPU and the vector that they name. */
 export type Msi = ShortMsi | RawMsi;
@@ -81,11 +80,19 @@ export const MSI_BASE = 0xfee00000;
 
 const CHIPS = { "pic-master": Chip.picMaster, "pic-slave": Chip.picSlave, ioapic: Chip.ioapic } as const;
 
+/** Whom a message of a VM can name. */
+export interface Apics {
+  /** The APIC id of each vCPU. */
+  readonly ids: readonly number[];
+  /** Does the upper half of an address say something (x2apic_format)? */
+  readonly longIds: boolean;
+}
+
 /**
- * Checks a whole table for a VM with so many vCPUs; throws EINVAL that names the entry and says what is allowed. On one GSI an MSI stands alone, and
+ * Checks a whole table for a VM with these; throws EINVAL that names the entry and says what is allowed. On one GSI an MSI stands alone, and
  * each chip has at most one pin.
  */
-export function checkRoutes(routes: readonly GsiRoute[], vcpus: number): RouteWords[] {
+export function checkRoutes(routes: readonly GsiRoute[], apics: Apics): RouteWords[] {
   if (!isList(routes)) throw new IrqBypassError("EINVAL", "setGsiRouting takes an array of routes");
   const count = reading(ROUTE_TEXT, () => routes.length);
   if (count > MAX_GSI) {
@@ -95,7 +102,7 @@ export function checkRoutes(routes: readonly GsiRoute[], vcpus: number): RouteWo
   // A copy, in which holes are entries too.
   return reading(ROUTE_TEXT, () => Array.from(routes)).map((route, index) => {
     const where = `route ${index}`;
-    const words = routeWords(route, where, vcpus);
+    const words = routeWords(route, where, apics);
     const others = byGsi.get(words.gsi) ?? [];
     for (const other of others) {
       if (words.type === RouteType.msi || other.type === RouteType.msi) {
@@ -114,7 +121,7 @@ export function checkRoutes(routes: readonly GsiRoute[], vcpus: number): RouteWo
   });
 }
 
-function routeWords(given: GsiRoute, where: string, vcpus: number): RouteWords {
+function routeWords(given: GsiRoute, where: string, apics: Apics): RouteWords {
   const route = readOptions(given, ROUTE, `${ROUTE_TEXT}, and in ${where}`, `${where}: `);
   const { gsi } = route;
   if (!Number.isInteger(gsi) || gsi < 0 || gsi >= MAX_GSI) {
@@ -122,7 +129,7 @@ function routeWords(given: GsiRoute, where: string, vcpus: number): RouteWords {
   }
   if ("msi" in route === "irqchip" in route)
     throw new IrqBypassError("EINVAL", `${where}: a route has either an msi or an irqchip`);
-  if ("msi" in route) return { gsi, type: RouteType.msi, ...msiWords(route.msi, vcpus, where, "msi.") };
+  if ("msi" in route) return { gsi, type: RouteType.msi, ...msiWords(route.msi, apics, where, "msi.") };
   const text = `irqchip: { chip, pin } in ${where}`;
   const { chip, pin } = readOptions(route.irqchip, PIN, text, `${where}: irqchip.`);
   const number = typeof chip === "string" && Object.hasOwn(CHIPS, chip) ? CHIPS[chip] : undefined;
@@ -151,9 +158,9 @@ export function defaultRoutes(): RouteWords[] {
   return routes;
 }
 
-/** Checks one MSI to a VM with so many vCPUs, as {@link checkRoutes} does those of a table. */
-export function checkMsi(given: Msi, vcpus: number): MsiWords {
-  return msiWords(given, vcpus, "a route", "");
+/** Checks one MSI of a VM with these, as {@link checkRoutes} does those of a table; `what` it is, a refusal says. */
+export function checkMsi(given: Msi, apics: Apics, what = "a route"): MsiWords {
+  return msiWords(given, apics, what, "");
 }
 
 /** The MSI of these words, as a device writes it. */
@@ -161,8 +168,8 @@ export function rawMsi({ a, b, c }: MsiWords): RawMsi {
   return { address: a >>> 0, addressHigh: b >>> 0, data: c >>> 0 };
 }
 
-/** The three words of an MSI to a VM with so many vCPUs. `where` is said in front of a refusal, `part` in front of a name. */
-function msiWords(given: Msi, vcpus: number, where: string, part: "msi." | ""): MsiWords {
+/** The three words of an MSI. `where` is said in front of a refusal, `part` in front of a name. */
+function msiWords(given: Msi, { ids, longIds }: Apics, where: string, part: "msi." | ""): MsiWords {
   const text = part === "" ? MSI_TEXT : `msi: ${MSI_TEXT} in ${where}`;
   checkObject(given, text);
   const named = (names: object) => reading(text, () => Object.keys(names).filter((name) => name in given));
@@ -177,8 +184,9 @@ function msiWords(given: Msi, vcpus: number, where: string, part: "msi." | ""): 
   const msi = readOptions(given, isShort ? SHORT : RAW, text, `${where}: ${part}`);
   if (isShort) {
     const { vcpu, vector } = msi as ShortMsi;
-    if (!Number.isInteger(vcpu) || vcpu < 0 || vcpu >= vcpus) {
-      const has = vcpus === 1 ? "vCPU 0 alone" : `vCPUs 0 to ${vcpus - 1}`;
+    const id = Number.isInteger(vcpu) ? ids[vcpu] : undefined;
+    if (id === undefined) {
+      const has = ids.length === 1 ? "vCPU 0 alone" : `vCPUs 0 to ${ids.length - 1}`;
       throw new IrqBypassError(
         "EINVAL",
         `${where}: vcpu is ${show(vcpu)}, and this VM has ${has} (to reach several, give an address)`,
@@ -187,7 +195,13 @@ function msiWords(given: Msi, vcpus: number, where: string, part: "msi." | ""): 
     if (!Number.isInteger(vector) || vector < 0 || vector > 255) {
       throw new IrqBypassError("EINVAL", `${where}: vector is ${show(vector)}, it must be 0 to 255`);
     }
-    return { a: MSI_BASE | (vcpu << 12) | 0, b: 0, c: vector };
+    if (id > 0xff && !longIds) {
+      throw new IrqBypassError(
+        "EINVAL",
+        `${where}: vCPU ${vcpu} has APIC id ${id}, and a message has no room for it in a VM with longIds: false`,
+      );
+    }
+    return { a: MSI_BASE | ((id & 0xff) << 12) | 0, b: id & ~0xff, c: vector };
   }
   const { address, addressHigh = 0, data } = msi as RawMsi;
   for (const [name, value] of Object.entries({ address, addressHigh, data })) {
@@ -201,7 +215,7 @@ function msiWords(given: Msi, vcpus: number, where: string, part: "msi." | ""): 
       `${where}: ${part}${name} is ${show(value)}, it must be a whole number from 0 to 2^32-1: ${hint}`,
     );
   }
-  if (addressHigh & 0xff) {
+  if (longIds && addressHigh & 0xff) {
     throw new IrqBypassError(
       "EINVAL",
       `${where}: ${part}addressHigh is ${show(addressHigh)}: it holds bits 8 to 31 of the destination, so its low byte must be 0`,
@@ -212,14 +226,4 @@ function msiWords(given: Msi, vcpus: number, where: string, part: "msi." | ""): 
 
 function isWord(value: unknown): boolean {
   return typeof value === "number" && Number.isInteger(value) && value >= 0 && value < 2 ** 32;
-}
-
-/** What an MSI asks for. */
-export function decodeMsi(addressLow: number, addressHigh: number, data: number): Message {
-  return {
-    vector: data & 0xff,
-    delivery: ((data >>> 8) & 7) as Delivery,
-    logical: (addressLow & 4) !== 0,
-    destination: ((addressLow >>> 12) & 0xff) | (addressHigh & 0xffffff00),
-  };
 }

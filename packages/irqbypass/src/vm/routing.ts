@@ -14,17 +14,19 @@ import {
   Route,
   RouteType,
   Routing,
-  Vcpu,
   Vm,
   VmFlag,
 } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { Mode, modeOf, posted, relayed } from "../posting/irte.js";
 import type { Reason } from "../posting/reason.js";
-import { Delivery, deliver, type Message, matches, vcpusOf } from "./delivery.js";
+import { Delivery, decodeMsi, isLowestPriority, type Message } from "./apic/message.js";
+import { isEnabled, isPresent } from "./apic/mode.js";
+import { targetsOf } from "./apic/targets.js";
+import { deliver, whyDropped } from "./delivery.js";
 import { type Outcome, Source, setPin, setSource } from "./ioapic.js";
 import { isOwnLine } from "./line.js";
-import { decodeMsi, defaultRoutes, type RouteWords } from "./route.js";
+import { defaultRoutes, type MsiWords, type RouteWords } from "./route.js";
 
 /** An MSI that a falling line would be. */
 const NOT_SENT: Outcome = { status: -1, dropped: undefined };
@@ -156,16 +158,16 @@ export function resolve(memory: HostMemory, vm: number, gsi: number): number {
   const { words, pools } = memory;
   const reason = whyNotOneMsi(memory, vm, gsi);
   if (reason !== undefined) return relayed(reason);
-  const target = msiOf(memory, firstRoute(memory, vm, gsi));
-  if (target.delivery !== Delivery.fixed && target.delivery !== Delivery.lowestPriority)
+  const message = msiOf(memory, vm, firstRoute(memory, vm, gsi));
+  if (message.delivery !== Delivery.fixed && message.delivery !== Delivery.lowestPriority)
     return relayed("delivery-mode");
-  let only = 0;
-  for (const vcpu of vcpusOf(memory, vm)) {
-    if (!matches(target, words.get(vcpu + Vcpu.index))) continue;
-    if (only !== 0) return relayed("multicast");
-    only = vcpu;
-  }
-  return only === 0 ? relayed("no-vcpu") : posted(pools.vcpu.slot(only), target.vector);
+  // Whose turn it is nobody knows before it comes.
+  const takeTurns = (words.get(vm + Vm.flags) & VmFlag.noVectorHashing) !== 0;
+  if (takeTurns && isLowestPriority(message)) return relayed("multicast");
+  const [only, another] = targetsOf(memory, vm, message, 0).vcpus;
+  if (another !== undefined) return relayed("multicast");
+  if (only === undefined || !isPresent(words, only) || !isEnabled(words, only)) return relayed("no-vcpu");
+  return posted(pools.vcpu.slot(only), message.vector);
 }
 
 /** The same for an irqfd: a line of the emulator's has a level to be kept, so nobody posts past it. */
@@ -199,8 +201,9 @@ function setRoute(memory: HostMemory, vm: number, route: number, source: Source,
   const { words } = memory;
   if (words.get(route + Route.type) === RouteType.msi) {
     if (!level) return NOT_SENT;
-    const dropped = deliver(memory, vm, msiOf(memory, route), false);
-    return { status: dropped === undefined ? 1 : 0, dropped };
+    const message = msiOf(memory, vm, route);
+    const status = deliver(memory, vm, message);
+    return { status, dropped: whyDropped(message, status) };
   }
   const [chip, pin]: [Chip, number] = [words.get(route + Route.a), words.get(route + Route.b)];
   if (chip === Chip.ioapic) return setPin(memory, vm, pin, source, level);
@@ -248,6 +251,16 @@ export function buildDefaultTable(memory: HostMemory): void {
   });
 }
 
-function msiOf({ words }: HostMemory, route: number): Message {
-  return decodeMsi(words.get(route + Route.a), words.get(route + Route.b), words.get(route + Route.c));
+/** Sends a message. Returns what {@link deliver} does. Under the VM's mutex. */
+export function sendMsi(memory: HostMemory, vm: number, msi: MsiWords): number {
+  return deliver(memory, vm, messageOf(memory, vm, msi));
+}
+
+function messageOf({ words }: HostMemory, vm: number, { a, b, c }: MsiWords): Message {
+  return decodeMsi(a, b, c, (words.get(vm + Vm.flags) & VmFlag.shortIds) === 0);
+}
+
+function msiOf(memory: HostMemory, vm: number, route: number): Message {
+  const [a, b, c] = [Route.a, Route.b, Route.c].map((word) => memory.words.get(route + word));
+  return messageOf(memory, vm, { a: a!, b: b!, c: c! });
 }

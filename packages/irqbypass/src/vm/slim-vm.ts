@@ -4,7 +4,7 @@ import type { EventfdContext } from "../eventfd/context.js";
 import { checkFlag, isOf, type OptionNames, readOptions, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
-import { RouteType, Vm as V, VmFlag } from "../host/layout.js";
+import { RouteType, Vm as V, Vcpu, VmFlag } from "../host/layout.js";
 import { checkHost } from "../host/memory.js";
 import { Shown } from "../host/shown.js";
 import { assign, checkIrqfd, deassignAt } from "./assignment.js";
@@ -12,19 +12,13 @@ import { Source } from "./ioapic.js";
 import { IoApic, ioapicOf } from "./ioapic-registers.js";
 import { Irqfd } from "./irqfd.js";
 import { replaceRoutes, reroute } from "./reroute.js";
-import { checkRoutes, type GsiRoute } from "./route.js";
-import { resolveFor, setGsi } from "./routing.js";
+import { type Apics, checkMsi, checkRoutes, type GsiRoute, type Msi } from "./route.js";
+import { resolveFor, sendMsi, setGsi } from "./routing.js";
 import { VcpuRef } from "./vcpu-ref.js";
 import { lifeOf, VmLife } from "./vm-mutex.js";
+import { readVmOptions, type VmOptions } from "./vm-options.js";
 import { createVm, disposeClaimed } from "./vm-record.js";
-
-/** Options of a new VM. */
-export interface VmOptions {
-  /** How many vCPUs: 1 (the default) to 256. */
-  readonly vcpus?: number;
-  /** false: the vCPUs are bare descriptors, for emulators with an interrupt controller of their own. */
-  readonly apic?: boolean;
-}
+import { resetVm } from "./vm-reset.js";
 
 /** Options of an irqfd. */
 export interface IrqfdOptions {
@@ -39,7 +33,6 @@ export interface IrqfdOptions {
   readonly resample?: EventfdContext;
 }
 
-const VM: OptionNames<VmOptions> = { vcpus: true, apic: true };
 export const IRQFD: OptionNames<IrqfdOptions> = { bypass: true, resample: true };
 export const IRQFD_TEXT = 'options such as { bypass: "require" }, or none';
 
@@ -135,7 +128,7 @@ export class SlimVm extends Shown implements Disposable {
    */
   setGsiRouting(routes: readonly GsiRoute[]): void {
     this.host.checkCall();
-    const checked = checkRoutes(routes, this.vcpus);
+    const checked = checkRoutes(routes, this.apics());
     const pin = this.isBare ? checked.find(({ type }) => type === RouteType.irqchip) : undefined;
     if (pin !== undefined) {
       throw new IrqBypassError(
@@ -181,6 +174,18 @@ export class SlimVm extends Shown implements Disposable {
   }
 
   /**
+   * What a guest's reset does to the platform: nothing is posted, requested or in service on any vCPU, no NMI is due, the task priority is
+   * 0, the I/O APIC is as it comes out of reset, and every line is down. What the VMM has wired stays: irqfds, routes, ioeventfds. So do
+   * the devices: reset those first (`VfioPciDevice.reset`), or what they raise meanwhile is an interrupt after the reset.
+   * `docs/semantics.md` has what each reset clears. Throws EBUSY, with nothing changed, while another thread runs one of its vCPUs.
+   * Blocks for this VM's mutex.
+   */
+  reset(): void {
+    this.host.checkCall();
+    resetVm(this.host, this.life);
+  }
+
+  /**
    * Deassigns every irqfd and ioeventfd and gives the VM back. Throws EBUSY while a thread runs one of its vCPUs, naming it. Doing it
    * again does nothing.
    */
@@ -211,6 +216,18 @@ export class SlimVm extends Shown implements Disposable {
     return this.life.guard(() => setGsi(this.host, this.life.record, gsi, Source.user, level).status);
   }
 
+  /**
+   * Sends an interrupt message now (KVM_SIGNAL_MSI), as an emulated device without an eventfd does. Returns how many local APICs took it:
+   * 0 where those that it is for are off, or its mode is one that they refuse, or nobody has the id; -1, which KVM's user space sees as
+   * EPERM, where each was asked whether it is meant, and none was. Throws EINVAL for what is no message, and for an upper half of the address whose low
+   * byte is not 0 in a VM with long ids. From any thread; takes the VM's mutex.
+   */
+  signalMsi(msi: Msi): number {
+    this.host.checkCall();
+    const message = checkMsi(msi, this.apics(), "a message");
+    return this.life.guard(() => sendMsi(this.host, this.life.record, message));
+  }
+
   /** The VM's I/O APIC, as its guest programs it. Throws EINVAL for a VM without a local APIC. */
   get ioapic(): IoApic {
     if (this.isBare) {
@@ -224,6 +241,19 @@ export class SlimVm extends Shown implements Disposable {
     return { id: this.id, vcpus: this.vcpus, apic: !this.isBare };
   }
 
+  /** @internal Whom a message can name. */
+  protected apics(): Apics {
+    const { words } = this.host;
+    return this.life.look(() => {
+      const { record } = this.life;
+      const vcpus = Array.from({ length: words.get(record + V.vcpus) }, (_, index) =>
+        words.get(record + V.vcpu + index),
+      );
+      const longIds = (words.get(record + V.flags) & VmFlag.shortIds) === 0;
+      return { ids: vcpus.map((vcpu) => words.get(vcpu + Vcpu.id)), longIds };
+    });
+  }
+
   /** Made with apic: false. */
   private get isBare(): boolean {
     return this.life.look(() => (this.host.words.get(this.life.record + V.flags) & VmFlag.bare) !== 0);
@@ -231,9 +261,7 @@ export class SlimVm extends Shown implements Disposable {
 }
 
 function newVm(host: BypassHost, options: VmOptions): VmLife {
-  const { vcpus, apic } = readOptions(options, VM, "options such as { vcpus: 2 }, or none");
-  checkFlag(apic, "apic");
-  return lifeOf(host, createVm(host, vcpus, apic));
+  return lifeOf(host, createVm(host, readVmOptions(options)));
 }
 
 /** The VM that a handle opens. Throws what `Vm.open` does. */

@@ -46,7 +46,7 @@ export class VcpuRef extends Shown {
     return this.look(() => this.memory.pools.vcpu.handle(this.record));
   }
 
-  /** Its index in the VM, which is its APIC id. */
+  /** Its index in the VM, which is its APIC id where the VM was not given others. */
   get index(): number {
     return this.look(() => this.memory.words.get(this.record + V.index));
   }

@@ -1,22 +1,16 @@
-import {
-  checkFlag,
-  type OptionNames,
-  readBlockingWait,
-  readOptions,
-  readWait,
-  show,
-  type WaitOptions,
-} from "../host/argument.js";
-import { deadlineOf, leftUntil } from "../host/deadline.js";
+import type { BypassHost } from "../bypass/bypass-host.js";
+import { show, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
-import { Descriptor, EVENT, KICKED, NMI, Vcpu as V, Vm, VmFlag } from "../host/layout.js";
-import { checkHost, type HostMemory } from "../host/memory.js";
+import { Descriptor, KICKED, Vcpu as V, Vm, VmFlag } from "../host/layout.js";
+import { checkHost } from "../host/memory.js";
 import { checkBits } from "../posting/bits.js";
 import * as descriptor from "../posting/descriptor.js";
 import { harvest, pending } from "../posting/fast-path.js";
-import { isLevel } from "./delivery.js";
-import { Idle } from "./idle.js";
+import { isLevel } from "./apic/accept.js";
+import { type RunState, VcpuEvents } from "./apic/events.js";
+import { type Ipi, readIpi, sendIpi } from "./apic/ipi.js";
+import { LocalApic } from "./apic/local-apic.js";
 import {
   accept,
   deliverable,
@@ -27,17 +21,8 @@ import {
 } from "./lapic.js";
 import { acknowledge } from "./resample.js";
 import { VcpuRef } from "./vcpu-ref.js";
-
-/** Why a wait ended. */
-export type Wake = "interrupt" | "nmi" | "kicked" | "timeout";
-
-/** Options of {@link Vcpu.arm}. */
-export interface ArmOptions {
-  /** false: being armed alone does not keep the event loop alive. Default true. */
-  readonly ref?: boolean;
-}
-
-const ARM: OptionNames<ArmOptions> = { ref: true };
+import { lifeOf, type VmLife } from "./vm-mutex.js";
+import { type ArmOptions, VcpuWaits, type Wake } from "./waits.js";
 
 /**
  * A vCPU in the thread that runs it: takes what is posted into its local APIC, and waits for more. One thread at a
@@ -46,16 +31,26 @@ const ARM: OptionNames<ArmOptions> = { ref: true };
 export class Vcpu extends VcpuRef implements Disposable {
   private readonly bare: boolean;
   private running = true;
-  /** Asynchronous waits that are under way. */
-  private waits = 0;
-  private readonly idle: Idle;
+  private readonly waits: VcpuWaits;
+  private readonly vm: VmLife;
+  private readonly events: VcpuEvents;
+  private localApic: LocalApic | undefined;
   /** Can one of those that are requested be delivered? undefined where that may have changed since somebody looked. */
   private requested: boolean | undefined;
 
-  private constructor(memory: HostMemory, record: number) {
-    super(memory, record);
-    this.bare = (memory.words.get(memory.words.get(record + V.vm) + Vm.flags) & VmFlag.bare) !== 0;
-    this.idle = new Idle(memory, this.file, () => this.whatIsThere() !== undefined);
+  private constructor(
+    private readonly host: BypassHost,
+    record: number,
+  ) {
+    super(host, record);
+    this.vm = lifeOf(host, host.words.get(record + V.vm));
+    this.bare = (host.words.get(this.vm.record + Vm.flags) & VmFlag.bare) !== 0;
+    this.waits = new VcpuWaits(host, record, {
+      check: () => this.checkRunning(),
+      there: () => this.whatIsThere(),
+      take: () => this.whatEndsIt(),
+    });
+    this.events = new VcpuEvents(host, this.vm, record, () => this.changed());
   }
 
   /**
@@ -72,9 +67,9 @@ export class Vcpu extends VcpuRef implements Disposable {
    * console.log(vcpu.wait({ timeoutMs: 1 })); // "timeout": nobody has signalled
    * ```
    */
-  static open(memory: HostMemory, handle: Handle<"vcpu">): Vcpu {
-    checkHost(memory);
-    const { words, mutex, pools, thread } = memory;
+  static open(host: BypassHost, handle: Handle<"vcpu">): Vcpu {
+    checkHost(host);
+    const { words, mutex, pools, thread } = host;
     return mutex.guard(() => {
       const record = pools.vcpu.open(handle);
       // Under the host mutex: whoever disposes the VM says so there, when nobody runs any of its vCPUs.
@@ -91,7 +86,7 @@ export class Vcpu extends VcpuRef implements Disposable {
           : "runs on another thread: put it there first";
         throw new IrqBypassError("EBUSY", `${name} ${where}`, { subject: name });
       }
-      const vcpu = new Vcpu(memory, record);
+      const vcpu = new Vcpu(host, record);
       // What a thread was taking when it died; a local APIC keeps what it has requested, a bare vCPU nothing.
       if (vcpu.bare) descriptor.unharvest(words, vcpu.file, record + V.irr);
       descriptor.load(words, vcpu.file, thread.lockId);
@@ -130,57 +125,12 @@ export class Vcpu extends VcpuRef implements Disposable {
    * an interrupt below the processor priority does not end the wait; a bare vCPU's wait ends with anything posted.
    */
   wait(options: Pick<WaitOptions, "timeoutMs"> = {}): Wake {
-    const { timeoutMs } = readBlockingWait(options, "waitAsync");
-    this.memory.checkCall();
-    this.idle.checkFree("this");
-    const { words, thread } = this.memory;
-    thread.serve?.(); // also where this never sleeps
-    const deadline = deadlineOf(words, timeoutMs);
-    for (let looked = false; ; ) {
-      const ended = this.whatEndsIt();
-      if (ended !== undefined) return ended;
-      const left = leftUntil(words, deadline);
-      if (left <= 0) return "timeout";
-      if (!looked) {
-        looked = true;
-        // All that can change what there is to see comes with a bit of the control word, and a look at that is one load.
-        if (thread.spinBeforeSleep(() => descriptor.hasNews(words, this.file))) continue;
-      }
-      thread.checkMayBlock(`a wait of vCPU ${words.get(this.record + V.index)}`, "waitAsync");
-      const asleep = descriptor.block(words, this.file);
-      if (asleep === 0) continue;
-      try {
-        thread.park(this.file + Descriptor.control, asleep, left);
-      } finally {
-        descriptor.unblock(words, this.file);
-      }
-    }
+    return this.waits.wait(options);
   }
 
   /** `wait` without blocking the thread; rejects with the reason of `signal` when that is aborted. */
   async waitAsync(options: WaitOptions = {}): Promise<Wake> {
-    const { timeoutMs, signal } = readWait(options);
-    this.memory.checkCall();
-    this.idle.checkFree("this");
-    const { words, thread } = this.memory;
-    thread.serve?.(); // what is there at once comes without the event loop
-    const deadline = deadlineOf(words, timeoutMs);
-    for (;;) {
-      const ended = this.whatEndsIt();
-      if (ended !== undefined) return ended;
-      const left = leftUntil(words, deadline);
-      if (left <= 0) return "timeout";
-      const asleep = descriptor.block(words, this.file);
-      if (asleep === 0) continue;
-      this.waits += 1;
-      try {
-        await thread.parkAsync(this.file + Descriptor.control, asleep, left, signal);
-      } finally {
-        this.waits -= 1;
-        // Put meanwhile, it may be blocked on another thread by now, and not to be unblocked from here; nor beside another wait.
-        if (this.running && this.waits === 0) descriptor.unblock(words, this.file);
-      }
-    }
+    return this.waits.waitAsync(options);
   }
 
   /**
@@ -207,17 +157,7 @@ export class Vcpu extends VcpuRef implements Disposable {
    * ```
    */
   arm(callback: () => void, options: ArmOptions = {}): boolean {
-    const { ref = true } = readOptions(options, ARM, "options such as { ref: false }, or none");
-    checkFlag(ref, "ref");
-    if (typeof callback !== "function")
-      throw new IrqBypassError("EINVAL", `${show(callback)} cannot be called: pass a function to arm`);
-    this.memory.checkCall();
-    this.checkRunning();
-    this.idle.checkFree("another arm");
-    if (this.waits > 0) {
-      throw new IrqBypassError("EBUSY", "this vCPU waits already: await its waitAsync, or kick it first");
-    }
-    return this.idle.arm(callback, ref);
+    return this.waits.arm(callback, options);
   }
 
   /**
@@ -227,7 +167,7 @@ export class Vcpu extends VcpuRef implements Disposable {
   disarm(): boolean {
     this.memory.checkAttached();
     this.checkRunning();
-    return this.idle.disarm();
+    return this.waits.disarm();
   }
 
   /** The vector to serve now, moved from requested to in service; undefined if none can be delivered (INTA). */
@@ -256,7 +196,7 @@ export class Vcpu extends VcpuRef implements Disposable {
     const vector = inService(words, this.record);
     if (vector < 0) return;
     // In service until the I/O APIC knows: of a thread that dies in between, the vector is requested once more.
-    acknowledge(this.memory, words.get(this.record + V.vm), vector, isLevel(words, this.record, vector));
+    acknowledge(this.memory, this.vm.record, vector, isLevel(words, this.record, vector));
     endOfInterrupt(words, this.record, vector);
     this.requested = undefined;
   }
@@ -278,6 +218,52 @@ export class Vcpu extends VcpuRef implements Disposable {
     }
     this.memory.words.set(this.record + V.tpr, priority);
     this.requested = undefined;
+  }
+
+  /** Its local APIC, as the guest that runs on it programs that. Throws EINVAL in a VM with `apic: false`. */
+  get apic(): LocalApic {
+    this.memory.checkAttached();
+    this.checkApic("apic");
+    this.localApic ??= new LocalApic(this.host, this.vm, this.record, {
+      check: (call) => this.checkApic(call),
+      endOfInterrupt: () => this.eoi(),
+      changed: () => this.changed(),
+    });
+    return this.localApic;
+  }
+
+  /**
+   * Sends an interrupt to other vCPUs or to itself, as a guest does by writing to the ICR. Returns how many took it, as `vm.signalMsi`. A
+   * fixed one is posted, as everything. Throws EINVAL for what is no IPI, and in a VM with `apic: false`. Waits for nobody, but for the VM's mutex
+   * while a register of a local APIC is changing.
+   */
+  sendIpi(ipi: Ipi): number {
+    this.memory.checkCall();
+    this.checkApic("sendIpi");
+    return sendIpi(this.memory, this.vm.record, this.record, readIpi(ipi));
+  }
+
+  /**
+   * Does it execute its guest (KVM_GET_MP_STATE)? All do in a new VM. INIT makes the boot processor, that with APIC id 0, start anew, and any other one wait
+   * for a start-up, of which `wait` tells each; both are applied by `wait` and by this. While it does not, no interrupt ends its wait.
+   */
+  get state(): RunState {
+    this.memory.checkCall();
+    this.checkRunning();
+    return this.events.state;
+  }
+
+  /** Sets it (KVM_SET_MP_STATE): "uninitialized" is how a processor is that nobody has started. Throws EINVAL for what is none. */
+  set state(state: RunState) {
+    this.memory.checkCall();
+    this.checkRunning();
+    this.events.state = state;
+  }
+
+  /** The vector of the last start-up, with which its guest begins at address vector * 4096; 0 where there was none. */
+  get startUpVector(): number {
+    this.checkRunning();
+    return this.events.startUpVector;
   }
 
   /** PPR: the priority that an interrupt must exceed to be delivered now. */
@@ -315,7 +301,7 @@ export class Vcpu extends VcpuRef implements Disposable {
   put(): void {
     if (!this.running) return;
     this.running = false;
-    this.idle.end();
+    this.waits.end();
     descriptor.suspend(this.memory.words, this.file); // a waitAsync of this very thread ends
     this.memory.words.store(this.record + V.runner, 0);
   }
@@ -332,11 +318,14 @@ export class Vcpu extends VcpuRef implements Disposable {
   }
 
   private ready(): boolean {
-    const { words } = this.memory;
-    this.checkRunning();
     if (this.bare) return this.pending();
     this.request();
-    return deliverable(words, this.record) >= 0;
+    return deliverable(this.memory.words, this.record) >= 0;
+  }
+
+  /** What can be delivered may be another one now. */
+  private changed(): void {
+    this.requested = undefined;
   }
 
   /** What is posted is requested from here on. */
@@ -344,21 +333,21 @@ export class Vcpu extends VcpuRef implements Disposable {
     if (harvest(this.memory, this.file, this.record + V.irr) !== 0) this.requested = undefined;
   }
 
-  /** What there is for a wait to end with; it is left there. */
+  /** What there is for a wait to end with; it is left there. An event comes before an interrupt, whatever its vector. */
   private whatIsThere(): Wake | undefined {
-    const { words } = this.memory;
-    if (this.ready()) return "interrupt";
-    descriptor.takeKick(words, this.file, EVENT); // before the look: an event from here on sets it again
-    if (words.load(this.record + V.events) & NMI) return "nmi";
-    return words.load(this.file + Descriptor.control) & KICKED ? "kicked" : undefined;
+    this.checkRunning();
+    const event = this.events.next();
+    const ready = this.ready();
+    if (event !== undefined) return event;
+    if (ready && this.events.runs) return "interrupt";
+    return this.memory.words.load(this.file + Descriptor.control) & KICKED ? "kicked" : undefined;
   }
 
   /** The same; it is taken, but for an interrupt. */
   private whatEndsIt(): Wake | undefined {
-    const { words } = this.memory;
     const there = this.whatIsThere();
-    if (there === "nmi") words.and(this.record + V.events, ~NMI);
-    if (there === "kicked") descriptor.takeKick(words, this.file, KICKED);
+    if (there === "kicked") descriptor.takeKick(this.memory.words, this.file, KICKED);
+    else if (there === "nmi" || there === "init" || there === "start-up") this.events.take(there);
     return there;
   }
 
@@ -367,7 +356,8 @@ export class Vcpu extends VcpuRef implements Disposable {
     const { words } = this.memory;
     const posted = descriptor.highestPosted(words, this.file);
     if (this.bare) return posted >= 0;
-    this.requested ??= deliverable(words, this.record) >= 0;
+    // What is requested may go with a reset of the VM; nothing is requested but by this thread.
+    if (this.requested !== false) this.requested = deliverable(words, this.record) >= 0;
     return this.requested || exceedsPriority(words, this.record, posted);
   }
 

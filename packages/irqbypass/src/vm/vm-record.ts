@@ -2,42 +2,49 @@
  * The record of a VM with those of its vCPUs: how they are made and given back.
  */
 import type { BypassHost } from "../bypass/bypass-host.js";
-import { show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Header, MAX_VCPUS, Vm as V, Vcpu, VmFlag } from "../host/layout.js";
+import { Header, Vm as V, Vcpu, VmFlag } from "../host/layout.js";
 import { initialiseSuspended } from "../posting/descriptor.js";
+import { mapOf } from "./apic/map.js";
+import { begin } from "./apic/power-on.js";
 import { deassignAll } from "./assignment.js";
-import { vcpusOf } from "./delivery.js";
 import { deassignIoeventfds } from "./io-assignment.js";
 import { busChanged } from "./io-bus.js";
 import { reset } from "./ioapic.js";
 import { removeTable } from "./reroute.js";
 import { freeTable } from "./routing.js";
+import { vcpusOf } from "./vcpus.js";
 import { vmMutex } from "./vm-mutex.js";
 
 /** How long a thread sleeps before it looks again whether another has disposed a VM. */
 const NAP_MS = 2;
 
-/** A new VM, with or without local APICs. Throws EINVAL, and ENOMEM with nothing left behind. */
-export function createVm(host: BypassHost, vcpus = 1, apic = true): number {
-  if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > MAX_VCPUS) {
-    throw new IrqBypassError("EINVAL", `a VM has 1 to ${MAX_VCPUS} vCPUs, not ${show(vcpus)}`);
-  }
+/** What a VM is made with. */
+export interface VmPlan {
+  /** {@link VmFlag}. */
+  readonly flags: number;
+  /** The x2APIC ids of its vCPUs, which say how many there are. */
+  readonly ids: readonly number[];
+}
+
+/** A new VM, with or without local APICs. Throws ENOMEM with nothing left behind. */
+export function createVm(host: BypassHost, { flags, ids }: VmPlan): number {
   const { words, mutex, pools, thread } = host;
   const record = mutex.guard(() => {
     pools.vm.checkRoom();
-    pools.vcpu.checkRoom(vcpus);
+    pools.vcpu.checkRoom(ids.length);
     const made = pools.vm.allocate();
-    words.set(made + V.flags, apic ? 0 : VmFlag.bare);
+    words.set(made + V.flags, flags);
     words.set(made + V.owner, thread.record); // last: without an owner it is half made
     return made;
   });
   try {
-    if (apic) {
+    if ((flags & VmFlag.bare) === 0) {
       reset(host, record);
       words.set(record + V.routing, words.get(Header.defaultRouting));
     }
-    for (let index = 0; index < vcpus; index++) mutex.guard(() => addVcpu(host, record, index, vcpus));
+    for (let index = 0; index < ids.length; index++) mutex.guard(() => addVcpu(host, record, index, ids));
+    words.store(record + V.apicMap, mapOf(host, record));
     return record;
   } catch (error) {
     freeVm(host, record);
@@ -45,11 +52,12 @@ export function createVm(host: BypassHost, vcpus = 1, apic = true): number {
   }
 }
 
-/** Adds one of `count` vCPUs. Under the host mutex. */
-function addVcpu({ words, pools }: BypassHost, vm: number, index: number, count: number): void {
-  const vcpu = pools.vcpu.allocate(count - index);
+/** Adds the next one of the vCPUs with these ids. Under the host mutex. */
+function addVcpu({ words, pools }: BypassHost, vm: number, index: number, ids: readonly number[]): void {
+  const vcpu = pools.vcpu.allocate(ids.length - index);
   words.set(vcpu + Vcpu.vm, vm);
   words.set(vcpu + Vcpu.index, index);
+  begin(words, vcpu, ids[index]!);
   initialiseSuspended(words, vcpu + Vcpu.descriptor);
   words.set(vm + V.vcpu + index, vcpu);
   words.set(vm + V.vcpus, index + 1); // last: the vCPUs that a VM does not count are nobody's

@@ -12,13 +12,14 @@ import {
 } from "./ioeventfd.js";
 import type { Msi } from "./route.js";
 import { makeRoute, openRoute, type RouteRef, softwareRoutes } from "./route-ref.js";
-import { openedVm, SlimVm, type VmOptions } from "./slim-vm.js";
+import { openedVm, SlimVm } from "./slim-vm.js";
 import type { VmLife } from "./vm-mutex.js";
+import type { VmOptions } from "./vm-options.js";
 
 /** A software virtual machine: vCPUs, GSI routing, irqfds and ioeventfds. Its vCPUs are run by the VMM's threads. */
 export class Vm extends SlimVm {
   private readonly bus: IoBus;
-  private readonly routes = softwareRoutes(this.host, this.life, () => this.vcpus);
+  private readonly routes = softwareRoutes(this.host, this.life, () => this.apics());
 
   /**
    * A new VM. Throws EINVAL for bad options, ENOMEM when the host is full.

@@ -73,7 +73,8 @@ export class World {
     const device = new core.VfioPciDevice(host, { msix: 4, intx: true });
     const session = vdpa.open();
     const made = [vm, producer, vdpa, device, session, vdpa.queue(0), device.vector("msix", 1), device.intx];
-    const vcpus = [vm.vcpu(1), core.Vcpu.open(host, vm.vcpu(0).handle)];
+    const running = core.Vcpu.open(host, vm.vcpu(0).handle);
+    const vcpus = [vm.vcpu(1), running, running.apic];
     const epoll = core.Epoll.create(host);
     epoll.add(eventfds[2]!);
     const irqfds = [vm.irqfd(eventfds[0]!, 3), vm.irqfd(eventfds[1]!, 4, { resample: eventfds[2]! })];

@@ -218,7 +218,10 @@ export const irqfdProofs: readonly Proof[] = [
         let before = "";
         playFalse(vm, (real) => ({
           setGsiRouting(routes: readonly GsiRoute[]) {
-            const now = checkRoutes(routes, vm.vcpus)
+            const now = checkRoutes(routes, {
+              ids: Array.from({ length: vm.vcpus }, (_, id) => id),
+              longIds: true,
+            })
               .map(({ a, b, c }) => [a, b, c])
               .join();
             const update = () => void real("setGsiRouting", routes);

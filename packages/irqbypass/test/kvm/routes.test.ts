@@ -132,8 +132,8 @@ describe("single routes of a KVM guest", kvmTests, () => {
 describe("a KVM guest", kvmTests, () => {
   it("takes a message of any thread's, and says whether a local APIC did", () => {
     using t = setUp();
-    assert.equal(t.vm.signalMsi({ vcpu: 0, vector: 0x61 }), true);
-    assert.equal(t.vm.signalMsi({ address: 0xfee05000, data: 0x61 }), false);
+    assert.equal(t.vm.signalMsi({ vcpu: 0, vector: 0x61 }), 1);
+    assert.equal(t.vm.signalMsi({ address: 0xfee05000, data: 0x61 }), 0);
     assert.deepEqual(t.requested(), [0x61]);
     assert.throws(() => t.vm.signalMsi({ vcpu: 3, vector: 0x61 }), { code: "EINVAL" });
   });

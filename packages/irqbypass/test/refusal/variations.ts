@@ -210,6 +210,7 @@ function wrongTypes(entry: Entry, given: readonly unknown[], { own }: Stage): Va
       if (wrong === null && value instanceof EventfdContext && takes(shape, "null")) continue;
       if (typeof wrong === "bigint" && takes(shape, "bigint")) continue;
       if (typeof wrong === "number" && takes(shape, "number")) continue;
+      if (typeof wrong === "boolean" && takes(shape, "boolean")) continue;
       found.push(put(path, wrong, code, `${text(path)} is ${typeof wrong} ${show(wrong)}`));
     }
     const parameter = entry.parameters[path[0] as number];

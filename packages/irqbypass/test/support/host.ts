@@ -14,6 +14,7 @@ export const SMALL = {
   routing: 6,
   injection: 8,
   ioeventfd: 64,
+  device: 16,
 };
 
 export function smallHost({ capacity, ...options }: HostOptions = {}): Host {

@@ -486,7 +486,7 @@ describe("host.interrupts()", () => {
   for (const [reason, prepare] of Object.entries({
     "no-route": () => vm.setGsiRouting([]),
     "no-vcpu": () => vm.setGsiRouting([{ gsi: GSI, msi: { address: 0xfee07000, data: VECTOR } }]),
-    "delivery-mode": () => vm.setGsiRouting([{ gsi: GSI, msi: { address: 0xfee00000, data: 0x541 } }]),
+    "delivery-mode": () => vm.setGsiRouting([{ gsi: GSI, msi: { address: 0xfee00000, data: 0x741 } }]),
     "no-pic": () => vm.setGsiRouting([{ gsi: GSI, irqchip: { chip: "pic-master", pin: 3 } }]),
     masked() {
       vm.setGsiRouting([pin(3), { gsi: GSI, irqchip: { chip: "pic-master", pin: 3 } }]);

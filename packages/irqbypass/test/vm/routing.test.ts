@@ -89,7 +89,7 @@ describe("a route", () => {
     ["to a vCPU above 255", [msi({ address: 0xfee00000, addressHigh: 256, data: 0x50 })], "no-vcpu", []],
     ["to two vCPUs by mask", [raw(0b101, { logical: true })], "multicast", ["0:80", "2:80"]],
     ["to all", [raw(0xff)], "multicast", ["0:80", "1:80", "2:80"]],
-    ["to all, with lowest priority", [raw(0xff, { mode: 1 })], "multicast", ["0:80"]],
+    ["to all, with lowest priority", [raw(0xff, { mode: 1 })], "multicast", ["0:80", "1:80", "2:80"]],
     ["as an SMI", [raw(0, { mode: 2 })], "delivery-mode", []],
     ["as an NMI", [raw(0, { mode: 4 })], "delivery-mode", []],
     ["as an INIT", [raw(0, { mode: 5 })], "delivery-mode", []],

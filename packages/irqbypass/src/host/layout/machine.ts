@@ -27,6 +27,10 @@ export const enum Vm {
   pulse = 14,
   /** Head of the list of ioeventfds. V */
   ioeventfds = 15,
+  /** Goes up before and after each change of what {@link apicMap} comes from, under the VM's mutex: odd while one is under way. A */
+  apics = 16,
+  /** {@link ApicMap}. Written under the VM's mutex. A */
+  apicMap = 17,
   /** I/O APIC: requests of edges that were delivered, one bit a pin. V */
   delivered = 24,
   /** I/O APIC: its id register. V */
@@ -74,8 +78,26 @@ export const enum VmFlag {
   bare = 1,
   /** A real KVM guest. */
   kvm = 2,
+  /** A message's destination has 8 bits (without KVM_X2APIC_API_USE_32BIT_IDS). */
+  shortIds = 4,
+  /** To an APIC in x2APIC mode 0xff is no broadcast (KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK). */
+  noBroadcastQuirk = 8,
+  /** Lowest priority goes round (kvm.vector_hashing=N). */
+  noVectorHashing = 16,
   /** It has a pair of 8259s. */
   pic = 32,
+}
+/** What the registers of a VM's local APICs come to: how messages find them. */
+export const enum ApicMap {
+  /** Two have one id: each is asked. */
+  none = 0,
+  /** None is enabled by its software and has a logical id. */
+  softwareDisabled = 1,
+  flat = 2,
+  cluster = 3,
+  x2apic = 4,
+  /** Their logical ids are of several sorts, or not of one bit each: for those each is asked. */
+  mixed = 5,
 }
 /** An ioeventfd of a VM: a doorbell. What it takes is constant from before it is in the list of its VM. */
 export const enum Ioeventfd {
@@ -109,33 +131,81 @@ export const enum IoFlag {
   match = 32,
 }
 
-/** APIC ids are 0 to 254: 255 is the broadcast. */
 export const MAX_VCPUS = 255;
+/** An x2APIC id is less than this, as in KVM (KVM_MAX_VCPU_IDS). */
+export const MAX_APIC_ID = 4096;
 
 /** A virtual CPU: its posted-interrupt descriptor, and its local APIC. */
 export const enum Vcpu {
   /** Goes up when its VM is disposed, and outlives it: a reference to an earlier vCPU in this record is told by it. A */
   life = 2,
   vm = 3, // C
-  /** Its index, which is its APIC id. C */
+  /** Its index. C */
   index = 4,
   /** The thread that runs it, 0 while nobody does. A */
   runner = 5,
-  /** {@link NMI}. Set before EVENT in the control word, looked at after that was cleared. A */
-  events = 6,
+  /** NMIs that have come and are not among the {@link pendingNmis} yet. Set before EVENT in the control word, looked at after that was cleared. A */
+  nmis = 6,
   /** Task priority. O */
   tpr = 7,
+  /** Its x2APIC id, for good. C */
+  id = 8,
+  /** INIT and start-up that have come: {@link Latch}. Set before EVENT, as NMIs. A */
+  latch = 9,
+  /** {@link VcpuState}. O */
+  state = 10,
+  /** NMIs that are due: two at most. O */
+  pendingNmis = 11,
+  /** What has been applied of the latch, and no wait has told yet: {@link Latch}. O */
+  untold = 12,
+  /** How many of lowest priority it was to take: without vector hashing the one with the fewest is next. A */
+  arbitration = 13,
   /** The VT-d posted-interrupt descriptor, an interrupt file: {@link Descriptor}. A */
   descriptor = 16,
   irr = 32, // O, 8 words
   isr = 40, // O, 8 words
   /** Level-triggered vectors, whose EOI goes to the I/O APIC. A, 8 words */
   tmr = 48,
-  words = 64,
+  /** The registers by which messages find it; written by whoever runs it, under the VM's mutex. In one line with what senders read. A */
+  base = 56,
+  apicId = 57,
+  ldr = 58,
+  dfr = 59,
+  svr = 60,
+  /** Its LINT0, by which it takes what a PIC has. A */
+  lvt0 = 61,
+  /** The upper half of the base. O */
+  baseHigh = 62,
+  /** The other registers, as its guest writes them. A */
+  icr = 64,
+  /** The destination in x2APIC mode, where ICR is one register of 64 bits. A */
+  icrHigh = 65,
+  esr = 66,
+  lvtTimer = 67,
+  lvtThermal = 68,
+  lvtCounter = 69,
+  lvt1 = 70,
+  lvtError = 71,
+  initialCount = 72,
+  divide = 73,
+  /** The upper half of ICR in xAPIC mode: a register of its own. A */
+  icr2 = 74,
+  words = 80,
 }
 
-/** {@link Vcpu.events}: an NMI is due. */
-export const NMI = 1;
+/** {@link Vcpu.state}: of KVM's mp_state those that have a meaning here. */
+export const enum VcpuState {
+  runnable = 0,
+  uninitialized = 1,
+  initReceived = 2,
+}
+
+/** {@link Vcpu.latch}: what has come, and the vector of the last start-up. Its states: `scenarios/states/latch.ts`. */
+export const enum Latch {
+  init = 1,
+  startUp = 2,
+  vectorShift = 8,
+}
 
 /** One GSI route. */
 export const enum Route {

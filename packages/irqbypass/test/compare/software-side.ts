@@ -1,0 +1,78 @@
+/** The software VM as the other side. Its vCPUs run in the calling thread, and so does its relay, between steps. */
+import { IrqBypassError } from "#src/host/errors.js";
+import { Vcpu as V } from "#src/host/layout.js";
+import { harvest } from "#src/posting/fast-path.js";
+import { readBase } from "#src/vm/apic/base.js";
+import { VCPU_STATES } from "#src/vm/apic/events.js";
+import { isX2apic } from "#src/vm/apic/mode.js";
+import { Register, readRegister } from "#src/vm/apic/registers.js";
+import { Host } from "#src/vm/host.js";
+import { relayOne } from "#src/vm/relay.js";
+import { Vcpu } from "#src/vm/vcpu.js";
+import { Vm } from "#src/vm/vm.js";
+import { noRelay } from "../support/host.js";
+import { pageLine } from "./page.js";
+import { hex, type Scene } from "./scene.js";
+
+export class SoftwareSide implements Disposable {
+  readonly host = Host.create({ size: "small", spawn: noRelay });
+  readonly vm: Vm;
+  readonly vcpus: readonly Vcpu[];
+
+  constructor({ ids, longIds, broadcastQuirk }: Scene) {
+    this.vm = new Vm(this.host, { vcpus: ids.length, apic: { ids, longIds, broadcastQuirk } });
+    this.vcpus = ids.map((_, index) => Vcpu.open(this.host, this.vm.vcpu(index).handle));
+    for (const vcpu of this.vcpus) vcpu.apic.reset(); // as KVM makes them
+  }
+
+  /** What a call returns, or the code of its refusal. */
+  outcome(call: () => unknown): string {
+    try {
+      return String(call());
+    } catch (error) {
+      if (error instanceof IrqBypassError) return error.code;
+      throw error;
+    }
+  }
+
+  /** Everything that was signalled is delivered. */
+  settle(): void {
+    const { pending } = this.host;
+    while (pending.any) pending.takeAll((irqfd) => relayOne(this.host, irqfd));
+  }
+
+  state(): string[] {
+    const { words } = this.host;
+    return this.vcpus.map(({ record }) => {
+      harvest(this.host, record + V.descriptor, record + V.irr);
+      // KVM_GET_LAPIC shows what x2APIC mode hides, too.
+      const read = (offset: number) => {
+        if (offset === Register.dfr) return words.load(record + V.dfr);
+        return readRegister(words, record, offset) ?? words.load(record + V.icrHigh);
+      };
+      return `base ${hex(readBase(words, record))} ${pageLine(read)}`;
+    });
+  }
+
+  events(index: number): string {
+    const vcpu = this.vcpus[index]!;
+    const state = VCPU_STATES.indexOf(vcpu.state);
+    return `state ${state} nmis ${this.host.words.get(vcpu.record + V.pendingNmis)}`;
+  }
+
+  /** Puts a vector into service, as KVM_SET_LAPIC would. */
+  serve(index: number, vector: number): void {
+    const { words } = this.host;
+    const { record } = this.vcpus[index]!;
+    const word = record + V.isr + (vector >>> 5);
+    words.set(word, words.get(word) | (1 << (vector & 31)));
+    // Told in the other form in x2APIC mode, the upper half of ICR is set in both.
+    if (isX2apic(words, record)) words.store(record + V.icr2, words.load(record + V.icrHigh));
+  }
+
+  [Symbol.dispose](): void {
+    for (const vcpu of this.vcpus) vcpu.put();
+    this.vm.dispose();
+    this.host.dispose();
+  }
+}
