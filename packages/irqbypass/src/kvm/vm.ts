@@ -11,9 +11,9 @@ import { beginLoading, loadingWord } from "../host/loading.js";
 import { checkHost } from "../host/memory.js";
 import type { WasmMemory } from "../host/wasm.js";
 import { linuxKindOf } from "../linux/kind.js";
-import { lifeOf, type VmLife } from "../vm/vm-mutex.js";
 import { IoApic } from "../vm/ioapic-registers.js";
 import { Pic } from "../vm/pic-ports.js";
+import { lifeOf, type VmLife } from "../vm/vm-mutex.js";
 import { disposeClaimed } from "../vm/vm-record.js";
 import { bootGuest, type GuestTables, guestPages, guestTables } from "./guest.js";
 import { Irqchips } from "./irqchips.js";
@@ -61,7 +61,11 @@ export class KvmVm extends KvmVmRef implements Disposable {
    * ```
    */
   constructor(host: BypassHost, options: KvmVmOptions = {}) {
-    const { vcpus = 1, pic = false, ...how } = readOptions(options, OPTIONS, "options such as { vcpus: 2 }, or none");
+    const {
+      vcpus = 1,
+      pic = false,
+      ...how
+    } = readOptions(options, OPTIONS, "options such as { vcpus: 2 }, or none");
     checkFlag(pic, "pic");
     checkHost(host);
     const pages = guestPages(vcpus);
