@@ -21,7 +21,7 @@ export class Browser {
   /** A page of its own on what `folder` has; `options` are the server's. It lives until it or the browser is closed. */
   async open(folder, options) {
     const server = await Server.start(folder, options);
-    const inside = await this.#chromium.newPage();
+    const inside = await (await this.#chromium.newContext()).newPage();
     const page = new Page(inside, server);
     this.#pages.push(page);
     await inside.goto(server.url);
@@ -80,6 +80,52 @@ class Page {
       error.message = [error.message, ...this.console, ...this.errors].join("\n");
       throw error;
     }
+  }
+
+  /** Another page on the same folder and of the same profile: it shares what pages of an origin share. */
+  async another() {
+    const inside = await this.#page.context().newPage();
+    await inside.goto(this.#server.url);
+    return new Page(inside, { url: this.#server.url, async close() {} }); // the server is this one's
+  }
+
+  /** What browsers do to tabs in the background: "frozen", and then "active" again. */
+  async lifecycle(state) {
+    const session = await this.#page.context().newCDPSession(this.#page);
+    await session.send("Page.setWebLifecycleState", { state });
+    await session.detach();
+  }
+
+  /** Leaves for another document of the folder. */
+  async leave(path) {
+    await this.#page.goto(new URL(path, this.#server.url).href);
+  }
+
+  /** The back button. */
+  async back() {
+    await this.#page.goBack();
+  }
+
+  /** Its process ends, as that of a tab which is discarded. */
+  async crash() {
+    const session = await this.#page.context().newCDPSession(this.#page);
+    session.send("Page.crash").catch(() => {}); // nobody is left to answer
+    await new Promise((crashed) => this.#page.once("crash", crashed));
+  }
+
+  /** A picture of it, as a PNG file. */
+  async picture(path) {
+    await this.#page.screenshot({ path });
+  }
+
+  /** Clicks what a selector finds. */
+  async click(selector) {
+    await this.#page.click(selector);
+  }
+
+  /** The text of what a selector finds. */
+  async text(selector) {
+    return this.#page.innerText(selector);
   }
 
   /** Idempotent. */

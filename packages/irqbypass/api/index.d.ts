@@ -635,6 +635,11 @@ declare class Irqfd extends Shown implements Disposable {
     dispose(): void;
     [Symbol.dispose](): void;
 }
+interface MsixBytes {
+    readonly length: number;
+    read(offset: number, length: number): Uint8Array;
+    write(offset: number, bytes: ArrayLike<number>): void;
+}
 type Msi = ShortMsi | RawMsi;
 interface ShortMsi {
     readonly vcpu: number;
@@ -663,6 +668,20 @@ declare class RouteRef extends Shown implements Disposable {
     protected constructor();
     get msi(): RawMsi;
     change(msi: Msi): void;
+    dispose(): void;
+    [Symbol.dispose](): void;
+}
+interface MsixVm<E extends EventfdContext> {
+    routeMsi(msi: Msi): RouteRef;
+    irqfd(eventfd: E, gsi: number): Irqfd;
+}
+declare class Msix<E extends EventfdContext = EventfdContext> extends Shown implements Disposable {
+    readonly table: MsixBytes;
+    readonly pba: MsixBytes;
+    constructor(vm: MsixVm<E>, device: VfioPciDevice, createEventfd: () => E);
+    get control(): number;
+    set control(value: number);
+    reset(): void;
     dispose(): void;
     [Symbol.dispose](): void;
 }
@@ -749,5 +768,5 @@ declare class Vm extends SlimVm {
     ioeventfds(): IoeventfdInfo[];
     write(space: IoSpace, address: number | bigint, length: number, value: number | bigint): boolean;
 }
-export { DeviceVector, Epoll, Eventfd, EventfdContext, FINDING_KINDS, Host, IRQ_INDEXES, InterruptFile, IrqBypassError, MAX_COUNT, POLICIES, Producer, REASONS, VCPU_STATES, VIRTIO_STATUS, Vcpu, VcpuRef, VdpaDevice, VfioPciDevice, Vm, WORST_FIRST };
-export type { AbortSignalLike, AddCallback, ApicOptions, ArmOptions, AttachOptions, AttachedThread, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, EpollAdd, EpollTake, EpollWait, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileImports, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, Ipi, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, LocalApic, MemoryOptions, Msi, MsiRoute, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, RouteRef, RunState, ShortMsi, Shown, Size, Spawn, ThreadLocks, ThreadName, ThreadWorker, VdpaOpenOptions, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };
+export { DeviceVector, Epoll, Eventfd, EventfdContext, FINDING_KINDS, Host, IRQ_INDEXES, InterruptFile, IrqBypassError, MAX_COUNT, Msix, POLICIES, Producer, REASONS, VCPU_STATES, VIRTIO_STATUS, Vcpu, VcpuRef, VdpaDevice, VfioPciDevice, Vm, WORST_FIRST };
+export type { AbortSignalLike, AddCallback, ApicOptions, ArmOptions, AttachOptions, AttachedThread, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, EpollAdd, EpollTake, EpollWait, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileImports, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, Ipi, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, LocalApic, MemoryOptions, Msi, MsiRoute, MsixBytes, MsixVm, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, RouteRef, RunState, ShortMsi, Shown, Size, Spawn, ThreadLocks, ThreadName, ThreadWorker, VdpaOpenOptions, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };

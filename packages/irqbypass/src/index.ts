@@ -58,6 +58,8 @@ export type { IoeventfdOptions, IoSpace } from "./vm/io-access.js";
 export type { IoApic, Redirection } from "./vm/ioapic-registers.js";
 export type { Ioeventfd, IoeventfdInfo } from "./vm/ioeventfd.js";
 export type { Irqfd } from "./vm/irqfd.js";
+export { Msix, type MsixVm } from "./vm/msix.js";
+export type { MsixBytes } from "./vm/msix-bytes.js";
 export type { GsiRoute, IrqchipPin, Msi, MsiRoute, PinRoute, RawMsi, ShortMsi } from "./vm/route.js";
 export type { RouteRef } from "./vm/route-ref.js";
 export type { IrqfdOptions } from "./vm/slim-vm.js";

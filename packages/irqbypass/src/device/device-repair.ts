@@ -1,7 +1,9 @@
 /** Devices after a thread has died, or left: made whole, then ended or taken from it. */
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { recountContexts } from "../bypass/heal.js";
+import { IrqBypassError } from "../host/errors.js";
 import { Device, DeviceUse, Gate, Producer } from "../host/layout.js";
+import { relayed } from "../posting/irte.js";
 import { DeviceLife } from "./device-life.js";
 import { endDevice, finishDevice, isDevice } from "./device-record.js";
 import { producerOf, release } from "./gate.js";
@@ -19,7 +21,9 @@ export function healDevice(host: BypassHost, record: number, dead: number): void
     finishDevice(life, endProducer);
     return;
   }
+  const { words } = host;
   for (const producer of straysOf(life)) followUp(life, producer);
+  for (const gate of life.gates) connectAgain(life, producerOf(host, words.load(gate)));
   for (const gate of life.gates) release(life, gate, Gate.changing); // a change goes on from where it had come to
   if (life.uses(DeviceUse.intx) && life.uses(DeviceUse.line) && !life.uses(DeviceUse.disabled)) {
     life.use(DeviceUse.masked, true); // once more, should it have been said already: the line is up
@@ -39,6 +43,29 @@ function straysOf({ host, gates }: DeviceLife): number[] {
     if (gate !== 0 && own.has(gate) && producerOf(host, words.load(gate)) !== producer) strays.push(producer);
   });
   return strays;
+}
+
+/** Its connection was being made or undone, and has been given up with the host mutex: it is made anew, if that can be had. */
+function connectAgain({ host, record }: DeviceLife, producer: number): void {
+  const { words, mutex, manager } = host;
+  if (producer === 0) return;
+  const { eventfd, irq, alone } = mutex.guard(() => {
+    const registered = words.get(producer + Producer.eventfd);
+    const partner = registered === 0 ? 0 : manager.consumerAt(registered);
+    return {
+      eventfd: registered,
+      irq: words.get(producer + Producer.irq),
+      alone: partner !== 0 && words.get(producer + Producer.consumer) === 0,
+    };
+  });
+  if (!alone) return;
+  manager.unregisterProducer(producer);
+  try {
+    manager.registerProducer(producer, eventfd, irq, words.load(record + Device.owner));
+  } catch (error) {
+    if (!(error instanceof IrqBypassError)) throw error;
+    words.store(producer + Producer.irte, relayed("refused"));
+  }
 }
 
 /** One that has come as far as being registered is the gate's; another one ends. */

@@ -1,6 +1,6 @@
 import type { EventfdContext } from "../eventfd/context.js";
 import { signalRecord } from "../eventfd/signal.js";
-import { Device, DeviceFlag, DeviceUse } from "../host/layout.js";
+import { Device, DeviceFlag, DeviceUse, Gate } from "../host/layout.js";
 import type { DeviceLife } from "./device-life.js";
 import { checkOpen, type IrqSet, irqError, selects } from "./set-irqs.js";
 import { setTriggers } from "./trigger-changes.js";
@@ -85,7 +85,7 @@ export class MsiIndex {
   /** As a reset of the device leaves it: see {@link DeviceVector.reset}. Under the device's mutex. */
   reset(): void {
     if (this.name === "msix") this.life.use(DeviceUse.functionMask, false);
-    for (const vector of this.vectors) vector.clear();
+    for (const vector of this.vectors) vector.clear(Gate.functionMask);
   }
 
   private setTriggers(start: number, eventfds: readonly (EventfdContext | null)[]): number {

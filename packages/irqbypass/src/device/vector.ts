@@ -115,10 +115,10 @@ export class DeviceVector extends Shown {
     else release(this.life, this.gate, Gate.functionMask);
   }
 
-  /** @internal {@link reset} under the device's mutex. */
-  clear(): void {
+  /** @internal {@link reset} under the device's mutex, and no function mask any more where that is reset, too. */
+  clear(also: 0 | Gate.functionMask = 0): void {
     const { life, gate } = this;
     hold(life, gate, Gate.changing); // a signal of before the reset is not pending after it
-    life.host.words.and(gate, ~(Gate.pending | Gate.mask | Gate.changing));
+    life.host.words.and(gate, ~(Gate.pending | Gate.mask | Gate.changing | also));
   }
 }

@@ -61,7 +61,8 @@ const MAX_MSIX = 2048;
  * `reportError`, `requestRelease`) goes on, as that of one whose triggers are all taken away: nothing is signalled, and nothing kept.
  */
 export class VfioPciDevice extends Shown implements Disposable {
-  private readonly host: BypassHost;
+  /** @internal */
+  readonly host: BypassHost;
   private readonly life: DeviceLife;
   private disposed = false;
   private readonly pin: Intx | undefined;

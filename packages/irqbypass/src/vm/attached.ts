@@ -5,6 +5,7 @@ import type { BypassHost } from "../bypass/bypass-host.js";
 import {
   Consumer,
   Header,
+  Ioeventfd,
   LifeLock,
   Producer,
   Reference,
@@ -30,7 +31,7 @@ export interface AttachedThread {
    * its end is proven, and it is being repaired after.
    */
   readonly proof: "process" | "lock" | "none" | "lost";
-  /** What ends with it, by name: "vCPU 0 of VM 1", "VM 1", "producer 3", "the irqfd of eventfd 2", "eventfd 2", "the relay". */
+  /** What ends with it, by name, each once: "vCPU 0 of VM 1", "VM 1", "producer 3", "the irqfd of eventfd 2", "eventfd 2", "the relay". */
   readonly has: readonly string[];
   /** What it waits for, by name, that for which it has waited longest; undefined while it does not wait. */
   readonly waitsFor: string | undefined;
@@ -55,7 +56,7 @@ export function threadsOf(host: BypassHost): AttachedThread[] {
       id: slot,
       name: readName(words, record) || systemName(host, record),
       proof: proofOf(host, record),
-      has: belongings.get(record) ?? [],
+      has: [...(belongings.get(record) ?? [])],
       waitsFor: waits === 0 ? undefined : nameOf(host, waits, record),
       waitsMs: waits === 0 ? 0 : since(record + Thread.waitsSince),
       sinceMs: since(record + Thread.since),
@@ -78,13 +79,12 @@ function proofOf({ words }: BypassHost, record: number): AttachedThread["proof"]
 }
 
 /** The names of what each thread has, by its record. */
-function belongingsOf(host: BypassHost): Map<number, string[]> {
+function belongingsOf(host: BypassHost): Map<number, Set<string>> {
   const { words, pools, kinds } = host;
-  const found = new Map<number, string[]>();
+  const found = new Map<number, Set<string>>();
   const add = (owner: number, name: string) => {
-    const list = found.get(owner);
-    if (list === undefined) found.set(owner, [name]);
-    else if (!list.includes(name)) list.push(name);
+    const names = found.get(owner) ?? new Set();
+    found.set(owner, names.add(name));
   };
   const eventfdAt = (record: number) => `eventfd ${pools.eventfd.slot(record)}`;
   host.forEachLive(pools.vcpu, (vcpu) => {
@@ -96,9 +96,12 @@ function belongingsOf(host: BypassHost): Map<number, string[]> {
     add(words.get(producer + Producer.owner), `producer ${pools.producer.slot(producer)}`),
   );
   host.forEachLive(pools.consumer, (irqfd) => {
-    const eventfd = words.get(irqfd + Consumer.eventfd);
+    const eventfd = words.load(irqfd + Consumer.source);
     if (eventfd !== 0) add(words.get(irqfd + Consumer.owner), `the irqfd of ${eventfdAt(eventfd)}`);
   });
+  host.forEachLive(pools.ioeventfd, (ioeventfd) =>
+    add(words.get(ioeventfd + Ioeventfd.owner), `ioeventfd ${pools.ioeventfd.slot(ioeventfd)}`),
+  );
   host.forEachLive(pools.reference, (reference) => {
     const of = words.get(reference + Reference.eventfd);
     if (words.get(reference + Reference.role) !== Role.handle || of === 0) return;

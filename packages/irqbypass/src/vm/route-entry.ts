@@ -22,7 +22,7 @@ export interface RouteEntry {
 
 /**
  * Adds an MSI on the lowest GSI that has no route and no irqfd: one that listens there still would get the interrupts of another.
- * So no irqfd hears of this. Throws ENOSPC, and ENOMEM where the host has no room for a route. Under the mutex of the VM, which has
+ * So no irqfd hears of this. Throws ENOSPC where the table has 4,096 entries, as KVM has them at most, and ENOMEM where the host has no room for a route. Under the mutex of the VM, which has
  * a table of its own.
  */
 export function addEntry(host: BypassHost, vm: number, message: MsiWords): RouteEntry {
@@ -159,15 +159,23 @@ function messageAt(record: number, { a, b, c }: MsiWords): readonly (readonly [n
 /** The lowest GSI with neither a route nor an irqfd, and below which none is without a route once that has one. */
 function freeGsi(host: HostMemory, vm: number, table: number): { gsi: number; free: number } {
   const { words, pools } = host;
+  const name = `VM ${pools.vm.slot(vm)}`;
+  if (words.get(table + Routing.count) >= MAX_GSI) {
+    throw new IrqBypassError(
+      "ENOSPC",
+      `${name} has ${MAX_GSI} routes, which is all that a VM can have: release one`,
+      {
+        subject: name,
+      },
+    );
+  }
   let free = -1;
   for (let gsi = words.get(table + Routing.free); gsi < MAX_GSI; gsi++) {
     if (words.get(table + Routing.gsi + gsi) !== 0) continue;
     if (irqfdsAt(host, vm, gsi).next().done === true) return { gsi, free: free < 0 ? gsi + 1 : free };
     if (free < 0) free = gsi;
   }
-  throw new IrqBypassError(
-    "ENOSPC",
-    `all ${MAX_GSI} GSIs of VM ${pools.vm.slot(vm)} have a route or an irqfd: release one`,
-    { subject: `VM ${pools.vm.slot(vm)}` },
-  );
+  throw new IrqBypassError("ENOSPC", `all ${MAX_GSI} GSIs of ${name} have a route or an irqfd: release one`, {
+    subject: name,
+  });
 }

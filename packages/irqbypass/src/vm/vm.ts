@@ -64,7 +64,7 @@ export class Vm extends SlimVm {
   /**
    * Makes one route more, on the lowest GSI that has no route and no irqfd, and leaves all others alone: with the work of one, where
    * {@link setGsiRouting} replaces the whole table and ends the routes that were made singly with it. From any thread, and from
-   * several at once. Throws EINVAL for a bad message, ENOSPC where none of the 4,096 GSIs is left, ENOMEM, and EBADF where the VM has
+   * several at once. Throws EINVAL for a bad message, ENOSPC where the VM has 4,096 routes (KVM_MAX_IRQ_ROUTES; its pins count too), ENOMEM, and EBADF where the VM has
    * gone. Blocks for this VM's mutex.
    *
    * @example

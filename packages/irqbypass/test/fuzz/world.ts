@@ -83,6 +83,9 @@ export class World {
       vm.ioeventfd({ address: 3, length: 1, datamatch: 4 }, eventfds[1]!),
       vm.ioeventfd({ address: 0x1000, space: "pio" }, eventfds[2]!),
     ];
+    const msix = new core.Msix(vm, new core.VfioPciDevice(host, { msix: 2 }), () =>
+      core.Eventfd.create(host),
+    );
     const routes = [vm.routeMsi({ vcpu: 1, vector: 0x42 }), vm.route(3)];
     const errors = [
       new core.IrqBypassError("EINVAL", "made for the fuzz"),
@@ -104,6 +107,7 @@ export class World {
       ...irqfds,
       ...doorbells,
       ...routes,
+      msix,
       vm.ioapic,
       ...errors,
     ])

@@ -172,7 +172,7 @@ export class Matrix {
       const refused = await this.refused(entry, "may not block", stage, held, expected, label);
       if (refused) await this.again(entry, stage, () => call(given), `${label}, free again`);
       await stage.end();
-      if (refused) await this.whenFree(entry, which);
+      if (refused && this.what === "core") await this.whenFree(entry, which);
     }
   }
 

@@ -29,6 +29,7 @@ export const RECEIVERS: Readonly<Record<string, Receiver>> = {
   IrqBypassError: () => new IrqBypassError("EIO", "a sentence"),
   Irqfd: ({ own }) => own.lone,
   Producer: ({ own }) => own.producer,
+  Msix: ({ own }) => own.msix,
   RouteRef: ({ own }) => own.route,
   Shown: ({ own }) => own.producer,
   Vcpu: ({ own }) => own.vcpu,
@@ -78,6 +79,7 @@ export const ENDS: Readonly<Record<string, (stage: Stage, receiver: object) => v
   Ioeventfd: (_, one) => (one as Disposable)[Symbol.dispose](),
   Irqfd: (_, one) => (one as Disposable)[Symbol.dispose](),
   Producer: (_, one) => (one as Disposable)[Symbol.dispose](),
+  Msix: (_, one) => (one as Disposable)[Symbol.dispose](),
   RouteRef: (_, one) => (one as Disposable)[Symbol.dispose](),
   Vcpu: ({ own }, one) => {
     (one as Disposable)[Symbol.dispose]();
@@ -111,7 +113,7 @@ function endVm({ vcpu, vm, host }: Side): void {
 export const ANSWERS: readonly (string | RegExp)[] = [
   /(@@dispose|dispose|close|put|release|deassert|unregister|toJSON)$/,
   /^get .*(memory|record|closed|semaphore|\.id|kernelId|registered|nonblocking|number|\.open|index)$/,
-  /^get RouteRef\.prototype\.gsi$/,
+  /^get (RouteRef\.prototype\.gsi|Msix\.prototype\.(table|pba))$/,
   /(DeviceVector|Intx|Virtqueue)\.prototype/, // the device's own side, which goes on and signals nobody
   /VfioPciDevice\.prototype\.(vector|intx|functionMask|pendingBits|reportError|requestRelease)$/,
   /VdpaDevice\.prototype\.(queue|configChanged)$/,
@@ -235,6 +237,8 @@ export const GIVEN: Readonly<Record<string, (stage: Stage) => readonly unknown[]
   "Vm.prototype.ioeventfd": ({ own }) => [{ ...DOORBELL, address: 0x2000, length: 2 }, own.spare],
   "Vm.prototype.write": () => ["pio", DOORBELL.address, DOORBELL.length, 5],
   "Vm.prototype.irqfd": ({ own }) => [own.spare, 24, { bypass: "prefer", resample: own.eventfd }],
+  "new Msix": ({ own }) => [own.vm, own.device, () => own.spare],
+  "set Msix.prototype.control": () => [0x8000],
   "RouteRef.prototype.change": () => [{ address: 0xfee01000, addressHigh: 0, data: 0x48 }],
   "Vm.prototype.route": ({ own }) => [own.route.gsi],
   "Vm.prototype.routeMsi": () => [{ vcpu: 1, vector: 0x45 }],

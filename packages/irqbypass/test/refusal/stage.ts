@@ -6,6 +6,7 @@ import {
   InterruptFile,
   type Irqfd,
   type Kind,
+  Msix,
   Producer,
   Vcpu,
   VdpaDevice,
@@ -62,6 +63,7 @@ export class Side {
   readonly bypassed: ReturnType<Vm["irqfd"]>;
   readonly doorbell: ReturnType<Vm["ioeventfd"]>;
   readonly route: ReturnType<Vm["routeMsi"]>;
+  readonly msix: Msix;
   readonly producer: Producer;
   readonly registered: Producer;
   readonly device: VfioPciDevice;
@@ -115,6 +117,8 @@ export class Side {
     this.lone = this.vm.irqfd(waiting, 25);
     this.doorbell = this.vm.ioeventfd(DOORBELL, this.eventfd);
     this.route = this.vm.routeMsi({ vcpu: 0, vector: 0x47 });
+    this.msix = new Msix(this.vm, new VfioPciDevice(host, { msix: 2 }), () => Eventfd.create(host));
+    this.msix.table.write(0, [0, 0, 0xe0, 0xfe, 0, 0, 0, 0, 0x48, 0, 0, 0, 0, 0, 0, 0]);
     this.producer = Producer.create(host);
     this.registered = Producer.create(host);
     this.registered.register(taken, 7);

@@ -74,7 +74,7 @@ describe("vm.routeMsi", () => {
     const before = liveRecords(wide);
     assert.throws(() => guest.routeMsi({ vcpu: 0, vector: 0x40 }), {
       code: "ENOSPC",
-      message: /all 4096 GSIs/,
+      message: /VM 0 has 4096 routes/,
     });
     assert.deepEqual(liveRecords(wide), before);
     for (const gsi of [4095, 0, 77]) {
@@ -88,6 +88,24 @@ describe("vm.routeMsi", () => {
     assert.deepEqual(wide.audit().findings, []);
     guest.dispose();
     assert.deepEqual(wide.audit().findings, []);
+  });
+
+  it("says ENOSPC where every GSI without a route has an irqfd, and where the pins fill up the table", () => {
+    const wide = smallHost({ spawn: noRelay, capacity: { route: 2 * GSIS } });
+    const bare = new Vm(wide, { apic: false });
+    bare.setGsiRouting(
+      Array.from({ length: GSIS - 1 }, (_, gsi) => ({ gsi, msi: { vcpu: 0, vector: 0x40 } })),
+    );
+    bare.irqfd(Eventfd.create(wide), GSIS - 1);
+    assert.throws(() => bare.routeMsi({ vcpu: 0, vector: 0x40 }), { code: "ENOSPC", message: /or an irqfd/ });
+    bare.dispose();
+    const guest = new Vm(wide); // 40 entries for 24 pins
+    for (let gsi = FIRST; gsi < GSIS - 16; gsi++)
+      assert.equal(guest.routeMsi({ vcpu: 0, vector: 0x40 }).gsi, gsi);
+    assert.throws(() => guest.routeMsi({ vcpu: 0, vector: 0x40 }), {
+      code: "ENOSPC",
+      message: /4096 routes/,
+    });
   });
 
   it("gives no GSI at which an irqfd listens: that would get the interrupts of another", () => {
