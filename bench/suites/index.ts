@@ -10,6 +10,7 @@ import { memory } from "./memory.js";
 import { pair } from "./pair.js";
 import { register } from "./register.js";
 import { roundTrip } from "./round-trip.js";
+import { routes } from "./routes.js";
 import { runSuite } from "./run.js";
 import { signal } from "./signal.js";
 import { startup } from "./startup.js";
@@ -28,6 +29,7 @@ export const suites: readonly Suite[] = [
   epoll,
   deassign,
   ioeventfd,
+  routes,
   kvm,
   runSuite,
   memory,
