@@ -22,7 +22,7 @@ function halts(world, break_ = () => {}) {
       device: () => descriptor.post(seen.device.words, file, VECTOR),
       vmm: () => descriptor.kick(seen.vmm.words, file, KICKED),
     },
-    keeps: [vcpu],
+    keeps: [vcpu, vcpu.waits],
     end({ vcpu: vector }) {
       expect(vector === VECTOR, `it took ${vector}`);
       const { nv } = vcpu.inspect();

@@ -96,7 +96,7 @@ const armsVcpu = (made) => {
     vcpu.disarm();
     vcpu.put();
   };
-  return givesBack(made, arms, vcpu, vcpu.idle);
+  return givesBack(made, arms, vcpu, vcpu.waits.idle);
 };
 
 export const armed = {

@@ -140,6 +140,7 @@ const changesRoute = (made) => {
   return {
     ...mine,
     victim: () => route.change({ vcpu: 1, vector: VECTOR + 1 }),
+    survivor: undefined,
     signals: undefined,
     check() {
       const { address, data } = made.vm.route(GSI).msi;
@@ -151,7 +152,7 @@ const changesRoute = (made) => {
 };
 
 export const single = {
-  conserves: "where the signal goes is what routing/single looks at; here what the route says",
+  conserves: "nothing is signalled: here it is what the route says, and routing/single has the signals",
   sentence:
     "A thread dies while it changes a single route: it leads where it did, or where it was to, and never half.",
   ...mortal,
@@ -173,13 +174,14 @@ const releasesRoute = (made) => {
       vm.route(GSI).dispose();
       vm.routeMsi({ vcpu: 1, vector: VECTOR });
     },
+    survivor: undefined,
     signals: undefined,
     check: () => {},
   };
 };
 
 export const released = {
-  conserves: "the route of the signal may be gone: what is looked at is that no route is left in no table",
+  conserves: "nothing is signalled: what is looked at is that no route is left in no table",
   sentence:
     "A thread dies while it releases a route and makes another: each is in the table, or is given back.",
   ...mortal,

@@ -89,7 +89,8 @@ export const look = {
 function idles(world, break_ = () => {}) {
   const { hosts, vm } = guest(world, ["vcpu", "device", "vmm"]);
   const vcpu = openVcpu(hosts.vcpu, vm);
-  const { idle } = vcpu;
+  const { waits } = vcpu;
+  const { idle } = waits;
   let fail;
   idle.stand = (asleep) => {
     const standing = Idle.prototype.stand.call(idle, asleep);
@@ -123,7 +124,7 @@ function idles(world, break_ = () => {}) {
       device: () => post(hosts.device, vcpu.file),
       vmm: () => descriptor.kick(hosts.vmm.words, vcpu.file, KICKED),
     },
-    keeps: [vcpu, idle],
+    keeps: [vcpu, waits, idle],
     end: conserves(
       ({ vcpu: taken }) => ({ host: hosts.vcpu, vm, sent: 1, taken: taken === VECTOR ? 1 : 0 }),
       ({ vcpu: taken }) => expect(taken === VECTOR, `it took ${taken}`),
@@ -163,9 +164,9 @@ export const arm = {
       setup: (world) =>
         idles(world, (_hosts, vcpu) => {
           const { words } = vcpu.memory;
-          vcpu.idle.block = () => {
+          vcpu.waits.idle.block = () => {
             if (vcpu.hasInterrupt()) return false;
-            void vcpu.idle.stand(words.load(controlWord(vcpu.record)));
+            void vcpu.waits.idle.stand(words.load(controlWord(vcpu.record)));
             return true;
           };
         }),
@@ -193,7 +194,7 @@ function gives(world, change = () => ({})) {
       },
       device: () => post(hosts.device, vcpu.file),
     },
-    keeps: [vcpu, vcpu.idle],
+    keeps: [vcpu, vcpu.waits, vcpu.waits.idle],
     end: conserves(
       ({ vcpu: taken }) => ({ host: hosts.vcpu, vm, sent: 1, taken: taken ? 1 : 0 }),
       ({ vcpu: taken }) =>

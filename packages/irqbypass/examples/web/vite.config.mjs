@@ -8,5 +8,6 @@ export default {
   server: { headers },
   preview: { headers },
   build: { target: "es2023" },
+  optimizeDeps: { exclude: ["irqbypass"] }, // for `npx vite`: bundled beforehand, the library would look for its worker elsewhere
   worker: { format: "es" }, // the library's worker is a module
 };

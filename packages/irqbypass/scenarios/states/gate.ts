@@ -30,7 +30,7 @@ export const gate: StateTable = {
     { from: "owed", to: "pending", who: "holder", does: "holds back what is pending", shown: "conservation/vector" },
     { from: "pending", to: "owed", who: "holder", does: "lets it go: it is to be sent", shown: "gate/unmask" },
     { from: "owed", to: "free", who: "holder", does: "it was sent", shown: "gate/unmask" },
-    { from: "owed", to: "owed", who: "holder", does: "notes that it has a host interrupt", shown: "conservation/vector" },
+    { from: "owed", to: "owed", who: "holder", does: "notes that it has a host interrupt", unused: "a vector is pending without a trigger there when its index is on already" },
     { from: "pending", to: "pending", who: "holder", does: "holds it back for one more reason, or one less", unused: "the scenarios have one reason at a time" },
     { from: "pending", to: "free", who: "holder", does: "a reset", shown: "gate/reset" },
     { from: "pending", to: "held", who: "holder", does: "a reset of a virtqueue", unused: "no scenario replaces the call of a queue that is reset" },

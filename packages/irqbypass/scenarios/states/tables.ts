@@ -6,6 +6,7 @@ import { epollControl } from "./epoll-control.js";
 import { gate, gateTarget } from "./gate.js";
 import { inFlight } from "./in-flight.js";
 import { injectionDue } from "./injection-due.js";
+import { latch } from "./latch.js";
 import { life } from "./life.js";
 import { lifeLock } from "./life-lock.js";
 import { line } from "./line.js";
@@ -35,6 +36,7 @@ export const TABLES: readonly StateTable[] = [
   binding,
   listening,
   line,
+  latch,
   gate,
   gateTarget,
   doorbell,

@@ -80,10 +80,10 @@ export const openVcpu = (host, vm, index = 0) => Vcpu.open(host, vm.vcpu(index).
 export function connected(world, names, options) {
   const made = guest(world, names, options);
   const { hosts, vm, eventfd } = made;
-  openVcpu(made.host, vm);
+  const vcpu = openVcpu(made.host, vm);
   const irqfd = vm.irqfd(eventfd, 24);
   const source = hosts.device === undefined ? undefined : producer(hosts.device, eventfd);
-  return { ...made, irqfd, source };
+  return { ...made, vcpu, irqfd, source };
 }
 
 /** Takes interrupts until each vector was seen, and sleeps in between. Returns how many it took. */

@@ -158,6 +158,7 @@ export class SlimHost extends HostMemory implements BypassHost, Disposable {
    * Those with one end only say "no-producer" or "no-consumer".
    */
   interrupts(): Interrupt[] {
+    this.checkCall();
     return interruptsOf(this);
   }
 

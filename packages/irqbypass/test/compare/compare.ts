@@ -64,10 +64,14 @@ const plays = (subject: Subject) =>
     return fc.record({ scene: fc.constant(scene), boot: boots(scene), steps });
   });
 
+/** Puts a fault into the software side, which a comparison must find. */
+export type Plant = (side: SoftwareSide) => void;
+
 /** Takes the steps on both sides; throws at the first that differs, with all of them up to there. Returns how many there were. */
-function play(kvm: Kvm, scene: Scene, steps: readonly Step[]): number {
+function play(kvm: Kvm, scene: Scene, steps: readonly Step[], plant: Plant): number {
   using kernel = new KernelSide(kvm, scene);
   using software = new SoftwareSide(scene);
+  plant(software);
   const trace: string[] = [JSON.stringify(scene)];
   const same = (name: string, there: string, here: string) => {
     if (there !== here) throw new Error([...trace, name, ...differences(there, here)].join("\n  "));
@@ -98,24 +102,18 @@ function differences(there: string, here: string): string[] {
 }
 
 /** Compares until so many steps have agreed. Throws with the shrunk scene where one differs. */
-export function compare(
-  kvm: Kvm,
-  subject: Subject,
-  count: number,
-  seed: number,
-  told: (steps: number) => void = () => {},
-): number {
+export function compare(kvm: Kvm, subject: Subject, count: number, seed: number, plant?: Plant): number {
   let done = 0;
   for (let round = 0; done < count; round++) {
     const outcome = fc.check(
       fc.property(plays(subject), ({ scene, boot, steps }) => {
-        done += play(kvm, scene, [...boot, ...steps]);
+        done += play(kvm, scene, [...boot, ...steps], plant ?? (() => {}));
       }),
-      { seed: seed + round, numRuns: 10 },
+      // A fault that was planted need not be shrunk.
+      { seed: seed + round, numRuns: 10, endOnFailure: plant !== undefined },
     );
     if (outcome.failed)
       throw new Error(`${subject}, seed ${seed + round}: ${causeOf(outcome.errorInstance)}`);
-    told(done);
   }
   return done;
 }

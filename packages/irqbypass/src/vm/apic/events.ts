@@ -26,9 +26,6 @@ const NMI_LIMIT = 2;
 
 /** The events of a vCPU, in the thread that runs it. */
 export class VcpuEvents {
-  /** Is there something to see, as far as this thread has heard? What came before it took the vCPU over it has not heard of. */
-  private some = true;
-
   constructor(
     private readonly host: BypassHost,
     private readonly life: VmLife,
@@ -37,19 +34,15 @@ export class VcpuEvents {
     private readonly wasReset: () => void,
   ) {}
 
-  /** What comes next, which is left there: INIT and start-up before an NMI. One load where nothing has come. */
+  /** What comes next, which is left there: INIT and start-up before an NMI. */
   next(): Event | undefined {
     const { words } = this.host;
-    if (takeKick(words, this.record + Vcpu.descriptor, EVENT)) this.some = true; // before the look: what comes from here on sets it again
-    if (!this.some) return undefined;
-    this.takeOver();
+    // Before the look: what comes from here on sets it again. Without it nothing has come that is not taken over already.
+    if (takeKick(words, this.record + Vcpu.descriptor, EVENT)) this.takeOver();
     const untold = words.get(this.record + Vcpu.untold);
     if (untold & Latch.init) return "init";
     if (untold & Latch.startUp) return "start-up";
-    if (!this.runs) return undefined;
-    if (words.get(this.record + Vcpu.pendingNmis) > 0) return "nmi";
-    this.some = false;
-    return undefined;
+    return this.runs && words.get(this.record + Vcpu.pendingNmis) > 0 ? "nmi" : undefined;
   }
 
   /** Takes what {@link next} has said. */
@@ -79,7 +72,6 @@ export class VcpuEvents {
     if (number < 0)
       throw new IrqBypassError("EINVAL", `state is ${show(state)}: use ${VCPU_STATES.join(", ")}`);
     this.takeOver();
-    this.some = true;
     this.host.words.set(this.record + Vcpu.state, number);
   }
 

@@ -1,0 +1,51 @@
+/** Faults of a software VM, each in one of the things that a comparison with a kernel is to hold. */
+import { override } from "atomics-explorer";
+import { Vcpu as V, Vm, VmFlag } from "#src/host/layout.js";
+import type { Words } from "#src/host/words.js";
+import type { Plant, Subject } from "./compare.js";
+import type { SoftwareSide } from "./software-side.js";
+
+/** The software side with other words. */
+const playing =
+  (change: (words: Words, side: SoftwareSide) => Partial<Words>): Plant =>
+  (side) => {
+    const host: { words: Words } = side.host;
+    host.words = override(host.words, change(host.words, side));
+  };
+
+/** Is it one of so many words of a vCPU from this one on? */
+const isOf = (side: SoftwareSide, word: number, first: V, count = 1) =>
+  side.vcpus.some(({ record }) => word >= record + first && word < record + first + count);
+
+export const PLANTS: Readonly<Record<string, { readonly subject: Subject; readonly plant: Plant }>> = {
+  "arbitration goes round instead of by the vector": {
+    subject: "messages",
+    plant: playing((words, side) => ({
+      get(word) {
+        const isFlags = word === words.get(side.vcpus[0]!.record + V.vm) + Vm.flags;
+        return isFlags ? words.get(word) | VmFlag.noVectorHashing : words.get(word);
+      },
+    })),
+  },
+  "TMR is never set": {
+    subject: "messages",
+    plant: playing((words, side) => ({
+      or: (word, value) => (isOf(side, word, V.tmr, 8) ? 0 : words.or(word, value)),
+    })),
+  },
+  "an LDR is read one bit to the left": {
+    subject: "messages",
+    plant: playing((words, side) => ({
+      load: (word) => (isOf(side, word, V.ldr) ? words.load(word) << 1 : words.load(word)),
+    })),
+  },
+  "an EOI ends nothing": {
+    subject: "registers",
+    plant: playing((words, side) => ({
+      set(word, value) {
+        const ends = isOf(side, word, V.isr, 8) && (words.get(word) & ~value) !== 0;
+        if (!ends) words.set(word, value);
+      },
+    })),
+  },
+};
