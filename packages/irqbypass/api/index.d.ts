@@ -602,6 +602,7 @@ declare class IoApic extends Shown {
     write(register: number, value: number): void;
     redirect(pin: number, entry: Redirection): void;
     get lines(): number;
+    get irr(): number;
 }
 interface IoeventfdInfo {
     readonly space: IoSpace;

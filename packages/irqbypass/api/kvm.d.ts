@@ -1,4 +1,10 @@
 // What this entry point exports; written by npm run api; review what changes.
+declare class Pic extends Shown {
+    protected constructor();
+    read(port: number): number;
+    write(port: number, value: number): void;
+    state(chip: "pic-master" | "pic-slave"): Uint8Array;
+}
 declare const KVM_CAP: {
     readonly KVM_CAP_IRQCHIP: 0;
     readonly KVM_CAP_USER_MEMORY: 3;
@@ -114,7 +120,7 @@ declare class KvmMachine extends Shown implements Disposable {
 declare function signalMsi(ffi: Ffi, vmFd: number, record: ArrayBufferView | number): boolean;
 declare const FIRST_VECTOR = 32;
 declare function guestPages(vcpus: number): number;
-declare function bootGuest(machine: KvmMachine, vcpus: number): void;
+declare function bootGuest(machine: KvmMachine, vcpus: number, pic?: boolean): void;
 interface GuestTables {
     readonly count: Uint32Array;
     readonly seen: Uint32Array;
@@ -131,6 +137,7 @@ declare class KvmVmRef extends Shown {
     routeMsi(msi: Msi): RouteRef;
     route(gsi: number): RouteRef;
     signalMsi(msi: Msi): number;
+    setIrqLine(gsi: number, level: boolean): number;
     irqfd(eventfd: LinuxEventfd, gsi: number, options?: IrqfdOptions): Irqfd;
     deassign(eventfd: LinuxEventfd, gsi: number): boolean;
     ioeventfd(options: IoeventfdOptions, eventfd: LinuxEventfd): Ioeventfd;
@@ -139,12 +146,15 @@ declare class KvmVmRef extends Shown {
 }
 interface KvmVmOptions extends KvmOptions {
     readonly vcpus?: number;
+    readonly pic?: boolean;
 }
 declare class KvmVm extends KvmVmRef implements Disposable {
     readonly machine: KvmMachine;
     constructor(host: BypassHost, options?: KvmVmOptions);
     static open(host: BypassHost, handle: Handle<"kvm-vm">): KvmVmRef;
     get memory(): WasmMemory;
+    get ioapic(): IoApic;
+    get pic(): Pic;
     tables(vcpu: number): GuestTables;
     start(): void;
     stop(): Promise<void>;
@@ -152,4 +162,4 @@ declare class KvmVm extends KvmVmRef implements Disposable {
     [Symbol.dispose](): void;
 }
 export { FIRST_VECTOR, Kvm, KvmMachine, KvmVm, bootGuest, encodeMsi, guestPages, guestTables, inServiceVectors, kvm, msiTo, requestedVectors, signalMsi, whyNoKvm };
-export type { GuestTables, IoapicState, KvmCapability, KvmIoeventfd, KvmIrqfd, KvmMachineOptions, KvmMsi, KvmMsiRoute, KvmOptions, KvmPinRoute, KvmRoute, KvmVcpu, KvmVcpuThread, KvmVmOptions, KvmVmRef };
+export type { GuestTables, IoapicState, KvmCapability, KvmIoeventfd, KvmIrqfd, KvmMachineOptions, KvmMsi, KvmMsiRoute, KvmOptions, KvmPinRoute, KvmRoute, KvmVcpu, KvmVcpuThread, KvmVmOptions, KvmVmRef, Pic };

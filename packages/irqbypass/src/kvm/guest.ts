@@ -23,7 +23,7 @@ import { checkClass, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { isMemory, type WasmMemory } from "../host/wasm.js";
 import { KvmMachine } from "./machine.js";
-import { addApicBase, enableLapic, setRealModeSegment, X2APIC_ENABLED } from "./structs.js";
+import { addApicBase, enableLapic, maskLint0, setRealModeSegment, X2APIC_ENABLED } from "./structs.js";
 import type { KvmVcpu } from "./vcpu.js";
 
 const VECTORS = 256;
@@ -121,7 +121,7 @@ export function loadGuest(memory: WasmMemory): void {
 }
 
 /** Puts a vCPU at the idle loop, on its own page, with its x2APIC on. */
-function bootVcpu(vcpu: KvmVcpu): void {
+function bootVcpu(vcpu: KvmVcpu, pic: boolean): void {
   const page = (PAGES + vcpu.index * PAGE_BYTES) >> 4;
   vcpu.changeSpecialRegisters((sregs) => {
     setRealModeSegment(sregs, "cs", 0);
@@ -131,11 +131,15 @@ function bootVcpu(vcpu: KvmVcpu): void {
   vcpu.setRegisters({ rip: IDLE, rsp: PAGE_BYTES, rflags: 2 });
   const lapic = vcpu.lapic();
   enableLapic(lapic);
+  if (!pic) maskLint0(lapic);
   vcpu.setLapic(lapic);
 }
 
-/** Loads the guest into a machine and readies this many vCPUs, which the caller then starts. */
-export function bootGuest(machine: KvmMachine, vcpus: number): void {
+/**
+ * Loads the guest into a machine and readies this many vCPUs, which the caller then starts. With `pic` the first one's LINT0 stays open for
+ * the 8259s, else nobody listens to them.
+ */
+export function bootGuest(machine: KvmMachine, vcpus: number, pic = false): void {
   checkClass(machine, KvmMachine, () => `${show(machine)} is no KvmMachine: make one to boot the guest in`);
   const needed = guestPages(vcpus) * 0x1_0000;
   if (machine.memory.buffer.byteLength < needed) {
@@ -145,7 +149,7 @@ export function bootGuest(machine: KvmMachine, vcpus: number): void {
     );
   }
   loadGuest(machine.memory);
-  for (let index = 0; index < vcpus; index++) bootVcpu(machine.createVcpu());
+  for (let index = 0; index < vcpus; index++) bootVcpu(machine.createVcpu(), pic);
 }
 
 /** The tables of one vCPU's page, for Atomics; index them by vector. */

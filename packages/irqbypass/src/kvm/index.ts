@@ -3,6 +3,8 @@
  *
  * @packageDocumentation
  */
+
+export type { Pic } from "../vm/pic-ports.js";
 export { whyNoKvm } from "./available.js";
 export { bootGuest, FIRST_VECTOR, type GuestTables, guestPages, guestTables } from "./guest.js";
 export type { KvmCapability } from "./ioctl.js";

@@ -271,12 +271,19 @@ export function addApicBase(sregs: DataView, bits: bigint): void {
 /** struct kvm_lapic_state: the registers of a local APIC, 16 bytes apart. */
 export const LAPIC_BYTES = 1024;
 const SPURIOUS_VECTOR_AT = 0xf0;
+const LINT0_AT = 0x350;
+const MASKED = 0x10000;
 const IRR_AT = 0x200;
 const ISR_AT = 0x100;
 
 /** Sets the bit that software enables a local APIC with, and its spurious vector to 0xff. */
 export function enableLapic(lapic: Uint8Array): void {
   new DataView(lapic.buffer, lapic.byteOffset).setUint32(SPURIOUS_VECTOR_AT, 0x1ff, true);
+}
+
+/** Nobody takes what the 8259s ask for. */
+export function maskLint0(lapic: Uint8Array): void {
+  new DataView(lapic.buffer, lapic.byteOffset).setUint32(LINT0_AT, MASKED, true);
 }
 
 function register(value: number, name: string): number {

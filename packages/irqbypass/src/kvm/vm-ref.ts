@@ -23,11 +23,11 @@ import { type Apics, checkMsi, checkRoutes, type GsiRoute, type Msi } from "../v
 import { makeRoute, openRoute, type RouteRef } from "../vm/route-ref.js";
 import { IRQFD, IRQFD_TEXT, type IrqfdOptions } from "../vm/slim-vm.js";
 import { lifeOf, type VmLife } from "../vm/vm-mutex.js";
-import { ioctl, KVM_SET_GSI_ROUTING } from "./ioctl.js";
+import { ioctl, KVM_IRQ_LINE_STATUS, KVM_SET_GSI_ROUTING } from "./ioctl.js";
 import { checkLinux, kvmKindOf } from "./kind.js";
 import { countMsi } from "./machine.js";
 import { KvmRouting } from "./routing.js";
-import { encodeMsi } from "./structs.js";
+import { encodeIrqLevel, encodeMsi } from "./structs.js";
 
 /**
  * A KVM guest as any thread of its host sees it: `KvmVm.open` gives one. Its routes, irqfds and ioeventfds are one for all threads;
@@ -124,6 +124,18 @@ export class KvmVmRef extends Shown {
     const message = encodeMsi({ addressLow: a >>> 0, addressHigh: b >>> 0, data: c >>> 0 });
     const ffi = linuxKindOf(this.host).kind.ffi();
     return this.life.guard(() => countMsi(ffi, this.fd, message)); // the guest does not go meanwhile
+  }
+
+  /**
+   * As `Vm.setIrqLine` (KVM_IRQ_LINE_STATUS), from any thread: what it returns counts the 8259s, which every KVM guest has. Throws what KVM
+   * says, EINVAL for what is no GSI.
+   */
+  setIrqLine(gsi: number, level: boolean): number {
+    this.host.checkCall();
+    const line = encodeIrqLevel(gsi, level);
+    const ffi = linuxKindOf(this.host).kind.ffi();
+    this.life.guard(() => ioctl(ffi, this.fd, KVM_IRQ_LINE_STATUS, line, `GSI ${gsi} of VM ${this.id}`));
+    return line[0]! | 0; // in the place of the GSI
   }
 
   /** As `Vm.irqfd`, for Linux eventfds; the same KVM_IRQFD throws what KVM says. */

@@ -3,7 +3,7 @@
  */
 
 import type { BypassHost } from "../bypass/bypass-host.js";
-import { type OptionNames, readOptions, show } from "../host/argument.js";
+import { checkFlag, type OptionNames, readOptions, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
 import { Header, Vm as V, VmFlag } from "../host/layout.js";
@@ -11,9 +11,12 @@ import { beginLoading, loadingWord } from "../host/loading.js";
 import { checkHost } from "../host/memory.js";
 import type { WasmMemory } from "../host/wasm.js";
 import { linuxKindOf } from "../linux/kind.js";
+import { IoApic } from "../vm/ioapic-registers.js";
+import { Pic } from "../vm/pic-ports.js";
 import { lifeOf, type VmLife } from "../vm/vm-mutex.js";
 import { disposeClaimed } from "../vm/vm-record.js";
 import { bootGuest, type GuestTables, guestPages, guestTables } from "./guest.js";
+import { Irqchips } from "./irqchips.js";
 import { kvmKindOf } from "./kind.js";
 import { Kvm, type KvmOptions } from "./kvm.js";
 import { KvmMachine } from "./machine.js";
@@ -23,9 +26,14 @@ import { KvmVmRef, openedGuest } from "./vm-ref.js";
 export interface KvmVmOptions extends KvmOptions {
   /** 1 (the default) to 240. */
   readonly vcpus?: number;
+  /**
+   * true: LINT0 of vCPU 0 takes what the 8259s ask for, as after a reset. They are there in any case, and by default nobody listens to
+   * them. The guest's handlers make no end of interrupt at an 8259: let it end them by itself (ICW4).
+   */
+  readonly pic?: boolean;
 }
 
-const OPTIONS: OptionNames<KvmVmOptions> = { vcpus: true, ffi: true, path: true, arch: true };
+const OPTIONS: OptionNames<KvmVmOptions> = { vcpus: true, pic: true, ffi: true, path: true, arch: true };
 
 /**
  * A KVM guest that counts its interrupts. It belongs to the thread that made it; its interrupts may be signalled from any thread, and
@@ -53,11 +61,16 @@ export class KvmVm extends KvmVmRef implements Disposable {
    * ```
    */
   constructor(host: BypassHost, options: KvmVmOptions = {}) {
-    const { vcpus = 1, ...how } = readOptions(options, OPTIONS, "options such as { vcpus: 2 }, or none");
+    const {
+      vcpus = 1,
+      pic = false,
+      ...how
+    } = readOptions(options, OPTIONS, "options such as { vcpus: 2 }, or none");
+    checkFlag(pic, "pic");
     checkHost(host);
     const pages = guestPages(vcpus);
     kvmKindOf(host);
-    super(host, newGuest(host));
+    super(host, newGuest(host, pic));
     try {
       this.machine = this.open(how, pages);
     } catch (error) {
@@ -65,7 +78,7 @@ export class KvmVm extends KvmVmRef implements Disposable {
       throw error;
     }
     try {
-      bootGuest(this.machine, vcpus);
+      bootGuest(this.machine, vcpus, pic);
     } catch (error) {
       this.machine[Symbol.dispose]();
       this.undo();
@@ -131,6 +144,21 @@ export class KvmVm extends KvmVmRef implements Disposable {
     return this.machine.memory;
   }
 
+  /**
+   * As `Vm.ioapic`, of the thread that made the guest. KVM gives and takes the whole chip: a write throws EBUSY while a vCPU runs; edges that wait
+   * masked are delivered by one that unmasks any pin, and devices are not asked.
+   */
+  get ioapic(): IoApic {
+    this.check();
+    return new IoApic(new Irqchips(this.machine, this.life).ioapic);
+  }
+
+  /** As `Vm.pic`, of the thread that made the guest, with or without `pic: true`. As `ioapic`: a write throws EBUSY while a vCPU runs. */
+  get pic(): Pic {
+    this.check();
+    return new Pic(new Irqchips(this.machine, this.life).pics);
+  }
+
   /** What the guest's handlers on a vCPU have noted, indexed by vector. Throws EINVAL for one that the guest does not have. */
   tables(vcpu: number): GuestTables {
     const count = this.machine.vcpus.length;
@@ -190,11 +218,11 @@ export class KvmVm extends KvmVmRef implements Disposable {
 }
 
 /** A record for a guest, with the routes that KVM's irqchip begins with. Throws ENOMEM. */
-function newGuest(host: BypassHost): VmLife {
+function newGuest(host: BypassHost, pic: boolean): VmLife {
   const { words, mutex, pools, thread } = host;
   return mutex.guard(() => {
     const record = pools.vm.allocate();
-    words.set(record + V.flags, VmFlag.kvm);
+    words.set(record + V.flags, VmFlag.kvm | (pic ? VmFlag.pic : 0));
     words.set(record + V.routing, words.get(Header.defaultRouting));
     words.set(record + V.owner, thread.record); // last: without an owner it is half made
     return lifeOf(host, record);

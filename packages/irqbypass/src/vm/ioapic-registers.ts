@@ -2,7 +2,7 @@ import { checkFlag, checkWord, type OptionNames, readOptions, show } from "../ho
 import { IrqBypassError } from "../host/errors.js";
 import { IOAPIC_PINS } from "../host/layout.js";
 import { Shown } from "../host/shown.js";
-import { linesOf, readRegister } from "./ioapic.js";
+import { linesOf, readRegister, undeliveredOf } from "./ioapic.js";
 import { Entry, Register } from "./redirection.js";
 import { writeIoapic } from "./resample.js";
 import type { VmLife } from "./vm-mutex.js";
@@ -21,24 +21,49 @@ export interface Redirection {
 
 const ENTRY: OptionNames<Redirection> = { vcpu: true, vector: true, level: true, masked: true };
 
-/** A VM's I/O APIC, as its guest programs it (82093AA). From any thread; each call takes the VM's mutex. */
+/** Where the registers of an I/O APIC are. */
+export interface IoApicRegisters {
+  /** The id of its VM. */
+  readonly vm: number;
+  read(register: number): number;
+  write(register: number, value: number): void;
+  lines(): number;
+  irr(): number;
+  /** Throws where no call may be made now. */
+  check(): void;
+}
+
+/** Those of a software VM, each access under its mutex. */
+export function ioapicOf(life: VmLife): IoApicRegisters {
+  const { memory, record } = life;
+  return {
+    vm: life.id,
+    read: (register) => life.guard(() => readRegister(memory, record, register)),
+    write: (register, value) => writeIoapic(life, register, value),
+    lines: () => life.guard(() => linesOf(memory, record)),
+    irr: () => life.guard(() => undeliveredOf(memory, record)),
+    check: () => memory.checkCall(),
+  };
+}
+
+/** A VM's I/O APIC, as its guest programs it (82093AA). Each call takes the VM's mutex. */
 export class IoApic extends Shown {
   /** @internal `Vm.ioapic` makes it. */
-  constructor(private readonly life: VmLife) {
+  constructor(private readonly registers: IoApicRegisters) {
     super();
   }
 
   /** Reads a register by its number, as the guest does through its window. */
   read(register: number): number {
     this.checkRegister(register);
-    return this.life.guard(() => readRegister(this.life.memory, this.life.record, register));
+    return this.registers.read(register);
   }
 
   /** Writes a register: a redirection entry's low word at 0x10 + 2 * pin, its high word behind it. */
   write(register: number, value: number): void {
     this.checkRegister(register);
     checkWord(value, "value");
-    writeIoapic(this.life, register, value);
+    this.registers.write(register, value);
   }
 
   /** Programs a pin: the two writes that a guest makes, the high word first. Throws EINVAL for a pin that is not there. */
@@ -61,19 +86,25 @@ export class IoApic extends Shown {
     this.write(low, vector | (level ? Entry.level : 0) | (masked ? Entry.masked : 0));
   }
 
-  /** The lines that are asserted now, one bit a pin. */
+  /** The lines that are asserted now, one bit a pin. Of a KVM guest as {@link irr}: KVM tells nobody of an edge's line. */
   get lines(): number {
-    this.life.memory.checkCall();
-    return this.life.guard(() => linesOf(this.life.memory, this.life.record));
+    this.registers.check();
+    return this.registers.lines();
+  }
+
+  /** The pins that are requested, one bit each, but for edges that were delivered: as KVM_GET_IRQCHIP has them. */
+  get irr(): number {
+    this.registers.check();
+    return this.registers.irr();
   }
 
   /** @internal */
   protected describe(): object {
-    return { vm: this.life.id, pins: IOAPIC_PINS, lines: this.lines };
+    return { vm: this.registers.vm, pins: IOAPIC_PINS, lines: this.lines };
   }
 
   private checkRegister(register: unknown): void {
-    this.life.memory.checkCall();
+    this.registers.check();
     if (Number.isInteger(register) && (register as number) >= 0 && (register as number) < 256) return;
     throw new IrqBypassError("EINVAL", `register is ${show(register)}: an I/O APIC has registers 0 to 255`);
   }

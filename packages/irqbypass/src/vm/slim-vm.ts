@@ -9,7 +9,7 @@ import { checkHost } from "../host/memory.js";
 import { Shown } from "../host/shown.js";
 import { assign, checkIrqfd, deassignAt } from "./assignment.js";
 import { Source } from "./ioapic.js";
-import { IoApic } from "./ioapic-registers.js";
+import { IoApic, ioapicOf } from "./ioapic-registers.js";
 import { Irqfd } from "./irqfd.js";
 import { replaceRoutes, reroute } from "./reroute.js";
 import { type Apics, checkMsi, checkRoutes, type GsiRoute, type Msi } from "./route.js";
@@ -233,7 +233,7 @@ export class SlimVm extends Shown implements Disposable {
     if (this.isBare) {
       throw new IrqBypassError("EINVAL", `VM ${this.id} was made with apic: false and has no I/O APIC`);
     }
-    return new IoApic(this.life);
+    return new IoApic(ioapicOf(this.life));
   }
 
   /** @internal */

@@ -21,6 +21,7 @@ export const RECEIVERS: Readonly<Record<string, Receiver>> = {
   Host: ({ own }) => own.second,
   Intx: ({ own }) => own.pin.intx,
   IoApic: ({ own }) => own.vm.ioapic,
+  Pic: ({ guest }) => guest!.pic,
   LocalApic: ({ own }) => own.vcpu.apic,
   Ioeventfd: ({ own }) => own.doorbell,
   HostMemory: ({ own }) => own.second,
@@ -98,6 +99,7 @@ export const ENDS: Readonly<Record<string, (stage: Stage, receiver: object) => v
   KvmVcpuThread: (_, one) => (one as Disposable)[Symbol.dispose](),
   KvmVm: (_, one) => (one as Disposable)[Symbol.dispose](),
   KvmVmRef: ({ guest }) => guest!.dispose(),
+  Pic: ({ guest }) => guest!.dispose(),
 };
 
 /** By another handle, and with the next VM in its record, to be met by whoever looks there. */
@@ -136,6 +138,7 @@ function stranger(): Worker {
 
 /** What a guest's calls are given, by whoever made it and by whoever opened it. */
 const GUEST: Readonly<Record<string, (stage: Stage) => readonly unknown[]>> = {
+  setIrqLine: () => [3, true],
   deassign: ({ own }) => [own.linux!, 24],
   route: () => [26],
   routeMsi: () => [{ vcpu: 0, vector: 0x45 }],
@@ -197,6 +200,9 @@ export const GIVEN: Readonly<Record<string, (stage: Stage) => readonly unknown[]
   "Host.prototype.threadLost": () => [9],
   "Host.prototype.whenFree": () => [() => 1, NOW],
   "IoApic.prototype.read": () => [0x10],
+  "Pic.prototype.read": () => [0x21],
+  "Pic.prototype.write": () => [0x21, 0xff],
+  "Pic.prototype.state": () => ["pic-master"],
   "IoApic.prototype.write": () => [0x16, 0x31],
   "IoApic.prototype.redirect": () => [3, { vcpu: 0, vector: 0x31, level: true, masked: false }],
   "LocalApic.prototype.read": () => [0x80],
