@@ -38,6 +38,7 @@ const asks = ({ host, vm, victim, eventfd, resample, irqfd }) => {
       relayNow(victim);
       acknowledgeLine(victim, irqfd.record, () => true);
     },
+    signals: (_results, died) => ({ host, vm, eventfd, sent: died ? 0 : 1, most: 1 }),
     check() {
       if (!arrived(host, vm)) return; // the device died with what it had to say
       const line = host.words.load(irqfd.record + Consumer.line);
@@ -64,7 +65,6 @@ const takesAll = ({ host, irqfd }) => {
 
 /** Threads: survivor, victim. */
 export const asksDevice = {
-  conserves: "a line has no count: its device is asked for what there is",
   sentence: "Two threads end interrupts of one line, and one dies: the device is asked after the last one.",
   ...mortal,
   setup: (world) => dies(world, asks, () => {}, [], bare),

@@ -226,7 +226,6 @@ function stopBoth(world, play = {}) {
 
 /** Threads: reader1, reader2, vmm. */
 export const kickOn = {
-  conserves: "nothing is signalled",
   sentence: "Of two readers of whom each kicks on when it was kicked, both end.",
   setup: (world) => stopBoth(world),
   twins: {

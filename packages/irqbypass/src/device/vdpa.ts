@@ -105,8 +105,8 @@ export class VdpaDevice extends Shown implements Disposable {
 
   /**
    * From here on this thread signals the queues, and no other one: `signal` is EBUSY there. What they had begun to signal has arrived
-   * when this returns. Throws EBUSY while another thread is in the middle of a signal, with nothing changed: try again; EOPNOTSUPP where
-   * an irqfd requires a bypass that this thread cannot give. Blocks for the device's mutex. The device ends with this thread then.
+   * when this returns; an interrupt that this thread cannot post or inject is relayed from here on. Throws EBUSY while another thread is in
+   * the middle of a signal, with nothing changed: try again. Blocks for the device's mutex. The device ends with this thread then.
    */
   adopt(): void {
     this.host.checkCall();

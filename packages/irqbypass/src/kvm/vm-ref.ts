@@ -134,7 +134,10 @@ export class KvmVmRef extends Shown {
     this.host.checkCall();
     const line = encodeIrqLevel(gsi, level);
     const ffi = linuxKindOf(this.host).kind.ffi();
-    this.life.guard(() => ioctl(ffi, this.fd, KVM_IRQ_LINE_STATUS, line, `GSI ${gsi} of VM ${this.id}`));
+    this.life.guard(() => {
+      this.routing.settle(); // single routes that no irqfd listens at, too
+      ioctl(ffi, this.fd, KVM_IRQ_LINE_STATUS, line, `GSI ${gsi} of VM ${this.id}`);
+    });
     return line[0]! | 0; // in the place of the GSI
   }
 

@@ -58,6 +58,7 @@ export class Pic extends Shown {
 
   /** @internal */
   protected describe(): object {
+    this.ports.check();
     const shown = (chip: PicChip) => [...this.ports.registers(chip)].slice(1, 4);
     return { vm: this.ports.vm, master: shown(Chip.picMaster), slave: shown(Chip.picSlave) };
   }

@@ -55,6 +55,14 @@ describe("a KVM guest's I/O APIC", kvmTests, () => {
       return seen;
     }));
 
+  it("raises a route that was made singly, and that no irqfd listens at", () =>
+    onEither((vm) => {
+      const route = vm.routeMsi({ vcpu: 1, vector: VECTOR });
+      const raised = vm.setIrqLine(route.gsi, true);
+      route.dispose();
+      return [raised, vm.setIrqLine(route.gsi, true)];
+    }));
+
   it("refuses the same, and a line that is none", () =>
     onEither((vm) => {
       const codes: string[] = [];
