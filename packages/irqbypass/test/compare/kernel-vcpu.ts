@@ -172,7 +172,8 @@ export class KernelVcpu implements Disposable {
   private readySegments(): void {
     const sregs = new DataView(new ArrayBuffer(SREGS_BYTES));
     this.ask(KVM_GET_SREGS, sregs);
-    if (sregs.getUint16(12, true) === 0) return; // the selector of CS
+    // The limit of DS, and the selector of CS: a start-up with vector 0 leaves that as it is here.
+    if (sregs.getUint32(SEGMENT_BYTES + 8, true) === 0xffffffff && sregs.getUint16(12, true) === 0) return;
     const tpr = this.lapic().getUint32(TPR_AT, true);
     for (let segment = 0; segment < SEGMENTS; segment++) {
       const at = segment * SEGMENT_BYTES;
