@@ -143,8 +143,9 @@ export class ThisThread implements MutexThread {
 
   /** Is this a record of the calling thread, the one of this view or another? False where threads have no names. */
   isMine(record: number): boolean {
-    const { words, os } = this;
+    const { words, os, pool } = this;
     if (record === this.record) return true;
+    if (!pool.has(record)) return false; // of a damaged word
     // First, because it is set last and cleared first: the rest of another thread's record may be about to change.
     if (words.load(record + Thread.tid) !== os.tid) return false;
     const { pid, tid, startTime, worker } = this.osThread(record);
