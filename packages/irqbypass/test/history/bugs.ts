@@ -7,6 +7,7 @@ import { managerProofs } from "./a-manager.js";
 import { irqfdProofs } from "./b-irqfd.js";
 import { postingProofs } from "./c-posting.js";
 import { vfioProofs } from "./d-vfio.js";
+import { apicProofs } from "./e-apic.js";
 import { deliveryProofs } from "./e-delivery.js";
 import type { Proof } from "./proof.js";
 
@@ -93,21 +94,21 @@ export const BUGS: readonly Bug[] = [
   tested("D9", "start and count overflowed (CVE-2016-9083, -9084)"),
   tested("D10", "a bad config eventfd replaced the good one (2021)"),
 
-  notApplicable("E1", "LDRs of several bits, or the same one twice, hid vCPUs from logical messages (2bf934aadcac, 2970052481b9)", "a vCPU's logical id is the bit of its index, and nobody writes it"),
-  notApplicable("E2", "a vCPU whose 8-bit id was another's too got nothing (5b84b0291702)", "an APIC id is the vCPU's index, and below 255"),
+  tested("E1", "LDRs of several bits, or the same one twice, hid vCPUs from logical messages (2bf934aadcac, 2970052481b9)"),
+  tested("E2", "a vCPU whose 8-bit id was another's too got nothing (5b84b0291702)"),
   analogue("E3", "a stale cache of the highest vector in service gave a wrong PPR (97a71c444a14)", "a vCPU keeps whether one of its requests can be delivered, and forgets it with every change"),
-  notApplicable("E4", "reserved bits of x2APIC's self-IPI, and bits 63:32, gave no #GP (2023)", "a local APIC has no registers to write"),
+  tested("E4", "reserved bits of x2APIC's self-IPI, and bits 63:32, gave no #GP (2023)"),
   tested("E5", "unmasking a level pin injected what the device had taken back, and did not ask it (fef8f2b90edb; B11)"),
-  notApplicable("E6", "ICR's bit 12 stayed set, and a timer interrupt was lost after a snapshot (2023)", "there is no ICR, and timers are the VMM's"),
+  analogue("E6", "ICR's bit 12 stayed set, and a timer interrupt was lost after a snapshot (2023)", "the bit; the timer is the VMM's, and there are no snapshots"),
   analogue("E7", "an irqfd's shutdown took a grace period of the whole host (c9b35a6f4ede); reserved bits of ICR (71bf395a276f)", "deassign waits for signals of its own eventfd"),
-  notApplicable("E8", "AMD's x2APIC keeps ICR as one register, and KVM showed it as two (2024)", "there is no ICR"),
+  notApplicable("E8", "AMD's x2APIC keeps ICR as one register, and KVM showed it as two (2024)", "there are no snapshots, which show it; the MSR is one register of 64 bits"),
   notApplicable("E9", "an EOI in a nested guest left its vector in service (2025)", "guests have no guests"),
   analogue("E10", "edges of a vector that an old route had as a level went on being intercepted at EOI (87e4951e250b)", "the mark of a level's vector, which sends its EOI to the I/O APIC"),
   analogue("E11", "a task priority that was restored did not reach AVIC's register (d02e48830e3f)", "the task priority of a vCPU that moves to another thread"),
   analogue("E12", "a new device of a bus waited for its readers (7d9a0273c459)", "a new ioeventfd, and stores that are under way"),
   analogue("E13", "APICv turned on did not know what was in service, and EOIs ended nothing (b2849bec936b)", "what is in service when a vCPU moves to another thread"),
   tested("E14", "deassign clobbered the type of the route, and the bypass stayed (b4d37cdb77a0, ef3719e33e66; B1 and B2)"),
-  notApplicable("E15", "EOI broadcasts were suppressed, or not, as no specification says (6517dfbcc918)", "there is no such bit: an I/O APIC of version 0x11 hears every EOI"),
+  analogue("E15", "EOI broadcasts were suppressed, or not, as no specification says (6517dfbcc918)", "the bit is not there to be set: an I/O APIC of version 0x11 hears every EOI"),
   notApplicable("E16", "an -EBUSY of nested events reached user space while blocking (ead63640d4e7)", "guests have no guests"),
   tested("E17", "assign and shutdown waited for readers under the resamplers' lock (reported 2026, not merged)", "irqfd/resamplers"),
   tested("E18", "a store that crossed a page hit an assertion of the ioeventfd at the next one (f1edbed787ba)"),
@@ -132,6 +133,7 @@ export const bugProofs: readonly Proof[] = [
   ...irqfdProofs,
   ...postingProofs,
   ...vfioProofs,
+  ...apicProofs,
   ...deliveryProofs,
 ];
 
