@@ -7,6 +7,7 @@ import { ioeventfd } from "./ioeventfd.js";
 import { kvm } from "./kvm.js";
 import { latency } from "./latency.js";
 import { memory } from "./memory.js";
+import { message } from "./message.js";
 import { pair } from "./pair.js";
 import { register } from "./register.js";
 import { roundTrip } from "./round-trip.js";
@@ -29,6 +30,7 @@ export const suites: readonly Suite[] = [
   epoll,
   deassign,
   ioeventfd,
+  message,
   routes,
   kvm,
   runSuite,

@@ -103,6 +103,7 @@ test("--help names every suite", () => {
     "latency",
     "deassign",
     "ioeventfd",
+    "message",
     "routes",
     "kvm",
     "run",

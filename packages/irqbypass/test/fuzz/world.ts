@@ -124,7 +124,7 @@ export class World {
     const vm = new kvm.KvmVm(this.host);
     const machine = new kvm.KvmMachine(opened);
     const vcpu = machine.createVcpu();
-    for (const one of [opened, vm, machine, vcpu, vcpu.start()]) this.keep(one);
+    for (const one of [opened, vm, vm.ioapic, vm.pic, machine, vcpu, vcpu.start()]) this.keep(one);
   }
 
   /** Keeps an instance of a public class for later calls, and its handle. */

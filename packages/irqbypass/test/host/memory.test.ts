@@ -147,10 +147,16 @@ describe("Host.create", () => {
     const shared = globalThis.SharedArrayBuffer;
     try {
       (globalThis as { SharedArrayBuffer?: unknown }).SharedArrayBuffer = undefined;
+      assert.throws(() => smallHost(), {
+        code: "EOPNOTSUPP",
+        message: /no SharedArrayBuffer.*newer browser/,
+      });
+      scope.crossOriginIsolated = false; // there it is missing for want of the headers
       assert.throws(() => smallHost(), { code: "EOPNOTSUPP", message: /Cross-Origin-Embedder-Policy/ });
       assert.throws(() => Host.attach({ memory: unshared(), byteOffset: 0 }), { code: "EOPNOTSUPP" });
     } finally {
       globalThis.SharedArrayBuffer = shared;
+      delete scope.crossOriginIsolated;
     }
   });
 

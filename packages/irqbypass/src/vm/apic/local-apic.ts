@@ -159,7 +159,7 @@ export class LocalApic extends Shown {
 
   /** @internal */
   protected describe(): object {
-    const base = this.readMsr(APIC_BASE_MSR);
+    const base = Number(this.readMsr(APIC_BASE_MSR)); // JSON has no bigint, and this is below 2^52
     return { vcpu: this.host.words.get(this.record + V.index), base, ppr: this.readRegister(Register.ppr) };
   }
 
