@@ -24,7 +24,9 @@ const SECTIONS = {
   5: [0],
   6: [1, 2, 3, 4, 5, 6],
   7: [0],
-  8: [0],
+  8: [1, 2, 3, 4],
+  9: [0],
+  10: [0],
 };
 const wanted = Object.entries(SECTIONS).flatMap(([part, sections]) =>
   sections.map((section) => `${part}.${section}`),
