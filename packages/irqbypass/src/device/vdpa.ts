@@ -93,8 +93,8 @@ export class VdpaDevice extends Shown implements Disposable {
    */
   static open(host: BypassHost, handle: Handle<"vdpa device">, options: VdpaOpenOptions = {}): VdpaDevice {
     checkHost(host);
-    readOptions(options, OPEN_OPTIONS, OPEN_TEXT);
-    return new VdpaDevice(host, options, openDevice(host, handle, DeviceFlag.vdpa));
+    const read = readOptions(options, OPEN_OPTIONS, OPEN_TEXT);
+    return new VdpaDevice(host, read, openDevice(host, handle, DeviceFlag.vdpa));
   }
 
   /** What another thread passes to `VdpaDevice.open`. Throws EBADF when the device has ended. */

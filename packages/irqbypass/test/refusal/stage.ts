@@ -83,7 +83,12 @@ export class Side {
   readonly goneLinux: linuxEntry.LinuxEventfd | undefined;
   readonly goneHandles: Readonly<Record<"epoll" | "eventfd" | "vm" | "vcpu" | "linux", number | undefined>>;
 
-  constructor(options: Parameters<typeof smallHost>[0], what: With, memory: WasmMemory) {
+  constructor(
+    options: Parameters<typeof smallHost>[0],
+    what: With,
+    memory: WasmMemory,
+    fileMemory: WasmMemory,
+  ) {
     new Int32Array(memory.buffer).fill(0);
     const host = smallHost({ ...options, memory });
     this.host = host;
@@ -132,7 +137,8 @@ export class Side {
     this.closed = new VdpaDevice(host, { queues: 1 });
     this.vcpu = Vcpu.open(host, this.vm.vcpu(1).handle);
     this.vcpu.kick();
-    this.interruptFile = InterruptFile.create(createMemory(1), 0);
+    new Uint8Array(fileMemory.buffer).fill(0);
+    this.interruptFile = InterruptFile.create(fileMemory, 0);
     this.interruptFile.kick();
     this.interruptFile.post(3);
     const bare = new Vm(host, { apic: false });
@@ -144,6 +150,8 @@ export class Side {
 
 /** One stage at a time, on the same two memories: thousands of them would take more address space than there is. */
 const MEMORIES = [0, 1].map(() => createMemory(Math.ceil(Host.bytes(SMALL) / 65536)));
+/** The same for their interrupt files. */
+const FILES = [0, 1].map(() => createMemory(1));
 
 export class Stage {
   readonly own: Side;
@@ -187,8 +195,8 @@ export class Stage {
       ...(what === "kvm" ? [kvmEntry.kvm()] : []),
     ];
     const options = { kinds, platform: { ...platformHere(), mayBlock }, spawn: noRelay };
-    this.own = new Side(options, what, MEMORIES[0]!);
-    this.foreign = new Side(options, what, MEMORIES[1]!);
+    this.own = new Side(options, what, MEMORIES[0]!, FILES[0]!);
+    this.foreign = new Side(options, what, MEMORIES[1]!, FILES[1]!);
     if (what !== "core") this.file = linuxEntry.EventfdFile.create(linuxEntry.loadFfi(), { count: 1 });
     if (what !== "kvm") return;
     this.kvm = kvmEntry.Kvm.open();

@@ -176,6 +176,12 @@ function takes(shape: Shape | undefined, is: Shape["is"]): boolean {
   return shape?.is === "union" ? shape.of.some((one) => takes(one, is)) : shape?.is === is;
 }
 
+/** Is this one of the values that it names? */
+function admits(shape: Shape | undefined, value: unknown): boolean {
+  if (shape?.is === "union") return shape.of.some((one) => admits(one, value));
+  return shape?.is === "literal" && shape.value === value;
+}
+
 /** What is of another type than the value that stands there. */
 function others(value: unknown): readonly unknown[] {
   switch (typeof value) {
@@ -210,7 +216,7 @@ function wrongTypes(entry: Entry, given: readonly unknown[], { own }: Stage): Va
       if (wrong === null && value instanceof EventfdContext && takes(shape, "null")) continue;
       if (typeof wrong === "bigint" && takes(shape, "bigint")) continue;
       if (typeof wrong === "number" && takes(shape, "number")) continue;
-      if (typeof wrong === "boolean" && takes(shape, "boolean")) continue;
+      if (typeof wrong === "boolean" && (takes(shape, "boolean") || admits(shape, wrong))) continue;
       found.push(put(path, wrong, code, `${text(path)} is ${typeof wrong} ${show(wrong)}`));
     }
     const parameter = entry.parameters[path[0] as number];
