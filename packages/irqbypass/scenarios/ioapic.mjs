@@ -28,6 +28,7 @@ function delays(world, looked, break_ = () => {}) {
   break_(hosts, record);
   const relay = new DelayedEois(hosts.relay);
   if (looked) relay.serve(0);
+  else host.words.store(Header.delayed, 1); // as who repairs after its forerunner leaves it
   return {
     threads: {
       vcpu: () => vcpu.eoi(),

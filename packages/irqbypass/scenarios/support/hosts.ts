@@ -63,6 +63,7 @@ export function hosts<Name extends string>(
     [first, creator] as const,
     ...others.map((name) => [name, Host.attach(creator.handle, options(name))] as const),
   ];
+  for (const [, { thread }] of found) waitsUnsaid(thread);
   const module = modules.get(world);
   for (const [, host] of module === undefined ? [] : found)
     host.compiled = compiledOver(() => host.words, host.base, module);
@@ -70,6 +71,11 @@ export function hosts<Name extends string>(
   world.discipline = new HostDiscipline(scene);
   keepTables(world, scene);
   return Object.fromEntries(found) as Record<Name, Host>;
+}
+
+/** What a thread says of its waits is for tools, and nothing goes by it: it would only be more states. */
+function waitsUnsaid(thread: object): void {
+  (thread as { readonly standing: { say(): void } }).standing.say = () => {};
 }
 
 /** What a thread of this name does to attach to the host of another: for scenarios in which it comes and goes. */

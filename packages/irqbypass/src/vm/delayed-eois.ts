@@ -9,16 +9,13 @@ import { vmMutex } from "./vm-mutex.js";
 export class DelayedEois {
   /** When each is due. */
   private due = new Map<number, number>();
-  /** One that relayed before may have died with some that it knew of. */
-  private looked = false;
 
   constructor(private readonly memory: HostMemory) {}
 
   /** Delivers what is due. Returns after how many milliseconds at the latest to call this again. One load where nobody waits. */
   serve(idleMs: number): number {
     const { words, pools } = this.memory;
-    if (this.looked && words.load(Header.delayed) === 0) return idleMs;
-    this.looked = true;
+    if (words.load(Header.delayed) === 0) return idleMs;
     words.store(Header.delayed, 0); // before the look: a VM that waits from here on sets it again
     const found: number[] = [];
     this.memory.forEachLive(pools.vm, (vm) => {

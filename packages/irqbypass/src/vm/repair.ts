@@ -110,6 +110,7 @@ export function notifyForIt(host: BypassHost, gone: number): void {
   host.forEachLive(pools.epoll, (epoll) => callAgain(words, epoll));
   host.forEachLive(pools.consumer, (consumer) => pending.resume(consumer, gone));
   if (pending.any) askForRelay(host, 0); // of irqfds, too, that another relay serves
+  words.store(Header.delayed, 1); // a relay may have died with those that it knew of: the next one looks
   for (const irqfd of liveNow(host, pools.consumer)) askForIt(host, irqfd, gone);
   for (const eventfd of liveNow(host, pools.eventfd)) words.notify(eventfd + Eventfd.sequence);
   for (const vm of liveNow(host, pools.vm)) words.notify(vm + Vm.mutex);
