@@ -5,7 +5,7 @@ import { override } from "atomics-explorer";
 import { Eventfd, Producer, Vcpu } from "irqbypass";
 import { Header } from "#src/host/layout.js";
 import { relayOne } from "#src/vm/relay.js";
-import { dies, GSI, mortal, noHeal, noNotification, second } from "./support/death.mjs";
+import { dies, GSI, mortal, noNotification, second } from "./support/death.mjs";
 import { arrived, BIT, expect, openVcpu, pirWord, producer, VECTOR } from "./support/guest.mjs";
 
 const signals = (made) => {
@@ -139,37 +139,6 @@ export const write = {
         dies(world, writes, ({ host }) => {
           host.repair.thread = () => {};
         }),
-    },
-  },
-};
-
-const reads = (made) => {
-  const { host, victim, eventfd } = made;
-  const own = Eventfd.open(victim, eventfd.handle);
-  return {
-    victim: () => own.read(),
-    survivor: () => eventfd.write(),
-    keeps: [own, eventfd],
-    // What the victim has read when it dies it takes along.
-    signals: (_results, died) => ({ host, eventfd, sent: died ? 0 : 1, taken: died ? 0 : 1, most: 1 }),
-    check(_results, died) {
-      const left = eventfd.tryRead();
-      expect(died || left === undefined, "a count was read twice");
-      expect(host.words.load(eventfd.record + 7) === 0, "a sleeper is counted that is dead");
-    },
-  };
-};
-
-export const read = {
-  sentence:
-    "A thread dies while it sleeps on an eventfd, or is woken: no sleeper is left, and no count made up.",
-  ...mortal,
-  timeouts: "never",
-  setup: (world) => dies(world, reads),
-  twins: {
-    "no-heal": {
-      sentence: "takes the host mutex over and makes nothing whole that it guards",
-      setup: (world) => dies(world, reads, noHeal),
     },
   },
 };
