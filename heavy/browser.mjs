@@ -66,9 +66,15 @@ class Page {
         [`/${module}`, argument],
       );
     } catch (error) {
-      error.message = [error.message, ...this.console, ...this.errors].join("\n");
-      throw error;
+      throw await this.#withWhatItSaid(error);
     }
+  }
+
+  /** The error with the console and uncaught errors added; what workers wrote comes by a way of its own, a little later. */
+  async #withWhatItSaid(error) {
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    error.message = [error.message, ...this.console, ...this.errors].join("\n");
+    return error;
   }
 
   /** Waits until the page's own script has set `program`, and calls that. As {@link run}. */
@@ -77,8 +83,7 @@ class Page {
       await this.#page.waitForFunction(() => globalThis.program !== undefined);
       return await this.#page.evaluate((given) => globalThis.program(given), argument);
     } catch (error) {
-      error.message = [error.message, ...this.console, ...this.errors].join("\n");
-      throw error;
+      throw await this.#withWhatItSaid(error);
     }
   }
 
