@@ -1,6 +1,5 @@
 // Interrupts between vCPUs, and registers of local APICs that change beside them and beside signals of devices.
 import { override } from "atomics-explorer";
-import { Vcpu } from "irqbypass";
 import { conserves } from "#scenarios/support/conservation.js";
 import { Producer as P, SN, Vcpu as V } from "#src/host/layout.js";
 import {
@@ -9,6 +8,7 @@ import {
   expect,
   guest,
   openVcpu,
+  openWhenPut,
   pirWord,
   playVcpu,
   serve,
@@ -27,16 +27,7 @@ function moves(world, break_ = () => {}) {
   return {
     threads: {
       from: () => moving.put(),
-      to() {
-        for (;;) {
-          try {
-            return serve(Vcpu.open(hosts.to, handle));
-          } catch (error) {
-            if (error.code !== "EBUSY") throw error;
-            hosts.to.words.relax();
-          }
-        }
-      },
+      to: () => serve(openWhenPut(hosts.to, handle)),
       sender: () => sender.sendIpi({ to: 0, vector: VECTOR }),
     },
     keeps: [moving, sender],

@@ -11,6 +11,7 @@ import {
   expect,
   guest,
   openVcpu,
+  openWhenPut,
   pirWord,
   playVcpu,
   serve,
@@ -209,16 +210,7 @@ function moves(world, break_ = () => {}) {
   return {
     threads: {
       from: () => vcpu.put(),
-      to() {
-        for (;;) {
-          try {
-            return serve(Vcpu.open(hosts.to, handle));
-          } catch (error) {
-            if (error.code !== "EBUSY") throw error;
-            hosts.to.words.relax();
-          }
-        }
-      },
+      to: () => serve(openWhenPut(hosts.to, handle)),
       device: () => descriptor.post(hosts.device.words, record + V.descriptor, VECTOR),
     },
     keeps: [vcpu],

@@ -207,3 +207,15 @@ export function sleepsUnsaid(words, eventfd) {
     waitAsync: (word, expected, timeoutMs) => words.waitAsync(word, expected & ~READER_SLEEPS, timeoutMs),
   };
 }
+
+/** Takes a vCPU onto the thread as soon as the one that runs it has put it. */
+export function openWhenPut(host, handle) {
+  for (;;) {
+    try {
+      return Vcpu.open(host, handle);
+    } catch (error) {
+      if (error.code !== "EBUSY") throw error;
+      host.words.relax();
+    }
+  }
+}

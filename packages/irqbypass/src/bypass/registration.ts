@@ -10,10 +10,11 @@
  * `mine` is the calling thread's lock id as a mutex has it. `plain` has bit n set for a kind n whose producers have no
  * callbacks and whose consumers are irqfds.
  */
+
+import { inFlight } from "../host/in-flight.js";
 import { Consumer, Eventfd, Header, NODES, Producer, Rec, Thread, WAITED } from "../host/layout.js";
 import { Tried, tryLock, unlock } from "../host/mutex.js";
 import { comesOff, entryAt, fits, put, remove } from "../host/node.js";
-import { inFlight } from "../host/thread.js";
 import type { Words } from "../host/words.js";
 import { Mode, modeOf, UNCONNECTED } from "../posting/irte.js";
 import { begin, bind, end } from "./connection.js";

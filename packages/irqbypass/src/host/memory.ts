@@ -55,16 +55,6 @@ export interface MemoryOptions extends PlaceOptions {
   readonly fastPath?: FastPath;
 }
 
-/** What a thread can do for the 8259s of a VM, all of it under the VM's mutex. Not there in a thread that has `irqbypass/slim`. */
-export interface Pics {
-  /** Begins a pair. */
-  reset(memory: HostMemory, vm: number): void;
-  /** Sets the line of a pin; returns what KVM_IRQ_LINE_STATUS says. */
-  setPin(memory: HostMemory, vm: number, chip: number, pin: number, level: boolean): number;
-  /** The acknowledge cycle: returns the vector. */
-  acknowledge(memory: HostMemory, vm: number): number;
-}
-
 /** What is done for a thread that is proven to be gone; all of it may be done more than once. */
 export interface Repair {
   /** Makes whole what the host mutex guards. The caller holds it; the thread of this record did. */
@@ -104,9 +94,6 @@ export abstract class HostMemory extends Shown {
   readonly pending: PendingIrqfds;
   /** @internal The host mutex: guards the pools, both indexes, and every connect and disconnect. */
   readonly mutex: Mutex;
-
-  /** @internal */
-  readonly pics: Pics | undefined;
 
   /** @internal What the upper floors do when a thread has died. */
   abstract readonly repair: Repair;

@@ -386,16 +386,3 @@ export class ThisThread implements MutexThread {
     return left || this.isDead(record);
   }
 }
-
-/**
- * Is another thread signalling, writing or relaying at this moment? Where none is, `quiesce` has nothing to wait for.
- * `mine` is the calling thread's record. Compiled to WebAssembly as well (`scripts/compile.mjs`).
- */
-export function inFlight(words: Words, mine: number): boolean {
-  const end = Header.words + words.load(Header.threads) * Thread.words; // theirs is the first pool
-  for (let record: number = Header.words; record < end; record += Thread.words) {
-    if (record === mine) continue;
-    if ((words.load(record + Thread.signalling) | words.load(record + Thread.writing)) & ~WAITED) return true;
-  }
-  return false;
-}

@@ -79,8 +79,6 @@ export class Irqchips {
     return {
       get: (chip, register) => chips.get(chip).getUint8(STATE_AT + register),
       set: (chip, register, value) => chips.get(chip).setUint8(STATE_AT + register, value),
-      output() {},
-      ended() {},
       isTaken: () => (words.get(this.life.record + Vm.flags) & VmFlag.pic) !== 0,
     };
   }

@@ -24,7 +24,7 @@ import { Delivery, decodeMsi, isLowestPriority, type Message } from "./apic/mess
 import { isEnabled, isPresent } from "./apic/mode.js";
 import { targetsOf } from "./apic/targets.js";
 import { deliver, whyDropped } from "./delivery.js";
-import { type Outcome, Source, setPin, setSource } from "./ioapic.js";
+import { type Outcome, Source, setPin } from "./ioapic.js";
 import { isOwnLine } from "./line.js";
 import { defaultRoutes, type MsiWords, type RouteWords } from "./route.js";
 
@@ -207,10 +207,7 @@ function setRoute(memory: HostMemory, vm: number, route: number, source: Source,
   }
   const [chip, pin]: [Chip, number] = [words.get(route + Route.a), words.get(route + Route.b)];
   if (chip === Chip.ioapic) return setPin(memory, vm, pin, source, level);
-  const { pics } = memory;
-  if (pics === undefined || (words.get(vm + Vm.flags) & VmFlag.pic) === 0) return NO_PIC;
-  const sources = setSource(words, vm + Vm.picSources + chip * PIC_PINS + pin, source, level);
-  return { status: pics.setPin(memory, vm, chip, pin, sources !== 0), dropped: undefined };
+  return NO_PIC;
 }
 
 /**

@@ -37,8 +37,6 @@ export const enum Vm {
   ioapicId = 25,
   /** I/O APIC: 1 while the relay is to deliver what {@link eois} has put off; written under the VM's mutex. A */
   delayed = 26,
-  /** The pair of 8259s asks for an acknowledge; written under the VM's mutex. A */
-  picOutput = 27,
   /** I/O APIC: 24 redirection entries of two words. V */
   ioapic = 32,
   /** I/O APIC: who asserts each pin, one bit a source. V, 24 words */
@@ -53,10 +51,6 @@ export const enum Vm {
   irqfds = 128,
   /** I/O APIC: how many EOIs, one after the other, have each left the pin requested. V, 24 words */
   eois = 160,
-  /** The pair of 8259s: {@link Pic}, the first one's and the second one's. V, 32 words */
-  pics = 192,
-  /** Who asserts each of their pins. V, 16 words */
-  picSources = 224,
   /** References of the vCPUs, by APIC id. C */
   vcpu = 256,
   words = 512,
@@ -84,7 +78,7 @@ export const enum VmFlag {
   noBroadcastQuirk = 8,
   /** Lowest priority goes round (kvm.vector_hashing=N). */
   noVectorHashing = 16,
-  /** It has a pair of 8259s. */
+  /** A KVM guest that hears its pair of 8259s. */
   pic = 32,
 }
 /** What the registers of a VM's local APICs come to: how messages find them. */
