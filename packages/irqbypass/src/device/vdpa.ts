@@ -215,8 +215,7 @@ function newDevice(host: BypassHost, options: unknown) {
   return { ops, life };
 }
 
-function opens(options: VdpaOpenOptions, life: DeviceLife) {
-  const { ops = {} } = readOptions(options, OPEN_OPTIONS, OPEN_TEXT);
+function opens({ ops = {} }: VdpaOpenOptions, life: DeviceLife) {
   checkOps(readOps(ops));
   return { ops, life };
 }

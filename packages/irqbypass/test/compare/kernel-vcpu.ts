@@ -5,24 +5,17 @@
 
 import { createMemory, type WasmMemory } from "#src/host/wasm.js";
 import {
-  ioctl,
-  KVM_CREATE_VCPU,
-  KVM_EXIT_IO,
   KVM_GET_LAPIC,
   KVM_GET_REGS,
   KVM_GET_SREGS,
-  KVM_RUN,
-  KVM_SET_CPUID2,
   KVM_SET_LAPIC,
-  KVM_SET_MP_STATE,
   KVM_SET_REGS,
   KVM_SET_SREGS,
 } from "#src/kvm/ioctl.js";
 import type { Kvm } from "#src/kvm/kvm.js";
 import type { KvmMachine } from "#src/kvm/machine.js";
 import { LAPIC_BYTES, SREGS_BYTES } from "#src/kvm/structs.js";
-import { checked } from "#src/linux/checked.js";
-import { MAP_SHARED, PROT_READ } from "#src/linux/ffi.js";
+import { VcpuHere } from "../kvm/vcpu-here.js";
 import {
   EVENTS_BYTES,
   KVM_GET_MP_STATE,
@@ -38,7 +31,6 @@ const LOAD = 0x1010;
 const store = [0x67, 0x66, 0x89, 0x03, 0xe6, 0xf4, 0xeb, 0xfe];
 const load = [0x67, 0x66, 0x8b, 0x03, 0xe6, 0xf4, 0xeb, 0xfe];
 const PAGE = 0xfee00000n;
-const EINTR = -4;
 const RAX = 0;
 const RBX = 8;
 const RIP = 16 * 8;
@@ -64,22 +56,10 @@ export function storingMemory(): WasmMemory {
   return memory;
 }
 
-export class KernelVcpu implements Disposable {
-  readonly fd: number;
-  private readonly run: number;
-  private readonly area = new DataView(new ArrayBuffer(64));
-
-  constructor(
-    private readonly machine: KvmMachine,
-    private readonly kvm: Kvm,
-    id: number,
-  ) {
-    const { ffi } = machine;
-    this.fd = ioctl(ffi, machine.fd, KVM_CREATE_VCPU, id, "a VM");
-    ioctl(ffi, this.fd, KVM_SET_CPUID2, kvm.supportedCpuid, "a vCPU");
-    this.setState(0);
+export class KernelVcpu extends VcpuHere {
+  constructor(machine: KvmMachine, kvm: Kvm, id: number) {
+    super(machine, kvm, id);
     this.readySegments();
-    this.run = checked(ffi.mmap(kvm.runBytes, PROT_READ, MAP_SHARED, this.fd, 0), "mmap", "a vCPU");
   }
 
   lapic(): DataView {
@@ -97,10 +77,6 @@ export class KernelVcpu implements Disposable {
     const state = new Uint32Array(1);
     this.ask(KVM_GET_MP_STATE, state);
     return state[0]!;
-  }
-
-  setState(state: number): void {
-    this.ask(KVM_SET_MP_STATE, Uint32Array.of(state));
   }
 
   nmis(): number {
@@ -133,11 +109,6 @@ export class KernelVcpu implements Disposable {
     return Number(regs.getBigUint64(RAX, true) & LOW);
   }
 
-  [Symbol.dispose](): void {
-    this.machine.ffi.munmap(this.run, this.kvm.runBytes);
-    this.machine.ffi.close(this.fd);
-  }
-
   private execute(code: number, offset: number, value: number): DataView {
     this.readySegments();
     // It would take them; while they are masked one that it sends itself is kept.
@@ -153,19 +124,6 @@ export class KernelVcpu implements Disposable {
     this.ask(KVM_GET_REGS, regs);
     this.setNmis(nmis + this.nmis(), false);
     return regs;
-  }
-
-  private enter(): void {
-    const { ffi } = this.machine;
-    for (;;) {
-      const result = ffi.ioctl(this.fd, KVM_RUN.request, 0);
-      if (result === EINTR) continue;
-      checked(result, "KVM_RUN", "a vCPU");
-      ffi.copyFrom(this.run, this.area);
-      const reason = this.area.getUint32(8, true);
-      if (reason !== KVM_EXIT_IO) throw new Error(`the guest left with exit reason ${reason}`);
-      return;
-    }
   }
 
   /** Real mode with segments of 4 GiB from 0 on. An INIT takes that away; and setting it takes the lower half of TPR, which is put back. */
@@ -202,10 +160,6 @@ export class KernelVcpu implements Disposable {
     events.setUint8(NMI_MASKED_AT, masked ? 1 : 0);
     events.setUint32(EVENT_FLAGS_AT, VALID_NMI_PENDING, true);
     this.ask(KVM_SET_VCPU_EVENTS, events);
-  }
-
-  private ask(call: { name: string; request: number }, argument: ArrayBufferView): void {
-    ioctl(this.machine.ffi, this.fd, call, argument, "a vCPU");
   }
 }
 

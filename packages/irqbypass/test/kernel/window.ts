@@ -3,19 +3,7 @@
  * thread of its own: it enters the guest with interrupts on, and whatever the guest does then, it leaves at once.
  */
 import { createMemory, type WasmMemory } from "#src/host/wasm.js";
-import {
-  ioctl,
-  KVM_CREATE_VCPU,
-  KVM_EXIT_IO,
-  KVM_GET_LAPIC,
-  KVM_GET_SREGS,
-  KVM_RUN,
-  KVM_SET_CPUID2,
-  KVM_SET_LAPIC,
-  KVM_SET_MP_STATE,
-  KVM_SET_REGS,
-  KVM_SET_SREGS,
-} from "#src/kvm/ioctl.js";
+import { KVM_GET_LAPIC, KVM_GET_SREGS, KVM_SET_LAPIC, KVM_SET_REGS, KVM_SET_SREGS } from "#src/kvm/ioctl.js";
 import type { Kvm } from "#src/kvm/kvm.js";
 import type { KvmMachine } from "#src/kvm/machine.js";
 import {
@@ -28,15 +16,13 @@ import {
   setRealModeSegment,
   X2APIC_ENABLED,
 } from "#src/kvm/structs.js";
-import { checked } from "#src/linux/checked.js";
-import { MAP_SHARED, PROT_READ } from "#src/linux/ffi.js";
+import { VcpuHere } from "../kvm/vcpu-here.js";
 
 const IDLE = 0x1000;
 const HANDLER = 0x1010;
 const STUBS = 0x1100;
 const STACKS = 0x8000;
 const SERVED = 0xf4;
-const EINTR = -4;
 const INTERRUPTS_ON = 0x202;
 const LVT_LINT0_AT = 0x350;
 const LVT_MASKED = 0x10000;
@@ -65,41 +51,33 @@ export function windowMemory(): WasmMemory {
   return memory;
 }
 
-export class WindowVcpu implements Disposable {
-  private readonly fd: number;
-  private readonly run: number;
-  private readonly area = new DataView(new ArrayBuffer(64));
-
+export class WindowVcpu extends VcpuHere {
   constructor(
-    private readonly machine: KvmMachine,
-    private readonly kvm: Pick<Kvm, "runBytes" | "supportedCpuid">,
+    machine: KvmMachine,
+    kvm: Pick<Kvm, "runBytes" | "supportedCpuid">,
     readonly index: number,
   ) {
-    const { ffi } = machine;
-    this.fd = ioctl(ffi, machine.fd, KVM_CREATE_VCPU, index, "a VM");
-    ioctl(ffi, this.fd, KVM_SET_CPUID2, kvm.supportedCpuid, "a vCPU");
-    ioctl(ffi, this.fd, KVM_SET_MP_STATE, new Uint32Array([0]), "a vCPU");
+    super(machine, kvm, index);
     const sregs = new DataView(new ArrayBuffer(SREGS_BYTES));
-    ioctl(ffi, this.fd, KVM_GET_SREGS, sregs, "a vCPU");
+    this.ask(KVM_GET_SREGS, sregs);
     addApicBase(sregs, X2APIC_ENABLED);
     for (const segment of ["cs", "ds", "es", "ss"] as const) setRealModeSegment(sregs, segment, 0);
-    ioctl(ffi, this.fd, KVM_SET_SREGS, sregs, "a vCPU");
+    this.ask(KVM_SET_SREGS, sregs);
     const lapic = this.lapic();
     enableLapic(lapic);
     // The PICs' output goes nowhere, as in a software VM.
     new DataView(lapic.buffer).setUint32(LVT_LINT0_AT, LVT_MASKED, true);
     this.setLapic(lapic);
-    this.run = checked(ffi.mmap(kvm.runBytes, PROT_READ, MAP_SHARED, this.fd, 0), "mmap", "a vCPU");
   }
 
   lapic(): Uint8Array {
     const lapic = new Uint8Array(LAPIC_BYTES);
-    ioctl(this.machine.ffi, this.fd, KVM_GET_LAPIC, lapic, "a vCPU");
+    this.ask(KVM_GET_LAPIC, lapic);
     return lapic;
   }
 
   setLapic(lapic: Uint8Array): void {
-    ioctl(this.machine.ffi, this.fd, KVM_SET_LAPIC, lapic, "a vCPU");
+    this.ask(KVM_SET_LAPIC, lapic);
   }
 
   requested(): number[] {
@@ -108,25 +86,9 @@ export class WindowVcpu implements Disposable {
 
   /** Runs the guest until it has taken and ended one interrupt, and returns its vector; undefined if none came. */
   serve(): number | undefined {
-    const { ffi } = this.machine;
     const rsp = STACKS + (this.index + 1) * 0x400;
-    ioctl(ffi, this.fd, KVM_SET_REGS, encodeRegs({ rip: IDLE, rsp, rflags: INTERRUPTS_ON }), "a vCPU");
-    for (;;) {
-      const result = ffi.ioctl(this.fd, KVM_RUN.request, 0);
-      if (result === EINTR) continue;
-      checked(result, "KVM_RUN", "a vCPU");
-      ffi.copyFrom(this.run, this.area);
-      const reason = this.area.getUint32(8, true);
-      if (reason !== KVM_EXIT_IO) throw new Error(`the guest left with exit reason ${reason}`);
-      if (this.area.getUint16(34, true) !== SERVED) return undefined;
-      const vector = new Uint8Array(1);
-      ffi.copyFrom(this.run + Number(this.area.getBigUint64(40, true)), vector);
-      return vector[0]!;
-    }
-  }
-
-  [Symbol.dispose](): void {
-    this.machine.ffi.munmap(this.run, this.kvm.runBytes);
-    this.machine.ffi.close(this.fd);
+    this.ask(KVM_SET_REGS, encodeRegs({ rip: IDLE, rsp, rflags: INTERRUPTS_ON }));
+    const { port, byte } = this.enter();
+    return port === SERVED ? byte : undefined;
   }
 }
