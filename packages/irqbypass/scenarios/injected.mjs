@@ -13,7 +13,17 @@ import { replaceRoutes } from "#src/vm/reroute.js";
 import { checkRoutes } from "#src/vm/route.js";
 import { makeRoute, openRoute } from "#src/vm/route-ref.js";
 import { lifeOf } from "#src/vm/vm-mutex.js";
-import { arrived, expect, guest, lawless, pirWord, producer, relayNow, VECTOR } from "./support/guest.mjs";
+import {
+  arrived,
+  expect,
+  guest,
+  lawless,
+  noMutex,
+  pirWord,
+  producer,
+  relayNow,
+  VECTOR,
+} from "./support/guest.mjs";
 
 const GSI = 24;
 const KIND = 1;
@@ -121,7 +131,7 @@ export const connect = {
       sentence: "registers the producer without the lock under which the irqfd looks for it",
       setup: (world) =>
         meet(lawless(world), ({ device }) => {
-          device.mutex = { guard: (section) => section(), held: () => true };
+          device.mutex = noMutex;
         }),
     },
   },

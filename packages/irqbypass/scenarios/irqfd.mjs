@@ -58,21 +58,20 @@ export const count = {
 };
 
 function schedulesUnlocked({ vmm }, vm, keeps) {
-  const { mutex } = vm;
+  const { mutex } = vm.life;
   const raise = vmm.pending.raise.bind(vmm.pending);
   const state = { due: 0 };
   keeps.push(state);
   vmm.pending.raise = (irqfd) => {
     state.due = irqfd;
   };
-  vm.life.mutex = {
-    guard(section) {
-      const result = mutex.guard(section);
-      if (state.due !== 0) raise(state.due);
-      state.due = 0;
-      return result;
-    },
+  const late = (lock) => (section) => {
+    const result = lock.call(mutex, section);
+    if (state.due !== 0) raise(state.due);
+    state.due = 0;
+    return result;
   };
+  vm.life.mutex = { guard: late(mutex.guard), enclose: late(mutex.enclose), held: () => mutex.held() };
 }
 
 /** A signal of the irqfd waits for the relay, or is just being injected, when the irqfd is deassigned. */

@@ -12,6 +12,7 @@ import {
   expect,
   guest,
   lawless,
+  noMutex,
   openVcpu,
   outcome,
   pirWord,
@@ -25,7 +26,7 @@ const REROUTED = [{ gsi: 24, msi: { vcpu: 1, vector: VECTOR } }];
 
 /** Lets a thread into what the host mutex guards without taking it. */
 const walksIn = (host) => {
-  host.mutex = { guard: (section) => section(), held: () => true };
+  host.mutex = noMutex;
 };
 
 /** An irqfd waits for its producer, which a device registers while the VMM does something else. */
