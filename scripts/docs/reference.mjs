@@ -1,5 +1,6 @@
 // The public items of all packages as TypeDoc reads them from the sources, under the specifiers by which programs import them, and
 // which of them say nothing of themselves.
+import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { Application, Converter, ReflectionKind } from "typedoc";
 import { PACKAGES, ROOT, readPackage } from "../pack/packages.mjs";
@@ -34,6 +35,8 @@ export function entryPoints() {
 
 /** Reads what `sources`, a map as of {@link entryPoints}, export. Warnings of TypeDoc, such as a link to nothing, go to its logger. */
 export async function readReference(sources, options = {}) {
+  // Each item is linked to its source where the checkout says where it came from.
+  const { status } = spawnSync("git", ["remote", "get-url", "origin"], { cwd: ROOT });
   const app = await Application.bootstrap({
     entryPoints: [...sources.keys()],
     tsconfig: join(ROOT, "tsconfig.json"),
@@ -42,6 +45,7 @@ export async function readReference(sources, options = {}) {
     excludeInternal: true,
     excludePrivate: true,
     excludeExternals: true,
+    disableSources: status !== 0,
     sort: ["static-first", "alphabetical"],
     ...options,
   });
