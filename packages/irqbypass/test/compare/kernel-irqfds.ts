@@ -5,7 +5,7 @@ import type { KvmMachine } from "#src/kvm/machine.js";
 import type { KvmMsi, KvmRoute } from "#src/kvm/structs.js";
 import { EventfdFile } from "#src/linux/eventfd-file.js";
 import { Barrier } from "../kernel/barrier.js";
-import type { Irqfds, RoutedMsi, Source } from "./irqfds.js";
+import type { Irqfds, RoutedMsi, Source } from "./routed.js";
 
 const FIRST_GSI = 24;
 const IOAPIC_PINS = 24;

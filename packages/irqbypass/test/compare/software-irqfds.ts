@@ -11,7 +11,7 @@ import { markTrigger } from "#src/vm/apic/accept.js";
 import type { Host } from "#src/vm/host.js";
 import type { RouteRef } from "#src/vm/route-ref.js";
 import type { Vm } from "#src/vm/vm.js";
-import { type Irqfds, ROUTES, type RoutedMsi, type Source } from "./irqfds.js";
+import { type Irqfds, ROUTES, type RoutedMsi, type Source } from "./routed.js";
 
 interface Route {
   readonly ref: RouteRef;
