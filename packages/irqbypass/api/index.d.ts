@@ -731,20 +731,16 @@ declare class SlimVm extends Shown implements Disposable {
     setGsiRouting(routes: readonly GsiRoute[]): void;
     irqfd(eventfd: EventfdContext, gsi: number, options?: IrqfdOptions): Irqfd;
     deassign(eventfd: EventfdContext, gsi: number): boolean;
-    reset(): void;
     dispose(): void;
     [Symbol.dispose](): void;
-    setIrqLine(gsi: number, level: boolean): number;
-    signalMsi(msi: Msi): number;
-    get ioapic(): IoApic;
 }
 type Wake = "interrupt" | "nmi" | "init" | "start-up" | "kicked" | "timeout";
 interface ArmOptions {
     readonly ref?: boolean;
 }
-declare class Vcpu extends VcpuRef implements Disposable {
-    private constructor();
-    static open(host: BypassHost, handle: Handle<"vcpu">): Vcpu;
+declare class SlimVcpu extends VcpuRef implements Disposable {
+    protected constructor();
+    static open(host: BypassHost, handle: Handle<"vcpu">): SlimVcpu;
     pending(): boolean;
     hasInterrupt(): boolean;
     wait(options?: Pick<WaitOptions, "timeoutMs">): Wake;
@@ -755,8 +751,6 @@ declare class Vcpu extends VcpuRef implements Disposable {
     eoi(): void;
     get tpr(): number;
     set tpr(priority: number);
-    get apic(): LocalApic;
-    sendIpi(ipi: Ipi): number;
     get state(): RunState;
     set state(state: RunState);
     get startUpVector(): number;
@@ -765,10 +759,20 @@ declare class Vcpu extends VcpuRef implements Disposable {
     put(): void;
     [Symbol.dispose](): void;
 }
+declare class Vcpu extends SlimVcpu {
+    private constructor();
+    static open(host: BypassHost, handle: Handle<"vcpu">): Vcpu;
+    get apic(): LocalApic;
+    sendIpi(ipi: Ipi): number;
+}
 declare class Vm extends SlimVm {
     constructor(host: BypassHost, options?: VmOptions);
     static open(host: BypassHost, handle: Handle<"vm">): Vm;
     get pic(): Pic;
+    setIrqLine(gsi: number, level: boolean): number;
+    signalMsi(msi: Msi): number;
+    get ioapic(): IoApic;
+    reset(): void;
     routeMsi(msi: Msi): RouteRef;
     route(gsi: number): RouteRef;
     ioeventfd(options: IoeventfdOptions, eventfd: EventfdContext): Ioeventfd;
