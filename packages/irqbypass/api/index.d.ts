@@ -308,6 +308,40 @@ declare class Intx extends Shown {
     set disIntx(on: boolean);
     poll(): void;
 }
+declare class DeviceVector extends Shown {
+    readonly number: number;
+    protected constructor();
+    signal(): void;
+    mask(): void;
+    unmask(): void;
+    reset(): void;
+    get masked(): boolean;
+    get pending(): boolean;
+    get path(): Path | undefined;
+    get reason(): Reason | undefined;
+}
+interface VfioPciOptions {
+    readonly intx?: boolean;
+    readonly msi?: number;
+    readonly msix?: number;
+    readonly pcie?: boolean;
+    readonly dynamicMsix?: boolean;
+    readonly hostInterrupts?: number;
+    readonly kind?: string;
+}
+declare class SlimVfioPciDevice extends Shown implements Disposable {
+    constructor(host: BypassHost, options?: VfioPciOptions);
+    get handle(): Handle<"vfio-pci device">;
+    setTrigger(index: "msi" | "msix", number: number, eventfd: EventfdContext | null): void;
+    disable(index: "msi" | "msix"): void;
+    vector(index: "msi" | "msix", number: number): DeviceVector;
+    get functionMask(): boolean;
+    set functionMask(on: boolean);
+    pendingBits(index: "msi" | "msix"): Uint32Array;
+    reset(): void;
+    dispose(): void;
+    [Symbol.dispose](): void;
+}
 interface VdpaOps {
     readonly getVqIrq?: (queue: number) => number;
     readonly reset?: () => void;
@@ -357,31 +391,9 @@ declare class VdpaDevice extends Shown implements Disposable {
     dispose(): void;
     [Symbol.dispose](): void;
 }
-declare class DeviceVector extends Shown {
-    readonly number: number;
-    protected constructor();
-    signal(): void;
-    mask(): void;
-    unmask(): void;
-    reset(): void;
-    get masked(): boolean;
-    get pending(): boolean;
-    get path(): Path | undefined;
-    get reason(): Reason | undefined;
-}
-interface VfioPciOptions {
-    readonly intx?: boolean;
-    readonly msi?: number;
-    readonly msix?: number;
-    readonly pcie?: boolean;
-    readonly dynamicMsix?: boolean;
-    readonly hostInterrupts?: number;
-    readonly kind?: string;
-}
-declare class VfioPciDevice extends Shown implements Disposable {
+declare class VfioPciDevice extends SlimVfioPciDevice {
     constructor(host: BypassHost, options?: VfioPciOptions);
     static open(host: BypassHost, handle: Handle<"vfio-pci device">): VfioPciDevice;
-    get handle(): Handle<"vfio-pci device">;
     adopt(): void;
     irqInfo(index: IrqIndex): IrqInfo;
     setIrqs(set: IrqSet): number;
@@ -389,16 +401,9 @@ declare class VfioPciDevice extends Shown implements Disposable {
     mask(index: IrqIndex, number?: number): void;
     unmask(index: IrqIndex, number?: number): void;
     disable(index: IrqIndex): void;
-    vector(index: "msi" | "msix", number: number): DeviceVector;
     get intx(): Intx;
-    get functionMask(): boolean;
-    set functionMask(on: boolean);
-    pendingBits(index: "msi" | "msix"): Uint32Array;
     reportError(): void;
     requestRelease(): void;
-    reset(): void;
-    dispose(): void;
-    [Symbol.dispose](): void;
 }
 interface EpollAdd {
     readonly data?: number;
