@@ -5,17 +5,18 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Installed } from "../../scripts/pack/tarball.mjs";
-import { Browser } from "../browser.mjs";
 import { BUNDLERS, bundle, firstProgram } from "../bundlers.mjs";
-import { browserTests, whyNotInstalled } from "../workspace.mjs";
+import { inBrowser } from "../in-browser.mjs";
+import { whyNotInstalled } from "../workspace.mjs";
 
 const PROGRAMS = fileURLToPath(new URL("../programs/", import.meta.url));
 const { page: limits } = JSON.parse(
   readFileSync(new URL("../../scripts/pack/limits.json", import.meta.url), "utf8"),
 );
 
-describe("bundled", { skip: await whyNotInstalled() }, () => {
+describe("bundled", { skip: await whyNotInstalled() }, async () => {
   let installed;
+  const made = new Map();
   before(async () => {
     installed = await Installed.make(["irqbypass"]);
     for (const program of readdirSync(PROGRAMS))
@@ -23,40 +24,35 @@ describe("bundled", { skip: await whyNotInstalled() }, () => {
   });
   after(() => installed?.remove());
 
+  async function folderOf(bundler, program) {
+    const key = `${bundler} ${program}`;
+    if (!made.has(key)) made.set(key, await bundle(bundler, installed, program));
+    return made.get(key);
+  }
+
   for (const [entry, limit] of Object.entries(limits))
     it(`a first program in a page is no larger than its limit, gzipped: ${entry}`, async () => {
       const bytes = await firstProgram(installed, entry);
       assert.ok(bytes <= limit, `${bytes} bytes, ${limit} at most`);
     });
 
-  describe("in a page", async () => {
-    const needs = await browserTests();
-    let browser;
-    before(async () => {
-      if (!needs.skip) browser = await Browser.start();
-    });
-    after(() => browser?.close());
-
+  await inBrowser(({ open }) => {
     for (const bundler of BUNDLERS) {
-      it(
-        `${bundler}: an interrupt is posted, and one carried by a worker that was bundled`,
-        needs,
-        async () => {
-          const page = await browser.open(await bundle(bundler, installed, "both-ways.mjs"));
-          const result = await page.run("main.js");
-          assert.deepEqual(result, {
-            platform: "web",
-            fastPath: "wasm",
-            seen: ["posted interrupt 65", "relayed interrupt 65"],
-            findings: [],
-          });
-          assert.deepEqual(page.errors, []);
-          await page.close();
-        },
-      );
+      it(`${bundler}: an interrupt is posted, and one carried by a worker that was bundled`, async () => {
+        const page = await open(await folderOf(bundler, "both-ways.mjs"));
+        const result = await page.run("main.js");
+        assert.deepEqual(result, {
+          platform: "web",
+          fastPath: "wasm",
+          seen: ["posted interrupt 65", "relayed interrupt 65"],
+          findings: [],
+        });
+        assert.deepEqual(page.errors, []);
+        await page.close();
+      });
 
-      it(`${bundler}: what asks for KVM is bundled, and hears that a page has none`, needs, async () => {
-        const page = await browser.open(await bundle(bundler, installed, "why-no-kvm.mjs"));
+      it(`${bundler}: what asks for KVM is bundled, and hears that a page has none`, async () => {
+        const page = await open(await folderOf(bundler, "why-no-kvm.mjs"));
         assert.match(await page.run("main.js"), /^ENOSYS: KVM guests need Node\.js on Linux/);
         assert.deepEqual(page.errors, []);
         await page.close();
