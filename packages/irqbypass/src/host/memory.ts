@@ -55,6 +55,16 @@ export interface MemoryOptions extends PlaceOptions {
   readonly fastPath?: FastPath;
 }
 
+/** What a thread can do for the 8259s of a VM. One that has `irqbypass/slim` has none of it, and neither has the relay. */
+export interface Pics {
+  /** Lets a pin see its line; returns what KVM_IRQ_LINE_STATUS says. Under the VM's mutex. */
+  follow(memory: HostMemory, vm: number, chip: number, pin: number): number;
+  /** Do they ask for an acknowledge? Takes the VM's mutex where a line has changed that they have not seen. */
+  ask(memory: HostMemory, vm: number): boolean;
+  /** The acknowledge of a vCPU: returns the vector, undefined where they ask for none. Takes the VM's mutex. */
+  acknowledge(memory: HostMemory, vm: number, vcpu: number): number | undefined;
+}
+
 /** What is done for a thread that is proven to be gone; all of it may be done more than once. */
 export interface Repair {
   /** Makes whole what the host mutex guards. The caller holds it; the thread of this record did. */
@@ -97,6 +107,9 @@ export abstract class HostMemory extends Shown {
 
   /** @internal What the upper floors do when a thread has died. */
   abstract readonly repair: Repair;
+
+  /** @internal */
+  readonly pics: Pics | undefined = undefined;
 
   /** @internal */
   protected constructor(

@@ -3,6 +3,7 @@ import { type AttachedThread, threadsOf } from "./attached.js";
 import { audit } from "./audit/audit.js";
 import type { Audit } from "./audit/finding.js";
 import type { AttachOptions, HostOptions } from "./host-options.js";
+import { pics } from "./pics.js";
 import { attachedWith, createdWith, SlimHost } from "./slim-host.js";
 
 /**
@@ -10,6 +11,9 @@ import { attachedWith, createdWith, SlimHost } from "./slim-host.js";
  * `Host.attach` joins it in another thread. One thread has one of these for a host.
  */
 export class Host extends SlimHost {
+  /** @internal */
+  override readonly pics = pics;
+
   /**
    * A new host in memory of its own, or in the caller's at `byteOffset`. Throws EINVAL, ENOMEM, EEXIST (there is a
    * host at this place), and EOPNOTSUPP in a page without shared memory, naming the headers that it lacks.

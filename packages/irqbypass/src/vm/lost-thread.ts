@@ -43,6 +43,7 @@ import { type Reason, reasonCode } from "../posting/reason.js";
 import { deassignLost } from "./assignment.js";
 import { deassignLostIoeventfd } from "./io-assignment.js";
 import { requestAgain } from "./lapic.js";
+import { servePicsAgain } from "./pic-lines.js";
 import { relaysNoMore } from "./relay.js";
 import { liveNow } from "./repair.js";
 import { freeLostTable } from "./routing.js";
@@ -121,9 +122,11 @@ export function tearDown(host: BypassHost, gone: number): void {
 }
 
 /** Takes a vCPU off the thread, with nothing lost: what it served is requested once more. */
-function putVcpu({ words, thread }: BypassHost, vcpu: number, gone: number): void {
+function putVcpu(host: BypassHost, vcpu: number, gone: number): void {
+  const { words, thread } = host;
   if (words.compareExchange(vcpu + Vcpu.runner, gone, thread.record) !== gone) return;
   requestAgain(words, vcpu);
+  servePicsAgain(host, vcpu);
   suspend(words, vcpu + Vcpu.descriptor);
   words.store(vcpu + Vcpu.runner, 0);
 }

@@ -9,7 +9,19 @@ import { healDevice } from "../device/device-repair.js";
 import { callAgain } from "../eventfd/ready.js";
 import { askForRelay } from "../eventfd/relay-state.js";
 import { fireAll } from "../eventfd/watch.js";
-import { Device, EVENT, Eventfd, Header, LEAVING, Thread, Vcpu, Vm, VmFlag, WAITED } from "../host/layout.js";
+import {
+  Device,
+  EVENT,
+  Eventfd,
+  Header,
+  LEAVING,
+  PicDue,
+  Thread,
+  Vcpu,
+  Vm,
+  VmFlag,
+  WAITED,
+} from "../host/layout.js";
 import type { Repair } from "../host/memory.js";
 import type { Pool } from "../host/pool.js";
 import type { Words } from "../host/words.js";
@@ -19,6 +31,7 @@ import { relinkIoeventfds } from "./io-assignment.js";
 import { followAll } from "./ioapic.js";
 import { relink } from "./irqfd-list.js";
 import { askForIt } from "./line.js";
+import { hasPics, notePics } from "./pic-lines.js";
 import { completeReroute } from "./reroute.js";
 import { healEntries } from "./route-entry.js";
 import { endPulse } from "./routing.js";
@@ -69,6 +82,7 @@ function healVm(host: BypassHost, vm: number): void {
     settleApics(host, vm); // first: the next two send messages
     endPulse(host, vm);
     followAll(host, vm);
+    if (hasPics(words, vm)) notePics(host, vm, PicDue.lines);
     completeReroute(host, vm);
   }
   for (const vcpu of vcpusOf(host, vm)) renotifyVcpu(words, vcpu);
