@@ -16,19 +16,12 @@ const { page: limits } = JSON.parse(
 
 describe("bundled", { skip: await whyNotInstalled() }, async () => {
   let installed;
-  const made = new Map();
   before(async () => {
     installed = await Installed.make(["irqbypass"]);
     for (const program of readdirSync(PROGRAMS))
       installed.write(program, readFileSync(join(PROGRAMS, program), "utf8"));
   });
   after(() => installed?.remove());
-
-  async function folderOf(bundler, program) {
-    const key = `${bundler} ${program}`;
-    if (!made.has(key)) made.set(key, await bundle(bundler, installed, program));
-    return made.get(key);
-  }
 
   for (const [entry, limit] of Object.entries(limits))
     it(`a first program in a page is no larger than its limit, gzipped: ${entry}`, async () => {
@@ -39,7 +32,7 @@ describe("bundled", { skip: await whyNotInstalled() }, async () => {
   await inBrowser(({ open }) => {
     for (const bundler of BUNDLERS) {
       it(`${bundler}: an interrupt is posted, and one carried by a worker that was bundled`, async () => {
-        const page = await open(await folderOf(bundler, "both-ways.mjs"));
+        const page = await open(await bundle(bundler, installed, "both-ways.mjs"));
         const result = await page.run("main.js");
         assert.deepEqual(result, {
           platform: "web",
@@ -51,8 +44,19 @@ describe("bundled", { skip: await whyNotInstalled() }, async () => {
         await page.close();
       });
 
+      it(`${bundler}: a slim host repairs after a worker, with what it loads late`, async () => {
+        const page = await open(await bundle(bundler, installed, "slim.mjs"));
+        assert.deepEqual(await page.run("main.js"), {
+          fastPaths: ["typescript", "wasm"],
+          provable: true,
+          seen: ["posted", "interrupt", "thread-died"],
+        });
+        assert.deepEqual(page.errors, []);
+        await page.close();
+      });
+
       it(`${bundler}: what asks for KVM is bundled, and hears that a page has none`, async () => {
-        const page = await open(await folderOf(bundler, "why-no-kvm.mjs"));
+        const page = await open(await bundle(bundler, installed, "why-no-kvm.mjs"));
         assert.match(await page.run("main.js"), /^ENOSYS: KVM guests need Node\.js on Linux/);
         assert.deepEqual(page.errors, []);
         await page.close();
