@@ -201,7 +201,7 @@ export class LinuxEventfd extends EventfdContext {
 
   /** As {@link EventfdContext.read}; sleeps in poll(2), a twentieth of a second at a time, and hears of a kick after that. */
   read(options: Pick<WaitOptions, "timeoutMs"> = {}): bigint | undefined {
-    const { timeoutMs } = readBlockingWait(options, "readAsync");
+    const timeoutMs = readBlockingWait(options, "readAsync");
     this.checkWait();
     const { words } = this.memory;
     const deadline = deadlineOf(words, timeoutMs);
