@@ -685,6 +685,12 @@ declare class Msix<E extends EventfdContext = EventfdContext> extends Shown impl
     dispose(): void;
     [Symbol.dispose](): void;
 }
+declare class Pic extends Shown {
+    protected constructor();
+    read(port: number): number;
+    write(port: number, value: number): void;
+    state(chip: "pic-master" | "pic-slave"): Uint8Array;
+}
 interface Posting {
     readonly on: boolean;
     readonly sn: boolean;
@@ -703,6 +709,7 @@ declare class VcpuRef extends Shown {
 interface VmOptions {
     readonly vcpus?: number;
     readonly apic?: boolean | ApicOptions;
+    readonly pic?: boolean;
 }
 interface ApicOptions {
     readonly ids?: readonly number[];
@@ -761,6 +768,7 @@ declare class Vcpu extends VcpuRef implements Disposable {
 declare class Vm extends SlimVm {
     constructor(host: BypassHost, options?: VmOptions);
     static open(host: BypassHost, handle: Handle<"vm">): Vm;
+    get pic(): Pic;
     routeMsi(msi: Msi): RouteRef;
     route(gsi: number): RouteRef;
     ioeventfd(options: IoeventfdOptions, eventfd: EventfdContext): Ioeventfd;
@@ -769,4 +777,4 @@ declare class Vm extends SlimVm {
     write(space: IoSpace, address: number | bigint, length: number, value: number | bigint): boolean;
 }
 export { DeviceVector, Epoll, Eventfd, EventfdContext, FINDING_KINDS, Host, IRQ_INDEXES, InterruptFile, IrqBypassError, MAX_COUNT, Msix, POLICIES, Producer, REASONS, VCPU_STATES, VIRTIO_STATUS, Vcpu, VcpuRef, VdpaDevice, VfioPciDevice, Vm, WORST_FIRST };
-export type { AbortSignalLike, AddCallback, ApicOptions, ArmOptions, AttachOptions, AttachedThread, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, EpollAdd, EpollTake, EpollWait, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileImports, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, Ipi, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, LocalApic, MemoryOptions, Msi, MsiRoute, MsixBytes, MsixVm, OsThread, Path, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, RouteRef, RunState, ShortMsi, Shown, Size, Spawn, ThreadLocks, ThreadName, ThreadWorker, VdpaOpenOptions, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };
+export type { AbortSignalLike, AddCallback, ApicOptions, ArmOptions, AttachOptions, AttachedThread, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, EpollAdd, EpollTake, EpollWait, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileImports, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, Ipi, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, LocalApic, MemoryOptions, Msi, MsiRoute, MsixBytes, MsixVm, OsThread, Path, Pic, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, RouteRef, RunState, ShortMsi, Shown, Size, Spawn, ThreadLocks, ThreadName, ThreadWorker, VdpaOpenOptions, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };

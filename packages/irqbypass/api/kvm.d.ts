@@ -1,10 +1,4 @@
 // What this entry point exports; written by npm run api; review what changes.
-declare class Pic extends Shown {
-    protected constructor();
-    read(port: number): number;
-    write(port: number, value: number): void;
-    state(chip: "pic-master" | "pic-slave"): Uint8Array;
-}
 declare const KVM_CAP: {
     readonly KVM_CAP_IRQCHIP: 0;
     readonly KVM_CAP_USER_MEMORY: 3;

@@ -60,6 +60,7 @@ export type { Ioeventfd, IoeventfdInfo } from "./vm/ioeventfd.js";
 export type { Irqfd } from "./vm/irqfd.js";
 export { Msix, type MsixVm } from "./vm/msix.js";
 export type { MsixBytes } from "./vm/msix-bytes.js";
+export type { Pic } from "./vm/pic-ports.js";
 export type { GsiRoute, IrqchipPin, Msi, MsiRoute, PinRoute, RawMsi, ShortMsi } from "./vm/route.js";
 export type { RouteRef } from "./vm/route-ref.js";
 export type { IrqfdOptions } from "./vm/slim-vm.js";

@@ -73,12 +73,14 @@ export class Irqchips {
     return this.look(Chip.ioapic, (state) => state.getUint32(IRR_AT, true));
   }
 
-  /** KVM finds out by itself whether they ask for an acknowledge. */
+  /** KVM finds out by itself whether they ask for an acknowledge, and asks no device. */
   private pairOf(chips: Changing): PicPair {
     const { words } = this.life.memory;
     return {
       get: (chip, register) => chips.get(chip).getUint8(STATE_AT + register),
       set: (chip, register, value) => chips.get(chip).setUint8(STATE_AT + register, value),
+      output() {},
+      ended() {},
       isTaken: () => (words.get(this.life.record + Vm.flags) & VmFlag.pic) !== 0,
     };
   }

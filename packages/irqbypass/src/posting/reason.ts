@@ -74,8 +74,8 @@ export const REASONS = [
    */
   "masked",
   /**
-   * Dropped only: the GSI leads to a pin of a PIC alone, and a software VM has none. What to do: route the GSI to the I/O
-   * APIC or to an MSI.
+   * Dropped only: the GSI leads to a pin of a PIC alone, and its VM was made without. What to do: make the VM with `pic: true`, or route
+   * the GSI to the I/O APIC or to an MSI.
    */
   "no-pic",
   /**

@@ -6,7 +6,8 @@ const REMEDIES: Readonly<Record<Reason, string>> = {
     "nobody relays yet: let the thread that made the host come to its event loop, or wait in it",
   "no-route": "its GSI has no route: give it one with setGsiRouting",
   "no-vcpu": "its MSI names no vCPU that the VM has and whose local APIC is on: name one of them",
-  "no-pic": "its GSI leads to a PIC alone, and a software VM has none: route it to an MSI or the I/O APIC",
+  "no-pic":
+    "its GSI leads to a PIC alone, and its VM has none: make that with pic: true, or route the GSI to an MSI or the I/O APIC",
   masked: "the guest has masked the pin of the I/O APIC: it unmasks it when it is ready",
   "delivery-mode":
     "its MSI is an NMI, INIT, SMI or the like: only fixed and lowest-priority ones can be posted",

@@ -1,15 +1,23 @@
+import { type Compiled, compiledFor } from "../host/compiled.js";
+import type { MemoryOptions } from "../host/memory.js";
 import type { HostHandle } from "../host/reserve.js";
+import type { WasmMemory } from "../host/wasm.js";
 import { type AttachedThread, threadsOf } from "./attached.js";
 import { audit } from "./audit/audit.js";
 import type { Audit } from "./audit/finding.js";
 import type { AttachOptions, HostOptions } from "./host-options.js";
+import { pics } from "./pics.js";
 import { attachedWith, createdWith, SlimHost } from "./slim-host.js";
+import { beginRepair } from "./whole.js";
 
 /**
  * A host: one shared memory with everything in it, as the calling thread sees it. `Host.create` makes one, and
  * `Host.attach` joins it in another thread. One thread has one of these for a host.
  */
 export class Host extends SlimHost {
+  /** @internal */
+  override readonly pics = pics;
+
   /**
    * A new host in memory of its own, or in the caller's at `byteOffset`. Throws EINVAL, ENOMEM, EEXIST (there is a
    * host at this place), and EOPNOTSUPP in a page without shared memory, naming the headers that it lacks.
@@ -44,6 +52,16 @@ export class Host extends SlimHost {
    */
   static override attach(handle: HostHandle, options: AttachOptions = {}): Host {
     return new Host(...attachedWith(handle, options));
+  }
+
+  /** @internal */
+  protected override compile(memory: WasmMemory, { fastPath, words }: MemoryOptions): Compiled | undefined {
+    return compiledFor(memory, fastPath, words !== undefined);
+  }
+
+  /** @internal At once. */
+  protected override complete(options: MemoryOptions, ofAll: boolean): void {
+    this.begin(beginRepair(this, options, ofAll));
   }
 
   /**

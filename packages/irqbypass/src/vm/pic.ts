@@ -1,17 +1,20 @@
 /**
  * A pair of 8259A interrupt controllers as PCs have them, the second on input 2 of the first (the 8259A's data sheet;
- * arch/x86/kvm/i8259.c), as a guest programs them through their ports. It works on registers wherever they are; their lines and the
- * acknowledge are KVM's.
+ * arch/x86/kvm/i8259.c). It works on registers wherever they are: a software VM's are in shared memory, and KVM's are had as a whole.
  */
 import { CASCADE, Chip, PIC_PINS, Pic } from "../host/layout.js";
 
 /** One of the two. */
 export type PicChip = Chip.picMaster | Chip.picSlave;
 
-/** The registers of a pair. */
+/** The registers of a pair, and who hears of what it does. */
 export interface PicPair {
   get(chip: PicChip, register: Pic): number;
   set(chip: PicChip, register: Pic, value: number): void;
+  /** It asks for an acknowledge, or does not. */
+  output(high: boolean): void;
+  /** The service of a pin has ended: its level-triggered irqfds let go of their line. */
+  ended(chip: PicChip, pin: number): void;
   /** Does any vCPU take interrupts of the pair? */
   isTaken(): boolean;
 }
@@ -51,8 +54,15 @@ export function isPicPort(port: number): boolean {
   return PORTS[port] !== undefined;
 }
 
+/** Lets a pin see its line. Returns -1 where it is masked, 0 where it has a request already, and 1 else. */
+export function setPicPin(pair: PicPair, chip: PicChip, pin: number, level: boolean): number {
+  const result = latch(pair, chip, pin, level);
+  updatePics(pair);
+  return result;
+}
+
 /** An edge is a request from its rise on, also when the line has fallen again; a level as long as the line is up. */
-function latch(pair: PicPair, chip: PicChip, pin: number, level: boolean): void {
+function latch(pair: PicPair, chip: PicChip, pin: number, level: boolean): number {
   const bit = 1 << pin;
   const before = pair.get(chip, Pic.lastIrr);
   const requested = pair.get(chip, Pic.irr);
@@ -60,15 +70,18 @@ function latch(pair: PicPair, chip: PicChip, pin: number, level: boolean): void 
   const requests = level && (isLevel || (before & bit) === 0);
   if (requests) pair.set(chip, Pic.irr, requested | bit);
   else if (isLevel) pair.set(chip, Pic.irr, requested & ~bit);
-  pair.set(chip, Pic.lastIrr, level ? before | bit : before & ~bit);
+  pair.set(chip, Pic.lastIrr, level ? before | bit : before & ~bit); // last: of a thread that dies before, it rises again
+  if (pair.get(chip, Pic.imr) & bit) return -1;
+  return requests && (requested & bit) !== 0 ? 0 : 1;
 }
 
-/** The second chip's request is an edge at the first one, which keeps it. */
-function updatePics(pair: PicPair): void {
+/** The second chip's request is an edge at the first one, which keeps it; then the output follows. */
+export function updatePics(pair: PicPair): void {
   if (requestOf(pair, Chip.picSlave) >= 0) {
     latch(pair, Chip.picMaster, CASCADE, true);
     latch(pair, Chip.picMaster, CASCADE, false);
   }
+  pair.output(requestOf(pair, Chip.picMaster) >= 0);
 }
 
 /** The pin that a chip would have served now, or -1. */
@@ -96,8 +109,42 @@ function rotateBehind(pair: PicPair, chip: PicChip, pin: number): void {
   pair.set(chip, Pic.highest, (pin + 1) & (PIC_PINS - 1));
 }
 
+/** The acknowledge cycle of a processor (INTA): the vector to serve. That of pin 7, which has no service then, where nothing asks. */
+export function acknowledgePics(pair: PicPair): number {
+  const pin = requestOf(pair, Chip.picMaster);
+  if (pin >= 0) serve(pair, Chip.picMaster, pin);
+  let vector = pair.get(Chip.picMaster, Pic.base) + (pin < 0 ? SPURIOUS : pin);
+  if (pin === CASCADE) {
+    const second = requestOf(pair, Chip.picSlave);
+    if (second >= 0) serve(pair, Chip.picSlave, second);
+    vector = pair.get(Chip.picSlave, Pic.base) + (second < 0 ? SPURIOUS : second);
+  }
+  updatePics(pair);
+  return vector;
+}
+
+/** An edge's request is over with its service, which begins first: it is one of the two at every moment. */
+function serve(pair: PicPair, chip: PicChip, pin: number): void {
+  const bit = 1 << pin;
+  pair.set(chip, Pic.isr, pair.get(chip, Pic.isr) | bit);
+  if ((pair.get(chip, Pic.elcr) & bit) === 0) pair.set(chip, Pic.irr, pair.get(chip, Pic.irr) & ~bit);
+  if (pair.get(chip, Pic.autoEoi) === 0) return;
+  if (pair.get(chip, Pic.rotatesOnAutoEoi) !== 0) rotateBehind(pair, chip, pin);
+  end(pair, chip, pin);
+}
+
+/** Edges in service are requested once more; a level is as long as its line is up. */
+export function requestPicsAgain(pair: PicPair): void {
+  for (const chip of [Chip.picMaster, Chip.picSlave] as const) {
+    const edges = pair.get(chip, Pic.isr) & ~pair.get(chip, Pic.elcr);
+    pair.set(chip, Pic.irr, pair.get(chip, Pic.irr) | edges);
+    pair.set(chip, Pic.isr, 0);
+  }
+}
+
 function end(pair: PicPair, chip: PicChip, pin: number): void {
   pair.set(chip, Pic.isr, pair.get(chip, Pic.isr) & ~(1 << pin));
+  pair.ended(chip, pin);
 }
 
 /** What a guest reads from a port of the pair. */

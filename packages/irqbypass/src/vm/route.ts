@@ -26,7 +26,7 @@ export interface RawMsi {
   readonly data: number;
 }
 
-/** A pin of an interrupt controller. Pins of the PICs are accepted and have no effect in a software VM. */
+/** A pin of an interrupt controller. Pins of the PICs are accepted and have no effect in a software VM that was made without `pic: true`. */
 export interface IrqchipPin {
   /** Which interrupt controller. */
   readonly chip: "pic-master" | "pic-slave" | "ioapic";

@@ -26,6 +26,7 @@ import { targetsOf } from "./apic/targets.js";
 import { deliver, whyDropped } from "./delivery.js";
 import { type Outcome, Source, setPin } from "./ioapic.js";
 import { isOwnLine } from "./line.js";
+import { hasPics, setPicLine } from "./pic-lines.js";
 import { defaultRoutes, type MsiWords, type RouteWords } from "./route.js";
 
 /** An MSI that a falling line would be. */
@@ -207,7 +208,9 @@ function setRoute(memory: HostMemory, vm: number, route: number, source: Source,
   }
   const [chip, pin]: [Chip, number] = [words.get(route + Route.a), words.get(route + Route.b)];
   if (chip === Chip.ioapic) return setPin(memory, vm, pin, source, level);
-  return NO_PIC;
+  if (!hasPics(words, vm)) return NO_PIC;
+  // Nothing is lost of a masked one: its request stays.
+  return { status: setPicLine(memory, vm, { chip, pin }, source, level), dropped: undefined };
 }
 
 /**

@@ -11,6 +11,7 @@ import { assign, checkIrqfd, deassignAt } from "./assignment.js";
 import { Source } from "./ioapic.js";
 import { IoApic, ioapicOf } from "./ioapic-registers.js";
 import { Irqfd } from "./irqfd.js";
+import { checkPics } from "./pic-lines.js";
 import { replaceRoutes, reroute } from "./reroute.js";
 import { type Apics, checkMsi, checkRoutes, type GsiRoute, type Msi } from "./route.js";
 import { resolveFor, sendMsi, setGsi } from "./routing.js";
@@ -261,7 +262,9 @@ export class SlimVm extends Shown implements Disposable {
 }
 
 function newVm(host: BypassHost, options: VmOptions): VmLife {
-  return lifeOf(host, createVm(host, readVmOptions(options)));
+  const plan = readVmOptions(options);
+  checkPics(host, plan.flags, "a VM with pic: true");
+  return lifeOf(host, createVm(host, plan));
 }
 
 /** The VM that a handle opens. Throws what `Vm.open` does. */
@@ -269,7 +272,9 @@ export function openedVm(host: BypassHost, handle: Handle<"vm">): VmLife {
   checkHost(host);
   return host.mutex.guard(() => {
     const life = lifeOf(host, host.pools.vm.open(handle));
-    if ((host.words.get(life.record + V.flags) & VmFlag.kvm) === 0) return life;
+    const flags = host.words.get(life.record + V.flags);
+    checkPics(host, flags, `VM ${life.id}`);
+    if ((flags & VmFlag.kvm) === 0) return life;
     throw new IrqBypassError("ESTALE", `${handle} is the handle of a KVM guest: KvmVm.open opens it`, {
       subject: "vm",
     });

@@ -3,7 +3,7 @@ import { show, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
 import { Descriptor, KICKED, Vcpu as V, Vm, VmFlag } from "../host/layout.js";
-import { checkHost } from "../host/memory.js";
+import { checkHost, type Pics } from "../host/memory.js";
 import { checkBits } from "../posting/bits.js";
 import * as descriptor from "../posting/descriptor.js";
 import { harvest, pending } from "../posting/fast-path.js";
@@ -11,6 +11,7 @@ import { isLevel } from "./apic/accept.js";
 import { type RunState, VcpuEvents } from "./apic/events.js";
 import { type Ipi, readIpi, sendIpi } from "./apic/ipi.js";
 import { LocalApic } from "./apic/local-apic.js";
+import { takesExtInt } from "./apic/mode.js";
 import {
   accept,
   deliverable,
@@ -19,6 +20,7 @@ import {
   inService,
   processorPriority,
 } from "./lapic.js";
+import { checkPics, hasPics } from "./pic-lines.js";
 import { acknowledge } from "./resample.js";
 import { VcpuRef } from "./vcpu-ref.js";
 import { lifeOf, type VmLife } from "./vm-mutex.js";
@@ -34,6 +36,8 @@ export class Vcpu extends VcpuRef implements Disposable {
   private readonly waits: VcpuWaits;
   private readonly vm: VmLife;
   private readonly events: VcpuEvents;
+  /** Where its VM has a pair of 8259s. */
+  private readonly pics: Pics | undefined;
   private localApic: LocalApic | undefined;
   /** Can one of those that are requested be delivered? undefined where that may have changed since somebody looked. */
   private requested: boolean | undefined;
@@ -45,6 +49,7 @@ export class Vcpu extends VcpuRef implements Disposable {
     super(host, record);
     this.vm = lifeOf(host, host.words.get(record + V.vm));
     this.bare = (host.words.get(this.vm.record + Vm.flags) & VmFlag.bare) !== 0;
+    if (hasPics(host.words, this.vm.record)) this.pics = host.pics;
     this.waits = new VcpuWaits(host, record, {
       check: () => this.checkRunning(),
       there: () => this.whatIsThere(),
@@ -73,14 +78,16 @@ export class Vcpu extends VcpuRef implements Disposable {
     return mutex.guard(() => {
       const record = pools.vcpu.open(handle);
       // Under the host mutex: whoever disposes the VM says so there, when nobody runs any of its vCPUs.
-      if (words.get(words.get(record + V.vm) + Vm.dying) !== 0)
+      const vm = words.get(record + V.vm);
+      if (words.get(vm + Vm.dying) !== 0)
         throw new IrqBypassError(
           "ESTALE",
           `the VM of vCPU ${handle} is being disposed: open one of another VM`,
         );
+      checkPics(host, words.get(vm + Vm.flags), `VM ${pools.vm.slot(vm)}`);
       const runner = words.compareExchange(record + V.runner, 0, thread.record);
       if (runner !== 0) {
-        const name = `vCPU ${words.get(record + V.index)} of VM ${pools.vm.slot(words.get(record + V.vm))}`;
+        const name = `vCPU ${words.get(record + V.index)} of VM ${pools.vm.slot(vm)}`;
         const where = thread.isMine(runner)
           ? "is open in this very thread: use the Vcpu that has it, or put it there first"
           : "runs on another thread: put it there first";
@@ -170,10 +177,17 @@ export class Vcpu extends VcpuRef implements Disposable {
     return this.waits.disarm();
   }
 
-  /** The vector to serve now, moved from requested to in service; undefined if none can be delivered (INTA). */
+  /**
+   * The vector to serve now, moved from requested to in service; undefined if none can be delivered (INTA). What a pair of 8259s asks for
+   * comes first, where LINT0 takes that; its end of interrupt is a write to a port of {@link Vm.pic} (kvm_cpu_get_interrupt).
+   */
   acknowledge(): number | undefined {
     this.checkApic("acknowledge");
     const { words, thread } = this.memory;
+    if (this.hasExtInt()) {
+      const vector = this.pics?.acknowledge(this.memory, this.vm.record, this.record);
+      if (vector !== undefined) return vector;
+    }
     this.request();
     const vector = deliverable(words, this.record);
     if (vector < 0) {
@@ -317,10 +331,17 @@ export class Vcpu extends VcpuRef implements Disposable {
     return { ...super.describe(), apic: !this.bare, pending: this.pending() };
   }
 
+  /** Do the 8259s ask for an acknowledge that this one makes? It is nobody's business in which class its vector is. */
+  private hasExtInt(): boolean {
+    const { pics, memory } = this;
+    if (pics === undefined || !takesExtInt(memory.words, this.record)) return false;
+    return pics.ask(memory, this.vm.record);
+  }
+
   private ready(): boolean {
     if (this.bare) return this.pending();
     this.request();
-    return deliverable(this.memory.words, this.record) >= 0;
+    return this.hasExtInt() || deliverable(this.memory.words, this.record) >= 0;
   }
 
   /** What can be delivered may be another one now. */
@@ -356,6 +377,7 @@ export class Vcpu extends VcpuRef implements Disposable {
     const { words } = this.memory;
     const posted = descriptor.highestPosted(words, this.file);
     if (this.bare) return posted >= 0;
+    if (this.hasExtInt()) return true;
     // What is requested may go with a reset of the VM; nothing is requested but by this thread.
     if (this.requested !== false) this.requested = deliverable(words, this.record) >= 0;
     return this.requested || exceedsPriority(words, this.record, posted);

@@ -12,6 +12,11 @@ export interface VmOptions {
    * which this says more.
    */
   readonly apic?: boolean | ApicOptions;
+  /**
+   * true: a pair of 8259s as PCs have them, on GSIs 0 to 15 beside the I/O APIC, and open at LINT0 of the boot processor, as a guest finds them
+   * when it starts: {@link Vm.pic}. Not with `apic: false`: what they ask for reaches a vCPU through its local APIC.
+   */
+  readonly pic?: boolean;
 }
 
 /** How the local APICs of a VM are told apart, and how one of several is chosen. */
@@ -29,7 +34,7 @@ export interface ApicOptions {
   readonly vectorHashing?: boolean;
 }
 
-const VM: OptionNames<VmOptions> = { vcpus: true, apic: true };
+const VM: OptionNames<VmOptions> = { vcpus: true, apic: true, pic: true };
 const APIC: OptionNames<ApicOptions> = {
   ids: true,
   longIds: true,
@@ -40,14 +45,26 @@ const IDS_TEXT = "ids such as [0, 1, 256]";
 
 /** What the options of a new VM come to. Throws EINVAL. */
 export function readVmOptions(options: VmOptions): VmPlan {
-  const { vcpus = 1, apic = true } = readOptions(options, VM, "options such as { vcpus: 2 }, or none");
+  const {
+    vcpus = 1,
+    apic = true,
+    pic = false,
+  } = readOptions(options, VM, "options such as { vcpus: 2 }, or none");
   if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > MAX_VCPUS) {
     throw new IrqBypassError("EINVAL", `a VM has 1 to ${MAX_VCPUS} vCPUs, not ${show(vcpus)}`);
   }
+  checkFlag(pic, "pic");
+  if (pic && apic === false) {
+    throw new IrqBypassError(
+      "EINVAL",
+      "pic: what 8259s ask for reaches a vCPU by LINT0 of its local APIC, and apic is false: leave one of the two out",
+    );
+  }
+  const chips = pic ? VmFlag.pic : 0;
   const byIndex = Array.from({ length: vcpus }, (_, index) => index);
   if (typeof apic !== "object" || apic === null) {
     checkFlag(apic, "apic");
-    return { flags: apic ? 0 : VmFlag.bare, ids: byIndex };
+    return { flags: apic ? chips : VmFlag.bare, ids: byIndex };
   }
   const text = "apic: options such as { longIds: false }, or true or false";
   const { ids, ...flags } = readOptions(apic, APIC, text, "apic.");
@@ -55,6 +72,7 @@ export function readVmOptions(options: VmOptions): VmPlan {
   const { longIds = true, broadcastQuirk = true, vectorHashing = true } = flags;
   return {
     flags:
+      chips |
       (longIds ? 0 : VmFlag.shortIds) |
       (broadcastQuirk ? 0 : VmFlag.noBroadcastQuirk) |
       (vectorHashing ? 0 : VmFlag.noVectorHashing),

@@ -9,12 +9,13 @@ import { begin } from "./apic/power-on.js";
 import { reset as resetIoapic } from "./ioapic.js";
 import { irqfdsOf } from "./irqfd-list.js";
 import { isOwnLine } from "./line.js";
+import { hasPics, resetPics } from "./pic-lines.js";
 import { retargetAll } from "./reroute.js";
 import { vcpusOf } from "./vcpus.js";
 import type { VmLife } from "./vm-mutex.js";
 
 /**
- * Resets the local APICs and the I/O APIC of a VM, with every line down. Throws EBUSY, with nothing changed, while another thread runs
+ * Resets the local APICs, the I/O APIC and the 8259s of a VM, with every line down. Throws EBUSY, with nothing changed, while another thread runs
  * one of its vCPUs. Not under a mutex.
  */
 export function resetVm(host: BypassHost, life: VmLife): void {
@@ -28,6 +29,7 @@ export function resetVm(host: BypassHost, life: VmLife): void {
     for (const vcpu of vcpusOf(host, vm)) resetVcpu(host, vcpu);
     settleApics(host, vm);
     if ((words.get(vm + Vm.flags) & VmFlag.bare) === 0) resetIoapic(host, vm);
+    if (hasPics(words, vm)) resetPics(host, vm);
     for (const irqfd of irqfdsOf(host, vm))
       if (isOwnLine(words, irqfd)) words.store(irqfd + Consumer.line, Line.low);
   };

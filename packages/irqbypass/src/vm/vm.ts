@@ -1,5 +1,6 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import type { EventfdContext } from "../eventfd/context.js";
+import { IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
 import type { IoeventfdOptions, IoSpace } from "./io-access.js";
 import { IoBus } from "./io-bus.js";
@@ -10,6 +11,9 @@ import {
   listIoeventfds,
   makeIoeventfd,
 } from "./ioeventfd.js";
+import { hasPics } from "./pic-lines.js";
+import { Pic } from "./pic-ports.js";
+import { portsOf } from "./pics.js";
 import type { Msi } from "./route.js";
 import { makeRoute, openRoute, type RouteRef, softwareRoutes } from "./route-ref.js";
 import { openedVm, SlimVm } from "./slim-vm.js";
@@ -59,6 +63,28 @@ export class Vm extends SlimVm {
    */
   static override open(host: BypassHost, handle: Handle<"vm">): Vm {
     return new Vm(host, openedVm(host, handle));
+  }
+
+  /**
+   * The VM's pair of 8259s, as its guest programs it through ports. Throws EINVAL for a VM that was made without `pic: true`.
+   *
+   * @example
+   * ```ts
+   * import { Host, Vcpu, Vm } from "irqbypass";
+   *
+   * const host = Host.create();
+   * const vm = new Vm(host, { pic: true });
+   * const vcpu = Vcpu.open(host, vm.vcpu(0).handle);
+   * for (const [port, byte] of [[0x20, 0x11], [0x21, 0x20], [0x21, 4], [0x21, 1]] as const) vm.pic.write(port, byte);
+   * vm.setIrqLine(3, true);
+   * console.log(vcpu.acknowledge()); // 35: 0x20 and the pin
+   * vm.pic.write(0x20, 0x20); // its end of interrupt
+   * ```
+   */
+  get pic(): Pic {
+    const has = this.life.look(() => hasPics(this.host.words, this.life.record));
+    if (!has) throw new IrqBypassError("EINVAL", `VM ${this.id} has no 8259s: make it with pic: true`);
+    return new Pic(portsOf(this.life));
   }
 
   /**

@@ -113,6 +113,11 @@ export const VMS: readonly Case[] = [
     found: ["value VM 1", "value VM 1", "value VM 1"],
   },
   {
+    what: "a request at an 8259 that is not there",
+    damage: (s) => s.set(s.at("vm", 0) + V.pics + 1, 8),
+    found: ["value VM 0"],
+  },
+  {
     what: "a descriptor of a software VM",
     damage: (s) => s.set(s.at("vm", 1) + V.fd, 3),
     found: ["value VM 1"],

@@ -67,6 +67,7 @@ export class World {
     const eventfds = [0, 1, 2].map(() => core.Eventfd.create(host));
     const vm = new core.Vm(host, { vcpus: 2 });
     vm.setGsiRouting([{ gsi: 3, msi: { vcpu: 0, vector: 0x41 } }]);
+    const pc = new core.Vm(host, { pic: true });
     const producer = core.Producer.create(host);
     producer.register(eventfds[0]!);
     const vdpa = new core.VdpaDevice(host, { queues: 2 });
@@ -109,6 +110,8 @@ export class World {
       ...routes,
       msix,
       vm.ioapic,
+      pc,
+      pc.pic,
       ...errors,
     ])
       this.keep(one);

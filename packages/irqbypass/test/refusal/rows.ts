@@ -21,7 +21,7 @@ export const RECEIVERS: Readonly<Record<string, Receiver>> = {
   Host: ({ own }) => own.second,
   Intx: ({ own }) => own.pin.intx,
   IoApic: ({ own }) => own.vm.ioapic,
-  Pic: ({ guest }) => guest!.pic,
+  Pic: ({ own }) => own.vm.pic,
   LocalApic: ({ own }) => own.vcpu.apic,
   Ioeventfd: ({ own }) => own.doorbell,
   HostMemory: ({ own }) => own.second,
@@ -75,6 +75,7 @@ export const ENDS: Readonly<Record<string, (stage: Stage, receiver: object) => v
   HostMemory: (_, one) => (one as Host).dispose(),
   Intx: ({ own }) => own.pin.dispose(),
   IoApic: ({ own }) => endVm(own),
+  Pic: ({ own }) => endVm(own),
   LocalApic: ({ own }) => endVm(own),
   Ioeventfd: (_, one) => (one as Disposable)[Symbol.dispose](),
   Irqfd: (_, one) => (one as Disposable)[Symbol.dispose](),
@@ -99,7 +100,6 @@ export const ENDS: Readonly<Record<string, (stage: Stage, receiver: object) => v
   KvmVcpuThread: (_, one) => (one as Disposable)[Symbol.dispose](),
   KvmVm: (_, one) => (one as Disposable)[Symbol.dispose](),
   KvmVmRef: ({ guest }) => guest!.dispose(),
-  Pic: ({ guest }) => guest!.dispose(),
 };
 
 /** By another handle, and with the next VM in its record, to be met by whoever looks there. */
@@ -182,7 +182,11 @@ export const GIVEN: Readonly<Record<string, (stage: Stage) => readonly unknown[]
   "Vm.open": ({ own }) => [own.host, own.vm.handle],
   "new Vm": ({ own }) => [
     own.host,
-    { vcpus: 2, apic: { ids: [0, 256], longIds: true, broadcastQuirk: true, vectorHashing: true } },
+    {
+      vcpus: 2,
+      apic: { ids: [0, 256], longIds: true, broadcastQuirk: true, vectorHashing: true },
+      pic: true,
+    },
   ],
   "new VfioPciDevice": ({ own }) => [own.host, { msix: 2, intx: true, kind: "ends" }],
   "new VdpaDevice": ({ own }) => [own.host, { queues: 2, ops: { getVqIrq: () => 3 } }],

@@ -109,7 +109,7 @@ export class Side {
     };
     for (const one of [this.goneHost, this.goneEventfd, this.goneLinux, goneVm, goneEpoll])
       one?.[Symbol.dispose]();
-    this.vm = new Vm(host, { vcpus: 2 });
+    this.vm = new Vm(host, { vcpus: 2, pic: true });
     this.vm.setGsiRouting(ROUTES);
     this.quiet = new Vm(host);
     this.quiet.irqfd(Eventfd.create(host), 24);

@@ -37,6 +37,12 @@ export const enum Vm {
   ioapicId = 25,
   /** I/O APIC: 1 while the relay is to deliver what {@link eois} has put off; written under the VM's mutex. A */
   delayed = 26,
+  /** The pair of 8259s asks for an acknowledge; written under the VM's mutex. A */
+  picOutput = 27,
+  /** What the pair has not seen yet: its pins that rose, one bit each, and {@link PicDue}. A */
+  picDue = 28,
+  /** The vCPU that the pair was last acknowledged by, and which serves what is in service there. A */
+  picServer = 29,
   /** I/O APIC: 24 redirection entries of two words. V */
   ioapic = 32,
   /** I/O APIC: who asserts each pin, one bit a source. V, 24 words */
@@ -51,6 +57,11 @@ export const enum Vm {
   irqfds = 128,
   /** I/O APIC: how many EOIs, one after the other, have each left the pin requested. V, 24 words */
   eois = 160,
+  /** The pair of 8259s: {@link Pic}, the first one's and the second one's. V, 32 words */
+  pics = 192,
+  /** Who asserts which of their pins: a word for each source, one bit a pin, those of the second one behind. V, 2 words */
+  picLines = 224,
+  picLinesEnd = 226,
   /** References of the vCPUs, by APIC id. C */
   vcpu = 256,
   words = 512,
@@ -78,8 +89,16 @@ export const enum VmFlag {
   noBroadcastQuirk = 8,
   /** Lowest priority goes round (kvm.vector_hashing=N). */
   noVectorHashing = 16,
-  /** A KVM guest that hears its pair of 8259s. */
+  /** It has a pair of 8259s, which a KVM guest has always: it hears them. */
   pic = 32,
+}
+/** {@link Vm.picDue}, above the pins. */
+export const enum PicDue {
+  pins = 0xffff,
+  /** A line fell, or somebody died in the middle: each pin is looked at. */
+  lines = 1 << 16,
+  /** Who served what is in service is gone: it is requested again. */
+  service = 1 << 17,
 }
 /** What the registers of a VM's local APICs come to: how messages find them. */
 export const enum ApicMap {

@@ -10,8 +10,8 @@ import { mayBe, readBase, writeBase } from "./base.js";
 import { changeApics } from "./change.js";
 import { sendIpi } from "./ipi.js";
 import { type Delivery, decodeIcr, type Message, Shorthand } from "./message.js";
-import { isPresent, isX2apic, SVR_ENABLED } from "./mode.js";
-import { MASKED, maskAll, reset } from "./power-on.js";
+import { isPresent, isX2apic, LVT_MASKED, SVR_ENABLED } from "./mode.js";
+import { maskAll, reset } from "./power-on.js";
 import { Register, readRegister, writeEntry } from "./registers.js";
 
 /** What the vCPU does for its local APIC. */
@@ -142,7 +142,7 @@ export class LocalApic extends Shown {
     this.check("apic.timerExpired");
     const { words } = this.host;
     const entry = words.load(this.record + V.lvtTimer);
-    if (!isPresent(words, this.record) || entry & MASKED) return false;
+    if (!isPresent(words, this.record) || entry & LVT_MASKED) return false;
     const delivery = ((entry >>> 8) & 7) as Delivery;
     const message: Message = {
       vector: entry & 0xff,

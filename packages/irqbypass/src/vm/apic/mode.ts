@@ -18,6 +18,12 @@ export const DFR_FLAT = -1;
 /** And of a cluster map. */
 export const DFR_CLUSTER = 0x0fffffff;
 
+/** An entry of the local vector table that is masked. */
+export const LVT_MASKED = 1 << 16;
+const LVT_MODE = 0x700;
+/** One that is open for a pair of 8259s. */
+export const LVT_EXT_INT = 0x700;
+
 /** Is there an APIC: is it enabled in its base register? */
 export function isPresent(words: Words, vcpu: number): boolean {
   return (words.load(vcpu + Vcpu.base) & Base.enabled) !== 0;
@@ -31,6 +37,12 @@ export function isX2apic(words: Words, vcpu: number): boolean {
 /** Has its software enabled it? */
 export function isEnabled(words: Words, vcpu: number): boolean {
   return (words.load(vcpu + Vcpu.svr) & SVR_ENABLED) !== 0;
+}
+
+/** Does it take what a pair of 8259s asks for (kvm_apic_accept_pic_intr)? By its LINT0, or past it where it is off in its base register. */
+export function takesExtInt(words: Words, vcpu: number): boolean {
+  const open = (words.load(vcpu + Vcpu.lvt0) & (LVT_MASKED | LVT_MODE)) === LVT_EXT_INT;
+  return open || !isPresent(words, vcpu);
 }
 
 /** The id that its guest may change, in xAPIC mode. */

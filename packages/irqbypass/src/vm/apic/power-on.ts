@@ -1,14 +1,20 @@
 /** How the registers of a local APIC begin: as firmware leaves them, after a reset, and after an INIT. */
-import { Vcpu } from "../../host/layout.js";
+import { Vcpu, Vm, VmFlag } from "../../host/layout.js";
 import type { HostMemory } from "../../host/memory.js";
 import type { Words } from "../../host/words.js";
 import { harvest } from "../../posting/fast-path.js";
-import { BASE_ADDRESS, Base, DFR_FLAT, isX2apic, SVR_ENABLED, x2apicLdrOf } from "./mode.js";
+import {
+  BASE_ADDRESS,
+  Base,
+  DFR_FLAT,
+  isX2apic,
+  LVT_EXT_INT,
+  LVT_MASKED,
+  SVR_ENABLED,
+  x2apicLdrOf,
+} from "./mode.js";
 
-/** An entry of the local vector table that is masked. */
-export const MASKED = 1 << 16;
 const SPURIOUS = 0xff;
-const EXT_INT = 0x700;
 const BANKS = 8;
 
 const LVTS = [
@@ -18,7 +24,8 @@ const LVTS = [
 
 /**
  * The registers of a vCPU that is new, all others being 0: enabled, in x2APIC mode, its pins masked. That is how firmware hands a
- * processor over, and how the guest of a `KvmVm` begins; a VMM that runs firmware resets it first.
+ * processor over, and how the guest of a `KvmVm` begins; a VMM that runs firmware resets it first. LINT0 of the boot processor is open
+ * for a pair of 8259s where there is one.
  */
 export function begin(words: Words, vcpu: number, id: number): void {
   words.set(vcpu + Vcpu.id, id);
@@ -28,6 +35,8 @@ export function begin(words: Words, vcpu: number, id: number): void {
   words.store(vcpu + Vcpu.dfr, DFR_FLAT);
   words.store(vcpu + Vcpu.svr, SVR_ENABLED | SPURIOUS);
   maskAll(words, vcpu);
+  const hasPic = (words.get(words.get(vcpu + Vcpu.vm) + Vm.flags) & VmFlag.pic) !== 0;
+  if (hasPic && id === 0) words.store(vcpu + Vcpu.lvt0, LVT_EXT_INT);
 }
 
 /** Power-on: in xAPIC mode at the usual place, disabled by software (kvm_lapic_reset). As all of these, as a change of the map. */
@@ -44,7 +53,7 @@ export function reset(memory: HostMemory, vcpu: number): void {
 export function clear(memory: HostMemory, vcpu: number): void {
   const { words } = memory;
   maskAll(words, vcpu);
-  if (words.get(vcpu + Vcpu.id) === 0) words.store(vcpu + Vcpu.lvt0, EXT_INT);
+  if (words.get(vcpu + Vcpu.id) === 0) words.store(vcpu + Vcpu.lvt0, LVT_EXT_INT);
   words.store(vcpu + Vcpu.dfr, DFR_FLAT);
   words.store(vcpu + Vcpu.svr, SPURIOUS);
   if (!isX2apic(words, vcpu)) words.store(vcpu + Vcpu.ldr, 0);
@@ -69,5 +78,5 @@ function setBase(words: Words, vcpu: number, low: number): void {
 
 /** Masks every entry of the local vector table; with `keep` each keeps what else it says. */
 export function maskAll(words: Words, vcpu: number, keep = false): void {
-  for (const lvt of LVTS) words.store(vcpu + lvt, keep ? words.load(vcpu + lvt) | MASKED : MASKED);
+  for (const lvt of LVTS) words.store(vcpu + lvt, keep ? words.load(vcpu + lvt) | LVT_MASKED : LVT_MASKED);
 }

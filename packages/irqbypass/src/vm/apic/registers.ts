@@ -6,8 +6,7 @@
 import { Vcpu } from "../../host/layout.js";
 import type { Words } from "../../host/words.js";
 import { processorPriority } from "../lapic.js";
-import { isEnabled, isX2apic } from "./mode.js";
-import { MASKED } from "./power-on.js";
+import { isEnabled, isX2apic, LVT_MASKED } from "./mode.js";
 
 /** Offsets in the page. */
 export const enum Register {
@@ -122,7 +121,7 @@ export function writeEntry(words: Words, vcpu: number, offset: number, value: nu
   }
   const bits = LVT_BITS[offset];
   if (bits === undefined) return false;
-  const entry = (isEnabled(words, vcpu) ? value : value | MASKED) & bits;
+  const entry = (isEnabled(words, vcpu) ? value : value | LVT_MASKED) & bits;
   if (offset === Register.lvtTimer && isDeadline(entry) !== countsToDeadline)
     words.store(vcpu + Vcpu.initialCount, 0); // that timer stops
   words.store(vcpu + word, entry);

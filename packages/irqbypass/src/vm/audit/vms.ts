@@ -1,5 +1,6 @@
 import { Consumer, IOAPIC_PINS, IRQFD_LISTS, LEVEL, MAX_VCPUS, Vcpu, Vm, VmFlag } from "../../host/layout.js";
 import { irqfdList } from "../irqfd-list.js";
+import { hasPics } from "../pic-lines.js";
 import { resolveFor } from "../routing.js";
 import type { FindingKind } from "./finding.js";
 import { tell } from "./producers.js";
@@ -11,6 +12,9 @@ const REMOTE_IRR = 1 << 14;
 const LEVEL_ENTRY = 1 << 15;
 /** Who may assert a line: user space, and the level-triggered irqfds. */
 const MOST_SOURCES = 3;
+const KVM_FLAGS = VmFlag.kvm | VmFlag.pic;
+const ALL_FLAGS =
+  KVM_FLAGS | VmFlag.bare | VmFlag.shortIds | VmFlag.noBroadcastQuirk | VmFlag.noVectorHashing;
 
 /** The VMs: their vCPUs, their irqfds, their lines. */
 export function auditVms(view: View): void {
@@ -21,6 +25,7 @@ export function auditVms(view: View): void {
     auditVm(view, vm, subject);
     auditVcpus(view, vm, subject);
     auditIoapic(view, vm, subject);
+    auditPics(view, vm, subject);
     const irqfds = auditIrqfdLists(view, vm, subject);
     auditResamplers(view, vm, irqfds, subject);
     view.madeBy(words.get(vm + Vm.owner), subject);
@@ -34,8 +39,10 @@ export function auditVms(view: View): void {
 function auditVm(view: View, vm: number, subject: string): void {
   const { words } = view;
   const flags = words.get(vm + Vm.flags);
-  view.within(flags, 0, VmFlag.kvm, subject, "flags");
   const kvm = (flags & VmFlag.kvm) !== 0;
+  const bare = (flags & VmFlag.bare) !== 0;
+  if (flags & ~ALL_FLAGS || (kvm && flags & ~KVM_FLAGS) || (bare && flags !== VmFlag.bare))
+    view.find("value", subject, `its flags are ${flags}, which no VM has`);
   const fd = words.get(vm + Vm.fd);
   if (kvm !== fd > 0)
     view.find("value", subject, `its descriptor is ${fd - 1}, and it is ${kvm ? "" : "not "}a KVM guest`);
@@ -73,7 +80,7 @@ function auditVcpus(view: View, vm: number, subject: string): void {
 
 function auditIoapic(view: View, vm: number, subject: string): void {
   const { words } = view;
-  const none = words.get(vm + Vm.flags) !== 0;
+  const none = (words.get(vm + Vm.flags) & (VmFlag.bare | VmFlag.kvm)) !== 0;
   const lines = words.get(vm + Vm.lines);
   if (lines >>> IOAPIC_PINS !== 0) view.find("value", subject, "asserts lines that its I/O APIC has not");
   for (let pin = 0; pin < IOAPIC_PINS; pin++) {
@@ -97,6 +104,26 @@ function auditIoapic(view: View, vm: number, subject: string): void {
     // The other way round it may be: an unmask lets go of a line whose irqfds are asked whether it is still up.
     if ((lines & (1 << pin)) !== 0 && sources === 0) view.find("list", name, "is asserted, and by nobody");
   }
+}
+
+/** The 8259s: each register fits a byte; nothing of it where there are none. */
+function auditPics(view: View, vm: number, subject: string): void {
+  const { words } = view;
+  const has = hasPics(words, vm);
+  const most = (word: number) => (word < Vm.picLines ? 0xff : 0xffff);
+  for (let word: number = Vm.pics; word < Vm.picLinesEnd; word++) {
+    const value = words.get(vm + word);
+    if (value !== 0 && !has) {
+      view.find("value", subject, "uses 8259s that it has not");
+      return;
+    }
+    view.within(value, 0, most(word), subject, `word ${word - Vm.pics} of its 8259s`);
+  }
+  view.within(words.load(vm + Vm.picOutput), 0, has ? 1 : 0, subject, "output of its 8259s");
+  const server = words.load(vm + Vm.picServer);
+  if (server !== 0 && view.names("vcpu", server, subject, "vCPU that serves its 8259s"))
+    if (words.get(server + Vcpu.vm) !== vm)
+      view.find("partner", subject, `its 8259s are served by ${view.name("vcpu", server)}, of another VM`);
 }
 
 /** Walks the lists of irqfds; returns those that were found on them. */
