@@ -4,6 +4,7 @@ import { ioctl, KVM_ENABLE_CAP, KVM_SIGNAL_MSI } from "#src/kvm/ioctl.js";
 import type { Kvm } from "#src/kvm/kvm.js";
 import { KvmMachine } from "#src/kvm/machine.js";
 import { encodeEnableCap, encodeMsi, type KvmMsi } from "#src/kvm/structs.js";
+import { KernelIrqfds } from "./kernel-irqfds.js";
 import { KernelVcpu, storingMemory } from "./kernel-vcpu.js";
 import { pageLine } from "./page.js";
 import { KVM_CAP_X2APIC_API } from "./requests.js";
@@ -19,8 +20,12 @@ const ID_MSR = 0x802;
 export class KernelSide implements Disposable {
   readonly machine: KvmMachine;
   readonly vcpus: readonly KernelVcpu[];
+  private made: KernelIrqfds | undefined;
 
-  constructor(kvm: Kvm, scene: Scene) {
+  constructor(
+    private readonly kvm: Kvm,
+    scene: Scene,
+  ) {
     this.machine = new KvmMachine(kvm, { memory: storingMemory() });
     const { ffi, fd } = this.machine;
     const flags = (scene.longIds ? USE_32BIT_IDS : 0) | (scene.broadcastQuirk ? 0 : DISABLE_BROADCAST_QUIRK);
@@ -28,6 +33,12 @@ export class KernelSide implements Disposable {
     this.vcpus = scene.ids.map((id) => new KernelVcpu(this.machine, kvm, id));
     // KVM makes its map anew before it counts a new vCPU: the last one is in it when a register changes.
     for (const vcpu of this.vcpus) vcpu.setLapic(vcpu.lapic());
+  }
+
+  /** Its irqfds, of which most scenes have none. */
+  get irqfds(): KernelIrqfds {
+    this.made ??= new KernelIrqfds(this.machine, this.kvm);
+    return this.made;
   }
 
   /** KVM_SIGNAL_MSI: how many took it, -1 where that is what KVM counted. */
@@ -55,6 +66,7 @@ export class KernelSide implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.made?.[Symbol.dispose]();
     for (const vcpu of this.vcpus) vcpu[Symbol.dispose]();
     this.machine[Symbol.dispose]();
   }
