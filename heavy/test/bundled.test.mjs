@@ -55,6 +55,17 @@ describe("bundled", { skip: await whyNotInstalled() }, () => {
         },
       );
 
+      it(`${bundler}: a slim host repairs after a worker, with what it loads late`, needs, async () => {
+        const page = await browser.open(await bundle(bundler, installed, "slim.mjs"));
+        assert.deepEqual(await page.run("main.js"), {
+          fastPaths: ["typescript", "wasm"],
+          provable: true,
+          seen: ["posted", "interrupt", "thread-died"],
+        });
+        assert.deepEqual(page.errors, []);
+        await page.close();
+      });
+
       it(`${bundler}: what asks for KVM is bundled, and hears that a page has none`, needs, async () => {
         const page = await browser.open(await bundle(bundler, installed, "why-no-kvm.mjs"));
         assert.match(await page.run("main.js"), /^ENOSYS: KVM guests need Node\.js on Linux/);
