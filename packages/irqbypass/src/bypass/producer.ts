@@ -78,7 +78,7 @@ export class Producer extends Shown implements Disposable {
    * signals through this handle: keep it open.
    */
   register(eventfd: EventfdContext, irq = -1): void {
-    this.checkCall();
+    this.checkChange();
     checkEventfd(this.host, eventfd, "a producer signals");
     checkWord(irq, "irq");
     if (this.eventfd === undefined) this.hold(eventfd.record);
@@ -94,7 +94,7 @@ export class Producer extends Shown implements Disposable {
   /** Moves to another eventfd in one operation; a refusal is thrown and leaves it where it was. */
   move(eventfd: EventfdContext): void {
     const { host, record } = this;
-    this.checkCall();
+    this.checkChange();
     checkEventfd(host, eventfd, "a producer signals");
     const { words } = host;
     let close: (() => void) | undefined;
@@ -111,7 +111,7 @@ export class Producer extends Shown implements Disposable {
   /** Disconnects and unregisters; nothing happens if it is not registered (irq_bypass_unregister_producer). */
   unregister(): void {
     if (this.eventfd === undefined) return;
-    this.host.checkCall();
+    this.host.checkChange();
     this.host.manager.unregisterProducer(this.record);
     this.eventfd = undefined;
     this.letGo();
@@ -149,7 +149,7 @@ export class Producer extends Shown implements Disposable {
   /** Unregisters, and gives the record back. */
   dispose(): void {
     if (this.disposed) return;
-    this.host.checkCall();
+    this.host.checkChange();
     this.unregister();
     this.disposed = true;
     this.host.mutex.guard(() => this.host.pools.producer.release(this.record));
@@ -194,9 +194,9 @@ export class Producer extends Shown implements Disposable {
     close?.();
   }
 
-  /** Before a call that takes a mutex. */
-  private checkCall(): void {
-    this.host.checkCall();
+  /** Before a call that waits for signals that are under way. */
+  private checkChange(): void {
+    this.host.checkChange();
     this.check();
   }
 

@@ -37,6 +37,7 @@ export class MsiIndex {
 
   set functionMask(on: boolean) {
     const { life } = this;
+    life.host.checkPassing();
     life.act(() => {
       life.use(DeviceUse.functionMask, on);
       for (const vector of this.vectors) vector.setFunctionMask(on);

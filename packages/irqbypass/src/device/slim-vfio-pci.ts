@@ -154,7 +154,7 @@ export class SlimVfioPciDevice extends Shown implements Disposable {
    * masked itself, for the VMM to unmask. `docs/semantics.md` has what each reset clears. Throws EBADF. Blocks as `setIrqs`.
    */
   reset(): void {
-    this.host.checkCall();
+    this.host.checkChange();
     this.life.guard(() => this.resetIndexes());
   }
 
@@ -164,7 +164,7 @@ export class SlimVfioPciDevice extends Shown implements Disposable {
    */
   dispose(): void {
     if (this.disposed || (!this.host.thread.left && !this.life.isLive())) return;
-    this.host.checkCall();
+    this.host.checkChange();
     this.end();
     this.disposed = true;
   }
@@ -198,7 +198,7 @@ export class SlimVfioPciDevice extends Shown implements Disposable {
   protected change(set: IrqSetEventfd | IrqSetNone): number {
     const index = this.msiIndex(set.index);
     if (set.count > 0) this.vector(index.name, set.start);
-    this.host.checkCall();
+    this.host.checkChange();
     return this.life.guard(() => index.setIrqs(set, this.otherThan(set.index)));
   }
 

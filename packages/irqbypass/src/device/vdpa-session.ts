@@ -73,7 +73,7 @@ export class VdpaSession extends Shown implements Disposable {
    */
   setVringCall(queue: number, eventfd: EventfdContext | null): void {
     const { host } = this.life;
-    host.checkCall();
+    host.checkChange();
     this.check();
     const target = typeof queue === "number" ? this.queues[queue] : undefined;
     if (target === undefined) {
@@ -102,7 +102,7 @@ export class VdpaSession extends Shown implements Disposable {
   /** The mirror image for the config eventfd (VHOST_VDPA_SET_CONFIG_CALL). Throws EBADF, EINVAL. */
   setConfigCall(eventfd: EventfdContext | null): void {
     const { life } = this;
-    life.host.checkCall();
+    life.host.checkChange();
     this.check();
     if (eventfd !== null) checkOpen(life.host, "the config call", eventfd);
     this.guard(() => {
@@ -119,7 +119,7 @@ export class VdpaSession extends Shown implements Disposable {
    * cannot have, with nothing changed. Blocks as {@link setVringCall}.
    */
   setStatus(status: number): void {
-    this.life.host.checkCall();
+    this.life.host.checkChange();
     this.check();
     if (!Number.isInteger(status) || status < 0 || status > 255) {
       throw new IrqBypassError("EINVAL", `status is ${show(status)}: it is eight bits`);
@@ -151,7 +151,7 @@ export class VdpaSession extends Shown implements Disposable {
   release(): void {
     const { life } = this;
     if (!this.open) return;
-    life.host.checkCall();
+    life.host.checkChange();
     const mine = life.mutex.enclose(() => {
       if (!this.open) return false;
       this.unsetAll(); // first: this may be refused

@@ -109,7 +109,7 @@ export class VdpaDevice extends Shown implements Disposable {
    * the middle of a signal, with nothing changed: try again. Blocks for the device's mutex. The device ends with this thread then.
    */
   adopt(): void {
-    this.host.checkCall();
+    this.host.checkChange();
     adoptDevice(this.life);
   }
 
@@ -162,7 +162,7 @@ export class VdpaDevice extends Shown implements Disposable {
    */
   dispose(): void {
     if (this.disposed || (!this.host.thread.left && !this.life.isLive())) return;
-    this.host.checkCall();
+    this.host.checkChange();
     try {
       this.session?.release();
     } finally {

@@ -44,6 +44,7 @@ export class DeviceVector extends Shown {
 
   /** Sets the mask bit: when this has returned, signals are held back. Blocks for the device's mutex, and for a signal that is under way. */
   mask(): void {
+    this.life.host.checkPassing();
     this.life.act(() => hold(this.life, this.gate, Gate.mask));
   }
 
@@ -56,6 +57,7 @@ export class DeviceVector extends Shown {
    * As a reset of the device leaves it: nothing is pending, and its mask bit is clear; its trigger stays. Blocks as {@link mask}.
    */
   reset(): void {
+    this.life.host.checkPassing();
     this.life.act(() => this.clear());
   }
 

@@ -86,7 +86,7 @@ export class VfioPciDevice extends SlimVfioPciDevice {
    * the middle of a signal, with nothing changed: try again. Blocks for the device's mutex. The device ends with this thread then.
    */
   adopt(): void {
-    this.host.checkCall();
+    this.host.checkChange();
     adoptDevice(this.life);
   }
 
@@ -121,7 +121,7 @@ export class VfioPciDevice extends SlimVfioPciDevice {
    */
   setIrqs(set: IrqSet): number {
     const read = readIrqSet(set, (index) => this.count(index));
-    this.host.checkCall();
+    this.host.checkChange();
     return this.life.guard(() => this.carryOut(read));
   }
 

@@ -176,7 +176,7 @@ export abstract class EventfdContext extends Shown implements Disposable {
    */
   close(): void {
     if (!this.open) return;
-    this.memory.checkCall();
+    this.memory.checkChange();
     closeHandle(this.memory, this.reference, () => {
       this.open = false;
       wakeSleepers(this.memory.words, this.record); // those who read through this handle see that it is closed

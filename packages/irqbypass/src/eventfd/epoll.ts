@@ -253,7 +253,7 @@ export class Epoll extends Shown implements Disposable {
    */
   close(): void {
     if (!this.open) return;
-    this.memory.checkCall();
+    this.memory.checkChange();
     closeHandle(this.memory, this.reference, () => {
       this.endAsync();
       this.open = false;
@@ -342,7 +342,7 @@ export class Epoll extends Shown implements Disposable {
   }
 
   private checkChange(eventfd: EventfdContext): void {
-    this.memory.checkCall();
+    this.memory.checkChange();
     this.check();
     checkEventfd(this.memory, eventfd, "an epoll watches");
   }

@@ -6,6 +6,7 @@ import { checkHeader, checkKinds, hostWords, joinNames, lines, readSize, writeHe
 import { Header, KEPT, POOLS, type PoolName } from "./layout.js";
 import { whileLoading } from "./loading.js";
 import { deadlock, Mutex } from "./mutex.js";
+import { checkPassing } from "./passing.js";
 import { PendingIrqfds } from "./pending.js";
 import type { Platform } from "./platform.js";
 import { platformHere } from "./platform-here.js";
@@ -230,6 +231,20 @@ export abstract class HostMemory extends Shown {
     if (callback !== undefined) throw deadlock(this.mutex.name, callback);
     thread.serveAtTimes();
     thread.begun = false;
+  }
+
+  /**
+   * @internal The same before a call that waits for what other threads are in the middle of: EAGAIN in a thread that may not block,
+   * with nothing changed, where that does not end.
+   */
+  checkChange(): void {
+    this.checkCall();
+    this.checkPassing();
+  }
+
+  /** @internal That alone, for calls that nothing else refuses. */
+  checkPassing(): void {
+    if (!this.thread.mayBlock) checkPassing(this.words, this.pools.thread, this.thread.record);
   }
 
   /** Bytes of shared memory that a host of this size and these single capacities takes. Throws EINVAL. */

@@ -184,11 +184,14 @@ export class Mutex {
   }
 }
 
-/** The refusal of a call by a thread that may not block, with nothing changed: a mutex was busy, and the same call may go through later. */
+/**
+ * The refusal of a call by a thread that may not block, with nothing changed: a mutex was busy, or another thread in the middle of
+ * something, and the same call may go through later.
+ */
 export class BusyError extends IrqBypassError {
-  constructor(mutex: string) {
-    const text = `${mutex} is busy and this thread may not block: await host.whenFree(() => ...) makes the call when it is free`;
-    super("EAGAIN", text, { subject: mutex });
+  constructor(subject: string, how = "is busy") {
+    const text = `${subject} ${how} and this thread may not block: await host.whenFree(() => ...) makes the call when it is free`;
+    super("EAGAIN", text, { subject });
   }
 }
 

@@ -77,7 +77,7 @@ export class Ioeventfd extends Shown implements Disposable {
    * may be assigned in its place. Blocks for the VM's mutex, and for a store of another thread that rings it. Doing it again does nothing.
    */
   dispose(): void {
-    this.host.checkCall();
+    this.host.checkChange();
     deassignIoeventfd(this.host, this.life.mutex, () => (this.isLive() ? this.record : 0));
   }
 

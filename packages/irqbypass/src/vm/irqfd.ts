@@ -126,7 +126,7 @@ export class Irqfd extends Shown implements Disposable {
    * bypass is torn down, and the eventfd is read out and free for another irqfd. Doing it again does nothing.
    */
   dispose(): void {
-    this.host.checkCall();
+    this.host.checkChange();
     deassign(this.host, this.vmMutex, () => (this.isLive() ? this.record : 0));
   }
 

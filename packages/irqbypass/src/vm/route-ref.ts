@@ -77,7 +77,7 @@ export class RouteRef extends Shown implements Disposable {
    */
   change(msi: Msi): void {
     const { host, life } = this.routes;
-    host.checkCall();
+    host.checkChange();
     const message = checkMsi(msi, this.routes.apics());
     this.routes.change(entryChange(host, life, this.entry, message));
   }
@@ -89,7 +89,7 @@ export class RouteRef extends Shown implements Disposable {
    */
   dispose(): void {
     const { host, life } = this.routes;
-    host.checkCall();
+    host.checkChange();
     try {
       this.routes.change(entryEnd(host, life, this.entry));
     } catch (error) {
@@ -113,7 +113,7 @@ export class RouteRef extends Shown implements Disposable {
 /** A new route of a VM; see `Vm.routeMsi`. */
 export function makeRoute(routes: Routes, msi: Msi): RouteRef {
   const { host, life } = routes;
-  host.checkCall();
+  host.checkChange();
   const message = checkMsi(msi, routes.apics());
   for (;;) {
     const made = routes.add(() =>

@@ -146,7 +146,7 @@ export class SlimHost extends HostMemory implements BypassHost, Disposable {
    * Blocks for signals that are under way; O(interrupts), the host mutex is held for one at a time. EDEADLK in a callback.
    */
   set bypass(on: boolean) {
-    this.checkCall();
+    this.checkChange();
     checkFlag(on ?? null, "bypass");
     const { words } = this;
     if (on)
@@ -300,7 +300,7 @@ export class SlimHost extends HostMemory implements BypassHost, Disposable {
    */
   dispose(): void {
     if (this.disposed) return;
-    this.checkCall();
+    this.checkChange();
     this.refuseIfBusy();
     this.disposed = true;
     closeReferences(this, this.thread.record);

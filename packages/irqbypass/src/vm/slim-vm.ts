@@ -126,7 +126,7 @@ export class SlimVm extends Shown implements Disposable {
    * then. Blocks for this VM's mutex, and for signals that are under way.
    */
   setGsiRouting(routes: readonly GsiRoute[]): void {
-    this.host.checkCall();
+    this.host.checkChange();
     const checked = checkRoutes(routes, this.apics());
     const pin = this.isBare ? checked.find(({ type }) => type === RouteType.irqchip) : undefined;
     if (pin !== undefined) {
@@ -146,7 +146,7 @@ export class SlimVm extends Shown implements Disposable {
    * reason where `bypass` is "require" and a waiting producer cannot be bypassed.
    */
   irqfd(eventfd: EventfdContext, gsi: number, options: IrqfdOptions = {}): Irqfd {
-    this.host.checkCall();
+    this.host.checkChange();
     const { bypass = "prefer", resample } = readOptions(options, IRQFD, IRQFD_TEXT);
     checkIrqfd(this.host, eventfd, gsi, bypass);
     if (resample !== undefined) checkIrqfd(this.host, resample, 0, "off");
@@ -168,7 +168,7 @@ export class SlimVm extends Shown implements Disposable {
    * nothing matches, as KVM_IRQFD_FLAG_DEASSIGN; EBADF for a closed eventfd, EINVAL for what is none of this host.
    */
   deassign(eventfd: EventfdContext, gsi: number): boolean {
-    this.host.checkCall();
+    this.host.checkChange();
     return deassignAt(this.host, this.life, eventfd, gsi);
   }
 
@@ -178,7 +178,7 @@ export class SlimVm extends Shown implements Disposable {
    */
   dispose(): void {
     if (this.disposed) return;
-    this.host.checkCall();
+    this.host.checkChange();
     disposeClaimed(this.host, this.life.record, () => this.life.isLive());
     this.disposed = true;
   }

@@ -4,6 +4,7 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Header, Vm as V, Vcpu, VmFlag } from "../host/layout.js";
+import { BusyError } from "../host/mutex.js";
 import { initialiseSuspended } from "../posting/descriptor.js";
 import { mapOf } from "./apic/map.js";
 import { begin } from "./apic/power-on.js";
@@ -122,8 +123,10 @@ export function disposeClaimed(
       repair.thread(dead);
     } else if (!thread.spin(() => !isMeant())) {
       // On a word of this very thread, which nobody else wakes it by.
-      if (thread.mayBlock) thread.park(thread.writing, words.load(thread.writing), NAP_MS);
-      else words.relax();
+      // The other may have died, and its proof come to the event loop of this very thread.
+      if (!thread.mayBlock)
+        throw new BusyError(`VM ${host.pools.vm.slot(vm)}`, "is being disposed by another thread");
+      thread.park(thread.writing, words.load(thread.writing), NAP_MS);
     }
   }
 }

@@ -135,7 +135,7 @@ export class Vm extends SlimVm {
    * Blocks for this VM's mutex.
    */
   reset(): void {
-    this.host.checkCall();
+    this.host.checkChange();
     resetVm(this.host, this.life);
   }
 
@@ -196,7 +196,7 @@ export class Vm extends SlimVm {
    * ENOENT where none does; EBADF for a closed eventfd, EINVAL for what is none of this host.
    */
   deassignIoeventfd(options: IoeventfdOptions, eventfd: EventfdContext): void {
-    this.host.checkCall();
+    this.host.checkChange();
     deassignMatching(this.host, this.life, options, eventfd);
   }
 

@@ -179,6 +179,7 @@ export class LocalApic extends Shown {
 
   /** Makes a change of a register by which messages find this APIC. */
   private change(change: () => void): void {
+    this.host.checkPassing();
     changeApics(this.host, this.life, change);
     this.owner.changed();
   }
