@@ -21,6 +21,7 @@ import type { KvmMachine } from "./machine.js";
 import { IRQCHIP_BYTES } from "./structs.js";
 
 const STATE_AT = 8;
+const SELECT_AT = STATE_AT + 8;
 const ID_AT = STATE_AT + 12;
 const IRR_AT = STATE_AT + 16;
 const ENTRIES_AT = STATE_AT + 24;
@@ -50,6 +51,9 @@ export class Irqchips {
           if (isHighHalf(register)) state.setUint32(at + 4, value, true);
           else state.setUint32(at, writtenLow(state.getUint32(at, true), value), true);
         }),
+      selected: () => this.look(Chip.ioapic, (state) => state.getUint32(SELECT_AT, true)),
+      select: (register) =>
+        this.change((chips) => chips.get(Chip.ioapic).setUint32(SELECT_AT, register, true)),
       lines: () => this.irr(),
       irr: () => this.irr(),
     };
