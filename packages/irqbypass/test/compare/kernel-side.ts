@@ -4,6 +4,7 @@ import { ioctl, KVM_ENABLE_CAP, KVM_SIGNAL_MSI } from "#src/kvm/ioctl.js";
 import type { Kvm } from "#src/kvm/kvm.js";
 import { KvmMachine } from "#src/kvm/machine.js";
 import { encodeEnableCap, encodeMsi, type KvmMsi } from "#src/kvm/structs.js";
+import { kernelChips } from "./chip-state.js";
 import { KernelVcpu, storingMemory } from "./kernel-vcpu.js";
 import { pageLine } from "./page.js";
 import { KVM_CAP_X2APIC_API } from "./requests.js";
@@ -20,7 +21,10 @@ export class KernelSide implements Disposable {
   readonly machine: KvmMachine;
   readonly vcpus: readonly KernelVcpu[];
 
-  constructor(kvm: Kvm, scene: Scene) {
+  constructor(
+    kvm: Kvm,
+    private readonly scene: Scene,
+  ) {
     this.machine = new KvmMachine(kvm, { memory: storingMemory() });
     const { ffi, fd } = this.machine;
     const flags = (scene.longIds ? USE_32BIT_IDS : 0) | (scene.broadcastQuirk ? 0 : DISABLE_BROADCAST_QUIRK);
@@ -39,13 +43,14 @@ export class KernelSide implements Disposable {
 
   /** One line for each vCPU: all of its registers. */
   state(): string[] {
-    return this.vcpus.map((vcpu) => {
+    const vcpus = this.vcpus.map((vcpu) => {
       const { base } = vcpu;
       const lapic = vcpu.lapic();
       // There the id is told in the short form of the other mode, unless user space asked for the long one.
       if ((base & X2APIC_MODE) === X2APIC_MODE) lapic.setUint32(ID_AT, Number(vcpu.readMsr(ID_MSR)), true);
       return `base ${hex(base)} ${pageLine((offset) => lapic.getUint32(offset, true))}`;
     });
+    return this.scene.chips ? [...vcpus, ...kernelChips(this)] : vcpus;
   }
 
   /** What is told of a vCPU's events; looking applies them. */

@@ -1,5 +1,5 @@
 /**
- * `npm run kvm:compare -- --seed S --count N`: sends N random messages, N IPIs and N register steps to a software VM and to /dev/kvm. Exit code 1, with
+ * `npm run kvm:compare -- --seed S --count N`: sends N random messages, N IPIs, N register steps and N steps on the interrupt chips to a software VM and to /dev/kvm. Exit code 1, with
  * the shrunk steps, where they differ. `--only messages` (or another) leaves out the others.
  */
 import { parseArgs } from "node:util";

@@ -4,23 +4,25 @@ import { Vcpu as V } from "#src/host/layout.js";
 import { harvest } from "#src/posting/fast-path.js";
 import { readBase } from "#src/vm/apic/base.js";
 import { VCPU_STATES } from "#src/vm/apic/events.js";
-import { isX2apic } from "#src/vm/apic/mode.js";
 import { Register, readRegister } from "#src/vm/apic/registers.js";
 import { Host } from "#src/vm/host.js";
 import { relayOne } from "#src/vm/relay.js";
 import { Vcpu } from "#src/vm/vcpu.js";
 import { Vm } from "#src/vm/vm.js";
 import { noRelay } from "../support/host.js";
+import { softwareChips } from "./chip-state.js";
 import { pageLine } from "./page.js";
 import { hex, type Scene } from "./scene.js";
+import { afterSetLapic } from "./set-lapic.js";
 
 export class SoftwareSide implements Disposable {
   readonly host = Host.create({ size: "small", spawn: noRelay });
   readonly vm: Vm;
   readonly vcpus: readonly Vcpu[];
 
-  constructor({ ids, longIds, broadcastQuirk }: Scene) {
-    this.vm = new Vm(this.host, { vcpus: ids.length, apic: { ids, longIds, broadcastQuirk } });
+  constructor(readonly scene: Scene) {
+    const { ids, longIds, broadcastQuirk, chips } = scene;
+    this.vm = new Vm(this.host, { vcpus: ids.length, apic: { ids, longIds, broadcastQuirk }, pic: chips });
     this.vcpus = ids.map((_, index) => Vcpu.open(this.host, this.vm.vcpu(index).handle));
     for (const vcpu of this.vcpus) vcpu.apic.reset(); // as KVM makes them
   }
@@ -43,7 +45,7 @@ export class SoftwareSide implements Disposable {
 
   state(): string[] {
     const { words } = this.host;
-    return this.vcpus.map(({ record }) => {
+    const vcpus = this.vcpus.map(({ record }) => {
       harvest(this.host, record + V.descriptor, record + V.irr);
       // KVM_GET_LAPIC shows what x2APIC mode hides, too.
       const read = (offset: number) => {
@@ -52,6 +54,7 @@ export class SoftwareSide implements Disposable {
       };
       return `base ${hex(readBase(words, record))} ${pageLine(read)}`;
     });
+    return this.scene.chips ? [...vcpus, ...softwareChips(this)] : vcpus;
   }
 
   events(index: number): string {
@@ -66,8 +69,7 @@ export class SoftwareSide implements Disposable {
     const { record } = this.vcpus[index]!;
     const word = record + V.isr + (vector >>> 5);
     words.set(word, words.get(word) | (1 << (vector & 31)));
-    // Told in the other form in x2APIC mode, the upper half of ICR is set in both.
-    if (isX2apic(words, record)) words.store(record + V.icr2, words.load(record + V.icrHigh));
+    afterSetLapic(this, index);
   }
 
   [Symbol.dispose](): void {
