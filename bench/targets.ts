@@ -8,6 +8,7 @@ import type { Unit } from "./harness/suite.js";
 import { EPOLL_TRIAL } from "./suites/epoll.js";
 import { BARE, ON_CLEAR, ON_SET } from "./suites/file.js";
 import { ASLEEP, SPINNING } from "./suites/latency.js";
+import { CHANGE, ONE_BY_ONE, ONE_OF_MANY, SET_UP_BY_TABLES } from "./suites/routes.js";
 import { DEFAULT_EXAMPLE } from "./suites/run.js";
 
 export interface Target {
@@ -118,6 +119,18 @@ export const targets: readonly Target[] = [
     limit: 1,
     moonshot: 0.5,
     value: timesOf("epoll", EPOLL_TRIAL, "epoll_wait in C", "epoll"),
+  },
+  {
+    what: "change one of 4,096 routes of a software VM, at which an irqfd listens",
+    unit: "ns",
+    limit: 50_000,
+    value: median("routes", ONE_OF_MANY, CHANGE, "route"),
+  },
+  {
+    what: "set up 512 vectors by single routes over whole tables",
+    unit: "ratio",
+    limit: 0.05,
+    value: timesOf("routes", ONE_BY_ONE, SET_UP_BY_TABLES, "route"),
   },
   {
     what: "interrupt file in C: a post with ON set over a bare or",

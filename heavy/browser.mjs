@@ -1,27 +1,40 @@
-// Tests in a real browser: a folder is served, a module of it runs in a page of headless Chromium.
+// Tests in a real browser: a folder is served, a module of it runs in a page of a headless one. All of them speak WebDriver BiDi.
 
 import { Server } from "./server.mjs";
-import { CHROMIUM } from "./workspace.mjs";
+import { executableOf } from "./workspace.mjs";
 
-const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"];
+const LAUNCH = {
+  chromium: { browser: "chrome", args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"] },
+  firefox: { browser: "firefox" },
+};
+const VIEWPORT = { width: 1280, height: 720 };
+/** A page in the background draws nothing, and there frames are no clock. */
+const POLLING = 20;
 
-/** Headless Chromium with a new profile, which goes with it. */
+/** A headless browser with a new profile, which goes with it. */
 export class Browser {
-  #chromium;
+  #inside;
   #pages = [];
 
-  static async start() {
+  /** `name` is "chromium" or "firefox". */
+  static async start(name = "chromium") {
     // Not at the top: whether it is installed is found out first, by `browserTests`.
-    const { chromium } = await import("playwright-core");
+    const { default: puppeteer } = await import("puppeteer-core");
     const browser = new Browser();
-    browser.#chromium = await chromium.launch({ executablePath: CHROMIUM, headless: true, args: FLAGS });
+    browser.#inside = await puppeteer.launch({
+      ...LAUNCH[name],
+      executablePath: executableOf(name),
+      protocol: "webDriverBiDi",
+      protocolTimeout: 0, // a module may run for as long as it wants
+      defaultViewport: VIEWPORT,
+    });
     return browser;
   }
 
   /** A page of its own on what `folder` has; `options` are the server's. It lives until it or the browser is closed. */
   async open(folder, options) {
     const server = await Server.start(folder, options);
-    const inside = await (await this.#chromium.newContext()).newPage();
+    const inside = await (await this.#inside.createBrowserContext()).newPage();
     const page = new Page(inside, server);
     this.#pages.push(page);
     await inside.goto(server.url);
@@ -30,7 +43,7 @@ export class Browser {
 
   async close() {
     await Promise.all(this.#pages.map((page) => page.close()));
-    await this.#chromium.close();
+    await this.#inside.close();
   }
 }
 
@@ -62,8 +75,9 @@ class Page {
   async run(module, argument) {
     try {
       return await this.#page.evaluate(
-        async ([path, given]) => (await import(path)).default(given),
-        [`/${module}`, argument],
+        async (path, given) => (await import(path)).default(given),
+        `/${module}`,
+        argument,
       );
     } catch (error) {
       throw await this.#withWhatItSaid(error);
@@ -80,7 +94,7 @@ class Page {
   /** Waits until the page's own script has set `program`, and calls that. As {@link run}. */
   async program(argument) {
     try {
-      await this.#page.waitForFunction(() => globalThis.program !== undefined);
+      await this.#page.waitForFunction(() => globalThis.program !== undefined, { polling: POLLING });
       return await this.#page.evaluate((given) => globalThis.program(given), argument);
     } catch (error) {
       throw await this.#withWhatItSaid(error);
@@ -89,14 +103,14 @@ class Page {
 
   /** Another page on the same folder and of the same profile: it shares what pages of an origin share. */
   async another() {
-    const inside = await this.#page.context().newPage();
+    const inside = await this.#page.browserContext().newPage();
     await inside.goto(this.#server.url);
     return new Page(inside, { url: this.#server.url, async close() {} }); // the server is this one's
   }
 
   /** What browsers do to tabs in the background: "frozen", and then "active" again. */
   async lifecycle(state) {
-    const session = await this.#page.context().newCDPSession(this.#page);
+    const session = await this.#page.createCDPSession();
     await session.send("Page.setWebLifecycleState", { state });
     await session.detach();
   }
@@ -113,9 +127,10 @@ class Page {
 
   /** Its process ends, as that of a tab which is discarded. */
   async crash() {
-    const session = await this.#page.context().newCDPSession(this.#page);
+    const session = await this.#page.createCDPSession();
+    const crashed = new Promise((resolve) => session.once("Inspector.targetCrashed", resolve));
     session.send("Page.crash").catch(() => {}); // nobody is left to answer
-    await new Promise((crashed) => this.#page.once("crash", crashed));
+    await crashed;
   }
 
   /** A picture of it, as a PNG file. */
@@ -125,12 +140,15 @@ class Page {
 
   /** Clicks what a selector finds. */
   async click(selector) {
-    await this.#page.click(selector);
+    await this.#page.locator(selector).click();
   }
 
   /** The text of what a selector finds. */
   async text(selector) {
-    return this.#page.innerText(selector);
+    return this.#page
+      .locator(selector)
+      .map(({ innerText }) => innerText)
+      .wait();
   }
 
   /** Idempotent. */

@@ -31,11 +31,19 @@ export async function whyNotInstalled(folder = FOLDER) {
   });
 }
 
-/** Debian's Chromium. */
-export const CHROMIUM = "/usr/bin/chromium";
+/** Debian's browsers: the package of each, which is the name of its program too. */
+const PACKAGES = { chromium: "chromium", firefox: "firefox-esr" };
 
-/** What a test passes as its options to be skipped, with the reason printed, where there is no browser. */
-export async function browserTests() {
-  if (!existsSync(CHROMIUM)) return { skip: `needs ${CHROMIUM}: apt-get install chromium` };
+/** The one in which tests run. */
+export const BROWSER = process.env.IRQBYPASS_BROWSER ?? "chromium";
+if (!(BROWSER in PACKAGES))
+  throw new Error(`IRQBYPASS_BROWSER is ${BROWSER}: one of ${Object.keys(PACKAGES).join(", ")}`);
+
+export const executableOf = (browser) => `/usr/bin/${PACKAGES[browser]}`;
+
+/** What a test passes as its options to be skipped, with the reason printed, where there is no such browser. */
+export async function browserTests(browser = "chromium") {
+  const executable = executableOf(browser);
+  if (!existsSync(executable)) return { skip: `needs ${executable}: apt-get install ${PACKAGES[browser]}` };
   return { skip: await whyNotInstalled() };
 }

@@ -105,6 +105,20 @@ function setsUp(guests: Guests, by: "route" | "table"): Prepare {
   };
 }
 
+/** The trials and contestants that the targets are of. */
+export const ONE_OF_MANY = oneOf(MANY);
+export const ONE_BY_ONE = oneByOne(VECTORS);
+export const CHANGE = "software: change";
+export const SET_UP_BY_TABLES = "software, whole table: set up";
+
+function oneOf(many: number): string {
+  return `one of ${many.toLocaleString("en-US")}`;
+}
+
+function oneByOne(vectors: number): string {
+  return `${vectors} one by one`;
+}
+
 const NAMES = ["software", "software, whole table", "KVM", "KVM, whole table"];
 
 export const routes: Suite = {
@@ -134,12 +148,12 @@ export const routes: Suite = {
     const { many, vectors } = quick ? QUICK : { many: MANY, vectors: VECTORS };
     return [
       {
-        title: `one of ${many.toLocaleString("en-US")}`,
+        title: oneOf(many),
         parameters: { n: many },
         contestants: NAMES.map((name) => `${name}: change`),
       },
       {
-        title: `${vectors} one by one`,
+        title: oneByOne(vectors),
         parameters: { n: vectors },
         contestants: NAMES.map((name) => `${name}: set up`),
       },

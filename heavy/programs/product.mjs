@@ -129,14 +129,18 @@ const PARTS = {
     const irqfd = vm.irqfd(eventfd, GSI);
     const device = await start(host, "device", "storm", eventfd.handle);
     const proofOf = () => host.threads().find(({ name }) => name === "device")?.proof;
-    await until(() => proofOf() === "lock");
+    await until(() => proofOf() === "lock" && host.threads().some(({ name }) => name === "relay"));
     const { id } = host.threads().find(({ name }) => name === "device");
     const path = await irqfd.bypassed(LIMIT);
+    const vcpu = Vcpu.open(host, vm.vcpu(0).handle);
+    await vcpu.waitAsync(LIMIT);
+    vcpu.acknowledge();
+    vcpu.eoi();
+    await vcpu.waitAsync(LIMIT); // and another, which nobody takes until the end
     device.worker.terminate();
     const refused = refusal(() => host.threadLost(id)); // it may run for seconds yet
     const reason = await irqfd.relayed(LIMIT);
     await until(() => proofOf() === undefined);
-    const vcpu = Vcpu.open(host, vm.vcpu(0).handle);
     vcpu.wait({ timeoutMs: 0 });
     const vector = vcpu.acknowledge();
     vcpu.put();

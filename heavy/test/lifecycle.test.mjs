@@ -1,24 +1,18 @@
 // What becomes of a host whose page is frozen, left, closed, or discarded.
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { Browser } from "../browser.mjs";
-import { browserTests } from "../workspace.mjs";
+import { inBrowser } from "../in-browser.mjs";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const MODULE = "heavy/pages/lifecycle.mjs";
+const NO_COMMAND = "WebDriver BiDi has no command for that";
 const ALIVE = { proofs: ["lock", "lock", "lock"], path: "posted", findings: [] };
 
-describe("a host in a page", await browserTests(), () => {
-  let browser;
-  before(async () => {
-    browser = await Browser.start();
-  });
-  after(() => browser?.close());
-
+await inBrowser(({ open, only }) => {
   /** A page with a host and a device, and another one of the same origin, which sees their locks. */
   async function scene() {
-    const page = await browser.open(ROOT);
+    const page = await open(ROOT);
     const other = await page.another();
     assert.deepEqual(await page.run(MODULE, { step: "make" }), ALIVE);
     const locks = () => other.run("heavy/pages/locks.mjs");
@@ -35,7 +29,7 @@ describe("a host in a page", await browserTests(), () => {
     assert.deepEqual([other.errors, other.console], [[], []]);
   };
 
-  it("that is frozen and goes on has lost nobody", async () => {
+  it("a page that is frozen and goes on has lost nobody", only("chromium", NO_COMMAND), async () => {
     const { page, other } = await scene();
     await page.lifecycle("frozen");
     await new Promise((resolve) => setTimeout(resolve, 1500)); // more than one look for threads that have died
@@ -46,7 +40,7 @@ describe("a host in a page", await browserTests(), () => {
     await page.close();
   });
 
-  it("that is left ends with all its threads, and the back button loads another one", async () => {
+  it("a page that is left ends with all its threads, and the back button loads another one", async () => {
     const made = await scene();
     await made.page.leave("package.json");
     await gone(made);
@@ -57,8 +51,8 @@ describe("a host in a page", await browserTests(), () => {
     await made.page.close();
   });
 
-  it("that is closed ends with all its threads", async () => {
-    const page = await browser.open(ROOT);
+  it("a page that is closed ends with all its threads", async () => {
+    const page = await open(ROOT);
     const other = await page.another();
     assert.deepEqual(await other.run(MODULE, { step: "make" }), ALIVE);
     const locks = () => page.run("heavy/pages/locks.mjs");
@@ -67,11 +61,15 @@ describe("a host in a page", await browserTests(), () => {
     await page.close();
   });
 
-  it("whose process ends, as that of a discarded tab, ends with all its threads", async () => {
-    const made = await scene();
-    await made.page.crash();
-    await gone(made);
-    await made.other.close();
-    await made.page.close();
-  });
+  it(
+    "a page whose process ends, as that of a discarded tab, ends with all its threads",
+    only("chromium", NO_COMMAND),
+    async () => {
+      const made = await scene();
+      await made.page.crash();
+      await gone(made);
+      await made.other.close();
+      await made.page.close();
+    },
+  );
 });

@@ -63,7 +63,7 @@ const pureEnums = {
  * not a dozen, which is what most of an import costs, and a stack trace names it for what it is. All other code goes where it is used.
  */
 const TOGETHER = {
-  core: ["host/", "eventfd/", "posting/", "bypass/", "device/", "vm/"],
+  whole: ["host/", "eventfd/", "posting/", "bypass/", "device/", "vm/"],
   "linux-core": ["linux/"],
   "kvm-core": ["kvm/"],
   run: [
@@ -78,8 +78,35 @@ const TOGETHER = {
   ],
 };
 
-const chunkOf = (source) =>
-  Object.keys(TOGETHER).find((name) => TOGETHER[name].some((part) => source.startsWith(part)));
+/**
+ * Of those the modules that these need, by the name of the module that has them; each only what the ones before have not. A bundler
+ * keeps a module together: what a page loads late, or not at all, must be none of those that it starts with.
+ */
+const NEEDED = {
+  core: ["vm/slim-host.js", "vm/slim-vm.js", "vm/vcpu.js", "eventfd/eventfd.js", "device/vfio-pci.js"],
+  late: ["vm/late.js"],
+};
+
+/** Which module has a source, for Rollup: `src` is where the sources are, `isEntry` those that are modules of their own. */
+function chunksOf(src, isEntry) {
+  const chunks = new Map();
+  const place = (id, chunk, info) => {
+    if (chunks.has(id) || isEntry.has(id)) return;
+    chunks.set(id, chunk);
+    for (const needed of info(id)?.importedIds ?? []) place(needed, chunk, info);
+  };
+  return (id, { getModuleInfo }) => {
+    if (chunks.size === 0)
+      for (const [chunk, modules] of Object.entries(NEEDED))
+        for (const module of modules) place(join(src, module), chunk, getModuleInfo);
+    if (isEntry.has(id)) return undefined;
+    const source = relative(src, id);
+    return (
+      chunks.get(id) ??
+      Object.keys(TOGETHER).find((name) => TOGETHER[name].some((part) => source.startsWith(part)))
+    );
+  };
+}
 
 /** Writes the modules into `dist`. */
 export async function bundleModules({ folder, entries, commands, workers }, dist) {
@@ -103,7 +130,7 @@ export async function bundleModules({ folder, entries, commands, workers }, dist
     format: "es",
     hoistTransitiveImports: false,
     experimentalMinChunkSize: 10_000,
-    manualChunks: (id) => (isEntry.has(id) ? undefined : chunkOf(relative(src, id))),
+    manualChunks: chunksOf(src, isEntry),
     chunkFileNames: "[name].js", // beside the workers: `new URL("./relay-worker.js", import.meta.url)` stands in them,
     plugins: [asPublished],
   });

@@ -37,6 +37,7 @@ const GROUPS = {
       "eventfd/",
       "/linux-eventfd.",
       "linux/epoll.",
+      "linux/kick.",
       "/ffi.",
       "test/kvm/",
       "/selftests.",

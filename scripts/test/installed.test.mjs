@@ -99,6 +99,44 @@ describe("irqbypass, installed", () => {
     ]);
   });
 
+  it("slim: repairs after threads with what it loads late, and says so until that has come", () => {
+    const printed = program(
+      "slim-late.js",
+      `import { Worker } from "node:worker_threads";
+       import { Eventfd, Host, Vm } from "irqbypass/slim";
+       const refusal = (call) => { try { return call(); } catch ({ code }) { return code; } };
+       const host = Host.create();
+       console.log(host.fastPath, refusal(() => host.threadLost(1)), refusal(() => Host.create({ fastPath: "wasm" })));
+       console.log(await host.provable(), host.fastPath, refusal(() => host.threadLost(1)));
+       const vm = new Vm(host);
+       vm.setGsiRouting([{ gsi: 24, msi: { vcpu: 0, vector: 0x41 } }]);
+       const eventfd = Eventfd.create(host);
+       const irqfd = vm.irqfd(eventfd, 24);
+       const worker = new Worker(
+         \`import { parentPort, workerData } from "node:worker_threads";
+          import { Eventfd, Host, VfioPciDevice } from "irqbypass/slim";
+          const host = Host.attach(workerData.host);
+          const nic = new VfioPciDevice(host, { msix: 1 });
+          nic.setTrigger("msix", 0, Eventfd.open(host, workerData.eventfd));
+          parentPort.postMessage("there");
+          Eventfd.create(host).read();\`,
+         { eval: true, workerData: { host: host.handle, eventfd: eventfd.handle } },
+       );
+       await new Promise((resolve) => worker.once("message", resolve));
+       console.log(irqfd.path);
+       await host.terminate(worker);
+       console.log(irqfd.reason);
+       vm.dispose();
+       host.dispose();`,
+    );
+    assert.deepEqual(printed.trim().split("\n"), [
+      "typescript EAGAIN EOPNOTSUPP",
+      `${process.platform === "linux"} wasm false`,
+      "posted",
+      "thread-died",
+    ]);
+  });
+
   it("has one class of a name, whichever entry point it came through", () => {
     const printed = program(
       "classes.js",

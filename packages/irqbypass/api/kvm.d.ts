@@ -149,6 +149,7 @@ declare class KvmVm extends KvmVmRef implements Disposable {
     get memory(): WasmMemory;
     get ioapic(): IoApic;
     get pic(): Pic;
+    reset(): void;
     tables(vcpu: number): GuestTables;
     start(): void;
     stop(): Promise<void>;

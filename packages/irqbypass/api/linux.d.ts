@@ -45,10 +45,11 @@ declare class LinuxEventfd extends EventfdContext {
     static adopt(memory: HostMemory, fd: number): LinuxEventfd;
     static open(memory: HostMemory, handle: Handle<"eventfd">): LinuxEventfd;
     get fd(): number;
-    write(value?: number | bigint): void;
+    write(value?: number | bigint): boolean;
     signal(): void;
     tryRead(): bigint | undefined;
     read(options?: Pick<WaitOptions, "timeoutMs">): bigint | undefined;
+    kick(): void;
     get count(): bigint;
 }
 interface EventfdInfo {

@@ -68,3 +68,13 @@ export class Words {
     store<i32>(changetype<usize>(this) + ((<usize>word) << 2), value);
   }
 }
+
+/** What is used of `Math`, which has it for 64-bit floats alone. */
+// biome-ignore lint/suspicious/noShadowRestrictedNames: it stands in for the global
+// biome-ignore lint/complexity/noStaticOnlyClass: a function by itself is not called as the global's is
+export class Math {
+  @inline
+  static clz32(bits: i32): i32 {
+    return clz<i32>(bits);
+  }
+}

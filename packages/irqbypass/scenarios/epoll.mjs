@@ -213,6 +213,64 @@ export const share = {
   },
 };
 
+/** A waiter that reads nothing at first waits again for what it was told of, after a count that was taken before. */
+function stays(world, twin) {
+  const made = scene(world, ["waiter", "writer"]);
+  const { own, keeps, epoll, eventfds } = made;
+  eventfds[0].write();
+  epoll.tryWait();
+  eventfds[0].tryRead(); // its bit is still set, and the waiter is called
+  if (twin !== undefined) play(made, ...twin);
+  return {
+    threads: {
+      waiter() {
+        own.waiter.epoll.wait();
+        return takes(own.waiter, 1);
+      },
+      writer: () => own.writer.eventfds[0].write(),
+    },
+    keeps,
+    end: accounted(made, [1]),
+  };
+}
+
+/** Threads: waiter, writer. */
+export const level = {
+  sentence:
+    "What nobody has read is reported by the next wait too, also where a wait found it as it was about to sleep.",
+  setup: (world) => stays(world),
+  twins: {
+    "found-and-forgotten": {
+      sentence: "leaves `ready` cleared where the last look before a sleep finds something",
+      setup: (world) =>
+        stays(world, [
+          "waiter",
+          (words, epoll) => ({
+            or: (word, value) => (word === epoll + E.control ? words.load(word) : words.or(word, value)),
+          }),
+        ]),
+    },
+    "looks-once": {
+      sentence: "takes a bit out, and does not look at the counter again after that",
+      setup: (world) =>
+        stays(world, [
+          "waiter",
+          (words, epoll, _eventfd, memory) => ({
+            and(word, value) {
+              memory.out = word !== epoll + E.control;
+              return words.and(word, value);
+            },
+            load64(word) {
+              const out = memory.out;
+              memory.out = false;
+              return out ? 0n : words.load64(word);
+            },
+          }),
+        ]),
+    },
+  },
+};
+
 /** A kick and a write, in any order, for a waiter that wants both. */
 function kicks(world, twin) {
   const made = scene(world, ["waiter", "kicker", "writer"]);

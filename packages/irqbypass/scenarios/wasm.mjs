@@ -50,6 +50,7 @@ export const migration = compiled(posting.migration);
 export const death = compiled(posting.death);
 
 export const add = compiled(epolls.add);
+export const level = compiled(epolls.level);
 
 export const deassign = compiled(signals.deassign);
 export const fence = compiled(signals.fence, {

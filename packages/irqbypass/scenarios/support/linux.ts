@@ -29,6 +29,10 @@ const ADDED = 1n << 10n;
 const ASKED = 1n << 11n;
 const TOLD = 1n << 12n;
 const OF_READERS = ADDED | ASKED | TOLD;
+/** Somebody sleeps in poll(2) until it can be read, or has. */
+const POLLED = 1n << 13n;
+const KEPT = COUNT | OF_READERS | POLLED;
+const POLLIN = 1;
 const GENERATION_AT = 16n;
 const GENERATION = 0xffff;
 const RECORD_AT = 32n;
@@ -81,7 +85,7 @@ export class LinuxModel {
         epoll === READERS
           ? this.waitReaders(words(), events as DataView)
           : this.wait(words(), events as DataView, timeoutMs),
-      poll: (fds) => (this.count(words(), (fds as Int32Array)[0]!) > 0 ? 1 : 0),
+      poll: (fds, count, timeoutMs) => this.poll(words(), fds as Int32Array, count, timeoutMs),
     };
     return {
       ffi: () => ffi as Ffi,
@@ -105,7 +109,7 @@ export class LinuxModel {
       this.wordOf(fd),
       (now) => (now + value) | (now & WANTED ? READY : 0n) | (now & ASKED ? TOLD : 0n),
     );
-    if (before & (WANTED | ASKED)) this.ring(words);
+    if (before & (WANTED | ASKED | POLLED)) this.ring(words);
     return 8;
   }
 
@@ -123,14 +127,14 @@ export class LinuxModel {
 
   private control(words: Words, operation: number, fd: number, event: DataView | null): number {
     if (operation === EPOLL_CTL_DEL || event === null)
-      return change(words, this.wordOf(fd), (now) => now & (COUNT | OF_READERS)) & WANTED ? 0 : ENOENT;
+      return change(words, this.wordOf(fd), (now) => now & KEPT) & WANTED ? 0 : ENOENT;
     const [record, generation] = [event.getInt32(DATA_AT, true), event.getInt32(DATA_AT + 4, true)];
     this.epoch = generation & ~GENERATION;
     const data = (BigInt(record) << RECORD_AT) | (BigInt(generation & GENERATION) << GENERATION_AT);
     // One that can be read already is an event at once.
     const before = change(words, this.wordOf(fd), (now) => {
       const count = now & COUNT;
-      return count | (now & OF_READERS) | data | WANTED | (count === 0n ? 0n : READY);
+      return (now & KEPT) | data | WANTED | (count === 0n ? 0n : READY);
     });
     if (before & COUNT) this.ring(words);
     return 0;
@@ -194,8 +198,26 @@ export class LinuxModel {
     }
   }
 
+  /** Says which can be read; where none can, sleeps until one can: no time limit passes. */
+  private poll(words: Words, pollfds: Int32Array, count: number, timeoutMs: number): number {
+    const sleeps = timeoutMs !== 0;
+    for (;;) {
+      const seen = sleeps ? words.load(this.doorbell) : 0; // before the look, as in an epoll
+      let ready = 0;
+      for (let index = 0; index < count; index++) {
+        const word = this.wordOf(pollfds[2 * index]!);
+        const now = sleeps ? change(words, word, (before) => before | POLLED) : words.load64(word);
+        if ((now & COUNT) === 0n) continue;
+        pollfds[2 * index + 1]! |= POLLIN << 16;
+        ready += 1;
+      }
+      if (ready > 0 || !sleeps) return ready;
+      words.wait(this.doorbell, seen, Infinity);
+    }
+  }
+
   private ring(words: Words): void {
-    words.add(this.doorbell, 1);
+    words.add(this.doorbell, 4); // as a sequence counts, whose word it is
     words.notify(this.doorbell);
   }
 

@@ -27,6 +27,7 @@ import type { Pool } from "../host/pool.js";
 import { XArray } from "../host/xarray.js";
 import { Mode, modeOf, relayed, targetOf } from "../posting/irte.js";
 import type { BypassHost } from "./bypass-host.js";
+import { liveRecords } from "./live-records.js";
 
 /** Repairs all of it. The caller holds the host mutex; `dead` is the record of the thread that held it. */
 export function healHost(host: BypassHost, dead: number): void {
@@ -35,11 +36,6 @@ export function healHost(host: BypassHost, dead: number): void {
   rebuildIndexes(host);
   host.manager.abandonChange();
   recountContexts(host, dead);
-}
-
-/** The live records of a pool. Under the host mutex. */
-export function* liveRecords(pool: Pool): Generator<number> {
-  for (let slot = 0; slot < pool.used; slot++) if (pool.lives(pool.at(slot))) yield pool.at(slot);
 }
 
 /** Records that were being made: their owner, which is written last, is not there yet. */

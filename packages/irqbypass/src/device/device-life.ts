@@ -15,7 +15,7 @@ export type DeviceEventfd = (typeof DEVICE_EVENTFDS)[number];
 export function deviceMutex(host: BypassHost, device: number): Mutex {
   const name = `the mutex of device ${host.pools.device.slot(device)}`;
   return new Mutex(host.words, device + Device.mutex, host.thread, name, (dead) =>
-    host.repair.device(device, dead),
+    host.repair!.device(device, dead),
   );
 }
 

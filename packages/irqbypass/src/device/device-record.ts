@@ -82,6 +82,11 @@ export function isDevice({ words, pools }: BypassHost, record: number): boolean 
   );
 }
 
+/** The device in a record, undefined where there is none. */
+export function lifeAt(host: BypassHost, record: number): DeviceLife | undefined {
+  return host.mutex.guard(() => (isDevice(host, record) ? new DeviceLife(host, record) : undefined));
+}
+
 /** Its handle. Throws EBADF where it has ended. */
 export function handleOf(life: DeviceLife): number {
   return life.host.look(() => {

@@ -1,16 +1,13 @@
-/** Devices after a thread has died, or left: made whole, then ended or taken from it. */
+/** Devices after a thread has died: made whole. */
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { recountContexts } from "../bypass/heal.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Device, DeviceUse, Gate, Producer } from "../host/layout.js";
 import { relayed } from "../posting/irte.js";
-import { DeviceLife } from "./device-life.js";
-import { endDevice, finishDevice, isDevice } from "./device-record.js";
+import type { DeviceLife } from "./device-life.js";
+import { finishDevice, lifeAt } from "./device-record.js";
 import { producerOf, release } from "./gate.js";
 import { endProducer } from "./producers.js";
-import { endSession } from "./session-end.js";
-
-type EndProducer = (host: BypassHost, producer: number) => void;
 
 /** Makes whole what the mutex of a device guards, which the caller holds; the thread of the record `dead` did. */
 export function healDevice(host: BypassHost, record: number, dead: number): void {
@@ -78,39 +75,4 @@ function followUp({ host }: DeviceLife, producer: number): void {
   const isFree = producerOf(host, words.load(gate)) === 0;
   if (isFree && registered) words.or(gate, (pools.producer.slot(producer) + 1) << Gate.producerShift);
   else endProducer(host, producer);
-}
-
-/**
- * A thread has died or leaves: the devices that it may signal end, and what it did for others (listening to what unmasks INTx, having a vDPA
- * device open) ends. `end` ends a producer.
- */
-export function loseDevices(host: BypassHost, thread: number, end: EndProducer): void {
-  const { words, pools } = host;
-  const found: number[] = [];
-  host.forEachLive(pools.device, (device) => {
-    if (isDevice(host, device)) found.push(device);
-  });
-  for (const record of found) {
-    const life = lifeAt(host, record);
-    if (life === undefined) continue;
-    if (words.load(record + Device.owner) === thread) endDevice(life, end);
-    else
-      life.mutex.enclose(() => {
-        if (life.isLive()) leaveDevice(life, thread);
-      });
-  }
-}
-
-function leaveDevice(life: DeviceLife, thread: number): void {
-  const { words } = life.host;
-  if (life.read(Device.listener) === thread) {
-    words.add(life.record + Device.enabling, 1);
-    words.store(life.record + Device.listener, 0);
-    life.setEventfd(Device.unmask, 0);
-  }
-  if (Math.abs(life.read(Device.opener)) === thread) endSession(life);
-}
-
-function lifeAt(host: BypassHost, record: number): DeviceLife | undefined {
-  return host.mutex.guard(() => (isDevice(host, record) ? new DeviceLife(host, record) : undefined));
 }

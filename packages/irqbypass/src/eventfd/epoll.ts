@@ -4,10 +4,10 @@ import {
   checkNames,
   type OptionNames,
   readBlockingWait,
-  reading,
   readOptions,
   readWait,
   show,
+  unreadable,
   type WaitOptions,
 } from "../host/argument.js";
 import { deadlineOf, leftUntil } from "../host/deadline.js";
@@ -196,7 +196,7 @@ export class Epoll extends Shown implements Disposable {
    * while another one waits, EAGAIN in a thread that may not block.
    */
   wait(options: Omit<EpollWait, "signal"> = {}): number[] {
-    const { timeoutMs } = readBlockingWait(options, "waitAsync", WAIT);
+    const timeoutMs = readBlockingWait(options, "waitAsync", WAIT);
     const most = maxEventsOf(options);
     this.checkWait();
     const { words, thread } = this.memory;
@@ -356,7 +356,12 @@ export class Epoll extends Shown implements Disposable {
 }
 
 function maxEventsOf(options: EpollTake): number {
-  const { maxEvents = MAX_EVENTS } = reading(TAKE_TEXT, () => ({ maxEvents: options.maxEvents }));
+  let maxEvents: number;
+  try {
+    ({ maxEvents = MAX_EVENTS } = options);
+  } catch (cause) {
+    throw unreadable(TAKE_TEXT, cause);
+  }
   if (!Number.isSafeInteger(maxEvents) || maxEvents < 1) {
     throw new IrqBypassError("EINVAL", `maxEvents is ${show(maxEvents)}: give a whole number from 1 on`);
   }

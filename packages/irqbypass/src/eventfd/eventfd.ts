@@ -133,7 +133,7 @@ export class Eventfd extends EventfdContext {
   }
 
   read(options: Pick<WaitOptions, "timeoutMs"> = {}): bigint | undefined {
-    const { timeoutMs } = readBlockingWait(options, "readAsync");
+    const timeoutMs = readBlockingWait(options, "readAsync");
     this.checkWait();
     const { words, thread } = this.memory;
     const deadline = deadlineOf(words, timeoutMs);

@@ -1,10 +1,10 @@
 /**
  * What a waiter takes out of an epoll: bits say which watches to look at, and the counter whether their eventfd is ready.
  */
-import { Epoll, Eventfd, Watch } from "../host/layout.js";
+import { Epoll, EpollControl, Eventfd, Watch } from "../host/layout.js";
 import type { Words } from "../host/words.js";
 import type { EventfdHost } from "./kind.js";
-import { answer, isReady, raise, wordsInUse } from "./ready.js";
+import { answer, call, isReady, raise, wordsInUse } from "./ready.js";
 import { dataOf, fire } from "./watch.js";
 
 /**
@@ -20,9 +20,12 @@ export function takeEvents(memory: EventfdHost, epoll: number, most: number, ker
     const asksKernel = words.load(epoll + Epoll.fd) !== 0;
     if (asksKernel && kernelFirst) takeOfKernel(memory, epoll, most, found);
     if (isReady(words, epoll)) {
-      takeFired(words, epoll, most, found);
-      // Cleared before a look after which the waiter may sleep; where something was found, that may be ready the next time, too.
-      if (found.length === 0 && answer(words, epoll)) takeFired(words, epoll, most, found);
+      takeFired(memory, epoll, most, found);
+      // Cleared before a look after which the waiter may sleep; what that finds may be ready the next time, too.
+      if (found.length === 0 && answer(words, epoll)) {
+        takeFired(memory, epoll, most, found);
+        if (found.length > 0) call(words, epoll, EpollControl.ready);
+      }
     }
     if (asksKernel && !kernelFirst) takeOfKernel(memory, epoll, most, found);
     // Should this thread die with what it has taken, its repair has all of it looked at again.
@@ -41,44 +44,75 @@ function takeOfKernel(memory: EventfdHost, epoll: number, most: number, found: n
 }
 
 /**
- * Takes out the bits that are set, from where the last one stopped on and around, each once, and goes through their rows: what comes
- * before that in its row comes last.
+ * Goes through the bits that are set, from where the last one stopped on and around, each once: takes them out and goes through their
+ * rows; what comes before that in its row comes last.
  */
-function takeFired(words: Words, epoll: number, most: number, found: number[]): void {
+function takeFired(memory: EventfdHost, epoll: number, most: number, found: number[]): void {
+  const { words } = memory;
   const turn = words.load(epoll + Epoll.turn);
-  const used = wordsInUse(words, epoll);
-  const below = (1 << (turn & 31)) - 1; // bits of the first word that are the last ones
   let skipped = 0;
-  for (let step = 0, index = turn >>> 5; step <= used; step++, index = index + 1 < used ? index + 1 : 0) {
-    const word = epoll + Epoll.bits + index;
-    const mask = step === 0 ? ~below : step === used ? below : -1;
-    if (mask === 0) continue;
-    for (let left = words.load(word) & mask; left !== 0; left &= left - 1) {
-      const bit = index * 32 + 31 - Math.clz32(left & -left);
-      let first = words.load(epoll + Epoll.rows + bit);
-      if (found.length < most && isAlone(words, first) && isCounted(words, first)) {
-        found.push(dataOf(words, first)); // and nothing of it changes
-        continue;
-      }
-      words.and(word, ~(left & -left)); // before its watches are looked at: one that is fired from here on sets it again
-      if (bit === turn) {
-        skipped = skippedOf(words, epoll, first);
-        if (skipped !== 0) first = skipped;
-      }
-      if (takeRow(words, epoll, bit, first, 0, most, found)) continue;
-      raise(words, epoll, bit);
-      if (skipped !== 0) raise(words, epoll, turn);
-      return;
+  for (let from = turn, end = wordsInUse(words, epoll) * 32; ; ) {
+    const next = look(memory, epoll, from, end);
+    if (next === 0) {
+      if (turn === 0 || end === turn) break;
+      from = 0;
+      end = turn;
+      continue;
     }
+    const bit = next > 0 ? words.get(next + Watch.bit) : ~next;
+    from = bit + 1;
+    if (next > 0 && found.length < most) {
+      found.push(dataOf(words, next)); // and nothing of it changes
+      continue;
+    }
+    let first = words.load(epoll + Epoll.rows + bit);
+    words.and(epoll + Epoll.bits + (bit >>> 5), ~(1 << (bit & 31))); // before its watches are looked at: one that is fired from here on sets it again
+    if (bit === turn) {
+      skipped = skippedOf(words, epoll, first);
+      if (skipped !== 0) first = skipped;
+    }
+    if (takeRow(words, epoll, bit, first, 0, most, found)) continue;
+    raise(words, epoll, bit);
+    if (skipped !== 0) raise(words, epoll, turn);
+    return;
   }
   if (skipped === 0) return;
   const head = words.load(epoll + Epoll.rows + turn);
   if (!takeRow(words, epoll, turn, head, skipped, most, found)) raise(words, epoll, turn);
 }
 
-/** The common case in short: a level-triggered watch that shares its bit with none. The bit says that it was fired. */
-function isAlone(words: Words, watch: number): boolean {
-  return watch !== 0 && words.get(watch + Watch.edge) === 0 && words.load(watch + Watch.nextInRow) === 0;
+function look({ words, compiled, base }: EventfdHost, epoll: number, from: number, end: number): number {
+  if (compiled === undefined) return nextFired(words, epoll, from, end);
+  return compiled.nextFired(base, epoll, from, end);
+}
+
+/**
+ * Looks for a bit that is set, from `from` on and below `end`; 0 where there is none. In the common case, a level-triggered watch that
+ * shares its bit with none, it looks at the counter as well: returns the watch where that is ready, and takes the bit out where it is not.
+ * Of any other bit it returns the complement. Compiled to WebAssembly as well (`assembly/compile.mjs`).
+ */
+export function nextFired(words: Words, epoll: number, from: number, end: number): number {
+  for (let bit = from; bit < end; bit++) {
+    const word = epoll + Epoll.bits + (bit >>> 5);
+    const left = words.load(word) & (-1 << (bit & 31));
+    if (left === 0) {
+      bit |= 31;
+      continue;
+    }
+    const mask = left & -left;
+    bit = (bit | 31) - Math.clz32(mask);
+    if (bit >= end) break;
+    const watch = words.load(epoll + Epoll.rows + bit);
+    if (watch === 0 || (words.get(watch + Watch.edge) | words.load(watch + Watch.nextInRow)) !== 0)
+      return ~bit;
+    if (isCounted(words, watch)) return watch;
+    words.and(word, ~mask);
+    words.store(watch + Watch.fired, 0);
+    if (!isCounted(words, watch)) continue; // whoever counts from here on fires it again
+    fire(words, watch);
+    return watch;
+  }
+  return 0;
 }
 
 /** Where to begin in the row that the last one stopped in, if not at its head; 0 else. */

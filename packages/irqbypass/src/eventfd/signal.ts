@@ -109,12 +109,15 @@ export function kickReader(words: Words, record: number): void {
   if ((before & READ_KICKED) === 0 && before & READER_SLEEPS) words.notify(record + Eventfd.sequence);
 }
 
+/** Is a read to end? */
+export function isReadKicked(words: Words, record: number): boolean {
+  return (words.load(record + Eventfd.sequence) & READ_KICKED) !== 0;
+}
+
 /** Was a read to end? Then this one was, and none of the others that sleep. */
 export function takeReadKick(words: Words, record: number): boolean {
   const sequence = record + Eventfd.sequence;
-  return (
-    (words.load(sequence) & READ_KICKED) !== 0 && (words.and(sequence, ~READ_KICKED) & READ_KICKED) !== 0
-  );
+  return isReadKicked(words, record) && (words.and(sequence, ~READ_KICKED) & READ_KICKED) !== 0;
 }
 
 /** Signals an eventfd of any kind by its record, as a device does: for whoever has no handle of it. */

@@ -47,9 +47,14 @@ export function reading<T>(what: string, read: () => T): T {
   try {
     return read();
   } catch (cause) {
-    if (isOf(cause, IrqBypassError)) throw cause;
-    throw new IrqBypassError("EINVAL", `what was passed cannot be read, it throws: pass ${what}`, { cause });
+    throw unreadable(what, cause);
   }
+}
+
+/** What is thrown where a caller's object threw `cause` as it was read: for what is called so often that {@link reading} would show. */
+export function unreadable(what: string, cause: unknown): unknown {
+  if (isOf(cause, IrqBypassError)) return cause;
+  return new IrqBypassError("EINVAL", `what was passed cannot be read, it throws: pass ${what}`, { cause });
 }
 
 /** A class, its constructor private or not. */
@@ -106,7 +111,13 @@ export function checkNames(
 ): void {
   checkObject(value, what);
   if (isList(value)) throw new IrqBypassError("EINVAL", `an array was passed: pass ${what}`);
-  for (const name of reading(what, () => Object.keys(value)))
+  let given: string[];
+  try {
+    given = Object.keys(value);
+  } catch (cause) {
+    throw unreadable(what, cause);
+  }
+  for (const name of given)
     if (!Object.hasOwn(names, name)) throw unknownName(name, Object.keys(names), where);
 }
 
@@ -200,13 +211,14 @@ export function readWait(
   names: Readonly<Record<string, true>> = WAIT,
 ): { readonly timeoutMs: number; readonly signal: AbortSignalLike | undefined } {
   checkNames(options, names, WAIT_TEXT);
-  const { timeoutMs = Infinity, signal } = reading(WAIT_TEXT, () => ({
-    timeoutMs: options.timeoutMs,
-    signal: options.signal,
-  }));
-  if (typeof timeoutMs !== "number" || Number.isNaN(timeoutMs)) {
-    throw new IrqBypassError("EINVAL", `timeoutMs is ${show(timeoutMs)}: give a number of milliseconds`);
+  let timeoutMs: number | undefined;
+  let signal: AbortSignalLike | undefined;
+  try {
+    ({ timeoutMs = Infinity, signal } = options);
+  } catch (cause) {
+    throw unreadable(WAIT_TEXT, cause);
   }
+  checkTimeout(timeoutMs);
   if (signal !== undefined && !isSignal(signal)) {
     throw new IrqBypassError("EINVAL", `signal is ${show(signal)}: pass that of an AbortController`);
   }
@@ -218,10 +230,24 @@ export function readBlockingWait(
   options: Pick<WaitOptions, "timeoutMs">,
   instead: string,
   names: Readonly<Record<string, true>> = WAIT,
-): { readonly timeoutMs: number } {
-  const read = readWait(options, names);
-  if (!reading(WAIT_TEXT, () => "signal" in options)) return read;
+): number {
+  checkNames(options, names, WAIT_TEXT);
+  let timeoutMs: number | undefined;
+  let hasSignal: boolean;
+  try {
+    ({ timeoutMs = Infinity } = options);
+    hasSignal = "signal" in options;
+  } catch (cause) {
+    throw unreadable(WAIT_TEXT, cause);
+  }
+  checkTimeout(timeoutMs);
+  if (!hasSignal) return timeoutMs;
   throw new IrqBypassError("EINVAL", `a wait that blocks has no signal that ends it: use ${instead}`);
+}
+
+function checkTimeout(timeoutMs: unknown): void {
+  if (typeof timeoutMs === "number" && !Number.isNaN(timeoutMs)) return;
+  throw new IrqBypassError("EINVAL", `timeoutMs is ${show(timeoutMs)}: give a number of milliseconds`);
 }
 
 /** Refuses a number that does not fit a signed or unsigned word of 32 bits. */

@@ -20,6 +20,8 @@ export interface Compiled {
   harvest(base: number, file: number, irr: number): number;
   /** `eventfd/signal.ts`. */
   countOne(base: number, eventfd: number): number;
+  /** `eventfd/events.ts`. */
+  nextFired(base: number, epoll: number, from: number, end: number): number;
   /** `bypass/registration.ts`. */
   registerProducer(
     base: number,

@@ -1,6 +1,6 @@
 import { checkClass, show } from "./argument.js";
 import { type Capacity, checkCapacity, type Size } from "./capacity.js";
-import { type Compiled, compiledFor, type FastPath } from "./compiled.js";
+import type { Compiled, FastPath } from "./compiled.js";
 import { IrqBypassError } from "./errors.js";
 import { checkHeader, checkKinds, hostWords, joinNames, lines, readSize, writeHeader } from "./header.js";
 import { Header, KEPT, POOLS, type PoolName } from "./layout.js";
@@ -14,6 +14,7 @@ import { type HostHandle, type PlaceOptions, sharedBuffer } from "./reserve.js";
 import { Shown } from "./shown.js";
 import type { Spawn } from "./spawn.js";
 import { ThisThread } from "./thread.js";
+import type { WasmMemory } from "./wasm.js";
 import { SharedWords, WORD_BYTES, type Words } from "./words.js";
 
 /**
@@ -75,6 +76,10 @@ export interface Repair {
   device(device: number, dead: number): void;
   /** Makes whole what the thread was in the middle of, and ends with its in-flight words. Not under the host mutex. */
   thread(gone: number): void;
+  /** Repairs after the thread of this record and tears down what it owned. False where that has been done already. */
+  lose(gone: number): boolean;
+  /** The same for all that are proven to be gone: by the platform, or because their worker has exited. */
+  loseAll(exited?: number): void;
 }
 
 /**
@@ -105,8 +110,8 @@ export abstract class HostMemory extends Shown {
   /** @internal The host mutex: guards the pools, both indexes, and every connect and disconnect. */
   readonly mutex: Mutex;
 
-  /** @internal What the upper floors do when a thread has died. */
-  abstract readonly repair: Repair;
+  /** @internal What the upper floors do when a thread has died; undefined while this thread cannot, and waits for one that can. */
+  repair: Repair | undefined;
 
   /** @internal */
   readonly pics: Pics | undefined = undefined;
@@ -131,7 +136,7 @@ export abstract class HostMemory extends Shown {
     // It may throw: before anything is written.
     const capable = capacity === undefined ? undefined : whatIsCapable();
     this.kinds = kinds;
-    this.compiled = compiledFor(handle.memory, options.fastPath, options.words !== undefined);
+    this.compiled = this.compile(handle.memory, options);
     if (capacity !== undefined) {
       const words = access(buffer, handle.byteOffset, hostWords(capacity));
       writeHeader(words, capacity, joinNames(names), options.spinUs);
@@ -145,20 +150,17 @@ export abstract class HostMemory extends Shown {
     this.pools = makePools(this.words);
     const { node, consumer } = this.pools;
     this.pending = new PendingIrqfds(this.words, consumer, node.base + lines(node.capacity * node.stride));
-    this.thread = new ThisThread(
-      this.words,
-      this.pools.thread,
-      this.platform,
-      options.repairs === false ? undefined : (gone) => this.repair.thread(gone),
-      options.name,
-    );
+    this.thread = new ThisThread(this.words, this.pools.thread, this.platform, options.name);
     this.mutex = new Mutex(this.words, Header.mutex, this.thread, "the host mutex", (dead) =>
-      this.repair.host(this.thread.recordOf(dead)),
+      this.repair!.host(this.thread.recordOf(dead)),
     );
     (capable ?? this.loaded(whatIsCapable)).forEach((is, kind) => {
       if (is) this.thread.grant(kind);
     });
   }
+
+  /** @internal The fast path that a new view has from the start, before anything is written. */
+  protected abstract compile(memory: WasmMemory, options: MemoryOptions): Compiled | undefined;
 
   /** Loads what the kinds need in a thread that others know by now: none of them ends it meanwhile. Leaves where that throws. */
   private loaded<T>(load: () => T): T {

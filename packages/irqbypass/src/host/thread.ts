@@ -39,6 +39,11 @@ export class ThisThread implements MutexThread {
   /** Has it been detached? Then its record may be another thread's. */
   left = false;
   begun = false;
+  /**
+   * Called before a fence goes on that waits for a thread that is gone. Without it this thread repairs nothing: it waits for one that
+   * does, and takes no mutex from a dead one.
+   */
+  repair: ((gone: number) => void) | undefined;
   private running: string | undefined;
   private notServed = 0;
   private readonly standing: Standing;
@@ -47,14 +52,12 @@ export class ThisThread implements MutexThread {
   private readonly lock: OwnLock | undefined;
 
   /**
-   * `name` is what {@link Thread.name} says. `repair` is called before a fence goes on that waits for a thread that is gone. Without it this thread repairs
-   * nothing: it waits for one that does.
+   * `name` is what {@link Thread.name} says.
    */
   constructor(
     private readonly words: Words,
     private readonly pool: Pool,
     private readonly platform: Platform,
-    private readonly repair?: (gone: number) => void,
     name = platform.threadName ?? "",
   ) {
     this.mayBlock = platform.mayBlock;

@@ -116,6 +116,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     sequence: [Eventfd.sequence, "A"],
     irqfd: [Eventfd.irqfd, "A"],
     fd: [Eventfd.fd, "C"],
+    kick: [Eventfd.kick, "A"],
     kernelId: [Eventfd.kernelId, "C"],
     owner: [Eventfd.owner, "C"],
     holds: [Eventfd.holds, "H"],

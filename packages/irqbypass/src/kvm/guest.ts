@@ -122,6 +122,15 @@ export function loadGuest(memory: WasmMemory): void {
 
 /** Puts a vCPU at the idle loop, on its own page, with its x2APIC on. */
 function bootVcpu(vcpu: KvmVcpu, pic: boolean): void {
+  placeVcpu(vcpu);
+  const lapic = vcpu.lapic();
+  enableLapic(lapic);
+  if (!pic) maskLint0(lapic);
+  vcpu.setLapic(lapic);
+}
+
+/** The same without what is in its local APIC. */
+export function placeVcpu(vcpu: KvmVcpu): void {
   const page = (PAGES + vcpu.index * PAGE_BYTES) >> 4;
   vcpu.changeSpecialRegisters((sregs) => {
     setRealModeSegment(sregs, "cs", 0);
@@ -129,10 +138,6 @@ function bootVcpu(vcpu: KvmVcpu, pic: boolean): void {
     addApicBase(sregs, X2APIC_ENABLED);
   });
   vcpu.setRegisters({ rip: IDLE, rsp: PAGE_BYTES, rflags: 2 });
-  const lapic = vcpu.lapic();
-  enableLapic(lapic);
-  if (!pic) maskLint0(lapic);
-  vcpu.setLapic(lapic);
 }
 
 /**

@@ -56,7 +56,9 @@ export const KVM_SET_SIGNAL_MASK = iow("KVM_SET_SIGNAL_MASK", 0x8b, 4);
 export const KVM_GET_LAPIC = ior("KVM_GET_LAPIC", 0x8e, 1024);
 export const KVM_SET_LAPIC = iow("KVM_SET_LAPIC", 0x8f, 1024);
 export const KVM_SET_CPUID2 = iow("KVM_SET_CPUID2", 0x90, 8);
+export const KVM_GET_MP_STATE = ior("KVM_GET_MP_STATE", 0x98, 4);
 export const KVM_SET_MP_STATE = iow("KVM_SET_MP_STATE", 0x99, 4);
+export const KVM_SET_VCPU_EVENTS = iow("KVM_SET_VCPU_EVENTS", 0xa0, 64);
 
 /** Capabilities that KVM_CHECK_EXTENSION is asked for. */
 export const KVM_CAP = {

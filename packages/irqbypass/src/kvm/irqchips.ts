@@ -8,6 +8,7 @@ import type { IoApicRegisters } from "../vm/ioapic-registers.js";
 import { type PicPair, readPicPort, writePicPort } from "../vm/pic.js";
 import type { PicPorts } from "../vm/pic-ports.js";
 import {
+  Entry,
   IOAPIC_VERSION,
   isHighHalf,
   NO_REGISTER,
@@ -73,6 +74,16 @@ export class Irqchips {
     };
   }
 
+  /** Each chip as it comes out of reset; which of its lines are up is no part of its state. Under the VM's mutex, while no vCPU runs. */
+  reset(): void {
+    for (const chip of [Chip.picMaster, Chip.picSlave, Chip.ioapic]) {
+      const state = this.get(chip);
+      if (chip === Chip.ioapic) resetIoapic(state);
+      else for (let register = 0; register < Pic.elcrMask; register++) state.setUint8(STATE_AT + register, 0);
+      this.ask(KVM_SET_IRQCHIP, state);
+    }
+  }
+
   private irr(): number {
     return this.look(Chip.ioapic, (state) => state.getUint32(IRR_AT, true));
   }
@@ -96,13 +107,7 @@ export class Irqchips {
   /** Takes the chips out, has them changed and puts them back. Throws EBUSY while a vCPU runs, which might change them in between. */
   private change<T>(change: (chips: Changing) => T): T {
     return this.life.guard(() => {
-      const running = this.machine.vcpus.find(({ thread }) => thread !== undefined && !thread.left);
-      if (running !== undefined) {
-        throw new IrqBypassError(
-          "EBUSY",
-          `vCPU ${running.index} of VM ${this.life.id} runs, and KVM takes its interrupt chips as a whole: stop the guest first`,
-        );
-      }
+      this.refuseIfRunning();
       const taken = new Map<Chip, { readonly was: Uint8Array; readonly state: DataView }>();
       const get = (chip: Chip) => {
         const state = taken.get(chip)?.state ?? this.get(chip);
@@ -116,6 +121,16 @@ export class Irqchips {
       }
       return result;
     });
+  }
+
+  /** Throws EBUSY while a vCPU runs. */
+  refuseIfRunning(): void {
+    const running = this.machine.vcpus.find(({ thread }) => thread !== undefined && !thread.left);
+    if (running === undefined) return;
+    throw new IrqBypassError(
+      "EBUSY",
+      `vCPU ${running.index} of VM ${this.life.id} runs, and KVM takes its interrupt chips as a whole: stop the guest first`,
+    );
   }
 
   private get(chip: Chip): DataView {
@@ -143,4 +158,10 @@ function readEntry(state: DataView, register: number): number {
   const pin = pinOfRegister(register);
   if (pin < 0 || pin >= IOAPIC_PINS) return NO_REGISTER;
   return state.getUint32(ENTRIES_AT + pin * 8 + (isHighHalf(register) ? 4 : 0), true);
+}
+
+function resetIoapic(state: DataView): void {
+  for (const at of [SELECT_AT, ID_AT, IRR_AT]) state.setUint32(at, 0, true);
+  for (let pin = 0; pin < IOAPIC_PINS; pin++)
+    state.setBigUint64(ENTRIES_AT + pin * 8, BigInt(Entry.masked), true);
 }

@@ -335,3 +335,14 @@ export function decodeIoapic(bytes: DataView): IoapicState {
 /** struct kvm_cpuid2 with room for this many entries. */
 export const CPUID_ENTRIES = 256;
 export const CPUID_BYTES = 8 + CPUID_ENTRIES * 40;
+
+/** struct kvm_vcpu_events in which nothing is pending, injected or masked, and no instruction holds interrupts back. */
+export function noEvents(): DataView {
+  const events = new DataView(new ArrayBuffer(EVENTS_BYTES));
+  events.setUint32(EVENT_FLAGS_AT, VALID_NMI_PENDING | VALID_SHADOW, true);
+  return events;
+}
+const EVENTS_BYTES = 64;
+const EVENT_FLAGS_AT = 20;
+const VALID_NMI_PENDING = 1;
+const VALID_SHADOW = 4;

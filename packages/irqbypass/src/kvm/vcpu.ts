@@ -15,14 +15,16 @@ import {
   ioctl,
   KVM_CREATE_VCPU,
   KVM_GET_LAPIC,
+  KVM_GET_MP_STATE,
   KVM_GET_SREGS,
   KVM_SET_CPUID2,
   KVM_SET_LAPIC,
   KVM_SET_MP_STATE,
   KVM_SET_REGS,
   KVM_SET_SREGS,
+  KVM_SET_VCPU_EVENTS,
 } from "./ioctl.js";
-import { checkLapic, encodeRegs, LAPIC_BYTES, SREGS_BYTES } from "./structs.js";
+import { checkLapic, encodeRegs, LAPIC_BYTES, noEvents, SREGS_BYTES } from "./structs.js";
 import { checkThreadRoom } from "./thread-room.js";
 import { KvmVcpuThread, type VcpuThreadFacts } from "./vcpu-thread.js";
 
@@ -122,6 +124,13 @@ export class KvmVcpu extends Shown implements Disposable {
   setLapic(lapic: Uint8Array): void {
     checkLapic(lapic);
     this.#ioctl(KVM_SET_LAPIC, lapic);
+  }
+
+  /** @internal Makes it runnable, with nothing pending outside of its local APIC. */
+  forgetEvents(): void {
+    this.#ioctl(KVM_GET_MP_STATE, new Uint32Array(1)); // applies an INIT and a start-up that are due: nothing else takes them away
+    this.#ioctl(KVM_SET_MP_STATE, new Uint32Array([RUNNABLE]));
+    this.#ioctl(KVM_SET_VCPU_EVENTS, noEvents());
   }
 
   /**

@@ -21,6 +21,7 @@ import { kvmKindOf } from "./kind.js";
 import { Kvm, type KvmOptions } from "./kvm.js";
 import { KvmMachine } from "./machine.js";
 import { KvmVmRef, openedGuest } from "./vm-ref.js";
+import { resetGuest } from "./vm-reset.js";
 
 /** Options of a new guest. */
 export interface KvmVmOptions extends KvmOptions {
@@ -42,6 +43,8 @@ const OPTIONS: OptionNames<KvmVmOptions> = { vcpus: true, pic: true, ffi: true, 
 export class KvmVm extends KvmVmRef implements Disposable {
   /** The VM as KVM offers it. Use it to look, and leave its irqfds and routing to this object. */
   readonly machine: KvmMachine;
+  /** How its local APICs began. */
+  private readonly lapics: readonly Uint8Array[];
   private disposed = false;
 
   /**
@@ -79,6 +82,7 @@ export class KvmVm extends KvmVmRef implements Disposable {
     }
     try {
       bootGuest(this.machine, vcpus, pic);
+      this.lapics = this.machine.vcpus.map((vcpu) => vcpu.lapic());
     } catch (error) {
       this.machine[Symbol.dispose]();
       this.undo();
@@ -157,6 +161,18 @@ export class KvmVm extends KvmVmRef implements Disposable {
   get pic(): Pic {
     this.check();
     return new Pic(new Irqchips(this.machine, this.life).pics);
+  }
+
+  /**
+   * What a guest's reset does to the platform, as `Vm.reset`: nothing is requested or in service on any vCPU, no NMI, INIT or start-up is due,
+   * the I/O APIC and the 8259s are as they come out of reset, every line that a GSI leads to is down, and each vCPU runs from the beginning of
+   * the guest's code. What the VMM has wired stays, and what the guest's handlers have noted. Throws EBUSY, with nothing changed, while a
+   * vCPU runs: `stop` it first. Of the thread that made the guest; blocks for this VM's mutex, and for KVM to let go of resampling irqfds.
+   */
+  reset(): void {
+    this.host.checkCall();
+    this.check();
+    resetGuest(this.host, this.life, this.machine, this.lapics);
   }
 
   /** What the guest's handlers on a vCPU have noted, indexed by vector. Throws EINVAL for one that the guest does not have. */

@@ -8,19 +8,34 @@ import { eventfdInfo } from "./eventfd-info.js";
 import type { Ffi } from "./ffi.js";
 import { systemCall } from "./system-call.js";
 
-const POLLIN = 1;
+export const POLLIN = 1;
 const POLLOUT = 4;
+/** No descriptor: poll(2) passes over it. */
+export const NONE = -1;
 const RWF_NOWAIT = 8;
 /** For how long a system call blocks a thread at most. */
 export const SLICE_MS = 50;
 
-/** How long the next slice of a wait may be; called before each. */
-export type Slice = () => number;
-const wholeSlice: Slice = () => SLICE_MS;
+/** Sleeps until `fd` is ready for `events` of poll(2), or for a moment; false where the wait is to end. */
+export type Sleep = (fd: number, events: number) => boolean;
+
+/** Sleeps until it is ready, whatever comes. */
+export const patiently = (ffi: Ffi): Sleep => {
+  return (fd, events) => {
+    isReady(ffi, fd, events, SLICE_MS);
+    return true;
+  };
+};
 
 /** Waits until `fd` can be read, at most `timeoutMs`. May return early. */
 export function untilReadable(ffi: Ffi, fd: number, timeoutMs: number): void {
   isReady(ffi, fd, POLLIN, timeoutMs);
+}
+
+/** Waits until `fd` is ready for `events`, at most `timeoutMs`. Has `kick`, or {@link NONE}, ended that? May return early. */
+export function untilReady(ffi: Ffi, fd: number, events: number, kick: number, timeoutMs: number): boolean {
+  const pollfds = new Int32Array([fd, events, kick, POLLIN]);
+  return ffi.poll(pollfds, 2, Math.ceil(timeoutMs)) > 0 && pollfds[3]! >>> 16 !== 0;
 }
 
 /** read(2) of a blocking eventfd. Where another reader was faster it waits again. */
@@ -41,17 +56,13 @@ function readNow(ffi: Ffi, fd: number, into: BigUint64Array): number {
 }
 
 /**
- * write(2) to a blocking eventfd, as soon as there is room. The kernel has no write that does not block, so of two writers that
- * are after the same last room one sleeps there until somebody reads.
+ * Sleeps until a blocking eventfd has room for `value`; false where `sleep` ends it. The kernel has no write that does not block, so of
+ * two writers that are after the same last room one sleeps in its write until somebody reads.
  */
-export function writeBlocking(
-  ffi: Ffi,
-  fd: number,
-  value: BigUint64Array,
-  slice: Slice = wholeSlice,
-): number {
-  while (!hasRoom(ffi, fd, value[0]!, slice()));
-  return ffi.write(fd, value);
+export function untilRoom(ffi: Ffi, fd: number, value: bigint, sleep: Sleep): boolean {
+  const told = value === 1n ? fd : NONE; // nothing tells of room for more than one
+  while (!hasRoom(ffi, fd, value)) if (!sleep(told, POLLOUT)) return false;
+  return true;
 }
 
 /** Can `fd` be read now? */
@@ -64,17 +75,9 @@ export function isFull(ffi: Ffi, fd: number): boolean {
   return !isReady(ffi, fd, POLLOUT, 0);
 }
 
-function hasRoom(ffi: Ffi, fd: number, value: bigint, timeoutMs: number): boolean {
+function hasRoom(ffi: Ffi, fd: number, value: bigint): boolean {
   if (value === 0n || value > MAX_COUNT) return true; // the kernel refuses what is too large
-  if (value === 1n) return isReady(ffi, fd, POLLOUT, timeoutMs);
-  if (eventfdInfo(fd).count + value <= MAX_COUNT) return true;
-  nap(ffi, timeoutMs);
-  return false;
-}
-
-/** Nothing tells of room for more than one. */
-function nap(ffi: Ffi, timeoutMs: number): void {
-  ffi.poll(new Int32Array(2), 0, timeoutMs);
+  return value === 1n ? !isFull(ffi, fd) : eventfdInfo(fd).count + value <= MAX_COUNT;
 }
 
 function isReady(ffi: Ffi, fd: number, events: number, timeoutMs: number): boolean {

@@ -11,7 +11,7 @@ import { MAX_COUNT } from "../eventfd/signal.js";
 import { checkFlag, type OptionNames, readOptions, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Shown } from "../host/shown.js";
-import { readBlocking, writeBlocking } from "./blocking.js";
+import { patiently, readBlocking, untilRoom } from "./blocking.js";
 import { checkDescriptor, checked } from "./checked.js";
 import { eventfdInfo, infoOf } from "./eventfd-info.js";
 import { checkFfi, F_DUPFD_CLOEXEC, type Ffi, O_CLOEXEC, O_NONBLOCK } from "./ffi.js";
@@ -144,10 +144,8 @@ export class EventfdFile extends Shown implements Disposable {
       });
     }
     this.#word[0] = BigInt(value);
-    const result = this.nonblocking
-      ? this.#ffi.write(this.fd, this.#word)
-      : writeBlocking(this.#ffi, this.fd, this.#word);
-    checked(result, "write", `eventfd ${this.id}`);
+    if (!this.nonblocking) untilRoom(this.#ffi, this.fd, this.#word[0], patiently(this.#ffi));
+    checked(this.#ffi.write(this.fd, this.#word), "write", `eventfd ${this.id}`);
   }
 
   /** @internal The count as a number, exact below 2^53: JSON has no other. */

@@ -1,16 +1,18 @@
 import { checkWrite, EventfdContext } from "../eventfd/context.js";
 import { addReference } from "../eventfd/reference.js";
+import { isReadKicked } from "../eventfd/signal.js";
 import { readBlockingWait, type WaitOptions } from "../host/argument.js";
 import { deadlineOf, leftUntil } from "../host/deadline.js";
 import { ERRNO, IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
 import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
 import { checkHost, type HostMemory } from "../host/memory.js";
-import { SLICE_MS, untilReadable, writeBlocking } from "./blocking.js";
+import { POLLIN, SLICE_MS, type Sleep, untilReady, untilRoom } from "./blocking.js";
 import { fdOf } from "./calls.js";
 import { checkDescriptor, checked } from "./checked.js";
 import { type EventfdFileOptions, newEventfd } from "./eventfd-file.js";
 import { F_DUPFD_CLOEXEC, type Ffi } from "./ffi.js";
+import { hush, kickDescriptor, ring } from "./kick.js";
 import { byKernelId, isBlocking, linuxKindOf, signalFd } from "./kind.js";
 import { forgetRead } from "./read-out.js";
 import { armReader, prepareReader } from "./reader.js";
@@ -168,13 +170,18 @@ export class LinuxEventfd extends EventfdContext {
     return { ...super.describe(), kernelId: this.kernelId };
   }
 
-  /** As {@link EventfdContext.write}; one write(2). Blocks where the eventfd was made blocking and has no room. */
-  write(value: number | bigint = 1): void {
-    this.value[0] = value === 1 ? 1n : checkWrite(value);
-    const result = isBlocking(this.memory, this.record)
-      ? writeBlocking(this.ffi, this.fd, this.value, () => this.slice())
-      : this.ffi.write(this.fd, this.value);
-    checked(result, "write", `eventfd ${this.id}`, "read it first");
+  /**
+   * As {@link EventfdContext.write}; one write(2). Blocks where the eventfd was made blocking and has no room: true once it is written,
+   * false after {@link kick}, with nothing added.
+   */
+  write(value: number | bigint = 1): boolean {
+    const wide = value === 1 ? 1n : checkWrite(value);
+    const { ffi, fd } = this;
+    const sleep: Sleep = (told, events) => this.sleep(told, events, Infinity);
+    if (isBlocking(this.memory, this.record) && !untilRoom(ffi, fd, wide, sleep)) return false;
+    this.value[0] = wide;
+    checked(ffi.write(fd, this.value), "write", `eventfd ${this.id}`, "read it first");
+    return true;
   }
 
   signal(): void {
@@ -199,9 +206,9 @@ export class LinuxEventfd extends EventfdContext {
     return this.value[0];
   }
 
-  /** As {@link EventfdContext.read}; sleeps in poll(2), a twentieth of a second at a time, and hears of a kick after that. */
+  /** As {@link EventfdContext.read}; sleeps in poll(2). */
   read(options: Pick<WaitOptions, "timeoutMs"> = {}): bigint | undefined {
-    const { timeoutMs } = readBlockingWait(options, "readAsync");
+    const timeoutMs = readBlockingWait(options, "readAsync");
     this.checkWait();
     const { words } = this.memory;
     const deadline = deadlineOf(words, timeoutMs);
@@ -212,8 +219,28 @@ export class LinuxEventfd extends EventfdContext {
       const left = leftUntil(words, deadline);
       if (left <= 0) return undefined;
       this.memory.thread.checkMayBlock(`a read of eventfd ${this.id}, which is at 0,`, "readAsync");
-      untilReadable(this.ffi, this.fd, Math.min(left, this.slice()));
+      if (!this.sleep(this.fd, POLLIN, left)) return undefined;
     }
+  }
+
+  /**
+   * As {@link EventfdContext.kick}, of who reads; and of a `write` to an eventfd that was made blocking and has no room, or else the
+   * next one that finds none. A thread that sleeps in either wakes at once; only where no descriptor was left for that, within a
+   * twentieth of a second.
+   */
+  override kick(): void {
+    super.kick();
+    ring(this.memory, this.ffi, this.record);
+  }
+
+  /** Sleeps in poll(2) until `fd` is ready for `events`, or for a moment; false where a kick ends the wait. */
+  private sleep(fd: number, events: number, leftMs: number): boolean {
+    const { memory, ffi, record } = this;
+    const kick = kickDescriptor(memory, ffi, record);
+    if (this.takeKick()) return false;
+    const rung = untilReady(ffi, fd, events, kick, Math.min(leftMs, this.slice()));
+    if (rung && !isReadKicked(memory.words, record)) hush(memory, ffi, record);
+    return true; // also where it is kicked: what there is to take comes first
   }
 
   /** @internal */

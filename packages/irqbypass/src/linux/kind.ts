@@ -12,6 +12,7 @@ import { fdOf, type LinuxCalls, realCalls } from "./calls.js";
 import { checked } from "./checked.js";
 import { closeEpolls, EPOLL_CTL_ADD, EPOLL_CTL_DEL, eachWrite, readersEpoll, relayEpoll } from "./epoll.js";
 import type { Ffi } from "./ffi.js";
+import { closeKick, isKick } from "./kick.js";
 import { files } from "./node.js";
 import { deliver, isSignalled, readOut } from "./read-out.js";
 import { forgetReader } from "./reader.js";
@@ -59,10 +60,12 @@ export function linuxKind(calls: LinuxCalls): LinuxKind {
       const fd = fdOf(memory, eventfd);
       return () => {
         forgetReader(memory, ffi(), fd);
+        closeKick(memory, ffi(), eventfd);
         checked(ffi().close(fd), "close", `eventfd fd ${fd}`);
       };
     },
     reclaim(memory, eventfd) {
+      closeKick(memory, ffi(), eventfd);
       const fd = fdOf(memory, eventfd);
       if (eventfdId(info, fd) !== memory.words.get(eventfd + E.kernelId)) return;
       forgetReader(memory, ffi(), fd);
@@ -73,6 +76,7 @@ export function linuxKind(calls: LinuxCalls): LinuxKind {
       const id = eventfdId(info, fd);
       // Not if a record has taken it over in the last moment.
       const known = id !== undefined && memory.mutex.guard(() => byKernelId(memory).load(id));
+      if (known === 0 && isKick(memory, fd)) return;
       if (known === 0 || (known && fdOf(memory, known) !== fd)) ffi().close(fd);
     },
     signal: (memory, eventfd) => signalFd(memory, ffi(), eventfd),

@@ -3,7 +3,7 @@
  */
 import { runThread } from "../host/spawn.js";
 import type { RelayStart } from "../vm/relay.js";
-import { SlimHost } from "../vm/slim-host.js";
+import { RelayHost } from "../vm/relay-host.js";
 import { linux } from "./kind.js";
 import { runLinuxRelay } from "./relay.js";
 import { linuxRelayThread } from "./relay-thread.js";
@@ -11,7 +11,7 @@ import { linuxRelayThread } from "./relay-thread.js";
 runThread<RelayStart>(linuxRelayThread.name, ({ host: handle, kinds, kind }) => {
   const own = linux();
   const others = kinds.slice(1).map((name) => (name === own.name ? own : { name }));
-  const host = SlimHost.attach(handle, { kinds: others, repairs: false, name: "linux relay" });
+  const host = RelayHost.attach(handle, { kinds: others, name: "linux relay" });
   try {
     runLinuxRelay(host, own, kind);
   } finally {

@@ -208,7 +208,7 @@ export class InterruptFile extends Shown {
    * block: use {@link blockAsync}.
    */
   block(options: Pick<WaitOptions, "timeoutMs"> = {}): FileWake {
-    const { timeoutMs } = readBlockingWait(options, "blockAsync");
+    const timeoutMs = readBlockingWait(options, "blockAsync");
     const { words } = this;
     const deadline = deadlineOf(words, timeoutMs);
     for (;;) {

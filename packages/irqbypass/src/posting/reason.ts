@@ -30,8 +30,8 @@ export const REASONS = [
    */
   "not-msi",
   /**
-   * The MSI is no plain interrupt, but an NMI, INIT, SMI or the like: only fixed and lowest-priority can be posted, and SMI and
-   * ExtINT are dropped. What to do: route a fixed MSI.
+   * The MSI is no plain interrupt, but level-triggered, an NMI, INIT, SMI or the like: only edges that are fixed or lowest-priority
+   * can be posted, and SMI and ExtINT are dropped. What to do: route a fixed MSI that is an edge.
    */
   "delivery-mode",
   /** The MSI goes to several vCPUs, at once or in turn. What to do: name one vCPU; what is for several is always relayed. */

@@ -10,7 +10,7 @@ const REMEDIES: Readonly<Record<Reason, string>> = {
     "its GSI leads to a PIC alone, and its VM has none: make that with pic: true, or route the GSI to an MSI or the I/O APIC",
   masked: "the guest has masked the pin of the I/O APIC: it unmasks it when it is ready",
   "delivery-mode":
-    "its MSI is an NMI, INIT, SMI or the like: only fixed and lowest-priority ones can be posted",
+    "its MSI is level-triggered, an NMI, INIT, SMI or the like: only fixed and lowest-priority edges can be posted",
   "thread-died": "the thread that had the other end died: register or assign it again",
   "thread-ended":
     "the thread that had the other end ended well and had not given it back: register or assign it again",

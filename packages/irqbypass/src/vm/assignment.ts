@@ -203,7 +203,7 @@ export function deassign(host: BypassHost, guard: Mutex, find: () => number): bo
     if (claimed) takeDown(host, guard, irqfd, eventfd);
     if (claimed || irqfd === 0) return claimed;
     // Nothing tells when the other is through: it is a few fences, and it lives or is repaired after.
-    if (thread.isDead(other)) {
+    if (repair !== undefined && thread.isDead(other)) {
       repair.thread(other);
       deassignLost(host, vm, irqfd, other);
     } else {

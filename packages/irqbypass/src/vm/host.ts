@@ -1,10 +1,14 @@
+import { type Compiled, compiledFor } from "../host/compiled.js";
+import type { MemoryOptions } from "../host/memory.js";
 import type { HostHandle } from "../host/reserve.js";
+import type { WasmMemory } from "../host/wasm.js";
 import { type AttachedThread, threadsOf } from "./attached.js";
 import { audit } from "./audit/audit.js";
 import type { Audit } from "./audit/finding.js";
 import type { AttachOptions, HostOptions } from "./host-options.js";
 import { pics } from "./pics.js";
 import { attachedWith, createdWith, SlimHost } from "./slim-host.js";
+import { beginRepair } from "./whole.js";
 
 /**
  * A host: one shared memory with everything in it, as the calling thread sees it. `Host.create` makes one, and
@@ -48,6 +52,16 @@ export class Host extends SlimHost {
    */
   static override attach(handle: HostHandle, options: AttachOptions = {}): Host {
     return new Host(...attachedWith(handle, options));
+  }
+
+  /** @internal */
+  protected override compile(memory: WasmMemory, { fastPath, words }: MemoryOptions): Compiled | undefined {
+    return compiledFor(memory, fastPath, words !== undefined);
+  }
+
+  /** @internal At once. */
+  protected override complete(options: MemoryOptions, ofAll: boolean): void {
+    this.begin(beginRepair(this, options, ofAll));
   }
 
   /**

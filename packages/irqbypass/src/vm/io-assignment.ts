@@ -3,7 +3,7 @@
  * O(1) in the number of ioeventfds; deassign waits for nobody's work but a store that just rings this one.
  */
 import type { BypassHost } from "../bypass/bypass-host.js";
-import { liveRecords } from "../bypass/heal.js";
+import { liveRecords } from "../bypass/live-records.js";
 import { dropContext, holdContext } from "../eventfd/reference.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Ioeventfd as I, Thread, Vm, VmFlag } from "../host/layout.js";
@@ -91,7 +91,7 @@ export function deassignIoeventfd(host: BypassHost, guard: Mutex, find: () => nu
     if (claimed) takeDown(host, record);
     if (claimed || record === 0) return claimed;
     // Nothing tells when the other is through: it is a fence, and it lives or is repaired after.
-    if (thread.isDead(other)) {
+    if (repair !== undefined && thread.isDead(other)) {
       repair.thread(other);
       deassignLostIoeventfd(host, vm, record, other);
     } else {

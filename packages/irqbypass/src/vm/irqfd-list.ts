@@ -2,7 +2,7 @@
  * The irqfds of a VM, in doubly linked lists by their GSI: out of one in constant time, where the kernel searches, and a change
  * of one route finds those that it concerns. All of it under the VM's mutex.
  */
-import { liveRecords } from "../bypass/heal.js";
+import { liveRecords } from "../bypass/live-records.js";
 import { Consumer, IRQFD_LISTS, LEVEL, Vm } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { addResampler, removeResampler } from "./resample.js";

@@ -4,13 +4,10 @@
  */
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
-import { liveRecords } from "../bypass/heal.js";
+import { liveNow, liveRecords, ownedBy } from "../bypass/live-records.js";
 import { refreshAll } from "../bypass/remapping.js";
-import { loseDevices } from "../device/device-repair.js";
-import { endProducer as endDeviceProducer } from "../device/producers.js";
-import { closeHandle } from "../eventfd/close.js";
-import { abandonWait } from "../eventfd/ready.js";
-import { closerOf, dropContext, dropReference, irqfdOf } from "../eventfd/reference.js";
+import { loseDevices } from "../device/leaving.js";
+import { closerOf, dropContext, irqfdOf } from "../eventfd/reference.js";
 import { dropWatches, fireAgain } from "../eventfd/watch.js";
 import { IrqBypassError } from "../host/errors.js";
 import {
@@ -23,9 +20,7 @@ import {
   Injection,
   Ioeventfd,
   Producer,
-  Reference,
   RelayState,
-  Role,
   Routing,
   Thread,
   ThreadState,
@@ -36,16 +31,15 @@ import {
 } from "../host/layout.js";
 import { ring } from "../host/life-lock.js";
 import { Mutex } from "../host/mutex.js";
-import type { Pool } from "../host/pool.js";
 import { suspend } from "../posting/descriptor.js";
 import { injected, relayed } from "../posting/irte.js";
 import { type Reason, reasonCode } from "../posting/reason.js";
 import { deassignLost } from "./assignment.js";
 import { deassignLostIoeventfd } from "./io-assignment.js";
 import { requestAgain } from "./lapic.js";
+import { closeReferences } from "./leaving.js";
 import { servePicsAgain } from "./pic-lines.js";
 import { relaysNoMore } from "./relay.js";
-import { liveNow } from "./repair.js";
 import { freeLostTable } from "./routing.js";
 import { vmMutex } from "./vm-mutex.js";
 import { claimVm, disposeVm } from "./vm-record.js";
@@ -69,7 +63,7 @@ export function loseThread(
     for (let slot = 0; slot < words.load(Header.threads); slot++) {
       const lost = pools.thread.at(slot);
       if ((words.load(lost + Thread.state) & ThreadState.lost) === 0) continue;
-      repair.thread(lost);
+      repair!.thread(lost);
       tearDown(host, lost);
       host.mutex.guard(() => thread.free(lost));
     }
@@ -232,53 +226,6 @@ function endInjection({ words, mutex, pools }: BypassHost, injection: number, go
     }
     pools.injection.release(injection);
   });
-}
-
-/** Closes the handles of a thread to eventfds and epolls, for which it waits no more, and drops what else it has of them. */
-export function closeReferences(host: BypassHost, owner: number): void {
-  host.forEachLive(host.pools.epoll, (epoll) => abandonWait(host.words, epoll, owner));
-  for (const reference of ownedBy(host, host.pools.reference, Reference.owner, owner))
-    endReference(host, reference);
-}
-
-/**
- * What a thread that leaves has made and others may use stays, in no thread's hands: whoever has its record next may die, and what
- * is torn down then is that one's. A producer is of no use to others.
- */
-export function disown(host: BypassHost, owner: number): void {
-  const { words, mutex, pools } = host;
-  loseDevices(host, owner, endDeviceProducer);
-  for (const producer of ownedBy(host, pools.producer, Producer.owner, owner))
-    mutex.guard(() => pools.producer.release(producer));
-  for (const [pool, word] of [
-    [pools.vm, Vm.owner],
-    [pools.consumer, Consumer.owner],
-    [pools.ioeventfd, Ioeventfd.owner],
-    [pools.eventfd, Eventfd.owner],
-    [pools.injection, Injection.owner],
-  ] as const) {
-    for (const record of ownedBy(host, pool, word, owner)) {
-      mutex.guard(() => {
-        if (pool.lives(record) && words.get(record + word) === owner) words.set(record + word, IN_USE);
-      });
-    }
-  }
-}
-
-/** The live records of a pool that a thread has, by the word that names it. Nobody but that thread, or its repair, gives them back. */
-function ownedBy(host: BypassHost, pool: Pool, owner: number, thread: number): number[] {
-  const found: number[] = [];
-  host.forEachLive(pool, (record) => {
-    if (host.words.get(record + owner) === thread) found.push(record);
-  });
-  return found;
-}
-
-function endReference(host: BypassHost, reference: number): void {
-  const role = host.mutex.guard(() => host.words.get(reference + Reference.role));
-  // What had been a handle may be the last one, whose irqfd is still to be deassigned.
-  if (role === Role.handle || role === Role.hold) closeHandle(host, reference);
-  else dropReference(host, reference);
 }
 
 /** The descriptor of a Linux eventfd that the thread was closing; others it made belong to whoever still has them. */

@@ -4,7 +4,6 @@ import { Header, RelayState } from "../host/layout.js";
 import { refuseLoading, somebodyLoads } from "../host/loading.js";
 import { SpawnedThread } from "../host/spawn.js";
 import { hasWaitAsync } from "../host/words.js";
-import { loseAll } from "./lost-thread.js";
 import type { RelayStart } from "./relay.js";
 
 /** How often whoever created the host looks, while it waits, whether somebody needs a relay that does not run yet. */
@@ -116,7 +115,7 @@ export class RelayKeeper {
       if (threads.size === 0) relay.close?.(host); // should it have been ended before it could
       return;
     }
-    loseAll(host, thread.number); // of a relay that was ended from outside the word says so then
+    host.repair?.loseAll(thread.number); // of a relay that was ended from outside the word says so then
     if (threads.size === 0) this.noneLeft(error);
     this.serve();
   }

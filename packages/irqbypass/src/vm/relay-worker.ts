@@ -3,8 +3,8 @@
  */
 import { runThread } from "../host/spawn.js";
 import { type RelayStart, runRelay } from "./relay.js";
+import { RelayHost } from "./relay-host.js";
 import { relayThread } from "./relay-thread.js";
-import { SlimHost } from "./slim-host.js";
 
 /** It blocks from then on, and its lock comes by its event loop: for so long it waits for that. */
 const LOCK_MS = 200;
@@ -12,7 +12,7 @@ const LOCK_MS = 200;
 runThread<RelayStart>(relayThread.name, ({ host: handle, kinds }) => {
   // It runs none of the kinds' callbacks, so their names will do.
   const names = kinds.slice(1).map((name) => ({ name }));
-  const host = SlimHost.attach(handle, { kinds: names, repairs: false, name: "relay" });
+  const host = RelayHost.attach(handle, { kinds: names, name: "relay" });
   const relay = (): undefined => {
     try {
       runRelay(host);
@@ -25,7 +25,7 @@ runThread<RelayStart>(relayThread.name, ({ host: handle, kinds }) => {
 });
 
 /** Resolves when this thread has the lock of its life, or does not get it. */
-async function lockOf(host: SlimHost): Promise<void> {
+async function lockOf(host: RelayHost): Promise<void> {
   let stop = (): void => {};
   const late = new Promise<void>((resolve) => {
     stop = host.platform.every(LOCK_MS, resolve);

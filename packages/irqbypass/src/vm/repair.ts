@@ -3,9 +3,8 @@
  * owed. All of it can be done again, by the next one, where the thread that repairs dies too.
  */
 import type { BypassHost } from "../bypass/bypass-host.js";
-import { healHost } from "../bypass/heal.js";
+import { liveNow } from "../bypass/live-records.js";
 import { deviceMutex } from "../device/device-life.js";
-import { healDevice } from "../device/device-repair.js";
 import { callAgain } from "../eventfd/ready.js";
 import { askForRelay } from "../eventfd/relay-state.js";
 import { fireAll } from "../eventfd/watch.js";
@@ -22,8 +21,6 @@ import {
   VmFlag,
   WAITED,
 } from "../host/layout.js";
-import type { Repair } from "../host/memory.js";
-import type { Pool } from "../host/pool.js";
 import type { Words } from "../host/words.js";
 import { kick, renotify } from "../posting/descriptor.js";
 import { settleApics } from "./apic/change.js";
@@ -39,41 +36,11 @@ import { endPulse } from "./routing.js";
 import { vcpusOf } from "./vcpus.js";
 import { vmMutex } from "./vm-mutex.js";
 
-/** What a host does when a thread has died. */
-export class HostRepair implements Repair {
-  constructor(private readonly memory: BypassHost) {}
-
-  host(dead: number): void {
-    healHost(this.memory, dead);
-  }
-
-  vm(vm: number): void {
-    healVm(this.memory, vm);
-  }
-
-  device(device: number, dead: number): void {
-    healDevice(this.memory, device, this.memory.thread.recordOf(dead));
-  }
-
-  thread(gone: number): void {
-    recoverMutexes(this.memory, gone);
-    notifyForIt(this.memory, gone);
-    leaveForIt(this.memory, gone);
-  }
-}
-
-/** The records of a pool that live now. They may be given back as soon as this has returned. */
-export function liveNow(host: BypassHost, pool: Pool): number[] {
-  const found: number[] = [];
-  host.forEachLive(pool, (record) => found.push(record));
-  return found;
-}
-
 /**
  * Makes whole what the mutex of a VM guards: a route change goes on to its end, the lists are made anew, and lines are
  * serviced. The caller holds the mutex; a thread that died did.
  */
-function healVm(host: BypassHost, vm: number): void {
+export function healVm(host: BypassHost, vm: number): void {
   const { words, pools, mutex } = host;
   if (!mutex.guard(() => pools.vm.lives(vm))) return;
   relink(host, vm);

@@ -13,7 +13,7 @@ import { reasonOf } from "../posting/irte.js";
 import { irqfdsOf } from "./irqfd-list.js";
 import { deliverDue } from "./relay.js";
 import { defaultRoutes, type RouteWords } from "./route.js";
-import { buildTable, freeTable, resolveFor, undoTable } from "./routing.js";
+import { buildTable, freeTable, resolveFor, undoTable, whyNotOneMsi } from "./routing.js";
 import type { VmLife } from "./vm-mutex.js";
 
 /** A change of a VM's routes. All of it under the VM's mutex. */
@@ -120,8 +120,7 @@ export function deliverBefore(host: BypassHost, life: VmLife, change: Pick<Route
   const { words } = host;
   const waiting = life.guard(() =>
     [...change.irqfds()].flatMap((irqfd) => {
-      const reason = reasonOf(words.load(irqfd + Consumer.target));
-      if (reason !== undefined && reason !== "multicast") return [];
+      if (whyNotOneMsi(host, life.record, words.get(irqfd + Consumer.gsi)) !== undefined) return [];
       const { flush } = listenOf(host, irqfd, words.get(irqfd + Consumer.holds));
       if (flush === undefined && words.load(irqfd + Consumer.pending) === 0) return [];
       return [{ irqfd, generation: words.get(irqfd + Rec.generation), flush }];

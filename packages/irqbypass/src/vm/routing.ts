@@ -160,7 +160,8 @@ export function resolve(memory: HostMemory, vm: number, gsi: number): number {
   const reason = whyNotOneMsi(memory, vm, gsi);
   if (reason !== undefined) return relayed(reason);
   const message = msiOf(memory, vm, firstRoute(memory, vm, gsi));
-  if (message.delivery !== Delivery.fixed && message.delivery !== Delivery.lowestPriority)
+  // What is posted is an edge: nobody would find in TMR that it was level-triggered.
+  if (message.level || (message.delivery !== Delivery.fixed && message.delivery !== Delivery.lowestPriority))
     return relayed("delivery-mode");
   // Whose turn it is nobody knows before it comes.
   const takeTurns = (words.get(vm + Vm.flags) & VmFlag.noVectorHashing) !== 0;

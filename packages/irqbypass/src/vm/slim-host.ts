@@ -5,15 +5,17 @@ import { Manager } from "../bypass/manager.js";
 import { refreshAll, requires } from "../bypass/remapping.js";
 import { checkFlag, show, type WaitOptions } from "../host/argument.js";
 import { type Capacity, checkCapacity } from "../host/capacity.js";
+import type { Compiled } from "../host/compiled.js";
 import { IrqBypassError } from "../host/errors.js";
 import { publishHeader } from "../host/header.js";
 import { Consumer, Header, POOLS } from "../host/layout.js";
 import { refuseLoading, untilNobodyLoads, untilNobodyLoadsAsync } from "../host/loading.js";
-import { HostMemory, type MemoryOptions, type Repair } from "../host/memory.js";
+import { HostMemory, type MemoryOptions } from "../host/memory.js";
 import type { WatchableWorker } from "../host/platform.js";
 import { type HostHandle, reserve } from "../host/reserve.js";
+import type { WasmMemory } from "../host/wasm.js";
 import { whenFree } from "../host/when-free.js";
-import { DeathWatch } from "./death-watch.js";
+import type { DeathWatch } from "./death-watch.js";
 import {
   type AttachOptions,
   type HostOptions,
@@ -23,15 +25,16 @@ import {
 } from "./host-options.js";
 import { type Interrupt, interruptsOf } from "./interrupt.js";
 import { irqfdKind } from "./irqfd-kind.js";
-import { closeReferences, disown, loseAll, loseThread } from "./lost-thread.js";
-import { HostRepair } from "./repair.js";
+import { closeReferences, disown } from "./leaving.js";
 import { buildDefaultTable } from "./routing.js";
 import { Supervision } from "./supervision.js";
 import { unfinishedOf } from "./unfinished.js";
 
 /**
- * A host without the audit, which is a fifth of what a bundle would have of this library: that of `irqbypass` is one with it.
- * One shared memory with everything in it, as the calling thread sees it. `Host.create` makes one, and `Host.attach` joins it
+ * A host for a page that counts its bytes: it has no `audit()` and no `threads()`, and what repairs it after a dead thread, and the
+ * WebAssembly of the fast path, it loads when it has been made. That comes when the thread returns to its event loop, of which
+ * `provable()` tells; until then this thread waits for others to repair, and signals by TypeScript. That of `irqbypass` is one that has it
+ * all from the start. One shared memory with everything in it, as the calling thread sees it. `Host.create` makes one, and `Host.attach` joins it
  * in another thread. One thread has one of these for a host.
  */
 export class SlimHost extends HostMemory implements BypassHost, Disposable {
@@ -39,11 +42,12 @@ export class SlimHost extends HostMemory implements BypassHost, Disposable {
   override readonly kinds: readonly Kind[];
   /** @internal */
   readonly manager: Manager;
-  /** @internal */
-  readonly repair: Repair = new HostRepair(this);
   /** In the thread that created the host, until it leaves. */
   private supervision: Supervision | undefined;
-  private readonly deaths: DeathWatch | undefined;
+  /** Where the platform's locks prove deaths, from when this thread can repair on. */
+  private deaths: DeathWatch | undefined;
+  /** What it loads late, while and after it does. */
+  private late: Promise<void> | undefined;
   private disposed = false;
   private readonly forgetExit: () => void;
 
@@ -58,9 +62,7 @@ export class SlimHost extends HostMemory implements BypassHost, Disposable {
     this.kinds = kinds;
     this.manager = new Manager(this, kinds);
     this.forgetExit = this.platform.onExit((well) => this.threadEnds(well));
-    const { locks, mayBlock } = this.platform;
-    if (locks !== undefined && options.repairs !== false)
-      this.deaths = new DeathWatch(this, locks, capacity !== undefined || !mayBlock);
+    this.complete(options, capacity !== undefined || !this.platform.mayBlock);
     if (capacity === undefined) return;
     buildDefaultTable(this);
     publishHeader(this.words);
@@ -101,6 +103,32 @@ export class SlimHost extends HostMemory implements BypassHost, Disposable {
    */
   static attach(handle: HostHandle, options: AttachOptions = {}): SlimHost {
     return new SlimHost(...attachedWith(handle, options));
+  }
+
+  /** @internal None yet: it comes with {@link complete}. Throws EOPNOTSUPP where it is asked for. */
+  protected compile(_: WasmMemory, { fastPath }: MemoryOptions): Compiled | undefined {
+    if (fastPath !== "wasm") return undefined;
+    throw new IrqBypassError(
+      "EOPNOTSUPP",
+      'a host of irqbypass/slim compiles WebAssembly late, where it can: leave fastPath out, or import Host from "irqbypass"',
+    );
+  }
+
+  /** @internal Gets what a host has beside its memory: how to repair it, and a watch of deaths, `ofAll` or not. */
+  protected complete(options: MemoryOptions, ofAll: boolean): void {
+    this.late = this.loadRest(options, ofAll);
+  }
+
+  private async loadRest(options: MemoryOptions, ofAll: boolean): Promise<void> {
+    const { beginRepair, compiledFor } = await import("./late.js");
+    if (this.disposed) return;
+    this.compiled = compiledFor(this.handle.memory, options.fastPath, options.words !== undefined);
+    this.begin(beginRepair(this, options, ofAll));
+  }
+
+  /** @internal What to end when this thread leaves. */
+  protected begin(deaths: DeathWatch | undefined): void {
+    this.deaths = deaths;
   }
 
   /**
@@ -165,11 +193,12 @@ export class SlimHost extends HostMemory implements BypassHost, Disposable {
   /**
    * Resolves true as soon as the others can tell that this thread has ended, however that comes: where the system knows it, as in
    * Node on Linux, at once; in a page when it has the lock of its life, some milliseconds after it attached, for which it has to
-   * be in its event loop. False where nothing tells it, and once it has left the host. A worker of a page that is to block as soon
+   * be in its event loop. A host of `irqbypass/slim` can repair from then on, too. False where nothing tells it, and once it has left the host. A worker of a page that is to block as soon
    * as it has attached awaits this first: `host.threadLost` must say it otherwise if it should be ended before. Does not block.
    */
   async provable(): Promise<boolean> {
     this.checkAttached();
+    await this.late;
     return this.thread.provable();
   }
 
@@ -212,6 +241,7 @@ export class SlimHost extends HostMemory implements BypassHost, Disposable {
     try {
       await untilNobodyLoadsAsync(this);
       await worker.terminate();
+      await this.late;
     } finally {
       allowLoading();
       unwatch();
@@ -231,7 +261,7 @@ export class SlimHost extends HostMemory implements BypassHost, Disposable {
    * that will never run again: one that goes on would write into what others have by then, and a worker of a page may go on for seconds
    * after `terminate()`. Returns false where it has left already. Throws EINVAL for what is no thread of this host or is the calling
    * one, EBUSY where it is known to be alive: by the system, or in a page by the lock that it has, which repairs the host by itself
-   * when it comes free. So it is for threads whose `proof` is "none" in `host.threads()`.
+   * when it comes free; EAGAIN while this thread cannot repair yet, in a host of `irqbypass/slim`. So it is for threads whose `proof` is "none" in `host.threads()`.
    */
   threadLost(id: number): boolean {
     const { pools, thread } = this;
@@ -249,11 +279,18 @@ export class SlimHost extends HostMemory implements BypassHost, Disposable {
         },
       );
     }
-    return loseThread(this, record);
+    if (this.repair !== undefined) return this.repair.lose(record);
+    throw new IrqBypassError(
+      "EAGAIN",
+      "what repairs a host of irqbypass/slim is still being loaded: await host.provable(), and call this again",
+      { subject: `thread ${id}` },
+    );
   }
 
   private lost(worker: number): void {
-    if (!this.disposed) loseAll(this, worker);
+    if (this.disposed) return;
+    if (this.repair !== undefined) this.repair.loseAll(worker);
+    else void this.late?.then(() => this.lost(worker));
   }
 
   /**

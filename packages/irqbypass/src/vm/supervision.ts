@@ -1,7 +1,6 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { Header } from "../host/layout.js";
 import { BusyError } from "../host/mutex.js";
-import { loseAll } from "./lost-thread.js";
 import { RelayKeeper } from "./relay-keeper.js";
 
 const TICK_MS = 100;
@@ -39,7 +38,7 @@ export class Supervision {
 
   private probe(): void {
     try {
-      loseAll(this.host);
+      this.host.repair?.loseAll();
     } catch (error) {
       // A thread that may not block is refused a mutex that is busy: it looks again.
       if (!(error instanceof BusyError)) throw error;

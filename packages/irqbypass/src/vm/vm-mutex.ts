@@ -9,7 +9,7 @@ import { Mutex } from "../host/mutex.js";
  */
 export function vmMutex(memory: HostMemory, vm: number): Mutex {
   const name = `the mutex of VM ${memory.pools.vm.slot(vm)}`;
-  return new Mutex(memory.words, vm + Vm.mutex, memory.thread, name, () => memory.repair.vm(vm));
+  return new Mutex(memory.words, vm + Vm.mutex, memory.thread, name, () => memory.repair!.vm(vm));
 }
 
 /** The VM that has this record now. Under the host mutex, or by the thread that has just made it. */

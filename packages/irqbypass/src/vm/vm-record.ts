@@ -117,7 +117,7 @@ export function disposeClaimed(
     if (claim === "mine") disposeVm(host, vm, close);
     if (typeof claim === "string") return;
     // Nothing tells when the other is through: it lives, or is repaired after.
-    if (thread.isDead(claim.disposer)) {
+    if (repair !== undefined && thread.isDead(claim.disposer)) {
       dead = claim.disposer;
       repair.thread(dead);
     } else if (!thread.spin(() => !isMeant())) {

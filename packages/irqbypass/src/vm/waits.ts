@@ -54,7 +54,7 @@ export class VcpuWaits {
 
   /** As {@link Vcpu.wait}. */
   wait(options: Pick<WaitOptions, "timeoutMs">): Wake {
-    const { timeoutMs } = readBlockingWait(options, "waitAsync");
+    const timeoutMs = readBlockingWait(options, "waitAsync");
     this.memory.checkCall();
     this.idle.checkFree("this");
     const { file } = this;

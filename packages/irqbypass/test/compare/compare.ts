@@ -7,6 +7,7 @@ import type { Kvm } from "#src/kvm/kvm.js";
 import { accesses, eois, extInts, lines, lint0s, ports, registers, takes } from "./chips.js";
 import { looks, states } from "./events.js";
 import { ipis, selfIpis } from "./ipis.js";
+import { routes, signals } from "./irqfds.js";
 import { KernelSide } from "./kernel-side.js";
 import { messages } from "./messages.js";
 import { boots, ends, loads, modes, readMsrs, services, stores, writeMsrs, writes } from "./registers.js";
@@ -15,7 +16,7 @@ import { SoftwareSide } from "./software-side.js";
 import type { Step } from "./step.js";
 
 /** What a run is about, and so which steps it takes more often than others. */
-export const SUBJECTS = ["messages", "ipis", "registers", "chips"] as const;
+export const SUBJECTS = ["messages", "ipis", "registers", "irqfds", "chips"] as const;
 export type Subject = (typeof SUBJECTS)[number];
 
 /** The kinds of steps, with how often each comes by the subject. */
@@ -23,19 +24,21 @@ const KINDS: readonly {
   readonly steps: (scene: Scene) => fc.Arbitrary<Step>;
   readonly weight: Partial<Record<Subject, number>>;
 }[] = [
-  { steps: messages, weight: { messages: 60, ipis: 5, registers: 5, chips: 3 } },
-  { steps: ipis, weight: { messages: 2, ipis: 60, registers: 3 } },
-  { steps: selfIpis, weight: { messages: 0, ipis: 6, registers: 2 } },
-  { steps: writes, weight: { messages: 14, ipis: 14, registers: 40, chips: 4 } },
-  { steps: writeMsrs, weight: { messages: 0, ipis: 0, registers: 14 } },
-  { steps: readMsrs, weight: { messages: 0, ipis: 0, registers: 14 } },
-  { steps: stores, weight: { messages: 0, ipis: 0, registers: 4 } },
-  { steps: loads, weight: { messages: 0, ipis: 0, registers: 6 } },
-  { steps: modes, weight: { messages: 3, ipis: 3, registers: 6, chips: 1 } },
-  { steps: services, weight: { messages: 4, ipis: 2, registers: 5 } },
-  { steps: ends, weight: { messages: 4, ipis: 2, registers: 5 } },
-  { steps: looks, weight: { messages: 4, ipis: 6, registers: 2 } },
-  { steps: states, weight: { messages: 1, ipis: 3, registers: 1 } },
+  { steps: messages, weight: { messages: 60, ipis: 5, registers: 5, irqfds: 4, chips: 3 } },
+  { steps: ipis, weight: { messages: 2, ipis: 60, registers: 3, irqfds: 2 } },
+  { steps: selfIpis, weight: { ipis: 6, registers: 2, irqfds: 2 } },
+  { steps: writes, weight: { messages: 14, ipis: 14, registers: 40, irqfds: 16, chips: 4 } },
+  { steps: writeMsrs, weight: { registers: 14, irqfds: 3 } },
+  { steps: readMsrs, weight: { registers: 14 } },
+  { steps: stores, weight: { registers: 4 } },
+  { steps: loads, weight: { registers: 6 } },
+  { steps: modes, weight: { messages: 3, ipis: 3, registers: 6, irqfds: 5, chips: 1 } },
+  { steps: services, weight: { messages: 4, ipis: 2, registers: 5, irqfds: 3 } },
+  { steps: ends, weight: { messages: 4, ipis: 2, registers: 5, irqfds: 3 } },
+  { steps: looks, weight: { messages: 4, ipis: 6, registers: 2, irqfds: 4 } },
+  { steps: states, weight: { messages: 1, ipis: 3, registers: 1, irqfds: 1 } },
+  { steps: routes, weight: { irqfds: 16 } },
+  { steps: signals, weight: { irqfds: 50 } },
   { steps: lines, weight: { chips: 30 } },
   { steps: registers, weight: { chips: 24 } },
   { steps: accesses, weight: { chips: 3 } },

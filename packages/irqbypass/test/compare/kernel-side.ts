@@ -5,6 +5,7 @@ import type { Kvm } from "#src/kvm/kvm.js";
 import { KvmMachine } from "#src/kvm/machine.js";
 import { encodeEnableCap, encodeMsi, type KvmMsi } from "#src/kvm/structs.js";
 import { kernelChips } from "./chip-state.js";
+import { KernelIrqfds } from "./kernel-irqfds.js";
 import { KernelVcpu, storingMemory } from "./kernel-vcpu.js";
 import { pageLine } from "./page.js";
 import { KVM_CAP_X2APIC_API } from "./requests.js";
@@ -20,9 +21,10 @@ const ID_MSR = 0x802;
 export class KernelSide implements Disposable {
   readonly machine: KvmMachine;
   readonly vcpus: readonly KernelVcpu[];
+  private made: KernelIrqfds | undefined;
 
   constructor(
-    kvm: Kvm,
+    private readonly kvm: Kvm,
     private readonly scene: Scene,
   ) {
     this.machine = new KvmMachine(kvm, { memory: storingMemory() });
@@ -32,6 +34,12 @@ export class KernelSide implements Disposable {
     this.vcpus = scene.ids.map((id) => new KernelVcpu(this.machine, kvm, id));
     // KVM makes its map anew before it counts a new vCPU: the last one is in it when a register changes.
     for (const vcpu of this.vcpus) vcpu.setLapic(vcpu.lapic());
+  }
+
+  /** Its irqfds, of which most scenes have none. */
+  get irqfds(): KernelIrqfds {
+    this.made ??= new KernelIrqfds(this.machine, this.kvm);
+    return this.made;
   }
 
   /** KVM_SIGNAL_MSI: how many took it, -1 where that is what KVM counted. */
@@ -60,6 +68,7 @@ export class KernelSide implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.made?.[Symbol.dispose]();
     for (const vcpu of this.vcpus) vcpu[Symbol.dispose]();
     this.machine[Symbol.dispose]();
   }

@@ -1,6 +1,6 @@
 /**
- * `npm run kvm:compare -- --seed S --count N`: sends N random messages, N IPIs, N register steps and N steps on the interrupt chips to a software VM and to /dev/kvm. Exit code 1, with
- * the shrunk steps, where they differ. `--only messages` (or another) leaves out the others.
+ * `npm run kvm:compare -- --seed S --count N`: takes N random steps of each subject - messages, IPIs, registers, irqfds with devices, interrupt chips - on a software VM and on
+ * /dev/kvm. Exit code 1, with the shrunk steps, where they differ. `--only messages` (or another) leaves out the others.
  */
 import { parseArgs } from "node:util";
 import { Kvm } from "#src/kvm/kvm.js";

@@ -1,6 +1,7 @@
 /** Faults of a software VM, each in one of the things that a comparison with a kernel is to hold. */
 import { override } from "atomics-explorer";
-import { IOAPIC_PINS, Pic, Vcpu as V, Vm, VmFlag } from "#src/host/layout.js";
+import { Consumer, IOAPIC_PINS, Pic, Producer, Vcpu as V, Vm, VmFlag } from "#src/host/layout.js";
+import type { Pool } from "#src/host/pool.js";
 import type { Words } from "#src/host/words.js";
 import { Entry } from "#src/vm/redirection.js";
 import type { Plant, Subject } from "./compare.js";
@@ -19,6 +20,12 @@ const vmOf = (words: Words, side: SoftwareSide) => words.get(side.vcpus[0]!.reco
 /** Is it one of so many words of a vCPU from this one on? */
 const isOf = (side: SoftwareSide, word: number, first: V, count = 1) =>
   side.vcpus.some(({ record }) => word >= record + first && word < record + first + count);
+
+/** Is it that word of a record of a pool? */
+const isIn = ({ base, stride, capacity }: Pool, word: number, field: number) =>
+  word >= base && word < base + stride * capacity && (word - base) % stride === field;
+const isEntry = ({ host }: SoftwareSide, word: number) => isIn(host.pools.producer, word, Producer.irte);
+const isTarget = ({ host }: SoftwareSide, word: number) => isIn(host.pools.consumer, word, Consumer.target);
 
 export const PLANTS: Readonly<Record<string, { readonly subject: Subject; readonly plant: Plant }>> = {
   "arbitration goes round instead of by the vector": {
@@ -70,6 +77,20 @@ export const PLANTS: Readonly<Record<string, { readonly subject: Subject; readon
       set(word, value) {
         const ends = isOf(side, word, V.isr, 8) && (words.get(word) & ~value) !== 0;
         if (!ends) words.set(word, value);
+      },
+    })),
+  },
+  "what a register changes re-targets no device": {
+    subject: "irqfds",
+    plant: playing((words, side) => ({
+      exchange: (word, value) => (isEntry(side, word) ? value : words.exchange(word, value)),
+    })),
+  },
+  "a route that is led elsewhere leaves its irqfds where they were": {
+    subject: "irqfds",
+    plant: playing((words, side) => ({
+      store(word, value) {
+        if (!isTarget(side, word) || words.load(word) === 0) words.store(word, value);
       },
     })),
   },

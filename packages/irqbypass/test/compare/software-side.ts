@@ -1,6 +1,7 @@
 /** The software VM as the other side. Its vCPUs run in the calling thread, and so does its relay, between steps. */
 import { IrqBypassError } from "#src/host/errors.js";
 import { Vcpu as V } from "#src/host/layout.js";
+import { linux } from "#src/linux/kind.js";
 import { harvest } from "#src/posting/fast-path.js";
 import { readBase } from "#src/vm/apic/base.js";
 import { VCPU_STATES } from "#src/vm/apic/events.js";
@@ -14,17 +15,25 @@ import { softwareChips } from "./chip-state.js";
 import { pageLine } from "./page.js";
 import { hex, type Scene } from "./scene.js";
 import { afterSetLapic } from "./set-lapic.js";
+import { SoftwareIrqfds } from "./software-irqfds.js";
 
 export class SoftwareSide implements Disposable {
-  readonly host = Host.create({ size: "small", spawn: noRelay });
+  readonly host = Host.create({ size: "small", spawn: noRelay, kinds: [linux()] });
   readonly vm: Vm;
   readonly vcpus: readonly Vcpu[];
+  private made: SoftwareIrqfds | undefined;
 
   constructor(readonly scene: Scene) {
     const { ids, longIds, broadcastQuirk, chips } = scene;
     this.vm = new Vm(this.host, { vcpus: ids.length, apic: { ids, longIds, broadcastQuirk }, pic: chips });
     this.vcpus = ids.map((_, index) => Vcpu.open(this.host, this.vm.vcpu(index).handle));
     for (const vcpu of this.vcpus) vcpu.apic.reset(); // as KVM makes them
+  }
+
+  /** Its irqfds, of which most scenes have none. */
+  get irqfds(): SoftwareIrqfds {
+    this.made ??= new SoftwareIrqfds(this.host, this.vm);
+    return this.made;
   }
 
   /** What a call returns, or the code of its refusal. */
@@ -73,6 +82,7 @@ export class SoftwareSide implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.made?.[Symbol.dispose]();
     for (const vcpu of this.vcpus) vcpu.put();
     this.vm.dispose();
     this.host.dispose();

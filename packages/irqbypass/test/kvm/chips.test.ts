@@ -1,36 +1,15 @@
 /** The interrupt chips of a KVM guest, by the same calls as those of a software VM. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Host, Vm } from "irqbypass";
-import { KvmVm, kvm } from "irqbypass/kvm";
-import { LinuxEventfd, linux } from "irqbypass/linux";
-import { noRelay, smallHost } from "../support/host.js";
+import type { KvmVm } from "irqbypass/kvm";
+import { LinuxEventfd } from "irqbypass/linux";
 import { kvmTests } from "./available.js";
+import { guestOf, onEither } from "./either.js";
 import { eventually } from "./eventually.js";
 
 const [PIN, VECTOR] = [10, 0x51];
 const [LOW, HIGH] = [0x10 + 2 * PIN, 0x11 + 2 * PIN];
 const REMOTE_IRR = 1 << 14;
-
-function guestOf({ pic = false }: { pic?: boolean } = {}) {
-  const host = Host.create({ kinds: [linux(), kvm()] });
-  const guest = new KvmVm(host, { vcpus: 2, pic });
-  const end = async () => {
-    await guest.stop();
-    guest.dispose();
-    host.dispose();
-  };
-  return { host, guest, end };
-}
-
-/** Does the same to a guest of KVM and to a software VM; what `act` returns must be the same. */
-async function onEither(act: (vm: Vm | KvmVm) => unknown): Promise<void> {
-  const { guest, end } = guestOf();
-  const software = new Vm(smallHost({ spawn: noRelay }), { vcpus: 2 });
-  const there = act(guest);
-  await end();
-  assert.deepEqual(act(software), there);
-}
 
 describe("a KVM guest's I/O APIC", kvmTests, () => {
   it("has the registers of a software VM's", () =>

@@ -33,7 +33,9 @@ const header: Readonly<Record<string, number>> = {
   KVM_GET_LAPIC: 2214637198,
   KVM_SET_LAPIC: 1140895375,
   KVM_SET_CPUID2: 1074310800,
+  KVM_GET_MP_STATE: 2147790488,
   KVM_SET_MP_STATE: 1074048665,
+  KVM_SET_VCPU_EVENTS: 1077980832,
 };
 
 describe("KVM's requests", () => {

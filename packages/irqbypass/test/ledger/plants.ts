@@ -162,7 +162,7 @@ export const PLANTS = {
     deathsEvery: 1000,
     apply: {
       main(host) {
-        host.repair.thread = (gone) => {
+        host.repair!.thread = (gone) => {
           recoverMutexes(host, gone);
           leaveForIt(host, gone);
         };

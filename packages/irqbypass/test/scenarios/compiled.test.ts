@@ -23,6 +23,7 @@ test("there is a compiled version of each scenario that posts, harvests or count
     "fence",
     "halt",
     "harvest",
+    "level",
     "migration",
     "reroute",
     "switched",

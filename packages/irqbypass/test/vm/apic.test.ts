@@ -7,6 +7,7 @@ import { smallHost } from "../support/host.js";
 const VECTOR = 0x41;
 const BASE_MSR = 0x1b;
 const SVR_MSR = 0x80f;
+const TMR_MSR = 0x818;
 const ICR_MSR = 0x830;
 const PAGE = 0xfee00000n;
 const SVR = 0xf0;
@@ -94,6 +95,22 @@ describe("a message", () => {
     const producer = Producer.create(host);
     producer.register(eventfd);
     assert.ok(irqfd.reasons.includes("multicast"));
+  });
+
+  it("that is level-triggered is relayed, and TMR says so", () => {
+    const route = vm.routeMsi({ address: 0xfee00000, data: VECTOR });
+    const eventfd = Eventfd.create(host);
+    const irqfd = vm.irqfd(eventfd, route.gsi);
+    const producer = Producer.create(host);
+    producer.register(eventfd);
+    assert.equal(irqfd.path, "posted");
+    route.change({ address: 0xfee00000, data: VECTOR | 0x8000 });
+    assert.ok(irqfd.reasons.includes("delivery-mode"));
+    producer.signal(); // no relay runs here: the change itself delivers it
+    route.change({ address: 0xfee00000, data: VECTOR });
+    assert.equal(irqfd.path, "posted");
+    assert.deepEqual(taken(), ["0:41"]);
+    assert.equal(vcpus[0]!.apic.readMsr(TMR_MSR + (VECTOR >>> 5)), BigInt(1 << (VECTOR & 31)));
   });
 
   it("goes by logical ids, flat and by cluster, and asks each vCPU where those are ambiguous", () => {

@@ -129,7 +129,7 @@ describe("the clock's pin", () => {
     vm.setIrqLine(CLOCK, false);
     const { record } = (vm as unknown as { life: { record: number } }).life;
     host.words.set(record + V.clockEois, 2); // of a thread that died before it counted down
-    host.repair.vm(record);
+    host.repair!.vm(record);
     assert.equal(vcpu.acknowledge(), VECTOR);
     vcpu.eoi();
     assert.equal(vm.setIrqLine(CLOCK, true), 1);

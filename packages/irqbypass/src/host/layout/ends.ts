@@ -11,6 +11,8 @@ export const enum Eventfd {
   counter = 4,
   /** {@link READ_KICKED}, {@link READER_SLEEPS}; above them a number that changes with the counter, on which readers sleep. A */
   sequence = 6,
+  /** Linux: the descriptor by which a kick reaches who sleeps in poll(2), plus one; 0 while none has slept. A */
+  kick = 7,
   /** The irqfd that consumes this eventfd, or 0; with {@link LEAVING} one that is being deassigned. A */
   irqfd = 8,
   /** Linux: the host's own descriptor, plus one. C */

@@ -1,0 +1,167 @@
+// A kick of who sleeps in poll(2) until a Linux eventfd can be read: over a model of what Linux does, in which no time limit passes.
+import { override } from "atomics-explorer";
+import { LinuxEventfd } from "irqbypass/linux";
+import { conserves } from "#scenarios/support/conservation.js";
+import { hosts } from "#scenarios/support/hosts.js";
+import { LinuxModel } from "#scenarios/support/linux.js";
+import { kickReader } from "#src/eventfd/signal.js";
+import { Eventfd as E, READ_KICKED } from "#src/host/layout.js";
+import { kickDescriptor, ring } from "#src/linux/kick.js";
+import { linuxKind } from "#src/linux/kind.js";
+import { expect } from "./support/guest.mjs";
+
+/** The eventfd, that of its kicks, and the two that the model takes for them. */
+const ROOM = { eventfd: 3 };
+
+/**
+ * A reader that is to stop once it was kicked, beside a device that writes once and a VMM that kicks. With `beside` there is another one,
+ * which reads once: each kicks on, and what woke a read before can be read still.
+ */
+function stops(world, { beside = false, kick = (own) => own.kick(), play = () => {} } = {}) {
+  const model = new LinuxModel();
+  const seen = {};
+  const names = ["reader", ...(beside ? ["once"] : []), "device", "vmm"];
+  const calls = Object.fromEntries(names.map((name) => [name, model.calls(() => seen[name].words)]));
+  Object.assign(seen, hosts(world, names, { kinds: (name) => [linuxKind(calls[name])], capacity: ROOM }));
+  const host = seen.vmm;
+  model.takeRoom(host, 2);
+  const eventfd = LinuxEventfd.create(host);
+  const { record } = eventfd;
+  const spare = calls.vmm.ffi().eventfd(0, 0);
+  for (const name of names) calls[name].ffi().eventfd = () => spare; // for whoever sleeps first
+  if (beside) {
+    kickDescriptor(host, calls.vmm.ffi(), record);
+    eventfd.kick();
+    eventfd.read();
+  }
+  const own = Object.fromEntries(names.map((name) => [name, LinuxEventfd.open(seen[name], eventfd.handle)]));
+  const state = play({ seen, calls, record });
+  /** Returns what it has taken. */
+  const reads = (name, most) => () => {
+    let taken = 0;
+    while (taken < most) {
+      const count = own[name].read();
+      if (count === undefined) {
+        if (beside) own[name].kick();
+        break;
+      }
+      taken += Number(count);
+    }
+    return taken;
+  };
+  return {
+    threads: {
+      reader: reads("reader", Infinity),
+      ...(beside ? { once: reads("once", 1) } : {}),
+      device: () => own.device.write(),
+      vmm: () => void kick(own.vmm, seen.vmm, calls.vmm.ffi()),
+    },
+    keeps: [eventfd, ...Object.values(own), ...(state === undefined ? [] : [state])],
+    end: conserves(
+      ({ reader, once = 0 }) => ({
+        host,
+        eventfd,
+        counted: () => model.count(host.words, eventfd.fd),
+        taken: reader + once,
+      }),
+      () => {
+        const kicked = (host.words.load(record + E.sequence) & READ_KICKED) !== 0;
+        expect(beside || !kicked, "a kick was not heard of");
+      },
+    ),
+  };
+}
+
+/** Threads: reader, device, vmm. */
+export const kick = {
+  sentence:
+    "A kick ends a read of a Linux eventfd that sleeps, or is about to for the first time, and no count is lost beside it.",
+  mutexes: "assumed",
+  setup: (world) => stops(world),
+  twins: {
+    "looks-first": {
+      sentence: "looks whether it is kicked, and makes the descriptor for kicks after that",
+      setup: (world) =>
+        stops(world, {
+          play({ seen, record }) {
+            const { words } = seen.reader;
+            const state = { looked: undefined };
+            seen.reader.words = override(words, {
+              compareExchange(word, expected, value) {
+                if (word === record + E.kick) state.looked = words.load(record + E.sequence);
+                return words.compareExchange(word, expected, value);
+              },
+              load(word) {
+                const { looked } = state;
+                if (word !== record + E.sequence || looked === undefined) return words.load(word);
+                state.looked = undefined;
+                return looked;
+              },
+            });
+            return state;
+          },
+        }),
+    },
+    "rings-first": {
+      sentence: "writes to the descriptor for kicks before it says that there is one",
+      setup: (world) =>
+        stops(world, {
+          kick({ record }, host, ffi) {
+            ring(host, ffi, record);
+            kickReader(host.words, record);
+          },
+        }),
+    },
+    "rings-nobody": {
+      sentence: "says that there is a kick, and does not write to the descriptor",
+      setup: (world) => stops(world, { kick: ({ record }, { words }) => kickReader(words, record) }),
+    },
+  },
+};
+
+/** Threads: reader, once, device, vmm. */
+export const kickOn = {
+  sentence:
+    "Whoever was woken by a kick that is another's, or leaves it since there is a count, keeps no one asleep whom it is for.",
+  mutexes: "assumed",
+  preemptions: 2,
+  setup: (world) => stops(world, { beside: true }),
+  twins: {
+    "hushes-the-next": {
+      sentence: "takes back what woke it, and does not look whether there is a kick by now",
+      setup: (world) => stops(world, { beside: true, play: hushesTheNext }),
+    },
+    "hushes-its-own": {
+      sentence: "takes back what woke it also where there is a kick, which it leaves for a count",
+      setup: (world) => stops(world, { beside: true, play: hushesItsOwn }),
+    },
+  },
+};
+
+/** Does not write to the descriptor for kicks right after it has read that. */
+function hushesTheNext({ calls }) {
+  const ffi = calls.once.ffi();
+  const { read, poll, eventfdWrite } = ffi;
+  const state = { hushed: 0 };
+  ffi.read = (fd, buffer) => {
+    state.hushed = fd;
+    return read(fd, buffer);
+  };
+  ffi.poll = (...args) => {
+    state.hushed = 0;
+    return poll(...args);
+  };
+  ffi.eventfdWrite = (fd, value) => (fd === state.hushed ? 8 : eventfdWrite(fd, value));
+  return state;
+}
+
+/** Reads the descriptor for kicks whenever that has woken it. */
+function hushesItsOwn({ calls }) {
+  const ffi = calls.once.ffi();
+  const { read, poll } = ffi;
+  ffi.poll = (pollfds, ...args) => {
+    const ready = poll(pollfds, ...args);
+    if (pollfds.length > 2 && pollfds[3] >>> 16 !== 0) read(pollfds[2], new BigUint64Array(1));
+    return ready;
+  };
+}

@@ -1,0 +1,37 @@
+import type { BypassHost } from "../bypass/bypass-host.js";
+import { healHost } from "../bypass/heal.js";
+import { healDevice } from "../device/device-repair.js";
+import type { Repair } from "../host/memory.js";
+import { loseAll, loseThread } from "./lost-thread.js";
+import { healVm, leaveForIt, notifyForIt, recoverMutexes } from "./repair.js";
+
+/** What a host does when a thread has died. */
+export class HostRepair implements Repair {
+  constructor(private readonly memory: BypassHost) {}
+
+  host(dead: number): void {
+    healHost(this.memory, dead);
+  }
+
+  vm(vm: number): void {
+    healVm(this.memory, vm);
+  }
+
+  device(device: number, dead: number): void {
+    healDevice(this.memory, device, this.memory.thread.recordOf(dead));
+  }
+
+  thread(gone: number): void {
+    recoverMutexes(this.memory, gone);
+    notifyForIt(this.memory, gone);
+    leaveForIt(this.memory, gone);
+  }
+
+  lose(gone: number): boolean {
+    return loseThread(this.memory, gone);
+  }
+
+  loseAll(exited?: number): void {
+    loseAll(this.memory, exited);
+  }
+}

@@ -1,0 +1,135 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Host } from "irqbypass";
+import { EventfdFile, LinuxEventfd, linux as linuxKind, loadFfi } from "irqbypass/linux";
+import { TestThread, until } from "../support/worker.js";
+import { linux } from "./available.js";
+import { openDescriptors } from "./descriptors.js";
+import type { KickWork } from "./kick-worker.js";
+
+const MOST = 2n ** 64n - 2n;
+const CAPACITY = { thread: 16, eventfd: 16 };
+
+describe("a kick of who sleeps in poll(2)", linux, () => {
+  const ffi = linux.skip === false ? loadFfi() : undefined!;
+
+  const makeHost = () => Host.create({ kinds: [linuxKind()], capacity: CAPACITY });
+  async function start(host: Host, eventfd: LinuxEventfd, work: Pick<KickWork, "act" | "patient">) {
+    const { handle } = eventfd;
+    const thread = new TestThread(new URL("./kick-worker.js", import.meta.url), {
+      host: host.handle,
+      eventfd: handle,
+      ...work,
+    } satisfies KickWork);
+    assert.equal(await thread.next(), "ready");
+    return thread;
+  }
+  /** Until a thread has gone to sleep in it, the kernel has a descriptor more. */
+  const asleep = (many: number) => until("it sleeps", () => eventfds() > many);
+  const eventfds = () => openDescriptors().filter((target) => target.includes("[eventfd]")).length;
+
+  it("ends a read at once, without a time limit of poll's", async () => {
+    using host = makeHost();
+    using eventfd = LinuxEventfd.create(host);
+    const many = eventfds();
+    const reader = await start(host, eventfd, { act: "read", patient: true });
+    await asleep(many);
+    eventfd.write(3);
+    await until("it is read", () => eventfd.count === 0n);
+    eventfd.kick();
+    assert.equal(await reader.next(), 3);
+    await reader.done;
+  });
+
+  for (const value of [1n, 5n]) {
+    it(`ends a write of ${value} that finds no room, with nothing added; room ends it with true`, async () => {
+      using host = makeHost();
+      using file = EventfdFile.create(ffi, { nonblocking: false });
+      using eventfd = LinuxEventfd.adopt(host, file.fd);
+      file.write(MOST);
+      eventfd.kick();
+      assert.equal(eventfd.write(value), false, "kicked before");
+      const writer = await start(host, eventfd, { act: { write: value }, patient: value === 1n });
+      eventfd.kick();
+      assert.equal(await writer.next(), false);
+      await writer.done;
+      assert.equal(file.count, MOST);
+      const next = await start(host, eventfd, { act: { write: value }, patient: value === 1n });
+      assert.equal(file.read(), MOST);
+      assert.equal(await next.next(), true);
+      await next.done;
+      assert.equal(file.read(), value);
+      eventfd.kick();
+      assert.equal(eventfd.write(value), true, "a kick is for who finds no room");
+    });
+  }
+
+  it("loses no count beside it, and ends each of several readers", async () => {
+    using host = makeHost();
+    using eventfd = LinuxEventfd.create(host);
+    const writes = 2_000;
+    const readers = await Promise.all([1, 2, 3].map(() => start(host, eventfd, { act: "read" })));
+    for (let round = 0; round < writes; round++) eventfd.write();
+    let taken: number | undefined;
+    void Promise.all(readers.map((reader) => reader.next<number>())).then((counts) => {
+      taken = counts.reduce((sum, count) => sum + count, 0);
+    });
+    await until("each has heard of one", () => {
+      if (taken === undefined) eventfd.kick();
+      return taken !== undefined;
+    });
+    await Promise.all(readers.map(({ done }) => done));
+    assert.equal(taken! + Number(eventfd.tryRead() ?? 0n), writes);
+  });
+
+  it("leaves nothing where the thread that sleeps is terminated, and none of its kicks to the next", async () => {
+    const before = openDescriptors();
+    {
+      using host = makeHost();
+      using eventfd = LinuxEventfd.create(host);
+      const many = eventfds();
+      const reader = await start(host, eventfd, { act: "read" });
+      await asleep(many);
+      await reader.terminate();
+      const next = await start(host, eventfd, { act: "read", patient: true });
+      eventfd.write(2);
+      await until("it is read", () => eventfd.count === 0n);
+      eventfd.kick();
+      assert.equal(await next.next(), 2);
+      await next.done;
+      assert.equal(eventfds(), many + 1, "one descriptor for the kicks, however many have slept");
+    }
+    assert.deepEqual(openDescriptors(), before);
+  });
+
+  it("ends a read also where a thread that kicks was terminated in the middle", async () => {
+    using host = makeHost();
+    using eventfd = LinuxEventfd.create(host);
+    for (let round = 0; round < 5; round++) {
+      const kicker = await start(host, eventfd, { act: "kick" });
+      const reader = await start(host, eventfd, { act: "read" });
+      await reader.next();
+      await kicker.terminate();
+      await reader.done;
+      while (eventfd.read({ timeoutMs: 0 }) !== undefined);
+      const after = await start(host, eventfd, { act: "read", patient: true });
+      eventfd.kick();
+      assert.equal(await after.next(), 0);
+      await after.done;
+    }
+  });
+
+  it("is heard of after a moment where no descriptor is left for it", () => {
+    using host = makeHost();
+    const kind = host.kinds.find((one): one is ReturnType<typeof linuxKind> => one.name === "linux-eventfd")!;
+    using eventfd = LinuxEventfd.create(host);
+    const own = kind.ffi();
+    const { poll } = own;
+    own.eventfd = () => -24; // EMFILE
+    own.poll = (fds, count, timeoutMs) => {
+      eventfd.kick(); // as another thread does meanwhile
+      return poll(fds, count, timeoutMs);
+    };
+    assert.equal(eventfd.read(), undefined);
+  });
+});
