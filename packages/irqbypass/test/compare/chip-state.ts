@@ -1,10 +1,11 @@
 /** What both sides show of the I/O APIC and of the 8259s: everything that KVM_GET_IRQCHIP has. */
 import { Chip, IOAPIC_PINS, Vm as V, Vcpu } from "#src/host/layout.js";
 import { ioctl, KVM_GET_IRQCHIP } from "#src/kvm/ioctl.js";
+import type { KvmMachine } from "#src/kvm/machine.js";
 import { IRQCHIP_BYTES } from "#src/kvm/structs.js";
-import type { KernelSide } from "./kernel-side.js";
+import type { Host } from "#src/vm/host.js";
+import type { Vm } from "#src/vm/vm.js";
 import { hex } from "./scene.js";
-import type { SoftwareSide } from "./software-side.js";
 
 const STATE_AT = 8;
 const [SELECT_AT, ID_AT, IRR_AT, ENTRIES_AT] = [STATE_AT + 8, STATE_AT + 12, STATE_AT + 16, STATE_AT + 24];
@@ -12,7 +13,7 @@ const PIC_BYTES = 16;
 const PICS = { "pic-master": Chip.picMaster, "pic-slave": Chip.picSlave } as const;
 const RESET_ENTRY = "10000:0";
 
-export function kernelChips({ machine }: KernelSide): string[] {
+export function kernelChips(machine: KvmMachine): string[] {
   const chip = (number: Chip) => {
     const state = new DataView(new ArrayBuffer(IRQCHIP_BYTES));
     state.setUint32(0, number, true);
@@ -29,11 +30,10 @@ export function kernelChips({ machine }: KernelSide): string[] {
   ];
 }
 
-export function softwareChips({ host, vm, vcpus }: SoftwareSide): string[] {
-  const { ioapic, pic } = vm;
-  const record = host.words.get(vcpus[0]!.record + Vcpu.vm);
+export function softwareChips({ words }: Host, { ioapic, pic }: Vm, vcpu: number): string[] {
+  const record = words.get(vcpu + Vcpu.vm);
   return [
-    ioapicLine(host.words.get(record + V.ioapicSelect), ioapic.read(0) >>> 24, ioapic.irr, (half) =>
+    ioapicLine(words.get(record + V.ioapicSelect), ioapic.read(0) >>> 24, ioapic.irr, (half) =>
       ioapic.read(0x10 + half),
     ),
     ...(["pic-master", "pic-slave"] as const).map((name) => `${name} ${pic.state(name).join(" ")}`),

@@ -58,7 +58,7 @@ export class KernelSide implements Disposable {
       if ((base & X2APIC_MODE) === X2APIC_MODE) lapic.setUint32(ID_AT, Number(vcpu.readMsr(ID_MSR)), true);
       return `base ${hex(base)} ${pageLine((offset) => lapic.getUint32(offset, true))}`;
     });
-    return this.scene.chips ? [...vcpus, ...kernelChips(this)] : vcpus;
+    return this.scene.chips ? [...vcpus, ...kernelChips(this.machine)] : vcpus;
   }
 
   /** What is told of a vCPU's events; looking applies them. */

@@ -63,7 +63,7 @@ export class SoftwareSide implements Disposable {
       };
       return `base ${hex(readBase(words, record))} ${pageLine(read)}`;
     });
-    return this.scene.chips ? [...vcpus, ...softwareChips(this)] : vcpus;
+    return this.scene.chips ? [...vcpus, ...softwareChips(this.host, this.vm, this.vcpus[0]!.record)] : vcpus;
   }
 
   events(index: number): string {
