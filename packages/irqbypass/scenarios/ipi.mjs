@@ -16,6 +16,8 @@ import {
 } from "./support/guest.mjs";
 
 const SVR = 0x80f;
+const [SVR_AT, LDR_AT] = [0xf0, 0xd0];
+const FLAT = 0xfee00900;
 
 /** vCPU 1 sends vCPU 0 an interrupt while that goes from one thread to another. */
 function moves(world, break_ = () => {}) {
@@ -161,6 +163,61 @@ export const signalled = {
           hosts.vmm.words = override(words, {
             exchange: (word, value) => (word === record + P.irte ? value : words.exchange(word, value)),
           });
+        }),
+    },
+  },
+};
+
+/** vCPU 1 takes over the logical id that a device's messages name, while the device signals. */
+function renames(world, break_ = () => {}) {
+  const { hosts, vm, eventfd, irqfd, source, vcpu } = connected(world, ["vmm", "device"]);
+  const { words } = hosts.vmm;
+  const other = openVcpu(hosts.vmm, vm, 1);
+  for (const { apic } of [vcpu, other]) apic.setBase(FLAT); // as xAPICs their logical ids are the guest's to write
+  for (const { apic } of [vcpu, other]) apic.write(SVR_AT, 0x1ff);
+  vcpu.apic.write(LDR_AT, 1 << 24);
+  other.apic.write(LDR_AT, 2 << 24);
+  vm.setGsiRouting([{ gsi: 24, msi: { address: 0xfee01004, data: VECTOR } }]);
+  break_(hosts, source);
+  return {
+    threads: {
+      vmm() {
+        vcpu.apic.write(LDR_AT, 4 << 24);
+        other.apic.write(LDR_AT, 1 << 24);
+        return words.load(pirWord(vm));
+      },
+      device: () => source.signal(),
+    },
+    keeps: [source, vcpu, other],
+    end: conserves({ host: hosts.vmm, vm, eventfd }, ({ vmm: there }) => {
+      expect(words.load(pirWord(vm)) === there, "posted to a vCPU that had given its logical id away before");
+      expect(irqfd.path === "posted", `the irqfd is ${irqfd.path}`);
+    }),
+  };
+}
+
+/** Threads: vmm, device. */
+export const renamed = {
+  sentence:
+    "A signal beside a change of LDR goes to the vCPU that had the logical id or to the one that gets it; none to the first after that.",
+  mutexes: "assumed",
+  setup: (world) => renames(world),
+  twins: {
+    "posts-on": {
+      sentence: "changes the register and leaves the device's entry as it was",
+      setup: (world) =>
+        renames(world, (hosts, { record }) => {
+          const { words } = hosts.vmm;
+          hosts.vmm.words = override(words, {
+            exchange: (word, value) => (word === record + P.irte ? value : words.exchange(word, value)),
+          });
+        }),
+    },
+    "waits-for-nobody": {
+      sentence: "changes the entry and does not wait for a signal that has read the old one",
+      setup: (world) =>
+        renames(world, ({ vmm: { thread } }) => {
+          thread.quiesce = () => {};
         }),
     },
   },
