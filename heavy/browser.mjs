@@ -33,7 +33,15 @@ export class Browser {
 
   /** A page of its own on what `folder` has; `options` are the server's. It lives until it or the browser is closed. */
   async open(folder, options) {
-    const server = await Server.start(folder, options);
+    return this.#openOn(await Server.start(folder, options));
+  }
+
+  /** The same on a server that runs already: its `url`. */
+  openAt(url) {
+    return this.#openOn({ url, async close() {} });
+  }
+
+  async #openOn(server) {
     const inside = await (await this.#inside.createBrowserContext()).newPage();
     const page = new Page(inside, server);
     this.#pages.push(page);

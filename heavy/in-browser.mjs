@@ -4,8 +4,8 @@ import { Browser } from "./browser.mjs";
 import { BROWSER, browserTests } from "./workspace.mjs";
 
 /**
- * Declares the tests of `body` for that browser; where it is not installed they are skipped, with the reason. `body` gets `open`, which
- * is {@link Browser.open} of a browser that they all share, the browser's `name`, and `only`: the options of a test that some can run alone.
+ * Declares the tests of `body` for that browser; where it is not installed they are skipped, with the reason. `body` gets `open` and
+ * `openAt`, which are those of a browser that they all share, the browser's `name`, and `only`: the options of a test that some can run alone.
  */
 export async function inBrowser(body) {
   describe(`in ${BROWSER}`, await browserTests(BROWSER), () => {
@@ -17,6 +17,7 @@ export async function inBrowser(body) {
     body({
       name: BROWSER,
       open: (...what) => browser.open(...what),
+      openAt: (url) => browser.openAt(url),
       only: (able, why) => (BROWSER === able ? {} : { skip: `${BROWSER}: ${why}` }),
     });
   });

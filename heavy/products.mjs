@@ -3,6 +3,7 @@
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, join } from "node:path";
+import { ISOLATED } from "./server.mjs";
 
 /** Where the bundler sees the page's own workers, as it sees the library's. */
 const SEEN = `
@@ -119,6 +120,22 @@ const MAKE = {
     writeFileSync(join(out, "index.html"), html("/product.mjs"));
   },
 };
+
+/** The page of the same programs on Vite's development server: its `url`, until it is closed. */
+export async function startDevelopment({ folder }) {
+  writeFileSync(join(folder, "workers.mjs"), SEEN);
+  writeFileSync(join(folder, "index.html"), html("./product.mjs"));
+  const { createServer } = await import("vite");
+  const server = await createServer({
+    root: folder,
+    configFile: false,
+    logLevel: "error",
+    optimizeDeps: { exclude: ["irqbypass"] },
+    server: { host: "127.0.0.1", headers: ISOLATED },
+  });
+  await server.listen();
+  return { url: server.resolvedUrls.local[0], close: () => server.close() };
+}
 
 /** The workers first, whose names are written into the program then. */
 async function withWorkers(out, bundle) {

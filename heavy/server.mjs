@@ -14,7 +14,7 @@ const TYPES = {
   ".wasm": "application/wasm",
 };
 /** Without these two a page has no shared memory. */
-const ISOLATED = {
+export const ISOLATED = {
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Embedder-Policy": "require-corp",
 };
@@ -24,15 +24,15 @@ const EMPTY_PAGE = '<!doctype html><meta charset="utf-8"><link rel="icon" href="
 export class Server {
   #server;
 
-  /** With `isolated: false` it leaves out the headers that shared memory needs; `headers` are more of them. */
-  static async start(folder, { isolated = true, headers: others = {} } = {}) {
+  /** With `isolated: false` it leaves out the headers that shared memory needs, for paths that match `bare` too; `headers` are more of them. */
+  static async start(folder, { isolated = true, bare, headers: others = {} } = {}) {
     const server = new Server();
     server.#server = createServer((request, response) => {
       void answer(resolve(folder), request.url ?? "/").then(({ status, type, body }) => {
         const headers = {
           "Content-Type": type,
           "Cache-Control": "no-store",
-          ...(isolated ? ISOLATED : {}),
+          ...(isolated && !bare?.test(request.url ?? "/") ? ISOLATED : {}),
           ...others,
         };
         response.writeHead(status, headers).end(body);

@@ -6,7 +6,7 @@ import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Installed } from "../../scripts/pack/tarball.mjs";
 import { inBrowser } from "../in-browser.mjs";
-import { makeProduct, PRODUCTS } from "../products.mjs";
+import { makeProduct, PRODUCTS, startDevelopment } from "../products.mjs";
 import { whyNotInstalled } from "../workspace.mjs";
 
 const PROGRAMS = fileURLToPath(new URL("../programs/", import.meta.url));
@@ -65,7 +65,7 @@ describe("a product", { skip: await whyNotInstalled() }, async () => {
     return made.get(how);
   }
 
-  await inBrowser(({ open, name }) => {
+  await inBrowser(({ open, openAt, name }) => {
     for (const how of PRODUCTS) {
       for (const [fastPath, policy] of Object.entries({ wasm: COMPILES, typescript: POLICY })) {
         it(`${how}, ${fastPath}: every path, every wait, deaths, two hosts, and not a word in the console`, async () => {
@@ -100,7 +100,7 @@ describe("a product", { skip: await whyNotInstalled() }, async () => {
     }
 
     const REMEDY =
-      /EIO: the worker of irqbypass\/relay-worker did not start from http:\S+\/relay-worker-\S+\.js: that file must be there .*worker-src.*Host\.create\({ spawn }\)/;
+      /EIO: the worker of irqbypass\/relay-worker did not start from http:\S+\/relay-worker-\S+\.js: that file must be there .*Cross-Origin-Embedder-Policy: require-corp.*worker-src.*Host\.create\({ spawn }\)/;
 
     it("whose relay's file is missing says where it should be", async () => {
       const folder = await folderOf("vite");
@@ -116,6 +116,23 @@ describe("a product", { skip: await whyNotInstalled() }, async () => {
         "Content-Security-Policy": COMPILES.replace("worker-src 'self'", "worker-src 'none'"),
       };
       assert.match(await sabotaged(await folderOf("vite"), { headers }), REMEDY);
+    });
+
+    it("whose relay's file comes without the header says which", async () => {
+      assert.match(await sabotaged(await folderOf("vite"), { bare: /relay-worker/ }), REMEDY);
+    });
+
+    it("does the same on Vite's development server, which must not optimize the package", async () => {
+      const server = await startDevelopment(installed);
+      try {
+        const page = await openAt(server.url);
+        const { paths } = await page.program(["paths"]);
+        assert.deepEqual(paths, answers("wasm").paths);
+        assert.deepEqual(page.errors, []); // its own client writes into the console
+        await page.close();
+      } finally {
+        await server.close();
+      }
     });
 
     it("that is served without the headers names them", async () => {

@@ -49,6 +49,15 @@ test("leaves these headers out where it is told to", () =>
     assert.equal(headers["cross-origin-embedder-policy"], undefined);
   }));
 
+test("leaves them out for the paths that are to come without", () =>
+  serving({ bare: /own-relay/ }, async (server) => {
+    const policy = async (path) => (await ask(server, path)).headers["cross-origin-embedder-policy"];
+    assert.deepEqual(
+      [await policy("/own-relay.mjs"), await policy("/harness.mjs")],
+      [undefined, "require-corp"],
+    );
+  }));
+
 test("gives an empty page where the folder has none", () =>
   serving({}, async (server) => {
     const { status, headers, text } = await ask(server, "/");

@@ -83,7 +83,13 @@ const TOGETHER = {
  * keeps a module together: what a page loads late, or not at all, must be none of those that it starts with.
  */
 const NEEDED = {
-  core: ["vm/slim-host.js", "vm/slim-vm.js", "vm/vcpu.js", "eventfd/eventfd.js", "device/vfio-pci.js"],
+  core: [
+    "vm/slim-host.js",
+    "vm/slim-vm.js",
+    "vm/slim-vcpu.js",
+    "eventfd/eventfd.js",
+    "device/slim-vfio-pci.js",
+  ],
   late: ["vm/late.js"],
 };
 

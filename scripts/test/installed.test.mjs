@@ -1,5 +1,6 @@
 // irqbypass in an empty folder, from its tarball: JavaScript and strict TypeScript can use it, its entry points, and nothing else.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { publishedManifest, ROOT, readPackage } from "../pack/packages.mjs";
@@ -97,6 +98,36 @@ describe("irqbypass, installed", () => {
       "true 0",
       "EBADF 0",
     ]);
+  });
+
+  it("slim: its classes are those that irqbypass extends, without what docs/web.md says", () => {
+    const printed = program(
+      "slim-classes.js",
+      `import * as whole from "irqbypass";
+       import * as slim from "irqbypass/slim";
+       const less = Object.keys(whole).filter((name) => whole[name] !== slim[name]);
+       const members = (one) => [...Object.getOwnPropertyNames(one), ...Object.getOwnPropertyNames(one.prototype)];
+       for (const name of less) {
+         const only = members(whole[name]).filter((member) => !(member in slim[name]) && !(member in slim[name].prototype));
+         console.log(name, whole[name].prototype instanceof slim[name], only.sort().join(" "));
+       }`,
+    );
+    const read = (file) => readFileSync(installed.path("irqbypass", file), "utf8");
+    const rows = [...read("docs/web.md").matchAll(/^\| `(Host|Vm|Vcpu|VfioPciDevice)` \| (.*) \|$/gm)];
+    const told = new Map(
+      rows.map(([, name, text]) => [name, [...text.matchAll(/`(\w+)`/g)].map(([, member]) => member).sort()]),
+    );
+    const classOf = (name) => read("dist/core.d.ts").match(new RegExp(`declare class ${name} [^]*?\\n}`))[0];
+    for (const line of printed.trim().split("\n")) {
+      const [name, extended, ...only] = line.split(" ");
+      assert.equal(extended, "true", name);
+      assert.deepEqual(
+        only.filter((member) => !classOf(name).includes(`private ${member};`)),
+        told.get(name),
+      );
+      told.delete(name);
+    }
+    assert.deepEqual([...told.keys()], []);
   });
 
   it("slim: repairs after threads with what it loads late, and says so until that has come", () => {

@@ -308,6 +308,40 @@ declare class Intx extends Shown {
     set disIntx(on: boolean);
     poll(): void;
 }
+declare class DeviceVector extends Shown {
+    readonly number: number;
+    protected constructor();
+    signal(): void;
+    mask(): void;
+    unmask(): void;
+    reset(): void;
+    get masked(): boolean;
+    get pending(): boolean;
+    get path(): Path | undefined;
+    get reason(): Reason | undefined;
+}
+interface VfioPciOptions {
+    readonly intx?: boolean;
+    readonly msi?: number;
+    readonly msix?: number;
+    readonly pcie?: boolean;
+    readonly dynamicMsix?: boolean;
+    readonly hostInterrupts?: number;
+    readonly kind?: string;
+}
+declare class SlimVfioPciDevice extends Shown implements Disposable {
+    constructor(host: BypassHost, options?: VfioPciOptions);
+    get handle(): Handle<"vfio-pci device">;
+    setTrigger(index: "msi" | "msix", number: number, eventfd: EventfdContext | null): void;
+    disable(index: "msi" | "msix"): void;
+    vector(index: "msi" | "msix", number: number): DeviceVector;
+    get functionMask(): boolean;
+    set functionMask(on: boolean);
+    pendingBits(index: "msi" | "msix"): Uint32Array;
+    reset(): void;
+    dispose(): void;
+    [Symbol.dispose](): void;
+}
 interface VdpaOps {
     readonly getVqIrq?: (queue: number) => number;
     readonly reset?: () => void;
@@ -357,31 +391,9 @@ declare class VdpaDevice extends Shown implements Disposable {
     dispose(): void;
     [Symbol.dispose](): void;
 }
-declare class DeviceVector extends Shown {
-    readonly number: number;
-    protected constructor();
-    signal(): void;
-    mask(): void;
-    unmask(): void;
-    reset(): void;
-    get masked(): boolean;
-    get pending(): boolean;
-    get path(): Path | undefined;
-    get reason(): Reason | undefined;
-}
-interface VfioPciOptions {
-    readonly intx?: boolean;
-    readonly msi?: number;
-    readonly msix?: number;
-    readonly pcie?: boolean;
-    readonly dynamicMsix?: boolean;
-    readonly hostInterrupts?: number;
-    readonly kind?: string;
-}
-declare class VfioPciDevice extends Shown implements Disposable {
+declare class VfioPciDevice extends SlimVfioPciDevice {
     constructor(host: BypassHost, options?: VfioPciOptions);
     static open(host: BypassHost, handle: Handle<"vfio-pci device">): VfioPciDevice;
-    get handle(): Handle<"vfio-pci device">;
     adopt(): void;
     irqInfo(index: IrqIndex): IrqInfo;
     setIrqs(set: IrqSet): number;
@@ -389,16 +401,9 @@ declare class VfioPciDevice extends Shown implements Disposable {
     mask(index: IrqIndex, number?: number): void;
     unmask(index: IrqIndex, number?: number): void;
     disable(index: IrqIndex): void;
-    vector(index: "msi" | "msix", number: number): DeviceVector;
     get intx(): Intx;
-    get functionMask(): boolean;
-    set functionMask(on: boolean);
-    pendingBits(index: "msi" | "msix"): Uint32Array;
     reportError(): void;
     requestRelease(): void;
-    reset(): void;
-    dispose(): void;
-    [Symbol.dispose](): void;
 }
 interface EpollAdd {
     readonly data?: number;
@@ -733,20 +738,16 @@ declare class SlimVm extends Shown implements Disposable {
     setGsiRouting(routes: readonly GsiRoute[]): void;
     irqfd(eventfd: EventfdContext, gsi: number, options?: IrqfdOptions): Irqfd;
     deassign(eventfd: EventfdContext, gsi: number): boolean;
-    reset(): void;
     dispose(): void;
     [Symbol.dispose](): void;
-    setIrqLine(gsi: number, level: boolean): number;
-    signalMsi(msi: Msi): number;
-    get ioapic(): IoApic;
 }
 type Wake = "interrupt" | "nmi" | "init" | "start-up" | "kicked" | "timeout";
 interface ArmOptions {
     readonly ref?: boolean;
 }
-declare class Vcpu extends VcpuRef implements Disposable {
-    private constructor();
-    static open(host: BypassHost, handle: Handle<"vcpu">): Vcpu;
+declare class SlimVcpu extends VcpuRef implements Disposable {
+    protected constructor();
+    static open(host: BypassHost, handle: Handle<"vcpu">): SlimVcpu;
     pending(): boolean;
     hasInterrupt(): boolean;
     wait(options?: Pick<WaitOptions, "timeoutMs">): Wake;
@@ -757,8 +758,6 @@ declare class Vcpu extends VcpuRef implements Disposable {
     eoi(): void;
     get tpr(): number;
     set tpr(priority: number);
-    get apic(): LocalApic;
-    sendIpi(ipi: Ipi): number;
     get state(): RunState;
     set state(state: RunState);
     get startUpVector(): number;
@@ -767,10 +766,20 @@ declare class Vcpu extends VcpuRef implements Disposable {
     put(): void;
     [Symbol.dispose](): void;
 }
+declare class Vcpu extends SlimVcpu {
+    private constructor();
+    static open(host: BypassHost, handle: Handle<"vcpu">): Vcpu;
+    get apic(): LocalApic;
+    sendIpi(ipi: Ipi): number;
+}
 declare class Vm extends SlimVm {
     constructor(host: BypassHost, options?: VmOptions);
     static open(host: BypassHost, handle: Handle<"vm">): Vm;
     get pic(): Pic;
+    setIrqLine(gsi: number, level: boolean): number;
+    signalMsi(msi: Msi): number;
+    get ioapic(): IoApic;
+    reset(): void;
     routeMsi(msi: Msi): RouteRef;
     route(gsi: number): RouteRef;
     ioeventfd(options: IoeventfdOptions, eventfd: EventfdContext): Ioeventfd;

@@ -18,7 +18,7 @@ export class MsiIndex {
 
   constructor(
     private readonly life: DeviceLife,
-    private readonly name: "msi" | "msix",
+    readonly name: "msi" | "msix",
   ) {
     const { words } = life.host;
     const msi = words.get(life.record + Device.msi);

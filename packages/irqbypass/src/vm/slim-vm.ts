@@ -1,25 +1,22 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import type { Policy } from "../bypass/remapping.js";
 import type { EventfdContext } from "../eventfd/context.js";
-import { checkFlag, isOf, type OptionNames, readOptions, show } from "../host/argument.js";
+import { isOf, type OptionNames, readOptions, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
 import { RouteType, Vm as V, Vcpu, VmFlag } from "../host/layout.js";
 import { checkHost } from "../host/memory.js";
 import { Shown } from "../host/shown.js";
 import { assign, checkIrqfd, deassignAt } from "./assignment.js";
-import { Source } from "./ioapic.js";
-import { IoApic, ioapicOf } from "./ioapic-registers.js";
 import { Irqfd } from "./irqfd.js";
 import { checkPics } from "./pic-lines.js";
 import { replaceRoutes, reroute } from "./reroute.js";
-import { type Apics, checkMsi, checkRoutes, type GsiRoute, type Msi } from "./route.js";
-import { resolveFor, sendMsi, setGsi } from "./routing.js";
+import { type Apics, checkRoutes, type GsiRoute } from "./route.js";
+import { resolveFor } from "./routing.js";
 import { VcpuRef } from "./vcpu-ref.js";
 import { lifeOf, VmLife } from "./vm-mutex.js";
 import { readVmOptions, type VmOptions } from "./vm-options.js";
 import { createVm, disposeClaimed } from "./vm-record.js";
-import { resetVm } from "./vm-reset.js";
 
 /** Options of an irqfd. */
 export interface IrqfdOptions {
@@ -38,7 +35,8 @@ export const IRQFD: OptionNames<IrqfdOptions> = { bypass: true, resample: true }
 export const IRQFD_TEXT = 'options such as { bypass: "require" }, or none';
 
 /**
- * A VM without ioeventfds: that of `irqbypass` is one with them.
+ * A VM for a page that counts its bytes: irqfds and a routing table. That of `irqbypass` is one that has the rest: messages, lines and
+ * routes by themselves, its I/O APIC and reset, and ioeventfds.
  * A software virtual machine: vCPUs, GSI routing and irqfds. Its vCPUs are run by the VMM's threads.
  */
 export class SlimVm extends Shown implements Disposable {
@@ -175,18 +173,6 @@ export class SlimVm extends Shown implements Disposable {
   }
 
   /**
-   * What a guest's reset does to the platform: nothing is posted, requested or in service on any vCPU, no NMI is due, the task priority is
-   * 0, the I/O APIC is as it comes out of reset, and every line is down. What the VMM has wired stays: irqfds, routes, ioeventfds. So do
-   * the devices: reset those first (`VfioPciDevice.reset`), or what they raise meanwhile is an interrupt after the reset.
-   * `docs/semantics.md` has what each reset clears. Throws EBUSY, with nothing changed, while another thread runs one of its vCPUs.
-   * Blocks for this VM's mutex.
-   */
-  reset(): void {
-    this.host.checkCall();
-    resetVm(this.host, this.life);
-  }
-
-  /**
    * Deassigns every irqfd and ioeventfd and gives the VM back. Throws EBUSY while a thread runs one of its vCPUs, naming it. Doing it
    * again does nothing.
    */
@@ -200,41 +186,6 @@ export class SlimVm extends Shown implements Disposable {
   /** As {@link dispose}. */
   [Symbol.dispose](): void {
     this.dispose();
-  }
-
-  /**
-   * Sets the line of a GSI as user space drives it (KVM_IRQ_LINE). The line of an I/O APIC pin is the OR of this and of
-   * the level-triggered irqfds of the GSI; an MSI is sent when the level rises. Returns what KVM_IRQ_LINE_STATUS does: how many local APICs
-   * and pins took it, 0 where it was up already, who is addressed does not take it, or the clock's last interrupt (pin 8) has not been ended, -1 where nothing was to be done: no route,
-   * a masked pin, a level that waits for its EOI, an MSI and a falling line. From any thread; takes the VM's mutex.
-   */
-  setIrqLine(gsi: number, level: boolean): number {
-    this.host.checkCall();
-    if (!Number.isInteger(gsi) || gsi < 0 || gsi >= 2 ** 32) {
-      throw new IrqBypassError("EINVAL", `gsi is ${show(gsi)}: it must be a whole number from 0 to 2^32-1`);
-    }
-    checkFlag(level ?? null, "level");
-    return this.life.guard(() => setGsi(this.host, this.life.record, gsi, Source.user, level, true).status);
-  }
-
-  /**
-   * Sends an interrupt message now (KVM_SIGNAL_MSI), as an emulated device without an eventfd does. Returns how many local APICs took it:
-   * 0 where those that it is for are off, or its mode is one that they refuse, or nobody has the id; -1, which KVM's user space sees as
-   * EPERM, where each was asked whether it is meant, and none was. Throws EINVAL for what is no message, and for an upper half of the address whose low
-   * byte is not 0 in a VM with long ids. From any thread; takes the VM's mutex.
-   */
-  signalMsi(msi: Msi): number {
-    this.host.checkCall();
-    const message = checkMsi(msi, this.apics(), "a message");
-    return this.life.guard(() => sendMsi(this.host, this.life.record, message));
-  }
-
-  /** The VM's I/O APIC, as its guest programs it. Throws EINVAL for a VM without a local APIC. */
-  get ioapic(): IoApic {
-    if (this.isBare) {
-      throw new IrqBypassError("EINVAL", `VM ${this.id} was made with apic: false and has no I/O APIC`);
-    }
-    return new IoApic(ioapicOf(this.life));
   }
 
   /** @internal */
@@ -255,8 +206,8 @@ export class SlimVm extends Shown implements Disposable {
     });
   }
 
-  /** Made with apic: false. */
-  private get isBare(): boolean {
+  /** @internal Made with apic: false. */
+  protected get isBare(): boolean {
     return this.life.look(() => (this.host.words.get(this.life.record + V.flags) & VmFlag.bare) !== 0);
   }
 }

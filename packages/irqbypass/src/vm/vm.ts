@@ -1,9 +1,12 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import type { EventfdContext } from "../eventfd/context.js";
+import { checkFlag, show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
 import type { IoeventfdOptions, IoSpace } from "./io-access.js";
 import { IoBus } from "./io-bus.js";
+import { Source } from "./ioapic.js";
+import { IoApic, ioapicOf } from "./ioapic-registers.js";
 import {
   deassignMatching,
   type Ioeventfd,
@@ -14,11 +17,13 @@ import {
 import { hasPics } from "./pic-lines.js";
 import { Pic } from "./pic-ports.js";
 import { portsOf } from "./pics.js";
-import type { Msi } from "./route.js";
+import { checkMsi, type Msi } from "./route.js";
 import { makeRoute, openRoute, type RouteRef, softwareRoutes } from "./route-ref.js";
+import { sendMsi, setGsi } from "./routing.js";
 import { openedVm, SlimVm } from "./slim-vm.js";
 import type { VmLife } from "./vm-mutex.js";
 import type { VmOptions } from "./vm-options.js";
+import { resetVm } from "./vm-reset.js";
 
 /** A software virtual machine: vCPUs, GSI routing, irqfds and ioeventfds. Its vCPUs are run by the VMM's threads. */
 export class Vm extends SlimVm {
@@ -85,6 +90,53 @@ export class Vm extends SlimVm {
     const has = this.life.look(() => hasPics(this.host.words, this.life.record));
     if (!has) throw new IrqBypassError("EINVAL", `VM ${this.id} has no 8259s: make it with pic: true`);
     return new Pic(portsOf(this.life));
+  }
+
+  /**
+   * Sets the line of a GSI as user space drives it (KVM_IRQ_LINE). The line of an I/O APIC pin is the OR of this and of
+   * the level-triggered irqfds of the GSI; an MSI is sent when the level rises. Returns what KVM_IRQ_LINE_STATUS does: how many local APICs
+   * and pins took it, 0 where it was up already, who is addressed does not take it, or the clock's last interrupt (pin 8) has not been ended; -1 where nothing was to be done: no route,
+   * a masked pin, a level that waits for its EOI, an MSI and a falling line. From any thread; takes the VM's mutex.
+   */
+  setIrqLine(gsi: number, level: boolean): number {
+    this.host.checkCall();
+    if (!Number.isInteger(gsi) || gsi < 0 || gsi >= 2 ** 32) {
+      throw new IrqBypassError("EINVAL", `gsi is ${show(gsi)}: it must be a whole number from 0 to 2^32-1`);
+    }
+    checkFlag(level ?? null, "level");
+    return this.life.guard(() => setGsi(this.host, this.life.record, gsi, Source.user, level, true).status);
+  }
+
+  /**
+   * Sends an interrupt message now (KVM_SIGNAL_MSI), as an emulated device without an eventfd does. Returns how many local APICs took it:
+   * 0 where those that it is for are off, or its mode is one that they refuse, or nobody has the id; -1, which KVM's user space sees as
+   * EPERM, where each was asked whether it is meant, and none was. Throws EINVAL for what is no message, and for an upper half of the address whose low
+   * byte is not 0 in a VM with long ids. From any thread; takes the VM's mutex.
+   */
+  signalMsi(msi: Msi): number {
+    this.host.checkCall();
+    const message = checkMsi(msi, this.apics(), "a message");
+    return this.life.guard(() => sendMsi(this.host, this.life.record, message));
+  }
+
+  /** The VM's I/O APIC, as its guest programs it. Throws EINVAL for a VM without a local APIC. */
+  get ioapic(): IoApic {
+    if (this.isBare) {
+      throw new IrqBypassError("EINVAL", `VM ${this.id} was made with apic: false and has no I/O APIC`);
+    }
+    return new IoApic(ioapicOf(this.life));
+  }
+
+  /**
+   * What a guest's reset does to the platform: nothing is posted, requested or in service on any vCPU, no NMI is due, the task priority is
+   * 0, the I/O APIC is as it comes out of reset, and every line is down. What the VMM has wired stays: irqfds, routes, ioeventfds. So do
+   * the devices: reset those first (`VfioPciDevice.reset`), or what they raise meanwhile is an interrupt after the reset.
+   * `docs/semantics.md` has what each reset clears. Throws EBUSY, with nothing changed, while another thread runs one of its vCPUs.
+   * Blocks for this VM's mutex.
+   */
+  reset(): void {
+    this.host.checkCall();
+    resetVm(this.host, this.life);
   }
 
   /**

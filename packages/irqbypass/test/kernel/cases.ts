@@ -530,6 +530,28 @@ export const CASES: readonly Case[] = [
     },
   },
   {
+    name: "a write directly before its route is replaced goes by the old one also where that names nobody, or is level-triggered",
+    run(t) {
+      const level = { ...msi(24, 1, 0x43), data: 0x8043 };
+      t.assign(0, 0, 24);
+      for (const [old, vectors] of [
+        [msi(24, 9, 0x41), []],
+        [level, [0x43]],
+      ] as const) {
+        t.routes(0, old);
+        t.expect("ok, ok", {
+          op: "at once",
+          operations: [
+            { op: "write", e: 0, value: "1" },
+            { op: "routes", vm: 0, routes: [msi(24, 0, 0x42)] },
+          ],
+        });
+        t.irr(0, 0);
+        t.irr(0, 1, ...vectors);
+      }
+    },
+  },
+  {
     name: "a VMM that masks by a deassign and unmasks by an assign gets what was written before, between and after",
     run(t) {
       t.routes(0, msi(24, 0, 0x41));
