@@ -605,6 +605,8 @@ declare class IoApic extends Shown {
     protected constructor();
     read(register: number): number;
     write(register: number, value: number): void;
+    load(offset: number, length?: number): number;
+    store(offset: number, value: number, length?: number): void;
     redirect(pin: number, entry: Redirection): void;
     get lines(): number;
     get irr(): number;

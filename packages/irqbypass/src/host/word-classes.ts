@@ -185,6 +185,8 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     picOutput: [Vm.picOutput, "A"],
     picDue: [Vm.picDue, "A"],
     picServer: [Vm.picServer, "A"],
+    ioapicSelect: [Vm.ioapicSelect, "V"],
+    clockEois: [Vm.clockEois, "V"],
     ioapic: [Vm.ioapic, "V", Vm.sources - Vm.ioapic],
     sources: [Vm.sources, "V", IOAPIC_PINS],
     redo: [Vm.redo, "V", 1 + 2 * IN_ONE],
@@ -232,6 +234,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     initialCount: [Vcpu.initialCount, "A"],
     divide: [Vcpu.divide, "A"],
     icr2: [Vcpu.icr2, "A"],
+    clock: [Vcpu.clock, "A"],
   },
   route: {
     ...REC_FIELDS,

@@ -52,6 +52,9 @@ export class Irqchips {
           if (isHighHalf(register)) state.setUint32(at + 4, value, true);
           else state.setUint32(at, writtenLow(state.getUint32(at, true), value), true);
         }),
+      selected: () => this.look(Chip.ioapic, (state) => state.getUint32(SELECT_AT, true)),
+      select: (register) =>
+        this.change((chips) => chips.get(Chip.ioapic).setUint32(SELECT_AT, register, true)),
       lines: () => this.irr(),
       irr: () => this.irr(),
     };

@@ -10,6 +10,7 @@ import type { HostMemory } from "../host/memory.js";
 import type { Words } from "../host/words.js";
 import type { Reason } from "../posting/reason.js";
 import { type Delivery, type Message, Shorthand } from "./apic/message.js";
+import { CLOCK_PIN, deliverClock, isClockPending } from "./clock.js";
 import { deliver, whyDropped } from "./delivery.js";
 import { delayEois } from "./eoi-guard.js";
 import {
@@ -42,8 +43,6 @@ const COALESCED: Outcome = { status: 0, dropped: undefined };
 const HELD: Outcome = { status: -1, dropped: undefined };
 const MASKED: Outcome = { status: -1, dropped: "masked" };
 
-/** The pin of the clock (RTC): KVM hears of its EOIs whatever its trigger is. */
-const RTC_PIN = 8;
 /** A level that is requested again by each of so many EOIs, one after the other, waits a moment (IOAPIC_SUCCESSIVE_IRQ_MAX_COUNT). */
 const SUCCESSIVE_EOIS = 10_000;
 
@@ -55,6 +54,8 @@ export function reset({ words }: HostMemory, vm: number): void {
   words.set(vm + Vm.lines, 0);
   words.set(vm + Vm.delivered, 0);
   words.set(vm + Vm.ioapicId, 0);
+  words.set(vm + Vm.ioapicSelect, 0);
+  words.set(vm + Vm.clockEois, 0);
   for (let pin = 0; pin < IOAPIC_PINS; pin++) {
     words.set(lowOf(vm, pin), Entry.masked);
     words.set(highOf(vm, pin), 0);
@@ -63,10 +64,20 @@ export function reset({ words }: HostMemory, vm: number): void {
   }
 }
 
-/** Sets one source of a pin. An edge or a newly asserted level is delivered if the pin is not masked. */
-export function setPin(memory: HostMemory, vm: number, pin: number, source: Source, level: boolean): Outcome {
+/**
+ * Sets one source of a pin. An edge or a newly asserted level is delivered if the pin is not masked. Where the caller `asks` what came of it, the
+ * clock's waits for the end of its last interrupt.
+ */
+export function setPin(
+  memory: HostMemory,
+  vm: number,
+  pin: number,
+  source: Source,
+  level: boolean,
+  asks = false,
+): Outcome {
   setSource(memory.words, vm + Vm.sources + pin, source, level);
-  return follow(memory, vm, pin);
+  return follow(memory, vm, pin, asks && pin === CLOCK_PIN);
 }
 
 /** Sets one of those who assert a line, in the word that has them; returns all of them. */
@@ -77,8 +88,8 @@ export function setSource(words: Words, at: number, source: Source, level: boole
   return now;
 }
 
-/** Lets a pin's request follow its sources. */
-function follow(memory: HostMemory, vm: number, pin: number): Outcome {
+/** Lets a pin's request follow its sources; `ticks` where it is the clock's, and somebody asks. */
+function follow(memory: HostMemory, vm: number, pin: number, ticks = false): Outcome {
   const { words } = memory;
   const requests = words.get(vm + Vm.lines);
   const bit = 1 << pin;
@@ -86,12 +97,13 @@ function follow(memory: HostMemory, vm: number, pin: number): Outcome {
     words.set(vm + Vm.lines, requests & ~bit);
     return LOWERED;
   }
+  if (ticks && isClockPending(words, vm)) return COALESCED;
   if ((words.get(lowOf(vm, pin)) & Entry.level) === 0) {
     words.set(vm + Vm.delivered, words.get(vm + Vm.delivered) & ~bit);
     if (requests & bit) return COALESCED;
   }
   // Before the request is seen: one that a dying thread has not serviced is serviced by whoever repairs.
-  const outcome = service(memory, vm, pin);
+  const outcome = service(memory, vm, pin, ticks ? deliverClock : deliver);
   words.set(vm + Vm.lines, requests | bit);
   return outcome;
 }
@@ -102,7 +114,12 @@ export function followAll(memory: HostMemory, vm: number): void {
 }
 
 /** Delivers what a pin has to deliver: not a masked one, nor a level whose EOI is to come. */
-function service(memory: HostMemory, vm: number, pin: number): Outcome {
+function service(
+  memory: HostMemory,
+  vm: number,
+  pin: number,
+  send: (memory: HostMemory, vm: number, message: Message) => number = deliver,
+): Outcome {
   const { words } = memory;
   const low = words.get(lowOf(vm, pin));
   const level = (low & Entry.level) !== 0;
@@ -119,7 +136,7 @@ function service(memory: HostMemory, vm: number, pin: number): Outcome {
     redirected: false,
     shorthand: Shorthand.none,
   };
-  const status = deliver(memory, vm, message);
+  const status = send(memory, vm, message);
   // Also where it reaches nobody that the map does not know: it is not sent again then, before an EOI that nobody makes.
   if (level && status !== 0) words.set(lowOf(vm, pin), low | Entry.remoteIrr);
   return { status, dropped: level ? undefined : whyDropped(message, status) };
@@ -127,21 +144,22 @@ function service(memory: HostMemory, vm: number, pin: number): Outcome {
 
 /**
  * The pins that an EOI of `vector` acknowledges: all that have it, or none where it is none that KVM has a vCPU tell of, which are those
- * of a level, of a pin that somebody `hears` of, and of the clock (kvm_ioapic_scan_entry).
+ * of a level, of a pin that somebody `hears` of, and of the clock, also one that the vCPU had from it `before` (kvm_ioapic_scan_entry).
  */
 export function pinsOf(
   { words }: HostMemory,
   vm: number,
   vector: number,
+  before: boolean,
   hears: (pin: number) => boolean,
 ): number[] {
   const pins: number[] = [];
-  let told = false;
+  let told = before;
   for (let pin = 0; pin < IOAPIC_PINS; pin++) {
     const low = words.get(lowOf(vm, pin));
     if ((low & 0xff) !== vector) continue;
     pins.push(pin);
-    told ||= (low & Entry.level) !== 0 || pin === RTC_PIN || hears(pin);
+    told ||= (low & Entry.level) !== 0 || pin === CLOCK_PIN || hears(pin);
   }
   return told ? pins : [];
 }

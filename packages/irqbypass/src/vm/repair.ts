@@ -24,6 +24,7 @@ import {
 import type { Words } from "../host/words.js";
 import { kick, renotify } from "../posting/descriptor.js";
 import { settleApics } from "./apic/change.js";
+import { healClock } from "./clock.js";
 import { relinkIoeventfds } from "./io-assignment.js";
 import { followAll } from "./ioapic.js";
 import { relink } from "./irqfd-list.js";
@@ -47,6 +48,7 @@ export function healVm(host: BypassHost, vm: number): void {
   healEntries(host, vm);
   if ((words.get(vm + Vm.flags) & VmFlag.kvm) === 0) {
     settleApics(host, vm); // first: the next two send messages
+    healClock(host, vm);
     endPulse(host, vm);
     followAll(host, vm);
     if (hasPics(words, vm)) notePics(host, vm, PicDue.lines);

@@ -4,8 +4,9 @@
  */
 import { addReference, dropReference } from "../eventfd/reference.js";
 import { signalRecord } from "../eventfd/signal.js";
-import { Chip, Consumer, Reference, Role, Vm, VmFlag } from "../host/layout.js";
+import { Chip, Consumer, Reference, Role, Vcpu, Vm, VmFlag } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
+import { endClock } from "./clock.js";
 import { endOfPin, pinsOf, Source, serviceAfterWrite, writeRegister } from "./ioapic.js";
 import { gsiOfPin, setGsi } from "./routing.js";
 import { type VmLife, vmMutex } from "./vm-mutex.js";
@@ -37,14 +38,22 @@ export function removeResampler(memory: HostMemory, vm: number, irqfd: number): 
 /**
  * The EOI of a vector: on each pin that it acknowledges, the irqfds let go of the line and their resample eventfds are
  * signalled, also where the guest has programmed the pin as an edge. Takes the VM's mutex; the signals come after it.
- * Without level-triggered irqfds an EOI of an edge is nobody's business, and costs one load here.
+ * Without level-triggered irqfds an EOI of an edge that is not the clock's is nobody's business, and costs two loads here.
  */
-export function acknowledge(memory: HostMemory, vm: number, vector: number, level: boolean): void {
-  if (!level && memory.words.load(vm + Vm.resamplers) === 0) return;
+export function acknowledge(
+  memory: HostMemory,
+  vm: number,
+  vcpu: number,
+  vector: number,
+  level: boolean,
+): void {
+  const { words } = memory;
+  if (!level && words.load(vm + Vm.resamplers) === 0 && words.load(vcpu + Vcpu.clock) === 0) return;
   const guard = <T>(section: () => T) => vmMutex(memory, vm).guard(section);
   const hears = (pin: number) => resamplersOf(memory, vm, Chip.ioapic, pin).length > 0;
   asking(memory, guard, (asked) => {
-    for (const pin of pinsOf(memory, vm, vector, hears)) {
+    const before = endClock(memory, vm, vcpu, vector);
+    for (const pin of pinsOf(memory, vm, vector, before, hears)) {
       endOfService(memory, vm, Chip.ioapic, pin, asked);
       if (level) endOfPin(memory, vm, pin);
     }

@@ -182,15 +182,22 @@ export function resolveFor(memory: HostMemory, vm: number, irqfd: number): numbe
 /**
  * Sets one source of a GSI's lines by the live table (kvm_set_irq): pins follow `level`, an MSI is sent when it rises. The status is the sum of
  * those of its routes that did something, -1 where none did; where nothing of it is delivered and no line keeps it, it is dropped, as in
- * the kernel. Under the VM's mutex.
+ * the kernel. `asks` is user space that hears of the status. Under the VM's mutex.
  */
-export function setGsi(memory: HostMemory, vm: number, gsi: number, source: Source, level: boolean): Outcome {
+export function setGsi(
+  memory: HostMemory,
+  vm: number,
+  gsi: number,
+  source: Source,
+  level: boolean,
+  asks = false,
+): Outcome {
   const { words } = memory;
   let status = -1;
   let taken = false;
   let dropped: Reason = "no-route";
   for (let route = firstRoute(memory, vm, gsi); route !== 0; route = words.get(route + Route.next)) {
-    const one = setRoute(memory, vm, route, source, level);
+    const one = setRoute(memory, vm, route, source, level, asks);
     if (one.status >= 0) status = Math.max(status, 0) + one.status;
     if (one.dropped === undefined) taken = true;
     else if (one.dropped !== "no-pic" || dropped === "no-route") dropped = one.dropped; // a pin that is there says more
@@ -199,7 +206,14 @@ export function setGsi(memory: HostMemory, vm: number, gsi: number, source: Sour
 }
 
 /** The same for one of the GSI's routes. */
-function setRoute(memory: HostMemory, vm: number, route: number, source: Source, level: boolean): Outcome {
+function setRoute(
+  memory: HostMemory,
+  vm: number,
+  route: number,
+  source: Source,
+  level: boolean,
+  asks: boolean,
+): Outcome {
   const { words } = memory;
   if (words.get(route + Route.type) === RouteType.msi) {
     if (!level) return NOT_SENT;
@@ -208,7 +222,7 @@ function setRoute(memory: HostMemory, vm: number, route: number, source: Source,
     return { status, dropped: whyDropped(message, status) };
   }
   const [chip, pin]: [Chip, number] = [words.get(route + Route.a), words.get(route + Route.b)];
-  if (chip === Chip.ioapic) return setPin(memory, vm, pin, source, level);
+  if (chip === Chip.ioapic) return setPin(memory, vm, pin, source, level, asks);
   if (!hasPics(words, vm)) return NO_PIC;
   // Nothing is lost of a masked one: its request stays.
   return { status: setPicLine(memory, vm, { chip, pin }, source, level), dropped: undefined };

@@ -216,7 +216,8 @@ export class SlimVcpu extends VcpuRef implements Disposable {
     const vector = inService(words, this.record);
     if (vector < 0) return;
     // In service until the I/O APIC knows: of a thread that dies in between, the vector is requested once more.
-    acknowledge(this.memory, this.vm.record, vector, isLevel(words, this.record, vector));
+    const level = isLevel(words, this.record, vector);
+    acknowledge(this.memory, this.vm.record, this.record, vector, level);
     endOfInterrupt(words, this.record, vector);
     this.requested = undefined;
   }

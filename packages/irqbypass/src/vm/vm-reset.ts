@@ -68,7 +68,7 @@ function resetVcpu({ words }: BypassHost, vcpu: number): void {
   takeKick(words, file, EVENT); // before the look at what is due: an event from here on sets it again
   for (const word of [Vcpu.nmis, Vcpu.latch, Vcpu.arbitration, Vcpu.esr, Vcpu.initialCount, Vcpu.divide])
     words.store(vcpu + word, 0);
-  for (const word of [Vcpu.icr, Vcpu.icrHigh, Vcpu.icr2]) words.store(vcpu + word, 0);
+  for (const word of [Vcpu.icr, Vcpu.icrHigh, Vcpu.icr2, Vcpu.clock]) words.store(vcpu + word, 0);
   for (const word of [Vcpu.pendingNmis, Vcpu.untold, Vcpu.state, Vcpu.baseHigh]) words.set(vcpu + word, 0);
   begin(words, vcpu, words.get(vcpu + Vcpu.id));
 }

@@ -95,7 +95,7 @@ export class Vm extends SlimVm {
   /**
    * Sets the line of a GSI as user space drives it (KVM_IRQ_LINE). The line of an I/O APIC pin is the OR of this and of
    * the level-triggered irqfds of the GSI; an MSI is sent when the level rises. Returns what KVM_IRQ_LINE_STATUS does: how many local APICs
-   * and pins took it, 0 where it was up already or who is addressed does not take it, -1 where nothing was to be done: no route,
+   * and pins took it, 0 where it was up already, who is addressed does not take it, or the clock's last interrupt (pin 8) has not been ended; -1 where nothing was to be done: no route,
    * a masked pin, a level that waits for its EOI, an MSI and a falling line. From any thread; takes the VM's mutex.
    */
   setIrqLine(gsi: number, level: boolean): number {
@@ -104,7 +104,7 @@ export class Vm extends SlimVm {
       throw new IrqBypassError("EINVAL", `gsi is ${show(gsi)}: it must be a whole number from 0 to 2^32-1`);
     }
     checkFlag(level ?? null, "level");
-    return this.life.guard(() => setGsi(this.host, this.life.record, gsi, Source.user, level).status);
+    return this.life.guard(() => setGsi(this.host, this.life.record, gsi, Source.user, level, true).status);
   }
 
   /**

@@ -4,6 +4,7 @@ import { ioctl, KVM_ENABLE_CAP, KVM_SIGNAL_MSI } from "#src/kvm/ioctl.js";
 import type { Kvm } from "#src/kvm/kvm.js";
 import { KvmMachine } from "#src/kvm/machine.js";
 import { encodeEnableCap, encodeMsi, type KvmMsi } from "#src/kvm/structs.js";
+import { kernelChips } from "./chip-state.js";
 import { KernelIrqfds } from "./kernel-irqfds.js";
 import { KernelVcpu, storingMemory } from "./kernel-vcpu.js";
 import { pageLine } from "./page.js";
@@ -24,7 +25,7 @@ export class KernelSide implements Disposable {
 
   constructor(
     private readonly kvm: Kvm,
-    scene: Scene,
+    private readonly scene: Scene,
   ) {
     this.machine = new KvmMachine(kvm, { memory: storingMemory() });
     const { ffi, fd } = this.machine;
@@ -50,13 +51,14 @@ export class KernelSide implements Disposable {
 
   /** One line for each vCPU: all of its registers. */
   state(): string[] {
-    return this.vcpus.map((vcpu) => {
+    const vcpus = this.vcpus.map((vcpu) => {
       const { base } = vcpu;
       const lapic = vcpu.lapic();
       // There the id is told in the short form of the other mode, unless user space asked for the long one.
       if ((base & X2APIC_MODE) === X2APIC_MODE) lapic.setUint32(ID_AT, Number(vcpu.readMsr(ID_MSR)), true);
       return `base ${hex(base)} ${pageLine((offset) => lapic.getUint32(offset, true))}`;
     });
+    return this.scene.chips ? [...vcpus, ...kernelChips(this.machine)] : vcpus;
   }
 
   /** What is told of a vCPU's events; looking applies them. */

@@ -1,6 +1,6 @@
 /**
  * A vCPU of KVM whose local APIC a test programs as its guest would: in x2APIC mode by its MSRs, in xAPIC mode by a guest of one
- * instruction that runs with interrupts off.
+ * instruction that runs with interrupts off. By such instructions it reaches the other interrupt chips, too.
  */
 
 import { createMemory, type WasmMemory } from "#src/host/wasm.js";
@@ -25,16 +25,33 @@ import {
   KVM_SET_VCPU_EVENTS,
 } from "./requests.js";
 
-const STORE = 0x1000;
-const LOAD = 0x1010;
-/** mov [ebx], eax; out 0xf4, al; jmp . and the same with mov eax, [ebx]. */
-const store = [0x67, 0x66, 0x89, 0x03, 0xe6, 0xf4, 0xeb, 0xfe];
-const load = [0x67, 0x66, 0x8b, 0x03, 0xe6, 0xf4, 0xeb, 0xfe];
+const DONE = 0xf4;
+const TOOK = 0xf6;
+/** What it executes: where that is, and its bytes. All leave by `out DONE, al`. */
+const CODE = {
+  store1: [0x1000, [0x67, 0x88, 0x03]], // mov [ebx], al
+  store2: [0x1010, [0x67, 0x89, 0x03]],
+  store4: [0x1020, [0x67, 0x66, 0x89, 0x03]],
+  load1: [0x1030, [0x67, 0x8a, 0x03]], // mov al, [ebx]
+  load2: [0x1040, [0x67, 0x8b, 0x03]],
+  load4: [0x1050, [0x67, 0x66, 0x8b, 0x03]],
+  out: [0x1060, [0xee]], // out dx, al
+  in: [0x1070, [0xec]], // in al, dx
+  nothing: [0x1080, []],
+  window: [0x1090, [0x90, 0xfa]], // nop; cli, with interrupts on
+} as const satisfies Record<string, readonly [at: number, bytes: readonly number[]]>;
+/** The handlers of its interrupts, which say their vector: mov al, vector; out TOOK, al; jmp . */
+const HANDLERS = 0x3000;
+const STACK = 0x8000;
+const RDX = 3 * 8;
+const RSP = 6 * 8;
 const PAGE = 0xfee00000n;
 const RAX = 0;
 const RBX = 8;
 const RIP = 16 * 8;
 const RFLAGS = 17 * 8;
+const INTERRUPTS_OFF = 2n;
+const INTERRUPTS_ON = 0x202n;
 const REGS_BYTES = 144;
 const SEGMENT_BYTES = 24;
 const SEGMENTS = 6;
@@ -51,8 +68,12 @@ const LOW = 0xffffffffn;
 export function storingMemory(): WasmMemory {
   const memory = createMemory(1);
   const bytes = new Uint8Array(memory.buffer);
-  bytes.set(store, STORE);
-  bytes.set(load, LOAD);
+  for (const [at, code] of Object.values(CODE)) bytes.set([...code, 0xe6, DONE, 0xeb, 0xfe], at);
+  for (let vector = 0; vector < 256; vector++) {
+    const at = HANDLERS + vector * 8;
+    bytes.set([0xb0, vector, 0xe6, TOOK, 0xeb, 0xfe], at);
+    bytes.set([at & 0xff, at >> 8, 0, 0], vector * 4);
+  }
   return memory;
 }
 
@@ -101,29 +122,61 @@ export class KernelVcpu extends VcpuHere {
 
   /** What a store of the guest to its APIC page does; the vCPU must be runnable. */
   store(offset: number, value: number): void {
-    this.execute(STORE, offset, value);
+    this.storeAt(PAGE + BigInt(offset), value);
   }
 
   load(offset: number): number {
-    const regs = this.execute(LOAD, offset, 0);
-    return Number(regs.getBigUint64(RAX, true) & LOW);
+    return this.loadAt(PAGE + BigInt(offset));
   }
 
-  private execute(code: number, offset: number, value: number): DataView {
+  /** A store of 1, 2 or 4 bytes to any address. */
+  storeAt(address: bigint, value: number, length: 1 | 2 | 4 = 4): void {
+    this.execute(`store${length}`, { eax: value, ebx: address });
+  }
+
+  loadAt(address: bigint, length: 1 | 2 | 4 = 4): number {
+    return this.execute(`load${length}`, { ebx: address }).eax;
+  }
+
+  out(port: number, value: number): void {
+    this.execute("out", { eax: value, edx: port });
+  }
+
+  in(port: number): number {
+    return this.execute("in", { edx: port }).eax & 0xff;
+  }
+
+  /** Goes into the guest and out of it: what KVM puts off until then is done. */
+  pass(): void {
+    this.execute("nothing", {});
+  }
+
+  /** Lets one interrupt in, if one can come; returns its vector. */
+  take(): number | undefined {
+    const { port, eax } = this.execute("window", {});
+    return port === TOOK ? eax & 0xff : undefined;
+  }
+
+  private execute(
+    code: keyof typeof CODE,
+    { eax = 0, ebx = 0n, edx = 0 }: { eax?: number; ebx?: bigint; edx?: number },
+  ): { readonly port: number; readonly eax: number } {
     this.readySegments();
     // It would take them; while they are masked one that it sends itself is kept.
     const nmis = this.nmis();
     this.setNmis(0, true);
     const regs = new DataView(new ArrayBuffer(REGS_BYTES));
-    regs.setBigUint64(RAX, BigInt(value >>> 0), true);
-    regs.setBigUint64(RBX, PAGE + BigInt(offset), true);
-    regs.setBigUint64(RIP, BigInt(code), true);
-    regs.setBigUint64(RFLAGS, 2n, true);
+    regs.setBigUint64(RAX, BigInt(eax >>> 0), true);
+    regs.setBigUint64(RBX, ebx, true);
+    regs.setBigUint64(RDX, BigInt(edx), true);
+    regs.setBigUint64(RSP, BigInt(STACK), true);
+    regs.setBigUint64(RIP, BigInt(CODE[code][0]), true);
+    regs.setBigUint64(RFLAGS, code === "window" ? INTERRUPTS_ON : INTERRUPTS_OFF, true);
     this.ask(KVM_SET_REGS, regs);
-    this.enter();
+    const { port } = this.enter();
     this.ask(KVM_GET_REGS, regs);
     this.setNmis(nmis + this.nmis(), false);
-    return regs;
+    return { port, eax: Number(regs.getBigUint64(RAX, true) & LOW) };
   }
 
   /** Real mode with segments of 4 GiB from 0 on. An INIT takes that away; and setting it takes the lower half of TPR, which is put back. */
@@ -144,6 +197,7 @@ export class KernelVcpu extends VcpuHere {
     this.ask(KVM_SET_SREGS, sregs);
     if (this.writeMsr(TPR_MSR, BigInt(tpr))) return; // in x2APIC mode, in which setting the whole page says more than it should
     const lapic = this.lapic();
+    if (lapic.getUint32(TPR_AT, true) === tpr) return; // for the same reason
     lapic.setUint32(TPR_AT, tpr, true);
     this.setLapic(lapic);
   }

@@ -1,5 +1,5 @@
 /**
- * `npm run kvm:compare -- --seed S --count N`: takes N random steps of each subject - messages, IPIs, registers, irqfds with devices - on a software VM and on
+ * `npm run kvm:compare -- --seed S --count N`: takes N random steps of each subject - messages, IPIs, registers, irqfds with devices, interrupt chips - on a software VM and on
  * /dev/kvm. Exit code 1, with the shrunk steps, where they differ. `--only messages` (or another) leaves out the others.
  */
 import { parseArgs } from "node:util";

@@ -1,8 +1,9 @@
 /** Faults of a software VM, each in one of the things that a comparison with a kernel is to hold. */
 import { override } from "atomics-explorer";
-import { Consumer, Producer, Vcpu as V, Vm, VmFlag } from "#src/host/layout.js";
+import { Consumer, IOAPIC_PINS, Pic, Producer, Vcpu as V, Vm, VmFlag } from "#src/host/layout.js";
 import type { Pool } from "#src/host/pool.js";
 import type { Words } from "#src/host/words.js";
+import { Entry } from "#src/vm/redirection.js";
 import type { Plant, Subject } from "./compare.js";
 import type { SoftwareSide } from "./software-side.js";
 
@@ -13,6 +14,8 @@ const playing =
     const host: { words: Words } = side.host;
     host.words = override(host.words, change(host.words, side));
   };
+
+const vmOf = (words: Words, side: SoftwareSide) => words.get(side.vcpus[0]!.record + V.vm);
 
 /** Is it one of so many words of a vCPU from this one on? */
 const isOf = (side: SoftwareSide, word: number, first: V, count = 1) =>
@@ -29,7 +32,7 @@ export const PLANTS: Readonly<Record<string, { readonly subject: Subject; readon
     subject: "messages",
     plant: playing((words, side) => ({
       get(word) {
-        const isFlags = word === words.get(side.vcpus[0]!.record + V.vm) + Vm.flags;
+        const isFlags = word === vmOf(words, side) + Vm.flags;
         return isFlags ? words.get(word) | VmFlag.noVectorHashing : words.get(word);
       },
     })),
@@ -44,6 +47,28 @@ export const PLANTS: Readonly<Record<string, { readonly subject: Subject; readon
     subject: "messages",
     plant: playing((words, side) => ({
       load: (word) => (isOf(side, word, V.ldr) ? words.load(word) << 1 : words.load(word)),
+    })),
+  },
+  "an EOI leaves remote IRR where it is": {
+    subject: "chips",
+    plant: playing((words, side) => ({
+      set(word, value) {
+        const first = vmOf(words, side) + Vm.ioapic;
+        const isLow = word >= first && word < first + 2 * IOAPIC_PINS && (word - first) % 2 === 0;
+        const ends =
+          isLow && (value & Entry.level) !== 0 && (words.get(word) & ~value & Entry.remoteIrr) !== 0;
+        words.set(word, ends ? value | Entry.remoteIrr : value);
+      },
+    })),
+  },
+  "an 8259 does not rotate its priorities": {
+    subject: "chips",
+    plant: playing((words, side) => ({
+      set(word, value) {
+        const pics = vmOf(words, side) + Vm.pics;
+        const isHighest = word === pics + Pic.highest || word === pics + Pic.words + Pic.highest;
+        words.set(word, isHighest ? 0 : value);
+      },
     })),
   },
   "an EOI ends nothing": {

@@ -77,19 +77,24 @@ export const storeOn = {
 };
 
 /** By the way that the mode of the APIC has. */
+export const registerOn = {
+  kernel(side: KernelSide, index: number, offset: number, value: number): string {
+    const one = side.vcpus[index]!;
+    if (isX2apic(one.base)) return fault(one.writeMsr(msrOf(offset), BigInt(value)));
+    return storeOn.kernel(side, index, offset, value);
+  },
+  software(side: SoftwareSide, index: number, offset: number, value: number): string {
+    const { apic } = side.vcpus[index]!;
+    if (isX2apic(apic.readMsr(APIC_BASE_MSR)!)) return fault(apic.writeMsr(msrOf(offset), value));
+    return storeOn.software(side, index, offset, value);
+  },
+};
+
 export function writes(scene: Scene): fc.Arbitrary<Step> {
   return fc.tuple(vcpu(scene), any).map(([index, { offset, value }]) => ({
     name: `vCPU ${index} writes ${hex(value)} to ${hex(offset)}`,
-    kernel(side) {
-      const one = side.vcpus[index]!;
-      if (isX2apic(one.base)) return fault(one.writeMsr(msrOf(offset), BigInt(value)));
-      return storeOn.kernel(side, index, offset, value);
-    },
-    software(side) {
-      const { apic } = side.vcpus[index]!;
-      if (isX2apic(apic.readMsr(APIC_BASE_MSR)!)) return fault(apic.writeMsr(msrOf(offset), value));
-      return storeOn.software(side, index, offset, value);
-    },
+    kernel: (side) => registerOn.kernel(side, index, offset, value),
+    software: (side) => registerOn.software(side, index, offset, value),
   }));
 }
 
@@ -186,19 +191,11 @@ export function services(scene: Scene): fc.Arbitrary<Step> {
 
 export const ends = (scene: Scene): fc.Arbitrary<Step> => vcpu(scene).map(endOf);
 
-function endOf(index: number): Step {
+export function endOf(index: number): Step {
   return {
     name: `vCPU ${index} ends an interrupt`,
-    kernel(side) {
-      const one = side.vcpus[index]!;
-      if (isX2apic(one.base)) return fault(one.writeMsr(msrOf(Register.eoi), 0n));
-      return storeOn.kernel(side, index, Register.eoi, 0);
-    },
-    software(side) {
-      const { apic } = side.vcpus[index]!;
-      if (isX2apic(apic.readMsr(APIC_BASE_MSR)!)) return fault(apic.writeMsr(msrOf(Register.eoi), 0));
-      return storeOn.software(side, index, Register.eoi, 0);
-    },
+    kernel: (side) => registerOn.kernel(side, index, Register.eoi, 0),
+    software: (side) => registerOn.software(side, index, Register.eoi, 0),
   };
 }
 

@@ -4,6 +4,8 @@ export interface Scene {
   readonly ids: readonly number[];
   readonly longIds: boolean;
   readonly broadcastQuirk: boolean;
+  /** It has a pair of 8259s, and the state of all chips is compared. */
+  readonly chips: boolean;
 }
 
 export const hex = (value: number | bigint) =>

@@ -5,15 +5,16 @@ import { linux } from "#src/linux/kind.js";
 import { harvest } from "#src/posting/fast-path.js";
 import { readBase } from "#src/vm/apic/base.js";
 import { VCPU_STATES } from "#src/vm/apic/events.js";
-import { isX2apic } from "#src/vm/apic/mode.js";
 import { Register, readRegister } from "#src/vm/apic/registers.js";
 import { Host } from "#src/vm/host.js";
 import { relayOne } from "#src/vm/relay.js";
 import { Vcpu } from "#src/vm/vcpu.js";
 import { Vm } from "#src/vm/vm.js";
 import { noRelay } from "../support/host.js";
+import { softwareChips } from "./chip-state.js";
 import { pageLine } from "./page.js";
 import { hex, type Scene } from "./scene.js";
+import { afterSetLapic } from "./set-lapic.js";
 import { SoftwareIrqfds } from "./software-irqfds.js";
 
 export class SoftwareSide implements Disposable {
@@ -22,8 +23,9 @@ export class SoftwareSide implements Disposable {
   readonly vcpus: readonly Vcpu[];
   private made: SoftwareIrqfds | undefined;
 
-  constructor({ ids, longIds, broadcastQuirk }: Scene) {
-    this.vm = new Vm(this.host, { vcpus: ids.length, apic: { ids, longIds, broadcastQuirk } });
+  constructor(readonly scene: Scene) {
+    const { ids, longIds, broadcastQuirk, chips } = scene;
+    this.vm = new Vm(this.host, { vcpus: ids.length, apic: { ids, longIds, broadcastQuirk }, pic: chips });
     this.vcpus = ids.map((_, index) => Vcpu.open(this.host, this.vm.vcpu(index).handle));
     for (const vcpu of this.vcpus) vcpu.apic.reset(); // as KVM makes them
   }
@@ -52,7 +54,7 @@ export class SoftwareSide implements Disposable {
 
   state(): string[] {
     const { words } = this.host;
-    return this.vcpus.map(({ record }) => {
+    const vcpus = this.vcpus.map(({ record }) => {
       harvest(this.host, record + V.descriptor, record + V.irr);
       // KVM_GET_LAPIC shows what x2APIC mode hides, too.
       const read = (offset: number) => {
@@ -61,6 +63,7 @@ export class SoftwareSide implements Disposable {
       };
       return `base ${hex(readBase(words, record))} ${pageLine(read)}`;
     });
+    return this.scene.chips ? [...vcpus, ...softwareChips(this.host, this.vm, this.vcpus[0]!.record)] : vcpus;
   }
 
   events(index: number): string {
@@ -75,8 +78,7 @@ export class SoftwareSide implements Disposable {
     const { record } = this.vcpus[index]!;
     const word = record + V.isr + (vector >>> 5);
     words.set(word, words.get(word) | (1 << (vector & 31)));
-    // Told in the other form in x2APIC mode, the upper half of ICR is set in both.
-    if (isX2apic(words, record)) words.store(record + V.icr2, words.load(record + V.icrHigh));
+    afterSetLapic(this, index);
   }
 
   [Symbol.dispose](): void {

@@ -21,6 +21,19 @@ describe("a KVM guest's I/O APIC", kvmTests, () => {
       return [0, 1, 2, 3, 0x40, LOW, HIGH].map((register) => ioapic.read(register));
     }));
 
+  it("has its window, also in what is selected", () =>
+    onEither(({ ioapic }) => {
+      ioapic.store(0, LOW);
+      ioapic.store(0x10, 0x12345678, 2);
+      return [
+        ioapic.load(0, 1),
+        ioapic.load(0x10),
+        ioapic.load(0x10, 1),
+        ioapic.load(0x20),
+        ioapic.read(LOW),
+      ];
+    }));
+
   it("keeps a level until its EOI, and a masked one on its line", () =>
     onEither((vm) => {
       const { ioapic } = vm;

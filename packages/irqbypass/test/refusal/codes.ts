@@ -80,7 +80,11 @@ const RANGES: readonly (readonly [call: RegExp, place: RegExp, Range])[] = [
   [/^Host\.create$/, /byteOffset$/, OFFSET],
   [/^LocalApic\.prototype\.writeMsr$/, /^1$/, WIDE],
   [/^Vcpu\.prototype\.sendIpi$/, /to$/, UNSIGNED],
-  [/^((IoApic|LocalApic)\.prototype\.write|Producer\.prototype\.register)$/, /^1$/, WORD],
+  [
+    /^((IoApic|LocalApic)\.prototype\.write|IoApic\.prototype\.store|Producer\.prototype\.register)$/,
+    /^1$/,
+    WORD,
+  ],
   [/(Eventfd|EventfdContext|EventfdFile)\.prototype\.write$/, /^0$/, WIDE],
   [/^KvmVcpu\.prototype\.setRegisters$/, /./, WIDE],
   [/^Epoll\.prototype\.add$/, /data$/, WIDE],

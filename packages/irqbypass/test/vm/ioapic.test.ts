@@ -1,9 +1,10 @@
 /** The I/O APIC of a software VM, as kvm-unit-tests and section by section of arch/x86/kvm/ioapic.c have it. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Vcpu, Vm } from "irqbypass";
+import { Eventfd, Vcpu, Vm } from "irqbypass";
 import { Header, Vm as V } from "#src/host/layout.js";
 import { DelayedEois } from "#src/vm/delayed-eois.js";
+import { relayOne } from "#src/vm/relay.js";
 import { noRelay, smallHost } from "../support/host.js";
 
 const [PIN, OTHER, VECTOR] = [10, 11, 0x51];
@@ -53,6 +54,88 @@ describe("the registers of an I/O APIC", () => {
     ioapic.write(LOW, 0);
     assert.equal(ioapic.read(LOW), 0);
     assert.deepEqual([ioapic.read(0x10), ioapic.read(0x11)], [MASKED, 0], "as after a reset");
+  });
+});
+
+describe("the window of an I/O APIC", () => {
+  it("shows the register that the low byte at offset 0 selects, and is all that there is", () => {
+    const { ioapic } = open();
+    ioapic.store(0, 0xabcd_ef10);
+    ioapic.store(0x10, VECTOR | MASKED);
+    assert.deepEqual(
+      [ioapic.load(0), ioapic.load(0x10), ioapic.read(0x10)],
+      [0x10, VECTOR | MASKED, VECTOR | MASKED],
+    );
+    for (const offset of [4, 0x20, 0x40, 0xfc]) {
+      ioapic.store(offset, VECTOR);
+      assert.equal(ioapic.load(offset), 0, `offset ${offset}`);
+    }
+    assert.equal(ioapic.read(0x10), VECTOR | MASKED, "there is no EOI register");
+  });
+
+  it("takes 1, 2, 4 and 8 bytes, of which 4 count, and ignores other lengths", () => {
+    const { ioapic } = open();
+    ioapic.store(0, 0x11);
+    ioapic.store(0x10, 0x12345678);
+    assert.deepEqual(
+      [1, 2, 3, 4, 5, 8].map((length) => ioapic.load(0x10, length)),
+      [0x78, 0x5678, 0, 0x12345678, 0, 0x12345678],
+    );
+    ioapic.store(0x10, 0xffffffff, 3);
+    assert.equal(ioapic.load(0x10), 0x12345678);
+    ioapic.store(0x10, 0xffffffff, 1);
+    assert.equal(ioapic.load(0x10), 0xff, "zero-extended");
+    for (const refused of [() => ioapic.load(256), () => ioapic.load(0, 9), () => ioapic.store(0, 0.5)])
+      assert.throws(refused, { code: "EINVAL" });
+  });
+});
+
+describe("the clock's pin", () => {
+  const CLOCK = 8;
+
+  it("is coalesced, for who asks, until each vCPU that took the last interrupt has ended it", () => {
+    const { host, vm, vcpu, ioapic } = open();
+    const second = Vcpu.open(host, vm.vcpu(1).handle);
+    ioapic.redirect(CLOCK, { vcpu: 0xff, vector: VECTOR });
+    const tick = () => [vm.setIrqLine(CLOCK, true), vm.setIrqLine(CLOCK, false)][0];
+    assert.deepEqual([tick(), tick()], [2, 0]);
+    for (const one of [vcpu, second]) {
+      assert.equal(one.acknowledge(), VECTOR);
+      assert.equal(tick(), 0);
+      one.eoi();
+    }
+    assert.equal(tick(), 2);
+  });
+
+  it("is not for an irqfd, which asks nothing", () => {
+    const { host, vm, vcpu, ioapic, serve } = open();
+    ioapic.redirect(CLOCK, { vcpu: 0, vector: VECTOR });
+    assert.equal(vm.setIrqLine(CLOCK, true), 1);
+    vm.setIrqLine(CLOCK, false);
+    assert.equal(vcpu.acknowledge(), VECTOR);
+    const eventfd = Eventfd.create(host);
+    vm.irqfd(eventfd, CLOCK);
+    eventfd.write();
+    host.pending.takeAll((irqfd) => relayOne(host, irqfd));
+    vcpu.eoi();
+    assert.equal(serve(), VECTOR, "the irqfd's was delivered while the last one was in service");
+    assert.equal(vm.setIrqLine(CLOCK, true), 1);
+  });
+
+  it("is forgotten with a reset, and counted anew by a repair", () => {
+    const { host, vm, vcpu, ioapic } = open();
+    ioapic.redirect(CLOCK, { vcpu: 0, vector: VECTOR });
+    vm.setIrqLine(CLOCK, true);
+    vm.setIrqLine(CLOCK, false);
+    const { record } = (vm as unknown as { life: { record: number } }).life;
+    host.words.set(record + V.clockEois, 2); // of a thread that died before it counted down
+    host.repair!.vm(record);
+    assert.equal(vcpu.acknowledge(), VECTOR);
+    vcpu.eoi();
+    assert.equal(vm.setIrqLine(CLOCK, true), 1);
+    vm.reset();
+    ioapic.redirect(CLOCK, { vcpu: 0, vector: VECTOR });
+    assert.equal(vm.setIrqLine(CLOCK, true), 1);
   });
 });
 

@@ -43,6 +43,10 @@ export const enum Vm {
   picDue = 28,
   /** The vCPU that the pair was last acknowledged by, and which serves what is in service there. A */
   picServer = 29,
+  /** I/O APIC: the register that its window shows. V */
+  ioapicSelect = 30,
+  /** I/O APIC: how many EOIs the clock's interrupt waits for. V */
+  clockEois = 31,
   /** I/O APIC: 24 redirection entries of two words. V */
   ioapic = 32,
   /** I/O APIC: who asserts each pin, one bit a source. V, 24 words */
@@ -203,6 +207,8 @@ export const enum Vcpu {
   divide = 73,
   /** The upper half of ICR in xAPIC mode: a register of its own. A */
   icr2 = 74,
+  /** The vector of a clock's interrupt that it has not ended, plus one; written under the VM's mutex. A */
+  clock = 75,
   words = 80,
 }
 

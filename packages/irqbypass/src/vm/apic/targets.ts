@@ -147,7 +147,13 @@ function scan(memory: HostMemory, vm: number, message: Message, source: number):
 }
 
 /** kvm_apic_match_dest. */
-function isMeant(words: Words, vcpu: number, message: Message, source: number, quirk: boolean): boolean {
+export function isMeant(
+  words: Words,
+  vcpu: number,
+  message: Message,
+  source: number,
+  quirk: boolean,
+): boolean {
   const { shorthand, destination, logical } = message;
   if (shorthand === Shorthand.all) return true;
   if (shorthand === Shorthand.others) return vcpu !== source;
