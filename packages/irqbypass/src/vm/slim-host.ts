@@ -300,6 +300,8 @@ export class SlimHost extends HostMemory implements BypassHost, Disposable {
    */
   dispose(): void {
     if (this.disposed) return;
+    this.checkCall();
+    this.supervision?.probe(); // for the last time: what a dead thread had open goes with it, and nobody may look later
     this.checkChange();
     this.refuseIfBusy();
     this.disposed = true;

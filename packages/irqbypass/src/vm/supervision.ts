@@ -36,7 +36,8 @@ export class Supervision {
     });
   }
 
-  private probe(): void {
+  /** Looks for threads that have died and that nobody watches, and repairs what they have left. */
+  probe(): void {
     try {
       this.host.repair?.loseAll();
     } catch (error) {

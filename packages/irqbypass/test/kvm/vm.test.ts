@@ -10,7 +10,7 @@ import { LinuxEventfd } from "#src/linux/eventfd.js";
 import { EventfdFile } from "#src/linux/eventfd-file.js";
 import { linux } from "#src/linux/kind.js";
 import { Host } from "#src/vm/host.js";
-import { openDescriptors } from "../linux/descriptors.js";
+import { openDescriptors, settledDescriptors } from "../linux/descriptors.js";
 import { kvmTests } from "./available.js";
 import type { DeviceData, DeviceReport } from "./device.js";
 import { eventually } from "./eventually.js";
@@ -338,7 +338,7 @@ describe("a KVM guest on a host", kvmTests, () => {
   });
 
   it("may be disposed with live irqfds, and gives everything back", async () => {
-    const before = openDescriptors();
+    const before = await settledDescriptors();
     const host = Host.create({ kinds: [linux(), kvm()], capacity: CAPACITY });
     const eventfds = [0, 1, 2].map(() => LinuxEventfd.create(host));
     const producer = Producer.create(host);

@@ -13,3 +13,15 @@ export function openDescriptors(): string[] {
     })
     .sort();
 }
+
+/** The same as soon as it stays so for a moment: threads that others have ended close theirs on the event loop, a little later. */
+export async function settledDescriptors(): Promise<string[]> {
+  let found = openDescriptors();
+  for (let quiet = 0, turn = 0; quiet < 20 && turn < 500; turn++) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    const now = openDescriptors();
+    quiet = now.join() === found.join() ? quiet + 1 : 0;
+    found = now;
+  }
+  return found;
+}
