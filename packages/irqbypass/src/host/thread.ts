@@ -7,6 +7,7 @@ import { leave } from "./in-flight.js";
 import { Header, LifeLock, Thread, ThreadState, Twin, WAITED } from "./layout.js";
 import { askForLock, lockOf, type OwnLock } from "./life-lock.js";
 import type { MutexThread } from "./mutex.js";
+import { eachInFlight } from "./passing.js";
 import type { OsThread, Platform } from "./platform.js";
 import type { Pool } from "./pool.js";
 import { lookOften, Spinning } from "./spinning.js";
@@ -318,16 +319,7 @@ export class ThisThread implements MutexThread {
    * period): what was made unreachable before is used by nobody after. O(threads). As `fence`, not under a mutex.
    */
   quiesce(): void {
-    const { words, pool } = this;
-    const threads = words.load(Header.threads);
-    for (let slot = 0; slot < threads; slot++) {
-      const record = pool.at(slot);
-      if (record === this.record) continue;
-      for (const inflight of [record + Thread.signalling, record + Thread.writing]) {
-        const what = words.load(inflight) & ~WAITED;
-        if (what !== 0) this.fence(inflight, what);
-      }
-    }
+    eachInFlight(this.words, this.pool, this.record, (inflight, what) => this.fence(inflight, what));
   }
 
   /** Is it proven that the thread of this record has ended? False for a record that nobody has. */

@@ -25,7 +25,8 @@ import {
   Vm,
   VmFlag,
 } from "../host/layout.js";
-import { BusyError, type Mutex } from "../host/mutex.js";
+import type { Mutex } from "../host/mutex.js";
+import { beforeNextLook } from "../host/passing.js";
 import { Mode, modeOf, targetOf } from "../posting/irte.js";
 import { reasonCode } from "../posting/reason.js";
 import { link, unlink } from "./irqfd-list.js";
@@ -203,17 +204,11 @@ export function deassign(host: BypassHost, guard: Mutex, find: () => number): bo
     );
     if (claimed) takeDown(host, guard, irqfd, eventfd);
     if (claimed || irqfd === 0) return claimed;
-    // Nothing tells when the other is through: it is a few fences, and it lives or is repaired after. A thread that may not sleep is
-    // refused: the proof that it has died may come to its own event loop.
     if (repair !== undefined && thread.isDead(other)) {
       repair.thread(other);
       deassignLost(host, vm, irqfd, other);
     } else {
-      thread.begun = begun;
-      const passes = () => words.get(irqfd + Consumer.closing) !== other;
-      if (!thread.mayBlock && !begun && !thread.spin(passes))
-        throw new BusyError("an irqfd", "is being deassigned by another thread");
-      words.relax();
+      beforeNextLook(words, thread, begun, "an irqfd", () => words.get(irqfd + Consumer.closing) !== other);
     }
   }
 }

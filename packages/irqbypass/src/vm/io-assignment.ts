@@ -7,7 +7,8 @@ import { liveRecords } from "../bypass/live-records.js";
 import { dropContext, holdContext } from "../eventfd/reference.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Ioeventfd as I, Thread, Vm, VmFlag } from "../host/layout.js";
-import { BusyError, type Mutex } from "../host/mutex.js";
+import type { Mutex } from "../host/mutex.js";
+import { beforeNextLook } from "../host/passing.js";
 import type { Assigned } from "./assignment.js";
 import { type Doorbell, hex, writeDoorbell } from "./io-access.js";
 import { busChanged, type IoBus } from "./io-bus.js";
@@ -91,17 +92,11 @@ export function deassignIoeventfd(host: BypassHost, guard: Mutex, find: () => nu
     );
     if (claimed) takeDown(host, record);
     if (claimed || record === 0) return claimed;
-    // Nothing tells when the other is through: it is a fence, and it lives or is repaired after. A thread that may not sleep is
-    // refused: the proof that it has died may come to its own event loop.
     if (repair !== undefined && thread.isDead(other)) {
       repair.thread(other);
       deassignLostIoeventfd(host, vm, record, other);
     } else {
-      thread.begun = begun;
-      const passes = () => words.get(record + I.closing) !== other;
-      if (!thread.mayBlock && !begun && !thread.spin(passes))
-        throw new BusyError("an ioeventfd", "is being deassigned by another thread");
-      words.relax();
+      beforeNextLook(words, thread, begun, "an ioeventfd", () => words.get(record + I.closing) !== other);
     }
   }
 }

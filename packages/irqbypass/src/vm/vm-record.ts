@@ -122,10 +122,10 @@ export function disposeClaimed(
       dead = claim.disposer;
       repair.thread(dead);
     } else if (!thread.spin(() => !isMeant())) {
-      // On a word of this very thread, which nobody else wakes it by.
-      // The other may have died, and its proof come to the event loop of this very thread.
+      // The other may have died, and the proof of that come to the event loop of this very thread.
       if (!thread.mayBlock)
         throw new BusyError(`VM ${host.pools.vm.slot(vm)}`, "is being disposed by another thread");
+      // On a word of this very thread, which nobody else wakes it by.
       thread.park(thread.writing, words.load(thread.writing), NAP_MS);
     }
   }
