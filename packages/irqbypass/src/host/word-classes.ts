@@ -334,6 +334,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     req: [Device.req, "A"],
     config: [Device.config, "A"],
     opener: [Device.opener, "A"],
+    table: [Device.table, "A"],
     gates: [Device.gates, "A", Device.words - Device.gates],
   },
   node: {

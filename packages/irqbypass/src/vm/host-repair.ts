@@ -3,6 +3,7 @@ import { healHost } from "../bypass/heal.js";
 import { healDevice } from "../device/device-repair.js";
 import type { Repair } from "../host/memory.js";
 import { loseAll, loseThread } from "./lost-thread.js";
+import { endLostTable, healTable } from "./msix/end.js";
 import { healVm, leaveForIt, notifyForIt, recoverMutexes } from "./repair.js";
 
 /** What a host does when a thread has died. */
@@ -18,7 +19,11 @@ export class HostRepair implements Repair {
   }
 
   device(device: number, dead: number): void {
-    healDevice(this.memory, device, this.memory.thread.recordOf(dead));
+    if (!healTable(this.memory, device)) healDevice(this.memory, device, this.memory.thread.recordOf(dead));
+  }
+
+  table(table: number): void {
+    endLostTable(this.memory, table);
   }
 
   thread(gone: number): void {

@@ -94,6 +94,7 @@ export class World {
     ];
     // Second handles to the same things: what goes through the one, the other must notice.
     const again = [
+      core.Msix.open(vm, msix.handle, () => core.Eventfd.create(host)),
       core.Vm.open(host, vm.handle),
       core.Eventfd.open(host, eventfds[0]!.handle),
       core.Epoll.open(host, epoll.handle),
