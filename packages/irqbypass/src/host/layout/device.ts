@@ -94,11 +94,11 @@ export const enum Msix {
   vmGeneration = 12, // C
   /** {@link MsixState}. A */
   state = 13,
-  /** The vector whose entry is being written, plus one, and its new words: whoever comes after a death writes it. A, 5 words */
+  /** The vector whose entry is being written, plus one, and its new words: whoever comes after a death writes it: 5 words. A */
   storing = 14,
   /** The number of this record's first vector, over {@link VECTORS}. A */
   part = 23,
-  /** {@link MsixVector}, for {@link VECTORS} vectors. A, 40 words */
+  /** {@link MsixVector}, for {@link VECTORS} vectors: 40 words. A */
   vectors = 24,
   words = 64,
 }

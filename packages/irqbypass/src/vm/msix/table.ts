@@ -22,7 +22,7 @@ export class MsixTable {
   readonly index: MsiIndex | undefined;
   private readonly life: number;
   /** The records that this thread has met, by the number of their part. */
-  private readonly parts = new Map<number, number>();
+  private readonly parts: Map<number, number>;
 
   /** Under the host mutex. */
   constructor(
@@ -30,6 +30,7 @@ export class MsixTable {
     readonly record: number,
   ) {
     const { words } = host;
+    this.parts = new Map([[0, record]]);
     this.mutex = deviceMutex(host, record);
     this.life = words.load(record + Msix.life);
     this.count = words.get(record + Msix.count);
