@@ -22,8 +22,9 @@ export function healDevice(host: BypassHost, record: number, dead: number): void
   for (const producer of straysOf(life)) followUp(life, producer);
   for (const gate of life.gates) connectAgain(life, producerOf(host, words.load(gate)));
   const masked = life.uses(DeviceUse.functionMask);
+  // All of the vectors have it, or none.
   for (const gate of life.gates.slice(life.msi)) {
-    if (masked) hold(life, gate, Gate.functionMask); // all of the vectors have it, or none
+    if (masked) hold(life, gate, Gate.functionMask);
     else release(life, gate, Gate.functionMask);
   }
   for (const gate of life.gates) release(life, gate, Gate.changing); // a change goes on from where it had come to
