@@ -27,6 +27,9 @@ export class DeviceLife {
   readonly mutex: Mutex;
   /** By which it is told from another one in the same record. */
   private readonly life: number;
+  /** What it is ({@link DeviceFlag}), and how many MSI vectors it has: later another device may have the record. */
+  readonly flags: number;
+  readonly msi: number;
   /** Its gates. */
   readonly gates: readonly number[];
   /** Says that the calling thread may signal, for as long as the device's word is the same; undefined where another one may. */
@@ -40,6 +43,8 @@ export class DeviceLife {
     const { words, thread } = host;
     this.mutex = deviceMutex(host, record);
     this.life = words.load(record + Device.life);
+    this.flags = words.get(record + Device.flags);
+    this.msi = words.get(record + Device.msi);
     this.gates = gatesOf(host, record);
     const isMine = words.load(record + Device.owner) === thread.record;
     this.tenure = isMine ? words.load(record + Device.tenure) : undefined;

@@ -65,11 +65,14 @@ export function openDevice(host: BypassHost, handle: unknown, vdpa: 0 | DeviceFl
   const { pools, mutex, words } = host;
   return mutex.guard(() => {
     const record = pools.device.open(handle);
-    if (isDevice(host, record) && (words.get(record + Device.flags) & DeviceFlag.vdpa) === vdpa)
-      return new DeviceLife(host, record);
-    throw new IrqBypassError("ESTALE", `${String(handle)} is the handle of another kind of device`, {
-      subject: "device",
-    });
+    const refusal = (why: string) =>
+      new IrqBypassError("ESTALE", `${String(handle)} is the handle of ${why}`, { subject: "device" });
+    if (!isDevice(host, record) || (words.get(record + Device.flags) & DeviceFlag.vdpa) !== vdpa)
+      throw refusal("another kind of device");
+    const life = new DeviceLife(host, record);
+    // Behind the look at its life, which may be over: what the word says by then is what the next one in the record begins with.
+    if ((words.load(record + Device.use) & DeviceUse.ending) === 0) return life;
+    throw refusal("a device that is being disposed: make another one");
   });
 }
 
@@ -82,7 +85,7 @@ export function isDevice({ words, pools }: BypassHost, record: number): boolean 
   );
 }
 
-/** The device in a record, undefined where there is none. */
+/** The device in a record, undefined where there is none; for the repair, one that is being ended as well. */
 export function lifeAt(host: BypassHost, record: number): DeviceLife | undefined {
   return host.mutex.guard(() => (isDevice(host, record) ? new DeviceLife(host, record) : undefined));
 }

@@ -119,7 +119,8 @@ export class Intx extends Shown {
   /** vfio_pci_set_intx_trigger. */
   private setTrigger(set: IrqSet, other: string | undefined): void {
     const { life, enabled } = this;
-    if (set.data === "none" && set.count === 0 && enabled) {
+    if (set.data === "none" && set.count === 0) {
+      if (!enabled) throw irqError("EINVAL", "intx", "is not enabled: there is nothing to disable");
       this.disable();
       return;
     }
