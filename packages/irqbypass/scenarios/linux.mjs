@@ -3,9 +3,10 @@
 import { override } from "atomics-explorer";
 import { Vm } from "irqbypass";
 import { LinuxEventfd } from "irqbypass/linux";
-import { conserves } from "#scenarios/support/conservation.js";
+import { conserves, whereabouts } from "#scenarios/support/conservation.js";
 import { LinuxModel } from "#scenarios/support/linux.js";
 import { Consumer, Header, RelayState } from "#src/host/layout.js";
+import { Pending } from "#src/host/pending.js";
 import { readersEpoll } from "#src/linux/epoll.js";
 import { linuxKind } from "#src/linux/kind.js";
 import { LinuxRelay } from "#src/linux/relay.js";
@@ -40,7 +41,11 @@ function linuxGuest(world, names, { semaphore = false, assigned = true } = {}) {
  * The device writes once to a Linux eventfd, unless the VMM does, while that does something to its irqfd; a relay serves it, or
  * none is there yet.
  */
-function beside(world, act, { most, relayed = true, written = true, play = () => {}, end, ...how } = {}) {
+function beside(
+  world,
+  act,
+  { most, relayed = true, written = true, units = 1, play = () => {}, end, ...how } = {},
+) {
   const names = ["vmm", ...(written ? ["device"] : []), ...(relayed ? ["relay"] : [])];
   const made = linuxGuest(world, names, how);
   const { hosts, vm, eventfd, irqfd, signals } = made;
@@ -49,7 +54,7 @@ function beside(world, act, { most, relayed = true, written = true, play = () =>
   return {
     threads: {
       vmm: () => void act(made),
-      ...(written ? { device: () => own.write() } : {}),
+      ...(written ? { device: () => own.write(units) } : {}),
       ...(relayed ? { relay: relayOf(made) } : {}),
     },
     ...(relayed ? { daemons: ["relay"] } : {}),
@@ -72,7 +77,7 @@ const disposes = ({ irqfd }) => irqfd.dispose();
 function stopsBy(host, calls, stop) {
   const [first, own] = host.kinds;
   const { listen } = own;
-  const otherwise = (...args) => stop({ stop: () => listen.stop(...args), ffi: calls.ffi(), args });
+  const otherwise = (...args) => stop({ stop: () => listen.stop(...args), ffi: calls?.ffi(), args });
   host.kinds = [first, { ...own, listen: { ...listen, stop: otherwise } }];
 }
 
@@ -82,6 +87,22 @@ const throwsAway = ({ hosts, calls, eventfd }) =>
     ffi.read(eventfd.fd, new BigUint64Array(1));
     stop();
   });
+
+/** The relay takes every count out as a signal, and forgets that it has. */
+function relayForgets({ hosts, calls }) {
+  const { relay } = hosts;
+  const { words } = relay;
+  const { leftover } = Consumer;
+  relay.words = override(words, {
+    load: (word) => (relay.pools.consumer.has(word - leftover) ? 0 : words.load(word)),
+  });
+  const ffi = calls.relay.ffi();
+  const { read } = ffi;
+  ffi.read = (...args) => {
+    read(...args);
+    return -1;
+  };
+}
 
 /** Threads: vmm, device, relay. */
 export const deassign = {
@@ -93,31 +114,43 @@ export const deassign = {
       sentence: "reads out, in the deassign, what is in the counter, and makes nothing due for it",
       setup: (world) => beside(world, disposes, { play: throwsAway }),
     },
-    "deassign-forgets": {
-      sentence: "throws away, in the deassign, an injection that nobody has begun",
-      setup: (world) => beside(world, disposes, { play: ({ hosts }) => forgets(hosts.vmm) }),
-    },
     "relay-forgets": {
       sentence: "takes the count out, as the relay, and does not make the injection",
-      setup: (world) => beside(world, disposes, { play: ({ hosts }) => forgets(hosts.relay) }),
-    },
-    "waits-for-nobody": {
-      sentence: "reads out beside a relay that has begun, and forgives the signal that this has taken",
-      setup: (world) =>
-        beside(world, disposes, { play: ({ hosts, irqfd }) => waitsForNobody(hosts.vmm, irqfd) }),
+      setup: (world) => beside(world, disposes, { play: relayForgets }),
     },
   },
+};
+
+/** The third unit is nobody's. */
+const threeUnits = {
+  ...{ semaphore: true, units: 3, most: 3 },
+  end: ({ signals }) => expect(signals.counted() > 0, "more units are taken than the signal's and the end's"),
 };
 
 /** Threads: vmm, device, relay. */
 export const semaphore = {
   sentence: "The same with a semaphore, of which the signal takes one unit, and the deassign another one.",
   mutexes: "assumed",
-  setup: (world) => beside(world, disposes, { semaphore: true }),
+  setup: (world) => beside(world, disposes, threeUnits),
   twins: {
     "throws-away": {
       sentence: "takes a unit out, in the deassign, and makes nothing due for it",
       setup: (world) => beside(world, disposes, { semaphore: true, play: throwsAway }),
+    },
+    "waits-for-nobody": {
+      sentence: "reads out beside a relay that has begun, and has not come to its unit",
+      setup: (world) =>
+        beside(world, disposes, {
+          ...threeUnits,
+          play: ({ hosts: { vmm }, irqfd }) =>
+            stopsBy(vmm, undefined, ({ stop }) => {
+              const { thread } = vmm;
+              const { fenceAll } = thread;
+              waitsForNobody(vmm, irqfd);
+              stop();
+              thread.fenceAll = fenceAll;
+            }),
+        }),
     },
   },
 };
@@ -146,7 +179,7 @@ export const assign = {
       setup: (world) =>
         beside(world, assigns, {
           ...{ assigned: false, most: 2, end: arrives },
-          play: ({ hosts }) => forgets(hosts.relay),
+          play: relayForgets,
         }),
     },
   },
@@ -194,23 +227,68 @@ const writesFirst = ({ vm, eventfd }) => {
   vm.setGsiRouting([]);
 };
 
-// Twice where the relay has been told of the write by then: an event is an interrupt, whatever is left in the counter.
-const byOldRoute = { written: false, most: 2, end: arrives };
+const byOldRoute = { written: false, end: arrives };
+
+/** Ends the flush of the VMM in another way: `flush` gets what the shipped code does, and the irqfd. */
+function flushesBy({ hosts: { vmm } }, flush) {
+  const [first, own] = vmm.kinds;
+  const otherwise = (memory, irqfd, ...args) =>
+    flush(() => own.listen.flush(memory, irqfd, ...args), memory.words.load(irqfd + Consumer.pending));
+  vmm.kinds = [first, { ...own, listen: { ...own.listen, flush: otherwise } }];
+}
 
 /** Threads: vmm, relay. */
 export const written = {
-  sentence: "What was written before a route goes away is an interrupt of that route, whoever delivers it.",
+  sentence:
+    "What was written before a route goes away is one interrupt of that route, whoever of two that come to it delivers it.",
   mutexes: "assumed",
   setup: (world) => beside(world, writesFirst, byOldRoute),
   twins: {
     "does-not-look": {
       sentence: "does not look at what is in the counter, and leaves it to the relay",
       setup: (world) =>
+        beside(world, writesFirst, { ...byOldRoute, play: (made) => flushesBy(made, () => {}) }),
+    },
+    "goes-by-the-event": {
+      sentence: "injects, as the relay, for an event of which another has taken the count",
+      setup: (world) =>
         beside(world, writesFirst, {
           ...byOldRoute,
-          play({ hosts: { vmm } }) {
-            const [first, own] = vmm.kinds;
-            vmm.kinds = [first, { ...own, listen: { ...own.listen, flush: undefined } }];
+          play({ calls }) {
+            const ffi = calls.relay.ffi();
+            const { read } = ffi;
+            ffi.read = (fd, buffer) => {
+              buffer[0] = 1n;
+              read(fd, buffer);
+              return 8;
+            };
+          },
+        }),
+    },
+  },
+};
+
+// The relay may have taken the first of the two.
+const bothByOldRoute = {
+  ...{ written: false, most: 2 },
+  play: ({ eventfd }) => eventfd.write(),
+  end: ({ signals }) => expect(whereabouts(signals).dropped === 0, "the second went by the new route"),
+};
+
+/** Threads: vmm, relay. */
+export const writtenBeside = {
+  sentence: "What was written while the relay is at an earlier signal goes by the old route as well.",
+  mutexes: "assumed",
+  setup: (world) => beside(world, writesFirst, bothByOldRoute),
+  twins: {
+    "leaves-it": {
+      sentence: "leaves it to a relay that is at the irqfd, and may have looked already",
+      setup: (world) =>
+        beside(world, writesFirst, {
+          ...bothByOldRoute,
+          play(made) {
+            bothByOldRoute.play(made);
+            flushesBy(made, (flush, pending) => pending > Pending.due || flush());
           },
         }),
     },
@@ -252,9 +330,9 @@ export const deathOfRelay = {
   ...mortal,
   setup: (world) => dies(world, ends(relays, { check: arrives }), undefined, [], linuxGuest),
   twins: {
-    "owes-later": {
-      sentence: "takes the count out first, and says after it that a signal is owed",
-      setup: (world) => dies(world, ends(relays, { check: arrives }), owesLater, [], linuxGuest),
+    "takes-up-later": {
+      sentence: "takes the count out first, and says after it that it is at the irqfd",
+      setup: (world) => dies(world, ends(relays, { check: arrives }), takesUpLater, [], linuxGuest),
     },
     "asks-for-nothing": {
       sentence: "does not ask for the events that the dead one has taken along",
@@ -274,9 +352,9 @@ export const deathInDeassign = {
   ...mortal,
   setup: (world) => dies(world, ends(deassigns), undefined, [], linuxGuest),
   twins: {
-    "owes-later": {
-      sentence: "reads the counter out first, and says after it that a signal is owed",
-      setup: (world) => dies(world, ends(deassigns), owesLater, [], linuxGuest),
+    "takes-up-later": {
+      sentence: "reads the counter out first, and says after it that it is at the irqfd",
+      setup: (world) => dies(world, ends(deassigns), takesUpLater, [], linuxGuest),
     },
     "repair-forgets": {
       sentence: "throws away, in the repair, an injection that the dead thread has not made",
@@ -285,15 +363,16 @@ export const deathInDeassign = {
   },
 };
 
-function owesLater({ hosts: { victim }, calls, irqfd }) {
-  const { pending } = victim;
-  const owe = pending.owe.bind(pending);
-  pending.owe = () => true;
+/** Takes the irqfd up only once it has read the count out. */
+function takesUpLater({ hosts: { victim }, calls, irqfd }) {
+  const { pending, thread } = victim;
+  const takeUp = pending.takeUp.bind(pending);
+  pending.takeUp = () => Pending.idle;
   const ffi = calls.victim.ffi();
   const { read } = ffi;
   ffi.read = (...args) => {
     const result = read(...args);
-    owe(irqfd.record);
+    takeUp(irqfd.record, thread.record);
     return result;
   };
 }

@@ -15,8 +15,8 @@ export const injectionDue: StateTable = {
   rows: [
     { from: "idle", to: "due", who: "anyone", does: "is raised", shown: "routing/away" },
     { from: "due", to: "claimed", who: "anyone", names: "self", does: "takes it upon itself", shown: "routing/injection" },
-    { from: "claimed", to: "idle", who: "owner", does: "has injected", shown: "routing/injection" },
+    { from: "idle", to: "claimed", who: "anyone", names: "self", does: "looks for a signal, and takes that out", shown: "linux/written" },
+    { from: "claimed", to: "idle", who: "owner", does: "has injected, or has found nothing", shown: "routing/injection" },
     { from: "claimed", to: "due", who: "anyone", does: "is raised again meanwhile, or for a dead thread", shown: "death-signal/relay" },
-    { from: "due", to: "idle", who: "anyone", does: "there was no signal to inject", shown: "death-signal/signal" },
   ],
 };

@@ -27,9 +27,12 @@ export class DeviceLife {
   readonly mutex: Mutex;
   /** By which it is told from another one in the same record. */
   private readonly life: number;
+  /** What it is ({@link DeviceFlag}), and how many MSI vectors it has: later another device may have the record. */
+  readonly flags: number;
+  readonly msi: number;
   /** Its gates. */
   readonly gates: readonly number[];
-  /** Says that the calling thread may signal, for as long as the device's word is the same; undefined where another one may. */
+  /** Says that the calling thread may signal, for as long as the device's word is the same; undefined until it is known. */
   tenure: number | undefined;
 
   /** Under the host mutex, or by the thread that has just made it. */
@@ -37,12 +40,12 @@ export class DeviceLife {
     readonly host: BypassHost,
     readonly record: number,
   ) {
-    const { words, thread } = host;
+    const { words } = host;
     this.mutex = deviceMutex(host, record);
     this.life = words.load(record + Device.life);
+    this.flags = words.get(record + Device.flags);
+    this.msi = words.get(record + Device.msi);
     this.gates = gatesOf(host, record);
-    const isMine = words.load(record + Device.owner) === thread.record;
-    this.tenure = isMine ? words.load(record + Device.tenure) : undefined;
   }
 
   /** A small number that no other device of this host has while this one lives, for tables and messages. */

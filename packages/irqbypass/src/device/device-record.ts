@@ -56,7 +56,9 @@ export function createDevice(host: BypassHost, shape: DeviceShape): DeviceLife {
     }
     if (gate !== 0) for (const word of gatesOf(host, device)) words.store(word, gate);
     words.store(device + Device.owner, thread.record); // last: without an owner it is half made
-    return new DeviceLife(host, device);
+    const life = new DeviceLife(host, device);
+    life.tenure = words.load(device + Device.tenure);
+    return life;
   });
 }
 
@@ -65,11 +67,14 @@ export function openDevice(host: BypassHost, handle: unknown, vdpa: 0 | DeviceFl
   const { pools, mutex, words } = host;
   return mutex.guard(() => {
     const record = pools.device.open(handle);
-    if (isDevice(host, record) && (words.get(record + Device.flags) & DeviceFlag.vdpa) === vdpa)
-      return new DeviceLife(host, record);
-    throw new IrqBypassError("ESTALE", `${String(handle)} is the handle of another kind of device`, {
-      subject: "device",
-    });
+    const refusal = (why: string) =>
+      new IrqBypassError("ESTALE", `${String(handle)} is the handle of ${why}`, { subject: "device" });
+    if (!isDevice(host, record) || (words.get(record + Device.flags) & DeviceFlag.vdpa) !== vdpa)
+      throw refusal("another kind of device");
+    const life = new DeviceLife(host, record);
+    // Behind the look at its life, which may be over: what the word says by then is what the next one in the record begins with.
+    if ((words.load(record + Device.use) & DeviceUse.ending) === 0) return life;
+    throw refusal("a device that is being disposed: make another one");
   });
 }
 
@@ -83,7 +88,7 @@ export function isDevice({ words, pools }: BypassHost, record: number): boolean 
   );
 }
 
-/** The device in a record, undefined where there is none. */
+/** The device in a record, undefined where there is none; for the repair, one that is being ended as well. */
 export function lifeAt(host: BypassHost, record: number): DeviceLife | undefined {
   return host.mutex.guard(() => (isDevice(host, record) ? new DeviceLife(host, record) : undefined));
 }
@@ -96,6 +101,15 @@ export function handleOf(life: DeviceLife): number {
   });
 }
 
+/** Is the device the calling thread's? Then this thing may signal it from here on. Under its mutex. */
+export function isOurs(life: DeviceLife): boolean {
+  const { host, record } = life;
+  const { words, thread } = host;
+  if (words.load(record + Device.owner) !== thread.record) return false;
+  life.tenure = words.load(record + Device.tenure);
+  return true;
+}
+
 /**
  * From here on the calling thread may signal the device, and no other one. Throws EBUSY while the thread that could is in the middle of
  * a signal of it. What had begun when this is called is through when it returns.
@@ -104,11 +118,8 @@ export function adoptDevice(life: DeviceLife): void {
   const { host, record, gates } = life;
   const { words, thread, mutex } = host;
   life.guard(() => {
+    if (isOurs(life)) return;
     const owner = words.load(record + Device.owner);
-    if (owner === thread.record) {
-      life.tenure = words.load(record + Device.tenure);
-      return;
-    }
     const producers = gates.map((word) => producerOf(host, words.load(word))).filter((one) => one !== 0);
     const signals = () => words.load(owner + Thread.signalling) & ~WAITED;
     const what = signals();

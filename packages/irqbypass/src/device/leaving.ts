@@ -1,8 +1,8 @@
 /** Devices that a thread leaves behind, or that end with it. */
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { Device } from "../host/layout.js";
-import type { DeviceLife } from "./device-life.js";
-import { endDevice, isDevice, lifeAt } from "./device-record.js";
+import { DeviceLife } from "./device-life.js";
+import { finishDevice, isDevice } from "./device-record.js";
 import { endSession } from "./session-end.js";
 
 /**
@@ -14,19 +14,19 @@ export function loseDevices(
   thread: number,
   end: (host: BypassHost, producer: number) => void,
 ): void {
-  const { words, pools } = host;
-  const found: number[] = [];
+  const { words, pools, mutex } = host;
+  const found: DeviceLife[] = [];
   host.forEachLive(pools.device, (device) => {
-    if (isDevice(host, device)) found.push(device);
+    if (isDevice(host, device)) found.push(new DeviceLife(host, device));
   });
-  for (const record of found) {
-    const life = lifeAt(host, record);
-    if (life === undefined) continue;
-    if (words.load(record + Device.owner) === thread) endDevice(life, end);
-    else
-      life.mutex.enclose(() => {
-        if (life.isLive()) leaveDevice(life, thread);
-      });
+  for (const life of found) {
+    life.mutex.enclose(() => {
+      mutex.enclose(() => {}); // who may not wait for it is refused here
+      if (!life.isLive()) return;
+      // Looked at here: another thread may have adopted the device, or have been ending it, and its record is free by now.
+      if (words.load(life.record + Device.owner) === thread) finishDevice(life, end);
+      else leaveDevice(life, thread);
+    });
   }
 }
 
@@ -34,8 +34,8 @@ function leaveDevice(life: DeviceLife, thread: number): void {
   const { words } = life.host;
   if (life.read(Device.listener) === thread) {
     words.add(life.record + Device.enabling, 1);
-    words.store(life.record + Device.listener, 0);
     life.setEventfd(Device.unmask, 0);
+    words.store(life.record + Device.listener, 0);
   }
   if (Math.abs(life.read(Device.opener)) === thread) endSession(life);
 }

@@ -20,8 +20,7 @@ export class MsiIndex {
     private readonly life: DeviceLife,
     readonly name: "msi" | "msix",
   ) {
-    const { words } = life.host;
-    const msi = words.get(life.record + Device.msi);
+    const { msi } = life;
     const gates = name === "msi" ? life.gates.slice(0, msi) : life.gates.slice(msi);
     this.vectors = gates.map((gate, number) => new DeviceVector(number, name, life, gate));
   }
@@ -166,7 +165,6 @@ export class MsiIndex {
 
   /** Can vectors be added while others are in use? */
   private get dynamic(): boolean {
-    const { host, record } = this.life;
-    return this.name === "msix" && (host.words.get(record + Device.flags) & DeviceFlag.dynamic) !== 0;
+    return this.name === "msix" && (this.life.flags & DeviceFlag.dynamic) !== 0;
   }
 }

@@ -3,7 +3,7 @@ import type { EventfdContext } from "../eventfd/context.js";
 import { show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
-import { Device, DeviceFlag } from "../host/layout.js";
+import { DeviceFlag } from "../host/layout.js";
 import { checkHost } from "../host/memory.js";
 import type { DeviceLife } from "./device-life.js";
 import { adoptDevice, openDevice } from "./device-record.js";
@@ -52,7 +52,7 @@ export class VfioPciDevice extends SlimVfioPciDevice {
   constructor(host: BypassHost, from?: VfioPciOptions | DeviceLife) {
     super(host, from);
     const { life } = this;
-    const flags = host.words.get(life.record + Device.flags);
+    const { flags } = life;
     this.pcie = (flags & DeviceFlag.pcie) !== 0;
     this.dynamic = (flags & DeviceFlag.dynamic) !== 0;
     this.pin = (flags & DeviceFlag.intx) !== 0 ? new Intx(life) : undefined;

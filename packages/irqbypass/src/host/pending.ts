@@ -59,17 +59,12 @@ export class PendingIrqfds {
   }
 
   /**
-   * Says that an injection of `irqfd` is due without telling the relay: by whoever is about to take its signal out of where
-   * that is, and claims and injects it then. Returns whether there was nothing before. Should the thread die meanwhile,
-   * {@link resume} raises it.
+   * Takes upon the thread of this record, which has announced the irqfd, what there may be to inject, where nothing is due: it looks for
+   * a signal, takes it out of where that is, and injects it. Returns {@link Pending.idle}; otherwise what is there instead, due or another
+   * thread. So one thread at a time takes signals out, and should it die with one, {@link resume} raises it.
    */
-  owe(irqfd: number): boolean {
-    return this.words.exchange(irqfd + Consumer.pending, Pending.due) === Pending.idle;
-  }
-
-  /** The mirror image: there was no signal, so nothing is due. */
-  forgive(irqfd: number): void {
-    this.words.compareExchange(irqfd + Consumer.pending, Pending.due, Pending.idle);
+  takeUp(irqfd: number, thread: number): number {
+    return this.words.compareExchange(irqfd + Consumer.pending, Pending.idle, thread);
   }
 
   /**
@@ -88,7 +83,7 @@ export class PendingIrqfds {
     return this.words.compareExchange(irqfd + Consumer.pending, Pending.due, thread) === Pending.due;
   }
 
-  /** The injection that the thread claimed is done. Raised again meanwhile, the irqfd stays pending, or is another's. */
+  /** The injection that the thread claimed is done, or it has found none to make. Raised again meanwhile, the irqfd stays pending, or is another's. */
   settle(irqfd: number, thread: number): void {
     this.words.compareExchange(irqfd + Consumer.pending, thread, Pending.idle);
   }

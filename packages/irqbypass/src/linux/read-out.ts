@@ -2,12 +2,14 @@
  * Taking the count out of a Linux eventfd that an irqfd of a software VM listens to. The kernel's own irqfd does that inside
  * the write. Here it comes after it, by whoever finds the count, and so has to tell a signal from what has been an interrupt
  * already and is still in the counter: the count at assign, and the units of a semaphore. That is the eventfd's
- * {@link Eventfd.counter}. A signal is owed before its count is taken out, so that it outlives the thread.
+ * {@link Eventfd.counter}. Several threads may come to the same count, the relay and whoever changes routes: one at a time takes, and
+ * injects what it has taken, so that a count is one interrupt. Who dies in between leaves an injection that is due: so no signal
+ * is lost with it, and one that had not been taken out yet may be two interrupts then.
  */
 import { mayReadOut } from "../eventfd/listen.js";
 import { Consumer, Eventfd, EventfdFlag, Rec } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
-import { injectDue } from "../vm/relay.js";
+import { injectFound } from "../vm/relay.js";
 import { fdOf, type LinuxCalls } from "./calls.js";
 
 /**
@@ -22,16 +24,13 @@ export function deliver(
   generation: number,
   isThere: (eventfd: number) => boolean = () => true,
 ): void {
-  const { words, thread } = memory;
-  words.store(thread.writing, irqfd);
-  try {
-    const eventfd = words.load(irqfd + Consumer.source);
-    if (eventfd === 0 || words.get(irqfd + Rec.generation) !== generation || !isThere(eventfd)) return;
-    takeSignal(memory, calls, irqfd, eventfd);
-    injectDue(memory, irqfd);
-  } finally {
-    thread.leave(thread.writing);
-  }
+  const { words } = memory;
+  const lives = () =>
+    words.load(irqfd + Consumer.source) !== 0 && words.get(irqfd + Rec.generation) === generation;
+  injectFound(memory, irqfd, lives, () => {
+    const eventfd = words.get(irqfd + Consumer.holds);
+    return isThere(eventfd) && takeSignal(memory, calls, irqfd, eventfd);
+  });
 }
 
 /** Is there something in the counter that has not been an interrupt? False where nobody can say. */
@@ -41,22 +40,22 @@ export function isSignalled(memory: HostMemory, calls: LinuxCalls, eventfd: numb
 }
 
 /**
- * An event of the eventfd: makes the irqfd's injection due and takes the count out, of a semaphore one unit. The first event
- * after an assign may be of the count that was there: that is an interrupt too and stays, until the next signal. The calling
- * thread has announced the irqfd.
+ * An event of the eventfd: takes the count out, of a semaphore one unit, and returns whether that is an interrupt; not where another
+ * thread has come to it first. The first event after an assign may be of the count that was there: that is an interrupt too and stays,
+ * until the next signal. The calling thread has taken the irqfd up.
  */
-function takeSignal(memory: HostMemory, calls: LinuxCalls, irqfd: number, eventfd: number): void {
-  const { words, pending } = memory;
+function takeSignal(memory: HostMemory, calls: LinuxCalls, irqfd: number, eventfd: number): boolean {
+  const { words } = memory;
   const fd = fdOf(memory, eventfd);
-  pending.owe(irqfd);
-  if (words.load(irqfd + Consumer.leftover) !== 0) {
+  const isFirst = words.load(irqfd + Consumer.leftover) !== 0;
+  if (isFirst) {
     words.store(irqfd + Consumer.leftover, 0);
     const count = countOf(calls, fd);
-    if (count === undefined || count === knownOf(memory, eventfd)) return; // no signal has come with it
+    if (count === undefined || count === knownOf(memory, eventfd)) return true; // no signal has come with it
   }
   const count = isSemaphore(memory, eventfd) ? (countOf(calls, fd) ?? 0n) : 0n;
   words.store64(eventfd + Eventfd.counter, count > 0n ? count - 1n : 0n);
-  take(calls, fd);
+  return take(calls, fd) !== 0n || isFirst;
 }
 
 /**
@@ -64,19 +63,25 @@ function takeSignal(memory: HostMemory, calls: LinuxCalls, irqfd: number, eventf
  * semaphore one unit. Nobody else takes counts out for this irqfd any more.
  */
 export function readOut(memory: HostMemory, calls: LinuxCalls, irqfd: number, eventfd: number): void {
-  const { words, pending } = memory;
+  const { words } = memory;
   if (!mayReadOut(words, irqfd)) return;
   const fd = fdOf(memory, eventfd);
-  const wasIdle = pending.owe(irqfd);
-  const known = knownOf(memory, eventfd);
-  // Of a semaphore the read says only that there was a unit. Where there was none, one that comes meanwhile stays.
-  const semaphore = isSemaphore(memory, eventfd);
-  const before = semaphore ? countOf(calls, fd) : undefined;
-  const taken = before === 0n ? 0n : take(calls, fd);
-  const count = before ?? taken;
-  const isSignal = count !== 0n && count !== known;
-  if (isSignal && semaphore) take(calls, fd); // the signal's unit, beside that of the end
-  if (wasIdle && !isSignal && words.load(irqfd + Consumer.leftover) === 0) pending.forgive(irqfd);
+  injectFound(
+    memory,
+    irqfd,
+    () => true, // it is the calling thread's to give back
+    () => {
+      const known = knownOf(memory, eventfd);
+      // Of a semaphore the read says only that there was a unit. Where there was none, one that comes meanwhile stays.
+      const semaphore = isSemaphore(memory, eventfd);
+      const before = semaphore ? countOf(calls, fd) : undefined;
+      const taken = before === 0n ? 0n : take(calls, fd);
+      const count = before ?? taken;
+      const isSignal = count !== 0n && count !== known;
+      if (isSignal && semaphore) take(calls, fd); // the signal's unit, beside that of the end
+      return isSignal || words.load(irqfd + Consumer.leftover) !== 0;
+    },
+  );
 }
 
 /** The calling thread is about to read the eventfd for itself: of what has been an interrupt, that much is left no more. */

@@ -19,7 +19,11 @@ export class HostRepair implements Repair {
   }
 
   device(device: number, dead: number): void {
-    if (!healTable(this.memory, device)) healDevice(this.memory, device, this.memory.thread.recordOf(dead));
+    const { thread } = this.memory;
+    const gone = thread.recordOf(dead);
+    // One that has been repaired after has given its record back: what that asks for is another thread's.
+    const isTables = healTable(this.memory, device, thread.lockIdOf(gone) === dead ? gone : 0);
+    if (!isTables) healDevice(this.memory, device, gone);
   }
 
   table(table: number): void {

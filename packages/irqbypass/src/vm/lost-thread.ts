@@ -34,6 +34,7 @@ import { Mutex } from "../host/mutex.js";
 import { suspend } from "../posting/descriptor.js";
 import { injected, relayed } from "../posting/irte.js";
 import { type Reason, reasonCode } from "../posting/reason.js";
+import { giveUpAsked } from "./asked-routes.js";
 import { deassignLost } from "./assignment.js";
 import { deassignLostIoeventfd } from "./io-assignment.js";
 import { requestAgain } from "./lapic.js";
@@ -94,6 +95,7 @@ export function tearDown(host: BypassHost, gone: number): void {
   const endedWell = (words.load(gone + Thread.state) & ThreadState.ended) !== 0;
   const reason = endedWell ? "thread-ended" : "thread-died";
   for (const vcpu of liveNow(host, pools.vcpu)) putVcpu(host, vcpu, gone);
+  giveUpAsked(host, gone);
   loseDevices(host, gone, (_, producer) => endProducer(host, producer, reason));
   endLostTables(host);
   for (const producer of ownedBy(host, pools.producer, Producer.owner, gone))

@@ -4,6 +4,7 @@
  */
 import { Consumer, Header, LEVEL, RelayState, Thread, Vcpu } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
+import { Pending } from "../host/pending.js";
 import type { HostHandle } from "../host/reserve.js";
 import type { Words } from "../host/words.js";
 import { drop } from "../posting/dropped.js";
@@ -90,8 +91,49 @@ export function deliverDue(memory: HostMemory, irqfd: number): void {
   memory.thread.fenceAll(Thread.writing, irqfd);
 }
 
+/**
+ * Injects what is due of one irqfd, and then the signal that `take` finds, which says whether it has taken one out of where it was. While
+ * another thread is at that this waits, and looks after it: each signal that is taken out is one injection. `lives` says whether the irqfd
+ * is there still; it is not given back from then on. A thread that dies in `take` leaves an injection that is due. Not under a mutex.
+ */
+export function injectFound(
+  memory: HostMemory,
+  irqfd: number,
+  lives: () => boolean,
+  take: () => boolean,
+): void {
+  const { words, pending, thread } = memory;
+  for (;;) {
+    let found: number;
+    words.store(thread.writing, irqfd);
+    try {
+      if (!lives()) return;
+      found = pending.takeUp(irqfd, thread.record);
+      if (found === Pending.due) injectDue(memory, irqfd);
+      if (found === Pending.idle) {
+        injectTaken(memory, irqfd, take);
+        return;
+      }
+    } finally {
+      thread.leave(thread.writing);
+    }
+    // Announced no more: if the other has died, its repair may take the irqfd down.
+    if (found !== Pending.due) thread.fence(found + Thread.writing, irqfd);
+  }
+}
+
+/** Injects what `take` takes, for a thread that has announced the irqfd and taken it up. */
+function injectTaken(memory: HostMemory, irqfd: number, take: () => boolean): void {
+  const { pending, thread } = memory;
+  try {
+    if (take()) deliverSignal(memory, irqfd);
+  } finally {
+    pending.settle(irqfd, thread.record);
+  }
+}
+
 /** As {@link relayOne}, for an irqfd that the calling thread has announced. */
-export function injectDue(memory: HostMemory, irqfd: number): void {
+function injectDue(memory: HostMemory, irqfd: number): void {
   const { pending, thread } = memory;
   if (!pending.claim(irqfd, thread.record)) return; // deassign was here first, or the record is another's by now
   deliverSignal(memory, irqfd);

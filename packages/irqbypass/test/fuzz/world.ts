@@ -92,9 +92,12 @@ export class World {
       new core.IrqBypassError("EINVAL", "made for the fuzz"),
       new explore.ExplorerError("made for it"),
     ];
-    // Second handles to the same things: what goes through the one, the other must notice.
+    // Second handles to the same things: what goes through the one, the other must notice. Devices as another thread has them.
+    const beside = host === this.foreign ? host : this.second;
     const again = [
       core.Msix.open(vm, msix.handle, () => core.Eventfd.create(host)),
+      core.VfioPciDevice.open(beside, device.handle),
+      core.VdpaDevice.open(beside, vdpa.handle),
       core.Vm.open(host, vm.handle),
       core.Eventfd.open(host, eventfds[0]!.handle),
       core.Epoll.open(host, epoll.handle),

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { Consumer, Header } from "#src/host/layout.js";
-import { PendingIrqfds } from "#src/host/pending.js";
+import { Pending, PendingIrqfds } from "#src/host/pending.js";
 import { POOL_STATE_WORDS, Pool } from "#src/host/pool.js";
 import { SharedWords } from "#src/host/words.js";
 
@@ -91,18 +91,22 @@ describe("the pending irqfds", () => {
     assert.equal(set.claim(irqfd, OTHER), true);
   });
 
-  it("are owed without a ring, and forgiven where there was nothing", () => {
+  it("are taken up by one thread at a time, without a ring, and resumed should that die", () => {
     const { words, pool, set } = newSet(4);
     const irqfd = pool.at(1);
     const bell = words.load(Header.doorbell);
-    assert.equal(set.owe(irqfd), true);
-    assert.equal(set.owe(irqfd), false, "something was due before");
+    assert.equal(set.takeUp(irqfd, ME), Pending.idle);
+    assert.equal(set.takeUp(irqfd, OTHER), ME);
+    assert.equal(set.claim(irqfd, OTHER), false, "nothing is due");
+    set.settle(irqfd, ME);
     assert.deepEqual([set.any, words.load(Header.doorbell)], [false, bell]);
-    set.forgive(irqfd);
-    assert.equal(set.claim(irqfd, ME), false);
-    set.owe(irqfd);
-    set.resume(irqfd, OTHER); // the thread that owed it is gone
+    set.takeUp(irqfd, OTHER);
+    set.resume(irqfd, ME); // not its own
+    assert.equal(set.any, false);
+    set.resume(irqfd, OTHER);
     assert.equal(set.any, true);
+    assert.equal(set.takeUp(irqfd, ME), Pending.due);
+    assert.equal(set.claim(irqfd, ME), true);
   });
 
   it("let the relay sleep only while nothing is due", () => {

@@ -5,8 +5,9 @@
 import { DeviceVector, type Host } from "irqbypass";
 import type { DeviceLife } from "#src/device/device-life.js";
 import { Virqfd } from "#src/device/virqfd.js";
-import { Eventfd as E, Gate, LEAVING, Thread } from "#src/host/layout.js";
-import { PendingIrqfds } from "#src/host/pending.js";
+import { Consumer, Eventfd as E, Gate, LEAVING, Thread } from "#src/host/layout.js";
+import { Pending, PendingIrqfds } from "#src/host/pending.js";
+import type { Words } from "#src/host/words.js";
 import { fdOf } from "#src/linux/calls.js";
 import { loadFfi } from "#src/linux/koffi.js";
 import { leaveForIt, recoverMutexes } from "#src/vm/repair.js";
@@ -41,6 +42,20 @@ function losesClaims(): void {
     if (!claimed || !now()) return claimed;
     this.settle(irqfd, thread);
     return false;
+  };
+}
+
+/** Takes the count of a Linux eventfd out, now and then, before it looks for one. */
+function losesCounts(): void {
+  const { takeUp } = PendingIrqfds.prototype;
+  const now = every(20);
+  const ffi = loadFfi();
+  PendingIrqfds.prototype.takeUp = function (irqfd, thread) {
+    const found = takeUp.call(this, irqfd, thread);
+    const { words } = this as unknown as { words: Words };
+    if (found === Pending.idle && now())
+      ffi.read(words.get(words.get(irqfd + Consumer.holds) + E.fd) - 1, new BigUint64Array(1));
+    return found;
   };
 }
 
@@ -123,7 +138,7 @@ export const PLANTS = {
     sentence: "the relay takes the count of a Linux eventfd out, and does not make the injection",
     twin: "linux/deassign/relay-forgets",
     lines: KVM_LINES,
-    apply: { "linux-relay": losesClaims },
+    apply: { "linux-relay": losesCounts },
   },
   vector: {
     sentence: "a vector that is unmasked clears its pending bit, and does not fire",

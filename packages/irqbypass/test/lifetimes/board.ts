@@ -12,6 +12,13 @@ export const CALLS = [
   "irqfd",
   "eventfd",
   "device",
+  "device open",
+  "device use",
+  "device signal",
+  "device adopt",
+  "vdpa open",
+  "vdpa use",
+  "vdpa adopt",
   "epoll open",
   "epoll use",
   "ioeventfd",
@@ -24,12 +31,16 @@ export const ENDS = [
   "irqfd dispose",
   "eventfd close",
   "device dispose",
+  "vdpa dispose",
+  "vdpa release",
   "epoll close",
   "ioeventfd dispose",
   "repair",
 ] as const;
 export type End = (typeof ENDS)[number];
 
+/** Kinds of objects that are published: VMs, eventfds, epolls, devices, vDPA devices. */
+const KINDS = 5;
 const COUNTS = CALLS.length * ENDS.length;
 /** Threads at once, with the one that starts them. */
 const SEATS = 16;
@@ -55,9 +66,9 @@ export class Board {
     buffer?: SharedArrayBuffer,
   ) {
     const start = Math.ceil(WORDS / 2) * 8;
-    this.buffer = buffer ?? new SharedArrayBuffer(start + 3 * PLACES * 8);
+    this.buffer = buffer ?? new SharedArrayBuffer(start + KINDS * PLACES * 8);
     this.words = new Int32Array(this.buffer, 0, WORDS);
-    this.handles = new Float64Array(this.buffer, start, 3 * PLACES);
+    this.handles = new Float64Array(this.buffer, start, KINDS * PLACES);
   }
 
   get stopped(): boolean {
@@ -86,6 +97,20 @@ export class Board {
   }
   epollAt(place: number): number {
     return this.handles[2 * PLACES + place]!;
+  }
+
+  publishDevice(place: number, device: number): void {
+    this.handles[3 * PLACES + place] = device;
+  }
+  deviceAt(place: number): number {
+    return this.handles[3 * PLACES + place]!;
+  }
+
+  publishVdpa(place: number, vdpa: number): void {
+    this.handles[4 * PLACES + place] = vdpa;
+  }
+  vdpaAt(place: number): number {
+    return this.handles[4 * PLACES + place]!;
   }
 
   /** Runs a call, and counts the ends that were under way when it began or ended. */

@@ -36,6 +36,7 @@ const CAPACITY = {
   epoll: 4,
   watch: 12,
   ioeventfd: 4,
+  device: 6,
 };
 
 /** Runs `threads` threads for so many seconds. Throws for a stranger's vector, a raw error, and memory that is not sound. */

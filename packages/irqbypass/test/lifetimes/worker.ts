@@ -3,6 +3,7 @@ import { workerData } from "node:worker_threads";
 import { Epoll, Eventfd, Host, type HostHandle, IrqBypassError, Vcpu, VfioPciDevice, Vm } from "irqbypass";
 import { random } from "../death/random.js";
 import { Board, type End, PLACES, vectorOf } from "./board.js";
+import { deviceOperations } from "./devices.js";
 
 export interface LifetimesWork {
   readonly host: HostHandle;
@@ -220,7 +221,11 @@ const operations: readonly (() => void)[] = [
     }
     ending("eventfd close", () => eventfd.close());
   },
+  ...deviceOperations({ host, board, pick, attempt, ending, openEventfd }),
 ];
 
-while (!board.stopped) attempt(operations[pick(operations.length)]!);
+while (!board.stopped) {
+  attempt(operations[pick(operations.length)]!);
+  if (pick(50) === 0) await new Promise((resolve) => setImmediate(resolve)); // for what listens to unmask eventfds
+}
 host.dispose();

@@ -1,7 +1,13 @@
 /** What this process has open, to show that nothing is left behind. */
 import { readdirSync, readlinkSync } from "node:fs";
 
-/** The targets of all open descriptors, sorted; the one that reads the list is not among them. */
+/** A file that a thread has open for the moment in which it loads it. */
+const MODULE = /\.(?:[cm]?js|json|node|wasm)$/;
+
+/**
+ * The targets of all open descriptors, sorted; the one that reads the list is not among them, nor are modules: another thread may be
+ * loading some.
+ */
 export function openDescriptors(): string[] {
   return readdirSync("/proc/self/fd")
     .flatMap((fd) => {
@@ -11,6 +17,7 @@ export function openDescriptors(): string[] {
         return []; // the descriptor of the directory itself, closed by now
       }
     })
+    .filter((target) => !MODULE.test(target))
     .sort();
 }
 

@@ -3,6 +3,7 @@ import type { BypassHost } from "../../bypass/bypass-host.js";
 import { liveNow } from "../../bypass/live-records.js";
 import { IrqBypassError } from "../../host/errors.js";
 import { Consumer, Device, Msix, MsixState, Reference } from "../../host/layout.js";
+import { giveUpAsked } from "../asked-routes.js";
 import { isMasked, isMessage, RESET } from "./entry.js";
 import { disconnect, disconnectAll, irqfdOfVector, routedTo, triggerOf, unlessGone } from "./release.js";
 import { type MsixTable, tableAt } from "./table.js";
@@ -70,11 +71,15 @@ function finishTable(table: MsixTable): void {
   if (failure !== undefined) throw failure;
 }
 
-/** Makes whole what the mutex of a table guards, which the caller holds; a thread that died did. Returns false where there is none. */
-export function healTable(host: BypassHost, record: number): boolean {
+/**
+ * Makes whole what the mutex of a table guards, which the caller holds; the thread of the record `gone` did, 0 where that is another one's
+ * by now. Returns false where there is no table.
+ */
+export function healTable(host: BypassHost, record: number, gone: number): boolean {
   const table = tableAt(host, record);
   if (table === undefined) return false;
   host.thread.begun = true;
+  if (gone !== 0) giveUpAsked(host, gone); // first: where the route leads does not change any more then
   table.relink();
   table.redo();
   evenIfRefused(() => {
