@@ -17,6 +17,8 @@ import { loadFfi } from "../linux/koffi.js";
 import { files } from "../linux/node.js";
 import { hex, readDoorbell } from "../vm/io-access.js";
 import { hangUp } from "../vm/irqfd-kind.js";
+import { lifeOf } from "../vm/vm-mutex.js";
+import { guestRouting } from "./guest-routing.js";
 import { ioctl, KVM_IOEVENTFD, KVM_IRQFD } from "./ioctl.js";
 import { signalMsi } from "./machine.js";
 import {
@@ -100,6 +102,10 @@ export function kvm(): Kind {
       for (let index = 0; index < MAX_VCPUS; index++) fds.push(words.get(vm + V.vcpu + index) - 1);
       for (const fd of fds) if (isKvms(fd)) ffi.close(fd);
       removeOrphans(ffi); // those of its vCPUs
+    },
+    settle(memory, vm) {
+      const apics = () => ({ ids: [], longIds: true }); // nobody makes a message here
+      guestRouting(memory as BypassHost, lifeOf(memory, vm), kvmKindOf(memory), apics).settle();
     },
     closeDescriptor(memory, fd) {
       if (targetOf(fd) === "/dev/kvm") linuxKindOf(memory).kind.ffi().close(fd);
