@@ -2,80 +2,11 @@
 // is none. One KVM_SIGNAL_MSI is a post into the vCPU that the MSI names, by whoever makes it.
 import { Eventfd, Producer } from "irqbypass";
 import { conserves } from "#scenarios/support/conservation.js";
-import { irqfdOps } from "#src/bypass/remapping.js";
-import { Injection, Vcpu, Vm } from "#src/host/layout.js";
-import { KvmRouting } from "#src/kvm/routing.js";
+import { Vm } from "#src/host/layout.js";
 import { encodeTable } from "#src/kvm/table.js";
-import { post } from "#src/posting/fast-path.js";
-import { assign } from "#src/vm/assignment.js";
-import { Irqfd } from "#src/vm/irqfd.js";
-import { replaceRoutes } from "#src/vm/reroute.js";
-import { checkRoutes } from "#src/vm/route.js";
-import { makeRoute, openRoute } from "#src/vm/route-ref.js";
-import { lifeOf } from "#src/vm/vm-mutex.js";
-import {
-  arrived,
-  expect,
-  guest,
-  lawless,
-  noMutex,
-  pirWord,
-  producer,
-  relayNow,
-  VECTOR,
-} from "./support/guest.mjs";
-
-const GSI = 24;
-const KIND = 1;
-
-/** An MSI to one vCPU. */
-const msi = (vcpu) => ({ address: 0xfee00000 + (vcpu << 12), data: VECTOR });
-
-/** A real guest of the VMM over a machine that is none, with an eventfd, and what its irqfd is assigned with. */
-function machine(world) {
-  let vcpus = [];
-  const kind = {
-    name: "guest",
-    consumer: irqfdOps,
-    capable: () => true,
-    inject(memory, injection) {
-      const { words } = memory;
-      expect(words.get(injection + Injection.data) === VECTOR, "injects by what was given back");
-      const vcpu = vcpus[(words.get(injection + Injection.addressLow) >>> 12) & 255];
-      post(memory, vcpu + Vcpu.descriptor, VECTOR);
-      return true;
-    },
-  };
-  const { hosts, host, vm } = guest(world, ["vmm", "device"], { kinds: [kind] });
-  vcpus = [0, 1].map((index) => vm.vcpu(index).record);
-  // KVM's own table, as it was given last.
-  const own = { fd: 3, table: [], replace: (table) => Object.assign(own, { table: [...table] }) };
-  const routingOf = (one) => new KvmRouting(one, lifeOf(one, vm.life.record), KIND, own, () => 2);
-  const routing = routingOf(host);
-  const kvm = {
-    routeMsi: (message) => makeRoute(routing, message),
-    route: (gsi) => openRoute(routing, gsi),
-    setGsiRouting(routes) {
-      replaceRoutes(host, vm.life, checkRoutes(routes, 2), (change) => routing.replace(change));
-    },
-  };
-  kvm.setGsiRouting([{ gsi: GSI, msi: msi(0) }]);
-  const eventfd = Eventfd.create(host);
-  const wanted = {
-    ...{ life: vm.life, eventfd: eventfd.record, gsi: GSI, policy: "prefer", kind: KIND, resample: 0 },
-    resolve: (irqfd) => routing.resolve(irqfd),
-  };
-  return {
-    hosts,
-    host,
-    vm,
-    kvm,
-    own,
-    routingOf,
-    eventfd,
-    assigns: () => new Irqfd(host, vm.life.mutex, assign(host, wanted)),
-  };
-}
+import { openRoute } from "#src/vm/route-ref.js";
+import { arrived, expect, lawless, noMutex, pirWord, producer, relayNow } from "./support/guest.mjs";
+import { GSI, irqfdAt, machine, msi } from "./support/machine.mjs";
 
 /** The VMM does something while a device signals whose interrupt is injected. */
 function injects(world, act, end, break_ = () => {}) {
@@ -197,7 +128,7 @@ export const single = {
 
 /** Two threads change routes of a real guest, one of them where an irqfd listens and one where none does yet. */
 function together(world, break_ = () => {}) {
-  const { hosts, host, vm, kvm, own, routingOf, assigns } = machine(world);
+  const { hosts, host, life, kvm, own, routingOf, assigns } = machine(world);
   const there = routingOf(hosts.device);
   const route = openRoute(there, GSI);
   const irqfd = assigns();
@@ -207,25 +138,17 @@ function together(world, break_ = () => {}) {
     threads: {
       vmm() {
         const { gsi } = kvm.routeMsi(msi(1));
-        irqfdAt(routingOf(host), host, vm, listens, gsi);
+        irqfdAt(routingOf(host), host, life, listens, gsi);
       },
       device: () => route.change(msi(1)),
     },
     keeps: [kvm, irqfd, route],
     end() {
       const { words } = host;
-      const table = [...encodeTable(words, words.get(vm.life.record + Vm.routing))];
+      const table = [...encodeTable(words, words.get(life.record + Vm.routing))];
       expect(table.join() === own.table.join(), "an irqfd listens, and KVM has an older table");
     },
   };
-}
-
-/** An irqfd of a guest as `KvmVm.irqfd` assigns it. */
-function irqfdAt(routing, host, vm, eventfd, gsi) {
-  return assign(host, {
-    ...{ life: vm.life, eventfd: eventfd.record, gsi, policy: "prefer", kind: KIND, resample: 0 },
-    resolve: (irqfd) => routing.resolve(irqfd),
-  });
 }
 
 /** Threads: vmm, device. */

@@ -3,14 +3,17 @@ import { override } from "atomics-explorer";
 import { keepTables } from "#scenarios/support/transitions.js";
 import { Mutex } from "#src/host/mutex.js";
 
-const [MUTEX, COUNTER, HEALED] = [0, 1, 2];
+const [MUTEX, COUNTER, HEALED, OVER] = [0, 1, 2, 3];
 
 const lockIdOf = (thread) => thread + 1;
 const threadOf = (lockId) => (lockId === 0 ? undefined : lockId - 1);
 
-/** Threads that each enter the mutex once and count, after what they do `before`. `make` makes the mutex of a thread. */
-function cast(world, names, make, before = () => {}) {
-  const words = ["mutex", "counter", "healed"];
+/**
+ * Threads that each enter the mutex once and count, after what they do `before`, by what they have in `enters`. `make` makes the mutex
+ * of a thread.
+ */
+function cast(world, names, make, before = () => {}, enters = {}) {
+  const words = ["mutex", "counter", "healed", "over"];
   world.memory(words.length, words);
   keepTables(world, {
     fieldOf: (word) => `header.${words[word]}`,
@@ -34,11 +37,13 @@ function cast(world, names, make, before = () => {}) {
     const mutex = make(words, thread);
     threads[name] = () => {
       before(name, mutex, alive);
-      return mutex.guard(() => {
+      const { [name]: enter = (section) => mutex.guard(section) } = enters;
+      const section = () => {
         if (!mutex.held()) throw new Error("the mutex does not say who holds it");
         words.set(COUNTER, words.get(COUNTER) + 1);
         return "in";
-      });
+      };
+      return enter(section, mutex, words);
     };
   }
   return { threads, words: world.words(names[0]) };
@@ -139,6 +144,47 @@ export const handover = {
     "forgets-waiters": {
       sentence: "takes the mutex after a sleep without the waiters bit, so that the next one is not woken",
       setup: (world) => everybody(world, ["a", "b", "c"], forgetsWaiters),
+    },
+  },
+};
+
+/** Thread b wants the mutex until a has done what it is for; c wants it in any case. */
+function leaving(world, make) {
+  const { threads, words } = cast(world, ["a", "b", "c"], make, () => {}, {
+    a: (section, mutex, own) =>
+      mutex.guard(() => {
+        section();
+        own.store(OVER, 1);
+        return "in";
+      }),
+    b: (section, mutex, own) => mutex.encloseUnless(() => own.load(OVER) === 1, section) ?? "over",
+  });
+  return {
+    threads,
+    end({ b }) {
+      const counted = words.get(COUNTER);
+      if (counted !== (b === "in" ? 3 : 2))
+        throw new Error(`b is ${b}, and the threads counted to ${counted}`);
+      if (words.load(MUTEX) !== 0) throw new Error("the mutex is held by nobody who lives");
+    },
+  };
+}
+
+/** Threads: a, b, c. */
+export const leaves = {
+  sentence: "A thread that leaves a mutex which it wants no more leaves nobody asleep.",
+  setup: (world) => leaving(world, shipped),
+  twins: {
+    "keeps-the-wake-up": {
+      sentence: "leaves with the wake-up that was another's",
+      setup: (world) =>
+        leaving(
+          world,
+          with_((words) => ({
+            notify: (word, count) =>
+              words.load(OVER) === 1 && words.load(MUTEX) === 0 ? 0 : words.notify(word, count),
+          })),
+        ),
     },
   },
 };

@@ -23,17 +23,17 @@ export const gate: StateTable = {
   rows: [
     { from: "free", to: "held", who: "holder", does: "holds it back", shown: "gate/mask" },
     { from: "held", to: "free", who: "holder", does: "lets it go, or gives it back", shown: "gate/unmask" },
-    { from: "held", to: "held", who: "holder", does: "holds it back for one more reason, or one less", unused: "the scenarios have one reason at a time" },
+    { from: "held", to: "held", who: "holder", does: "holds it back for one more reason, or one less", shown: "death-device/reset" },
     { from: "free", to: "free", who: "holder", does: "notes that it has a host interrupt", shown: "gate/end" },
     { from: "held", to: "pending", who: "owner", does: "the device raises it", shown: "gate/mask" },
     { from: "free", to: "owed", who: "owner", does: "the device raises it, and it has no producer", shown: "conservation/vector" },
     { from: "owed", to: "pending", who: "holder", does: "holds back what is pending", shown: "conservation/vector" },
     { from: "pending", to: "owed", who: "holder", does: "lets it go: it is to be sent", shown: "gate/unmask" },
     { from: "owed", to: "free", who: "holder", does: "it was sent", shown: "gate/unmask" },
-    { from: "owed", to: "owed", who: "holder", does: "notes that it has a host interrupt", unused: "a vector is pending without a trigger there when its index is on already" },
+    { from: "owed", to: "owed", who: "holder", does: "notes that it has a host interrupt", shown: "death-device/disable" },
     { from: "pending", to: "pending", who: "holder", does: "holds it back for one more reason, or one less", shown: "gate/reset" },
     { from: "pending", to: "free", who: "holder", does: "a reset", shown: "gate/reset" },
-    { from: "pending", to: "held", who: "holder", does: "a reset of a virtqueue", unused: "no scenario replaces the call of a queue that is reset" },
+    { from: "pending", to: "held", who: "holder", does: "a reset of a virtqueue", shown: "death-device/release" },
   ],
 };
 

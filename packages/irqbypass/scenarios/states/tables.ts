@@ -1,3 +1,4 @@
+import { asked } from "./asked.js";
 import { binding } from "./binding.js";
 import { controlKicks } from "./control-kicks.js";
 import { descriptorControl } from "./descriptor-control.js";
@@ -43,4 +44,5 @@ export const TABLES: readonly StateTable[] = [
   epollControl,
   routingOwner,
   sequence,
+  asked,
 ];

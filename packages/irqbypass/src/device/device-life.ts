@@ -32,7 +32,7 @@ export class DeviceLife {
   readonly msi: number;
   /** Its gates. */
   readonly gates: readonly number[];
-  /** Says that the calling thread may signal, for as long as the device's word is the same; undefined where another one may. */
+  /** Says that the calling thread may signal, for as long as the device's word is the same; undefined until it is known. */
   tenure: number | undefined;
 
   /** Under the host mutex, or by the thread that has just made it. */
@@ -40,14 +40,12 @@ export class DeviceLife {
     readonly host: BypassHost,
     readonly record: number,
   ) {
-    const { words, thread } = host;
+    const { words } = host;
     this.mutex = deviceMutex(host, record);
     this.life = words.load(record + Device.life);
     this.flags = words.get(record + Device.flags);
     this.msi = words.get(record + Device.msi);
     this.gates = gatesOf(host, record);
-    const isMine = words.load(record + Device.owner) === thread.record;
-    this.tenure = isMine ? words.load(record + Device.tenure) : undefined;
   }
 
   /** A small number that no other device of this host has while this one lives, for tables and messages. */

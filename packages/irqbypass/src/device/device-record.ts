@@ -56,7 +56,9 @@ export function createDevice(host: BypassHost, shape: DeviceShape): DeviceLife {
     }
     if (gate !== 0) for (const word of gatesOf(host, device)) words.store(word, gate);
     words.store(device + Device.owner, thread.record); // last: without an owner it is half made
-    return new DeviceLife(host, device);
+    const life = new DeviceLife(host, device);
+    life.tenure = words.load(device + Device.tenure);
+    return life;
   });
 }
 
@@ -98,6 +100,15 @@ export function handleOf(life: DeviceLife): number {
   });
 }
 
+/** Is the device the calling thread's? Then this thing may signal it from here on. Under its mutex. */
+export function isOurs(life: DeviceLife): boolean {
+  const { host, record } = life;
+  const { words, thread } = host;
+  if (words.load(record + Device.owner) !== thread.record) return false;
+  life.tenure = words.load(record + Device.tenure);
+  return true;
+}
+
 /**
  * From here on the calling thread may signal the device, and no other one. Throws EBUSY while the thread that could is in the middle of
  * a signal of it. What had begun when this is called is through when it returns.
@@ -106,11 +117,8 @@ export function adoptDevice(life: DeviceLife): void {
   const { host, record, gates } = life;
   const { words, thread, mutex } = host;
   life.guard(() => {
+    if (isOurs(life)) return;
     const owner = words.load(record + Device.owner);
-    if (owner === thread.record) {
-      life.tenure = words.load(record + Device.tenure);
-      return;
-    }
     const producers = gates.map((word) => producerOf(host, words.load(word))).filter((one) => one !== 0);
     const signals = () => words.load(owner + Thread.signalling) & ~WAITED;
     const what = signals();

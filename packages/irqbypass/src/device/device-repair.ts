@@ -6,7 +6,7 @@ import { Device, DeviceUse, Gate, Producer } from "../host/layout.js";
 import { relayed } from "../posting/irte.js";
 import type { DeviceLife } from "./device-life.js";
 import { finishDevice, lifeAt } from "./device-record.js";
-import { producerOf, release } from "./gate.js";
+import { hold, producerOf, release } from "./gate.js";
 import { endProducer } from "./producers.js";
 
 /** Makes whole what the mutex of a device guards, which the caller holds; the thread of the record `dead` did. */
@@ -21,6 +21,12 @@ export function healDevice(host: BypassHost, record: number, dead: number): void
   const { words } = host;
   for (const producer of straysOf(life)) followUp(life, producer);
   for (const gate of life.gates) connectAgain(life, producerOf(host, words.load(gate)));
+  const masked = life.uses(DeviceUse.functionMask);
+  // All of the vectors have it, or none.
+  for (const gate of life.gates.slice(life.msi)) {
+    if (masked) hold(life, gate, Gate.functionMask);
+    else release(life, gate, Gate.functionMask);
+  }
   for (const gate of life.gates) release(life, gate, Gate.changing); // a change goes on from where it had come to
   if (life.uses(DeviceUse.intx) && life.uses(DeviceUse.line) && !life.uses(DeviceUse.disabled)) {
     life.use(DeviceUse.masked, true); // once more, should it have been said already: the line is up

@@ -60,10 +60,10 @@ export class Intx extends Shown {
     checkFlag(on ?? null, "disIntx");
     this.life.act(() => {
       if (on === this.disIntx) return;
-      this.life.use(DeviceUse.disabled, on);
-      if (!this.enabled) return;
-      if (on) this.life.use(DeviceUse.masked, true);
-      else this.unmask();
+      // In one step with the bit, so that a thread that dies in between leaves it enabled or disabled, and not masked for ever.
+      const masked = this.enabled && (on || !this.asserted) ? DeviceUse.masked : 0;
+      this.life.use(DeviceUse.disabled | masked, on);
+      if (!on && this.enabled) this.unmask();
     });
   }
 
@@ -97,9 +97,8 @@ export class Intx extends Shown {
   /** @internal As a reset of the device leaves it: the line is down, and the guest has not disabled it. Under the device's mutex. */
   reset(): void {
     const { life } = this;
-    life.use(DeviceUse.line, false);
-    if (!this.disIntx) return; // masked by itself it stays so: the VMM's unmask is still to come
-    life.use(DeviceUse.disabled | DeviceUse.masked, false);
+    // Masked by itself it stays so: the VMM's unmask is still to come.
+    life.use(DeviceUse.line | (this.disIntx ? DeviceUse.disabled | DeviceUse.masked : 0), false);
   }
 
   /** vfio_pci_set_intx_mask and vfio_pci_set_intx_unmask. */
@@ -166,8 +165,8 @@ export class Intx extends Shown {
     const listener = new Virqfd(eventfd, () => (life.mutex.held() ? unmask() : life.act(unmask)));
     this.removeUnmask();
     this.listener = listener;
+    words.store(life.record + Device.listener, thread.record); // first, here and below last: with a thread that dies, what it keeps goes
     life.setEventfd(Device.unmask, eventfd.record);
-    words.store(life.record + Device.listener, thread.record);
   }
 
   /** Does somebody listen to an unmask eventfd that can still be written to? */
@@ -187,8 +186,8 @@ export class Intx extends Shown {
     if (there !== 0 && there !== thread.record) words.add(life.record + Device.enabling, 1); // it finds out when it hears of something
     this.stopListening();
     if (there === 0) return;
-    words.store(life.record + Device.listener, 0);
     life.setEventfd(Device.unmask, 0);
+    words.store(life.record + Device.listener, 0);
   }
 
   /** @internal This thread listens to no unmask eventfd any more. */

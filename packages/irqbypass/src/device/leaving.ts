@@ -34,8 +34,8 @@ function leaveDevice(life: DeviceLife, thread: number): void {
   const { words } = life.host;
   if (life.read(Device.listener) === thread) {
     words.add(life.record + Device.enabling, 1);
-    words.store(life.record + Device.listener, 0);
     life.setEventfd(Device.unmask, 0);
+    words.store(life.record + Device.listener, 0);
   }
   if (Math.abs(life.read(Device.opener)) === thread) endSession(life);
 }

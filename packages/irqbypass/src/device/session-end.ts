@@ -19,6 +19,6 @@ export function endSession(life: DeviceLife): void {
       irq: "no-driver-ok",
     })),
   );
-  words.store(life.record + Device.opener, 0);
   life.use(DeviceUse.configArmed | DeviceUse.open, false);
+  words.store(life.record + Device.opener, 0); // last: until then it is ended again, should this thread die
 }

@@ -4,8 +4,8 @@ import { Gate } from "../host/layout.js";
 import { Shown } from "../host/shown.js";
 import type { Reason } from "../posting/reason.js";
 import type { DeviceLife } from "./device-life.js";
-import { hold, isOpen, Raised, raise, release } from "./gate.js";
-import { notYours } from "./owner.js";
+import { hold, isOpen, release } from "./gate.js";
+import { signalGate } from "./owner.js";
 import { Trigger } from "./trigger.js";
 import { recordOf, type TriggerChange } from "./trigger-changes.js";
 
@@ -37,9 +37,7 @@ export class DeviceVector extends Shown {
    * device: EBUSY in others, see `adopt`. Waits for nobody.
    */
   signal(): void {
-    const { life } = this;
-    if (life.tenure === undefined || life.host.thread.left || raise(life, this.gate) === Raised.notMine)
-      notYours(life, `${this.index} ${this.number}`);
+    signalGate(this.life, this.gate, `${this.index} ${this.number}`);
   }
 
   /** Sets the mask bit: when this has returned, signals are held back. Blocks for the device's mutex, and for a signal that is under way. */

@@ -3,8 +3,8 @@ import { Gate } from "../host/layout.js";
 import { Shown } from "../host/shown.js";
 import type { Reason } from "../posting/reason.js";
 import type { DeviceLife } from "./device-life.js";
-import { hold, Raised, raise, release } from "./gate.js";
-import { notYours } from "./owner.js";
+import { hold, release } from "./gate.js";
+import { signalGate } from "./owner.js";
 import { Trigger } from "./trigger.js";
 import type { TriggerChange } from "./trigger-changes.js";
 
@@ -30,9 +30,7 @@ export class Virtqueue extends Shown {
    * SET_VRING_CALL names one. For the thread that has the device: EBUSY in others, see `adopt`. Waits for nobody.
    */
   signal(): void {
-    const { life } = this;
-    if (life.tenure === undefined || life.host.thread.left || raise(life, this.gate) === Raised.notMine)
-      notYours(life, `queue ${this.number}`);
+    signalGate(this.life, this.gate, `queue ${this.number}`);
   }
 
   /** Which way a signal would go now; undefined without a call eventfd, and after a reset until SET_VRING_CALL. */

@@ -82,6 +82,19 @@ export class Mutex {
     }
   }
 
+  /**
+   * The same, unless `over` says before that there is nothing left to be done: then it has not taken the mutex, and returns undefined.
+   * `over` is asked without the mutex, and holds for good once it does.
+   */
+  encloseUnless<T>(over: () => boolean, section: () => T): T | undefined {
+    if (!this.lock(over)) return undefined;
+    try {
+      return section();
+    } finally {
+      this.unlock();
+    }
+  }
+
   /** Does the calling thread hold it? */
   held(): boolean {
     return this.words.load(this.word) >> 1 === this.thread.lockId;
@@ -106,10 +119,11 @@ export class Mutex {
     this.unlock();
   }
 
-  private lock(): void {
+  /** Returns whether it has taken it: not where it was `over` before. */
+  private lock(over?: () => boolean): boolean {
     this.checkLeft();
     const mine = this.thread.lockId << 1;
-    if (!tryLock(this.words, this.word, mine)) this.lockSlowly(mine);
+    return tryLock(this.words, this.word, mine) || this.lockSlowly(mine, over);
   }
 
   private checkLeft(): void {
@@ -120,22 +134,31 @@ export class Mutex {
     );
   }
 
-  private lockSlowly(mine: number): void {
+  private lockSlowly(mine: number, over = () => false): boolean {
     const { words, word, thread } = this;
     if (this.held() || thread.callback !== undefined) throw deadlock(this.name, thread.callback);
-    if (thread.spin(() => words.load(word) === 0 && words.compareExchange(word, 0, mine) === 0)) return;
+    let taken = false;
+    const look = () => {
+      taken = words.load(word) === 0 && words.compareExchange(word, 0, mine) === 0;
+      return taken || over();
+    };
+    if (thread.spin(look)) return taken;
     if (!thread.mayBlock) {
       this.lockAwake(mine);
-      return;
+      return true;
     }
     for (;;) {
+      if (over()) {
+        words.notify(word, 1); // it may have been this thread that the last unlock woke, and no other
+        return false;
+      }
       // Whoever slept takes the mutex with the waiters bit set: others may still sleep, and nobody counts them.
       const held = words.compareExchange(word, 0, mine | WAITERS);
-      if (held === 0) return;
+      if (held === 0) return true;
       // The bit must be there before sleeping, or the owner's unlock would not wake anybody.
       if ((held & WAITERS) === 0 && words.compareExchange(word, held, held | WAITERS) !== held) continue;
       if (thread.park(word, held | WAITERS, PROBE_MS) !== "timed-out") continue;
-      if (thread.isGone(held >> 1) && this.takeOver(held >> 1, mine)) return;
+      if (thread.isGone(held >> 1) && this.takeOver(held >> 1, mine)) return true;
     }
   }
 

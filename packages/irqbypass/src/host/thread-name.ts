@@ -2,7 +2,7 @@
 import { Thread } from "./layout.js";
 import type { Words } from "./words.js";
 
-const NAME_WORDS = Thread.words - Thread.name;
+const NAME_WORDS = Thread.nameEnd - Thread.name;
 /** How many UTF-16 units of a name are kept. */
 export const NAME_UNITS = 2 * NAME_WORDS;
 

@@ -1,16 +1,20 @@
 /**
  * The routes of a real guest: in shared memory as those of a software VM, and once more in KVM, which takes whole tables alone. A
  * change goes into the first, with the work of one route. KVM is given the table when somebody listens whom it concerns, so that
- * routes which are made one after the other before their irqfds come are one table to it.
+ * routes which are made one after the other before their irqfds come are one table to it. Changes that several threads make at once are
+ * one, too: while one of them gives KVM a table the others ask for theirs, and the next to have the VM's mutex carries out all of them.
  */
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { announceChange } from "../bypass/changes.js";
 import { refresh, requires } from "../bypass/remapping.js";
+import { IrqBypassError } from "../host/errors.js";
 import { Consumer, Injection, KvmDue, Route, Vm as V } from "../host/layout.js";
 import { injected, Mode, modeOf, relayed, targetOf } from "../posting/irte.js";
+import { ask, askedChanges, forget, isCarriedOut, settleTaken } from "../vm/asked-routes.js";
 import { irqfdsOf } from "../vm/irqfd-list.js";
 import { type RouteChange, requiredError } from "../vm/reroute.js";
-import type { Apics } from "../vm/route.js";
+import type { Apics, MsiWords } from "../vm/route.js";
+import type { RouteEntry } from "../vm/route-entry.js";
 import type { Routes } from "../vm/route-ref.js";
 import { firstRoute, whyNotOneMsi } from "../vm/routing.js";
 import type { VmLife } from "../vm/vm-mutex.js";
@@ -44,14 +48,21 @@ export class KvmRouting implements Routes {
     });
   }
 
-  /** As {@link Routes.change}, of single routes. */
-  change(change: RouteChange): void {
-    this.carryOut(change, false);
+  /** As {@link Routes.change}. */
+  change(entry: RouteEntry, message: MsiWords): void {
+    this.together(entry, message);
   }
 
-  /** The same of the whole table, of which KVM hears in any case: it has pins, too, that no irqfd is needed for. */
+  /** As {@link Routes.end}. */
+  end(entry: RouteEntry): void {
+    this.together(entry, undefined);
+  }
+
+  /** The change of the whole table, of which KVM hears in any case: it has pins, too, that no irqfd is needed for. */
   replace(change: RouteChange): void {
-    this.carryOut(change, true);
+    // Under the VM's mutex to the end, so that no hang-up gives back a record that this goes on to change. What the grace
+    // period in it waits for never takes this mutex: KVM's irqfds have no relay thread.
+    if (this.life.guard(() => this.carryOut([change], true))) announceChange(this.host.words);
   }
 
   /**
@@ -69,37 +80,78 @@ export class KvmRouting implements Routes {
     const { due } = this;
     if (due === KvmDue.nothing) return;
     const all = due === KvmDue.irqfds ? [...irqfdsOf(this.host, this.life.record)] : [];
-    this.follow(all.filter((irqfd) => this.isBehind(irqfd)));
+    const behind = all.filter((irqfd) => this.isBehind(irqfd));
+    this.follow(behind, new Set()); // what stands already nobody refuses
   }
 
-  private carryOut(change: RouteChange, always: boolean): void {
-    // Under the VM's mutex to the end, so that no hang-up gives back a record that this goes on to change. What the grace
-    // period in it waits for never takes this mutex: KVM's irqfds have no relay thread.
-    if (this.life.guard(() => this.make(change, always))) announceChange(this.host.words);
+  /** Changes or ends an entry, with those that other threads ask for; or another thread does. Each throws for its own alone. */
+  private together(entry: RouteEntry, message: MsiWords | undefined): void {
+    const { host, life } = this;
+    const asks = () => ask(host, life.record, entry, message);
+    let changed: boolean | undefined;
+    try {
+      if (host.thread.mayBlock) {
+        asks();
+        changed = life.guardUnless(
+          () => isCarriedOut(host),
+          () => this.lead(),
+        );
+      } else {
+        // It may be refused the mutex, and then nobody is to have made its change.
+        changed = life.guard(() => {
+          asks();
+          return this.lead();
+        });
+      }
+    } finally {
+      forget(host);
+    }
+    if (changed === true) announceChange(host.words);
   }
 
-  /** Returns whether the interrupts of any irqfd go elsewhere. Under the VM's mutex. */
-  private make(change: RouteChange, always: boolean): boolean {
-    change.make();
+  /** Carries out what is asked for, the calling thread's own among it. Returns as {@link carryOut}. Under the VM's mutex. */
+  private lead(): boolean {
+    const { host, life } = this;
+    if (isCarriedOut(host)) return false;
+    if (settleTaken(host, life.record, () => this.settle())) return true;
+    const changes = askedChanges(host, life);
+    if (changes.length > 1) {
+      try {
+        return this.carryOut(changes);
+      } catch (error) {
+        if (!(error instanceof IrqBypassError)) throw error;
+      }
+    }
+    // One of them is refused: each by itself then, and its own thread hears why.
+    return this.carryOut(changes.slice(0, 1));
+  }
+
+  /** All or none of them; returns whether the interrupts of any irqfd go elsewhere. Under the VM's mutex. */
+  private carryOut(changes: readonly RouteChange[], always = false): boolean {
+    const made: RouteChange[] = [];
     let behind: number[];
     try {
+      for (const change of changes) {
+        change.make();
+        made.push(change);
+      }
+      const concerned = new Set(made.flatMap((change) => [...change.irqfds()]));
       // Those of a thread that died in the middle of a change, too.
-      const all = this.due === KvmDue.irqfds ? irqfdsOf(this.host, this.life.record) : change.irqfds();
-      const irqfds = [...all];
-      behind = irqfds.filter((irqfd) => this.isBehind(irqfd));
+      const all = this.due === KvmDue.irqfds ? irqfdsOf(this.host, this.life.record) : concerned;
+      behind = [...all].filter((irqfd) => this.isBehind(irqfd));
       // Where none is behind, nothing that KVM's table says of them has changed.
-      if (always || behind.length > 0) this.follow(behind);
+      if (always || behind.length > 0) this.follow(behind, concerned);
       else this.owe();
     } catch (error) {
-      change.takeBack();
+      for (const change of made.reverse()) change.takeBack();
       throw error;
     }
-    change.end?.();
+    for (const change of made) change.end?.();
     return behind.length > 0;
   }
 
-  /** KVM's table, and what these irqfds come to, follow the one in memory. Throws with both as they were. */
-  private follow(irqfds: readonly number[]): void {
+  /** KVM's table, and what these irqfds come to, follow the one in memory; those that are `concerned` may refuse. Throws with both as they were. */
+  private follow(irqfds: readonly number[], concerned: ReadonlySet<number>): void {
     const { host, life } = this;
     const before = this.due;
     // All injections that the new routes take, before anything has changed: what is missing to those that the old ones give back.
@@ -107,7 +159,7 @@ export class KvmRouting implements Routes {
     const extra = this.takeInjections(taken - irqfds.filter((irqfd) => this.isInjected(irqfd)).length);
     const parked: Parked[] = [];
     try {
-      this.park(irqfds, parked);
+      this.park(irqfds, concerned, parked);
       if (parked.length > 0) host.thread.quiesce(); // nobody injects by an old route any more
       this.kvm.replace(encodeTable(host.words, host.words.get(life.record + V.routing)));
     } catch (error) {
@@ -133,13 +185,13 @@ export class KvmRouting implements Routes {
 
   /**
    * Sends irqfds through the eventfd while the two tables change: KVM itself takes either route, and never half of one. Adds
-   * to `parked` what they came to before. Throws EOPNOTSUPP where one is connected and requires bypass.
+   * to `parked` what they came to before. Throws EOPNOTSUPP where one that is concerned is connected and requires bypass.
    */
-  private park(irqfds: readonly number[], parked: Parked[]): void {
+  private park(irqfds: readonly number[], concerned: ReadonlySet<number>, parked: Parked[]): void {
     const { host, life } = this;
     this.due = KvmDue.irqfds; // first: should this thread die, the next change goes on for it
     for (const irqfd of irqfds) {
-      const reason = requires(host, irqfd) ? this.whyNot(irqfd) : undefined;
+      const reason = concerned.has(irqfd) && requires(host, irqfd) ? this.whyNot(irqfd) : undefined;
       const target = this.retarget(irqfd, relayed(reason ?? "no-route"), reason === undefined);
       if (target === undefined)
         throw requiredError(host, life.record, this.gsiOf(irqfd), reason ?? "no-route");
@@ -205,6 +257,10 @@ export class KvmRouting implements Routes {
     let old: number | undefined;
     mutex.guard(() => {
       if (!connected && words.get(irqfd + Consumer.producer) !== 0) return;
+      const before = words.load(irqfd + Consumer.target);
+      // First: should this thread die with it in hand, it is given back with what else the thread had.
+      if (modeOf(before) === Mode.injected)
+        words.set(this.injectionOf(before) + Injection.owner, host.thread.record);
       old = words.exchange(irqfd + Consumer.target, target);
       refresh(host, irqfd);
     });

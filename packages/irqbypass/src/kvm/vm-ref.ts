@@ -103,7 +103,7 @@ export class KvmVmRef extends Shown {
 
   /**
    * As `Vm.routeMsi`. KVM takes whole tables alone: it is given one when an irqfd comes to the GSI, or one is there, so that routes which
-   * are made before their irqfds are one table to it. Throws what KVM says, too.
+   * are made before their irqfds are one table to it; so are changes that several threads make at once. Throws what KVM says, too.
    */
   routeMsi(msi: Msi): RouteRef {
     return makeRoute(this.routing, msi);

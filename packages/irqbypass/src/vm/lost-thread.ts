@@ -34,6 +34,7 @@ import { Mutex } from "../host/mutex.js";
 import { suspend } from "../posting/descriptor.js";
 import { injected, relayed } from "../posting/irte.js";
 import { type Reason, reasonCode } from "../posting/reason.js";
+import { giveUpAsked } from "./asked-routes.js";
 import { deassignLost } from "./assignment.js";
 import { deassignLostIoeventfd } from "./io-assignment.js";
 import { requestAgain } from "./lapic.js";
@@ -95,6 +96,7 @@ export function tearDown(host: BypassHost, gone: number): void {
   // First: a record that names one of them too lives as long as what the thread has of that.
   for (const kind of host.kinds) kind.closeLeft?.(host, gone);
   for (const vcpu of liveNow(host, pools.vcpu)) putVcpu(host, vcpu, gone);
+  giveUpAsked(host, gone);
   loseDevices(host, gone, (_, producer) => endProducer(host, producer, reason));
   for (const producer of ownedBy(host, pools.producer, Producer.owner, gone))
     endProducer(host, producer, reason);

@@ -24,6 +24,7 @@ import {
 import type { Words } from "../host/words.js";
 import { kick, renotify } from "../posting/descriptor.js";
 import { settleApics } from "./apic/change.js";
+import { healAsked } from "./asked-routes.js";
 import { healClock } from "./clock.js";
 import { relinkIoeventfds } from "./io-assignment.js";
 import { followAll } from "./ioapic.js";
@@ -53,7 +54,7 @@ export function healVm(host: BypassHost, vm: number): void {
     followAll(host, vm);
     if (hasPics(words, vm)) notePics(host, vm, PicDue.lines);
     completeReroute(host, vm);
-  }
+  } else healAsked(host, vm);
   for (const vcpu of vcpusOf(host, vm)) renotifyVcpu(words, vcpu);
 }
 

@@ -80,9 +80,12 @@ export function entryChange(
   };
 }
 
-/** The end of an entry; nothing where it has ended already. */
-export function entryEnd(host: BypassHost, life: VmLife, entry: RouteEntry): RouteChange {
-  const { words, mutex, pools } = host;
+/**
+ * The end of an entry; nothing where it has ended already. It is noted as the VM's loose route, unless whoever repairs knows of it
+ * otherwise: a VM has one note.
+ */
+export function entryEnd(host: BypassHost, life: VmLife, entry: RouteEntry, noted = true): RouteChange {
+  const { words } = host;
   const vm = life.record;
   const { gsi, record } = entry;
   let ends = false;
@@ -94,7 +97,7 @@ export function entryEnd(host: BypassHost, life: VmLife, entry: RouteEntry): Rou
       [table + Routing.gsi + gsi, route],
       [table + Routing.count, words.get(table + Routing.count) + more],
       [table + Routing.free, lowest],
-      [vm + Vm.looseRoute, route === 0 ? record : 0],
+      ...(noted ? [[vm + Vm.looseRoute, route === 0 ? record : 0] as const] : []),
     ]);
   };
   return {
@@ -105,15 +108,25 @@ export function entryEnd(host: BypassHost, life: VmLife, entry: RouteEntry): Rou
       free = words.get(words.get(vm + Vm.routing) + Routing.free);
       set(0, -1, Math.min(free, gsi));
     },
-    takeBack: () => set(record, 1, free),
+    takeBack() {
+      if (ends) set(record, 1, free);
+    },
     end() {
       if (!ends) return;
-      mutex.guard(() => {
-        pools.route.release(record);
-        words.set(vm + Vm.looseRoute, 0); // after it: until then whoever repairs after this thread gives it back
-      });
+      releaseEntry(host, vm, entry);
+      if (noted) words.set(vm + Vm.looseRoute, 0); // after it: until then whoever repairs after this thread gives it back
     },
   };
+}
+
+/** Gives back the record of an entry that is in the VM's table no more, if that has not been done. Under the VM's mutex. */
+export function releaseEntry(host: HostMemory, vm: number, { record, generation }: RouteEntry): void {
+  const { words, mutex, pools } = host;
+  mutex.guard(() => {
+    const isHere = words.get(record + Rec.generation) === generation;
+    // A table that was replaced goes with its routes, by whoever replaced it.
+    if (isHere && words.get(record + Route.table) === words.get(vm + Vm.routing)) pools.route.release(record);
+  });
 }
 
 /** Makes whole what a thread has left that died in the middle of such a change. Under the VM's mutex. */

@@ -3,8 +3,8 @@ import { show } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import { MAX_GSI } from "../host/layout.js";
 import { Shown } from "../host/shown.js";
-import { giveOwnTable, hasOwnTable, type RouteChange, reroute } from "./reroute.js";
-import { type Apics, checkMsi, type Msi, type RawMsi, rawMsi } from "./route.js";
+import { giveOwnTable, hasOwnTable, reroute } from "./reroute.js";
+import { type Apics, checkMsi, type Msi, type MsiWords, type RawMsi, rawMsi } from "./route.js";
 import {
   addEntry,
   checkEntry,
@@ -24,8 +24,10 @@ export interface Routes {
   apics(): Apics;
   /** Runs `make`, which adds a route that no irqfd listens at, under the VM's mutex. */
   add<T>(make: () => T): T;
-  /** Makes a change wherever the VM has its routes. When this returns, nothing uses an old one any more. */
-  change(change: RouteChange): void;
+  /** Gives an entry another message, wherever the VM has its routes. When this returns, nothing uses the old one any more. */
+  change(entry: RouteEntry, message: MsiWords): void;
+  /** Ends an entry in the same way. */
+  end(entry: RouteEntry): void;
 }
 
 /** Those of a software VM: its table is all that there is. */
@@ -35,7 +37,8 @@ export function softwareRoutes(host: BypassHost, life: VmLife, apics: () => Apic
     life,
     apics,
     add: (make) => life.guard(make),
-    change: (change) => reroute(host, life, change),
+    change: (entry, message) => reroute(host, life, entryChange(host, life, entry, message)),
+    end: (entry) => reroute(host, life, entryEnd(host, life, entry)),
   };
 }
 
@@ -76,10 +79,8 @@ export class RouteRef extends Shown implements Disposable {
    * for signals that are under way.
    */
   change(msi: Msi): void {
-    const { host, life } = this.routes;
-    host.checkChange();
-    const message = checkMsi(msi, this.routes.apics());
-    this.routes.change(entryChange(host, life, this.entry, message));
+    this.routes.host.checkChange();
+    this.routes.change(this.entry, checkMsi(msi, this.routes.apics()));
   }
 
   /**
@@ -88,10 +89,9 @@ export class RouteRef extends Shown implements Disposable {
    * a connected irqfd with bypass: "require" is left there: deassign that first.
    */
   dispose(): void {
-    const { host, life } = this.routes;
-    host.checkChange();
+    this.routes.host.checkChange();
     try {
-      this.routes.change(entryEnd(host, life, this.entry));
+      this.routes.end(this.entry);
     } catch (error) {
       // The VM has gone, and its routes with it.
       if (!(error instanceof IrqBypassError) || error.code !== "EBADF") throw error;

@@ -46,10 +46,17 @@ export class VmLife {
    * it has gone.
    */
   guard<T>(section: () => T): T {
-    return this.mutex.enclose(() => {
-      this.memory.mutex.guard(() => this.check());
-      return section();
-    });
+    return this.mutex.enclose(() => this.checked(section));
+  }
+
+  /** The same, unless it is `over` before: see {@link Mutex.encloseUnless}. */
+  guardUnless<T>(over: () => boolean, section: () => T): T | undefined {
+    return this.mutex.encloseUnless(over, () => this.checked(section));
+  }
+
+  private checked<T>(section: () => T): T {
+    this.memory.mutex.guard(() => this.check());
+    return section();
   }
 
   /** The same under the host mutex alone, for a look at what does not change while the VM is there; in a callback too. */

@@ -109,6 +109,16 @@ export const GROUND: readonly Case[] = [
     found: ["in-flight thread 7"],
   },
   {
+    what: "a free thread that asks for a route",
+    damage: (s) => s.set(s.at("thread", THREAD_7) + Thread.asked, s.at("vm", 0)),
+    found: ["unfinished thread 7"],
+  },
+  {
+    what: "a thread that asks for a route of no VM",
+    damage: (s) => s.set(s.at("thread", 0) + Thread.asked, s.at("eventfd", 0)),
+    found: ["value thread 0"],
+  },
+  {
     what: "a capability for no kind",
     damage: (s) => s.set(s.at("thread", 0) + Thread.capable, 8),
     found: ["value thread 0"],

@@ -3,6 +3,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { Victim } from "./attach.js";
 import { Random } from "./random.js";
 import { type Outcome, run, type Work } from "./run.js";
+import { FromCallback } from "./values.js";
 import { tryWorkload } from "./workloads.js";
 
 /** Damaged memory and workload files are no entries of a world. */
@@ -42,6 +43,11 @@ async function work(part: Part): Promise<Outcome> {
   }
   return { calls, failures: [] };
 }
+
+// A callback that is called later, by `arm` for one, throws where nobody awaits it: the caller's own error.
+process.on("unhandledRejection", (error) => {
+  if (!(error instanceof FromCallback)) throw error;
+});
 
 parentPort?.postMessage(await work(workerData as Part));
 process.exit(); // timers of hosts that were not disposed

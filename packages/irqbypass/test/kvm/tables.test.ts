@@ -4,27 +4,19 @@ import { describe, it } from "node:test";
 import { Host } from "irqbypass";
 import { KvmVm, kvm, requestedVectors } from "irqbypass/kvm";
 import { LinuxEventfd } from "irqbypass/linux";
-import { KVM_SET_GSI_ROUTING } from "#src/kvm/ioctl.js";
-import { realCalls } from "#src/linux/calls.js";
-import type { Ffi } from "#src/linux/ffi.js";
-import { linuxKind } from "#src/linux/kind.js";
 import { kvmTests } from "./available.js";
+import { withTables } from "./counted.js";
 
 const ROUTES = 512;
 
 /** A guest, and how many tables KVM has been given. */
 function counted() {
   let tables = 0;
-  const calls = realCalls();
-  const real = calls.ffi();
-  const ffi: Ffi = {
-    ...real,
-    ioctlBuffer(fd, request, argument) {
-      if (request === KVM_SET_GSI_ROUTING.request) tables++;
-      return real.ioctlBuffer(fd, request, argument);
-    },
-  };
-  const host = Host.create({ kinds: [linuxKind({ ...calls, ffi: () => ffi }), kvm()] });
+  const linux = withTables((_table, give) => {
+    tables++;
+    return give();
+  });
+  const host = Host.create({ kinds: [linux, kvm()] });
   return { host, vm: new KvmVm(host), tables: () => tables };
 }
 

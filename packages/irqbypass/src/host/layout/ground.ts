@@ -2,7 +2,7 @@
  * What every host has: the header, the roots and nodes of the xarrays, the threads.
  */
 export const MAGIC = 0x42515249; // "IRQB" in memory
-export const LAYOUT_VERSION = 23;
+export const LAYOUT_VERSION = 24;
 /** Words of one cache line; records that different threads write start on lines of their own. */
 export const LINE = 16;
 
@@ -140,7 +140,31 @@ export const enum Thread {
   waitsSince = 19,
   /** What it is called: two UTF-16 units a word, padded with 0. Read by tools alone. A, 12 words */
   name = 20,
-  words = 32,
+  nameEnd = 32,
+  /** The change of a KVM guest's route that it waits for: the VM, and {@link Asked}; 0 for none. A, own line */
+  asked = 32,
+  /** The route: its record, that record's generation, and its GSI. C */
+  askedRoute = 33,
+  askedGeneration = 34,
+  askedGsi = 35,
+  /** 1 where it is to end, and has no message. C */
+  askedEnd = 36,
+  /** The message, as {@link Route} has it. C, 3 words */
+  askedMessage = 37,
+  words = 48,
+}
+
+/**
+ * The low bits of {@link Thread.asked}; references are multiples of 8. Who takes it from which to which: `scenarios/states/asked.ts`.
+ */
+export const enum Asked {
+  /** It waits for whoever has the VM's mutex next. */
+  waiting = 0,
+  /** Whoever has the mutex is at it, or died there: then it is made by whoever repairs, and KVM is behind. */
+  taken = 1,
+  /** It was refused among others: its own thread makes it, by itself, and hears why. */
+  alone = 2,
+  mask = 7,
 }
 
 /**

@@ -1,5 +1,6 @@
 import { sizeOf } from "../../host/header.js";
 import {
+  Asked,
   Header,
   LAYOUT_VERSION,
   MAGIC,
@@ -94,6 +95,8 @@ function auditFree(view: View, thread: number, subject: string): void {
     if (words.load(thread + inflight) !== 0)
       view.find("in-flight", subject, "is free, and its in-flight word is not 0");
   }
+  if (words.load(thread + Thread.asked) !== 0)
+    view.find("unfinished", subject, "is free, and asks for a change of a route");
   for (let word = Thread.pid; word <= Thread.capable; word++) {
     const value = word === Thread.tid ? words.load(thread + word) : words.get(thread + word);
     if (value !== 0) view.find("value", subject, `is free, and its word ${word} holds ${value}`);
@@ -120,6 +123,10 @@ function auditAttached(
   const kinds = host.kinds.length;
   if (kinds < 32)
     view.within(words.get(thread + Thread.capable) >>> 0, 0, 2 ** kinds - 1, subject, "capable");
+  const asked = words.load(thread + Thread.asked);
+  // It may wait for the mutex of a VM that has gone, to be told so.
+  if (asked !== 0 && ((asked & Asked.mask) > Asked.alone || !host.pools.vm.has(asked & ~Asked.mask)))
+    view.find("value", subject, `asks for a change of a route by ${asked}, which is no VM's`);
   const signalling = words.load(thread + Thread.signalling);
   const writing = words.load(thread + Thread.writing);
   const what = (inflight: number) => inflight & ~WAITED;
