@@ -17,4 +17,5 @@ export type Role =
   | "armed"
   | "armedBusy"
   | "messagesBusy"
-  | "computes";
+  | "computes"
+  | "reroutes";

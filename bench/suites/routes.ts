@@ -1,7 +1,10 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { Eventfd, Host, type Msi, Vm } from "irqbypass";
 import { KvmVm, kvm } from "irqbypass/kvm";
 import { LinuxEventfd, linux } from "irqbypass/linux";
 import { available } from "../harness/linux.js";
+import { type Peer, startPeer, Word } from "../harness/peer.js";
+import { msi, type RoutesData } from "../harness/routes-data.js";
 import { type Prepare, roundMs, type Suite } from "../harness/suite.js";
 import { measureBy, processor, timed, untimed } from "../harness/timing.js";
 
@@ -9,6 +12,7 @@ const MANY = 4_096;
 const VECTORS = 512;
 const QUICK = { many: 256, vectors: 32 };
 const BATCH = 16;
+const THREADS = 4;
 
 /** What both kinds of VM have of routes. */
 interface Guest extends Disposable {
@@ -46,7 +50,6 @@ const real: Guests = (count) =>
     };
   });
 
-const msi = (number: number): Msi => ({ vcpu: 0, vector: 32 + (number % 200) });
 const table = (count: number) => Array.from({ length: count }, (_, gsi) => ({ gsi, msi: msi(gsi) }));
 
 /** Changes one of N routes, at which an irqfd listens; by itself, or as a VMM does that has the whole table to give. */
@@ -105,6 +108,33 @@ function setsUp(guests: Guests, by: "route" | "table"): Prepare {
   };
 }
 
+/** So many threads change routes of their own among N, each one after the other, at each of which an irqfd listens. */
+const together =
+  (threads: number): Prepare =>
+  async (parameters) => {
+    const n = parameters.n!;
+    const host = available(() => Host.create({ kinds: [linux(), kvm()], size: "medium" }));
+    const vm = new KvmVm(host);
+    vm.setGsiRouting(table(n));
+    const peers: Peer[] = [];
+    for (let thread = 0; thread < threads; thread++) {
+      const gsis = Array.from({ length: BATCH }, (_, i) => Math.floor((i * n) / BATCH) + thread);
+      for (const gsi of gsis) vm.irqfd(LinuxEventfd.create(host), gsi);
+      peers.push(
+        await startPeer("reroutes", { host: host.handle, vm: vm.handle, gsis } satisfies RoutesData),
+      );
+    }
+    const made = () => peers.reduce((sum, { words }) => sum + Atomics.load(words, Word.ack), 0);
+    return async () => {
+      const [changes, spent] = [made(), processor.now()];
+      for (const peer of peers) peer.work();
+      await sleep(roundMs(parameters));
+      for (const peer of peers) peer.rest();
+      for (const { words } of peers) while (Atomics.exchange(words, Word.ready, 0) === 0) await sleep(1);
+      return { values: { route: ((processor.now() - spent) * 1e6) / (made() - changes) } };
+    };
+  };
+
 /** The trials and contestants that the targets are of. */
 export const ONE_OF_MANY = oneOf(MANY);
 export const ONE_BY_ONE = oneByOne(VECTORS);
@@ -119,6 +149,8 @@ function oneByOne(vectors: number): string {
   return `${vectors} one by one`;
 }
 
+const ONE_THREAD = "KVM: one thread";
+const AT_ONCE = `KVM: ${THREADS} threads at once`;
 const NAMES = ["software", "software, whole table", "KVM", "KVM, whole table"];
 
 export const routes: Suite = {
@@ -143,6 +175,8 @@ export const routes: Suite = {
         setsUp(real, "table"),
       ].map((prepare, index) => [`${NAMES[index]}: set up`, prepare]),
     ),
+    [ONE_THREAD]: together(1),
+    [AT_ONCE]: together(THREADS),
   },
   trials: (quick) => {
     const { many, vectors } = quick ? QUICK : { many: MANY, vectors: VECTORS };
@@ -157,9 +191,15 @@ export const routes: Suite = {
         parameters: { n: vectors },
         contestants: NAMES.map((name) => `${name}: set up`),
       },
+      {
+        title: `${oneOf(many)}, again and again`,
+        parameters: { n: many },
+        contestants: [ONE_THREAD, AT_ONCE],
+      },
     ];
   },
   notes: [
     "The whole table is what a VMM gives that keeps the table itself, as KVM_SET_GSI_ROUTING takes it. KVM takes no other: its rows of single routes are one table each, given by words.",
+    `In the last trial threads change routes of their own without a pause, and what one change takes is that of all of them by their number: those that come together are one table.`,
   ],
 };

@@ -17,12 +17,13 @@ export class LockWaits {
     host: Host,
     private readonly waits: Int32Array,
   ) {
-    const mutex = host.mutex as unknown as { lockSlowly(mine: number): void };
+    const mutex = host.mutex as unknown as { lockSlowly(mine: number, over?: () => boolean): boolean };
     const lockSlowly = mutex.lockSlowly.bind(mutex);
-    mutex.lockSlowly = (mine) => {
+    mutex.lockSlowly = (mine, over) => {
       const since = performance.now();
-      lockSlowly(mine);
+      const taken = lockSlowly(mine, over);
       this.note((performance.now() - since) * 1e6);
+      return taken;
     };
     const { thread } = host;
     const park = thread.park.bind(thread);

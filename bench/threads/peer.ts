@@ -2,12 +2,14 @@
 
 import { parentPort, workerData } from "node:worker_threads";
 import { Eventfd, Host, type HostHandle, Producer, Vcpu } from "irqbypass";
+import { KvmVm, kvm } from "irqbypass/kvm";
 import { LinuxEventfd, linux } from "irqbypass/linux";
 import { BaselineManager, type Registry } from "../baselines/manager.js";
 import type { VcpuData } from "../harness/machines.js";
 import { Mode, type PeerData, pause, stampOf, Word } from "../harness/peer.js";
 import { loadRingBuffer } from "../harness/ring-buffer.js";
 import type { Role } from "../harness/role.js";
+import { msi, type RoutesData } from "../harness/routes-data.js";
 import { Result, type StormData } from "../harness/storm-data.js";
 import { LockWaits } from "./lock-waits.js";
 
@@ -245,6 +247,22 @@ const roles: Readonly<Record<Role, () => void | Promise<void>>> = {
   messagesBusy() {
     port.on("message", acknowledge);
     inSlices(() => {});
+  },
+
+  /** Changes routes of a KVM guest, at which irqfds listen. */
+  reroutes() {
+    const { host: handle, vm: guest, gsis } = data as RoutesData;
+    const vm = KvmVm.open(Host.attach(handle, { kinds: [linux(), kvm()] }), guest);
+    const routes = gsis.map((gsi) => vm.route(gsi));
+    let turn = 0;
+    whenever(() => {
+      while (busy()) {
+        turn += 1;
+        routes[turn % routes.length]!.change(msi(turn));
+        Atomics.add(words, Word.ack, 1);
+      }
+      Atomics.store(words, Word.ready, 1);
+    });
   },
 
   /** Keeps a core busy. */

@@ -28,7 +28,7 @@ export const asked: StateTable = {
     { from: "alone", to: "taken", who: "holder", names: "same", does: "is about to be made by itself", shown: "asked/refused" },
     { from: "alone", to: "none", who: "owner", does: "was refused, and its thread throws", shown: "asked/refused" },
     { from: "waiting", to: "none", who: "owner", does: "its VM has gone", unused: "no scenario ends a VM beside a change of its routes" },
-    { from: "waiting", to: "none", who: "holder", does: "its thread has died, and it is given up", shown: "asked/death" },
+    { from: "waiting", to: "none", who: "holder", does: "its thread has died, and it is given up", unused: "the scenarios report a dead thread when the others have come to their ends" },
     { from: "alone", to: "none", who: "holder", does: "its thread has died, and it is given up", unused: "no scenario has a death beside a refusal" },
   ],
 };

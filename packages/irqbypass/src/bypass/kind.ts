@@ -77,6 +77,7 @@ const KIND: Readonly<Record<keyof Kind, What>> = {
   reclaim: "function",
   closeLeft: "function",
   closeVm: "function",
+  settle: "function",
   signal: "function",
   inject: "function",
   ffi: "function",

@@ -21,6 +21,11 @@ export interface EventfdKind extends HostKind {
   /** @internal Closes what a VM of this kind has open, whose thread is gone. */
   readonly closeVm?: (memory: HostMemory, vm: number) => void;
   /**
+   * @internal Has what the system keeps of a VM of this kind follow what memory says, where a thread has died that was at it. Under the
+   * VM's mutex; throws what the system says, and it is to be done still then.
+   */
+  readonly settle?: (memory: HostMemory, vm: number) => void;
+  /**
    * @internal Told of each ioeventfd of a VM whose guest's stores this kind takes, before stores can ring it and when none does any
    * more. Both make system calls; `assign` under the VM's mutex, and throws what the system says with nothing done.
    */

@@ -17,6 +17,8 @@ import { isCapable, linuxKindOf } from "../linux/kind.js";
 import { loadFfi } from "../linux/koffi.js";
 import { hex, readDoorbell } from "../vm/io-access.js";
 import { hangUp } from "../vm/irqfd-kind.js";
+import { lifeOf } from "../vm/vm-mutex.js";
+import { guestRouting } from "./guest-routing.js";
 import { ioctl, KVM_IOEVENTFD, KVM_IRQFD } from "./ioctl.js";
 import { signalMsi } from "./machine.js";
 import {
@@ -99,6 +101,10 @@ export function kvm(): Kind {
       for (const at of [V.fd, ...Array.from({ length: MAX_VCPUS }, (_, index) => V.vcpu + index)])
         if (words.get(vm + at) !== 0) closeAt(words, ffi, vm + at);
       removeOrphans(ffi); // those of its vCPUs
+    },
+    settle(memory, vm) {
+      const apics = () => ({ ids: [], longIds: true }); // nobody makes a message here
+      guestRouting(memory as BypassHost, lifeOf(memory, vm), kvmKindOf(memory), apics).settle();
     },
     hangup: (memory, consumer) => hangUp(memory as BypassHost, consumer),
   };

@@ -23,10 +23,11 @@ import { type Apics, checkMsi, checkRoutes, type GsiRoute, type Msi } from "../v
 import { makeRoute, openRoute, type RouteRef } from "../vm/route-ref.js";
 import { IRQFD, IRQFD_TEXT, type IrqfdOptions } from "../vm/slim-vm.js";
 import { lifeOf, type VmLife } from "../vm/vm-mutex.js";
-import { ioctl, KVM_IRQ_LINE_STATUS, KVM_SET_GSI_ROUTING } from "./ioctl.js";
+import { guestRouting } from "./guest-routing.js";
+import { ioctl, KVM_IRQ_LINE_STATUS } from "./ioctl.js";
 import { checkLinux, kvmKindOf } from "./kind.js";
 import { countMsi } from "./machine.js";
-import { KvmRouting } from "./routing.js";
+import type { KvmRouting } from "./routing.js";
 import { encodeIrqLevel, encodeMsi } from "./structs.js";
 
 /**
@@ -50,17 +51,7 @@ export class KvmVmRef extends Shown {
     this.life = life;
     this.kind = kvmKindOf(host);
     this.bus = new IoBus(host, life);
-    const ref = this;
-    const table = {
-      get fd() {
-        return ref.fd;
-      },
-      replace(routes: Uint32Array) {
-        const subject = `VM ${life.id}, table of ${routes[0]} routes`;
-        ioctl(linuxKindOf(host).kind.ffi(), ref.fd, KVM_SET_GSI_ROUTING, routes, subject);
-      },
-    };
-    this.routing = new KvmRouting(host, life, this.kind, table, () => this.apics());
+    this.routing = guestRouting(host, life, this.kind, () => this.apics());
   }
 
   /** What another thread passes to `KvmVm.open`. */

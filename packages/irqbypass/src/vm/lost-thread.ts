@@ -19,6 +19,7 @@ import {
   IN_USE,
   Injection,
   Ioeventfd,
+  KvmDue,
   Producer,
   RelayState,
   Routing,
@@ -42,7 +43,7 @@ import { closeReferences } from "./leaving.js";
 import { servePicsAgain } from "./pic-lines.js";
 import { relaysNoMore } from "./relay.js";
 import { freeLostTable } from "./routing.js";
-import { vmMutex } from "./vm-mutex.js";
+import { lifeOf, vmMutex } from "./vm-mutex.js";
 import { claimVm, disposeVm } from "./vm-record.js";
 
 /**
@@ -111,6 +112,7 @@ export function tearDown(host: BypassHost, gone: number): void {
   for (const eventfd of liveNow(host, pools.eventfd)) endEventfd(host, eventfd, gone);
   for (const epoll of liveNow(host, pools.epoll)) endEpoll(host, epoll, gone);
   if (words.compareExchange(Header.watcher, gone, 0) === gone) ring(words); // another one may wait for all from here on
+  for (const vm of liveNow(host, pools.vm)) settleVm(host, vm);
   stopLooking(host, gone);
   stopRelaying(host, gone);
   refreshAll(host); // it may have been turning the switch
@@ -188,6 +190,20 @@ function endVm(host: BypassHost, vm: number, gone: number): void {
   };
   evenIfRefused(() => {
     disposeVm(host, vm, close);
+    return true;
+  });
+}
+
+/** A guest's routes may stand in memory alone: KVM follows, and so do the irqfds. What it refuses is left to the next change. */
+function settleVm(host: BypassHost, vm: number): void {
+  const { words, mutex, kinds } = host;
+  const life = mutex.guard(() => lifeOf(host, vm));
+  evenIfRefused(() => {
+    life.guard(() => {
+      if ((words.get(vm + Vm.flags) & VmFlag.kvm) === 0 || words.get(vm + Vm.kvmDue) !== KvmDue.irqfds)
+        return;
+      for (const kind of kinds) kind.settle?.(host, vm);
+    });
     return true;
   });
 }

@@ -1,9 +1,9 @@
 /** Routes of a KVM guest that several threads change at the same moment: KVM is given one table for all of them. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Host } from "irqbypass";
+import { Host, Producer } from "irqbypass";
 import { KvmVm, kvm, requestedVectors } from "irqbypass/kvm";
-import { linux } from "irqbypass/linux";
+import { LinuxEventfd, linux } from "irqbypass/linux";
 import { Thread } from "#src/host/layout.js";
 import { vmMutex } from "#src/vm/vm-mutex.js";
 import { TestThread, until } from "../support/worker.js";
@@ -67,6 +67,28 @@ async function setUp(bypass: Together["bypass"] = "off") {
 const vectors = (round: number) =>
   Array.from({ length: THREADS }, (_, index) => ({ vector: FIRST + 1 + round * THREADS + index }));
 const NONE = Array.from({ length: THREADS }, () => undefined);
+
+describe("a route that a thread changes and dies", kvmTests, () => {
+  it("is in KVM and leads every irqfd there, as soon as the thread is repaired after", async () => {
+    await using t = await setUp();
+    const { gsi } = t.ready[0]!;
+    using eventfd = LinuxEventfd.create(t.host);
+    using nic = Producer.create(t.host);
+    nic.register(eventfd);
+    using irqfd = t.vm.irqfd(eventfd, gsi);
+    assert.equal(irqfd.path, "injected");
+    const { outcomes } = await t.ask(vectors(0).slice(0, 1), async () => {
+      Atomics.store(t.board, Word.bomb, Bomb.before);
+    });
+    assert.deepEqual(outcomes, ["ended"]);
+    await until("it is repaired after", () => t.host.threads().length === THREADS);
+    assert.deepEqual([t.requested(), irqfd.path], [[], "injected"]);
+    nic.signal();
+    assert.deepEqual(t.requested(), [vectors(0)[0]!.vector]);
+    eventfd.signal();
+    nic.unregister();
+  });
+});
 
 describe("routes that several threads change at once", kvmTests, () => {
   for (const bypass of ["off", "require"] as const)
