@@ -71,6 +71,7 @@ interface Words {
     clock(): number;
     get(word: number): number;
     set(word: number, value: number): void;
+    fill?(word: number, make: () => number): void;
 }
 interface OsThread {
     readonly pid: number;

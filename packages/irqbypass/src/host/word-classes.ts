@@ -97,6 +97,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     capable: [Thread.capable, "C"],
     life: [Thread.life, "A"],
     descriptor: [Thread.descriptor, "C"],
+    descriptor2: [Thread.descriptor2, "C"],
     twin: [Thread.twin, "A"],
     loading: [Thread.loading, "A"],
     ending: [Thread.ending, "A"],

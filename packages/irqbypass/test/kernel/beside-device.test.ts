@@ -13,7 +13,7 @@ import { KvmGuest } from "./kvm-guest.js";
 import { sidesOf } from "./sides.js";
 import { SoftwareGuest } from "./software-guest.js";
 
-const ROUNDS = 150;
+const ROUNDS = 200;
 const GSI = 24;
 const [OLD, NEW] = [0x41, 0x42];
 

@@ -127,14 +127,35 @@ const plays: Readonly<Record<Play, (eventfd: EventfdContext) => void>> = {
     old.reset();
     msi.signal();
   },
+  "an MSI, pending, that is reset"() {
+    msi.mask();
+    msi.signal();
+    msi.reset();
+    msi.signal();
+  },
   "an MSI without a trigger, until it gets one"(eventfd) {
     setMsi(null);
     msi.signal();
     setMsi(eventfd);
   },
+  "an MSI before its trigger is taken away"(eventfd) {
+    msi.signal();
+    setMsi(null);
+    setMsi(eventfd);
+  },
+  "an MSI before its trigger is replaced"(eventfd) {
+    msi.signal();
+    setMsi(other);
+    setMsi(eventfd);
+  },
   "an MSI before it is disabled"() {
     msi.signal();
     old.disable("msi");
+  },
+  "an MSI that is disabled, until it is enabled"(eventfd) {
+    old.disable("msi");
+    msi.signal();
+    setMsi(eventfd);
   },
   "a line"() {
     intx.assert();
@@ -161,6 +182,31 @@ const plays: Readonly<Record<Play, (eventfd: EventfdContext) => void>> = {
     card.disable("intx");
     intx.deassert();
   },
+  "a line that is disabled, until it is enabled"(eventfd) {
+    card.disable("intx");
+    intx.assert();
+    setLine(eventfd);
+    intx.deassert();
+  },
+  "a line without a trigger, until it gets one and is unmasked"(eventfd) {
+    card.setTrigger("intx", 0, null);
+    intx.assert(); // masks itself, and nobody is told
+    setLine(eventfd);
+    card.unmask("intx");
+    intx.deassert();
+  },
+  "a line before its trigger is taken away"(eventfd) {
+    intx.assert();
+    card.setTrigger("intx", 0, null);
+    setLine(eventfd);
+    intx.deassert();
+  },
+  "a line before its trigger is replaced"(eventfd) {
+    intx.assert();
+    setLine(other);
+    setLine(eventfd);
+    intx.deassert();
+  },
   "an error": () => nic.reportError(),
   "an error for nobody, and one for its eventfd"(eventfd) {
     setError(null);
@@ -172,7 +218,22 @@ const plays: Readonly<Record<Play, (eventfd: EventfdContext) => void>> = {
     nic.reportError();
     nic.reset();
   },
+  "an error before its eventfd is taken away"(eventfd) {
+    nic.reportError();
+    setError(null);
+    setError(eventfd);
+  },
   "a request": () => nic.requestRelease(),
+  "a request for nobody, and one for its eventfd"(eventfd) {
+    setRequest(null);
+    nic.requestRelease();
+    setRequest(eventfd);
+    nic.requestRelease();
+  },
+  "a request before the device is reset"() {
+    nic.requestRelease();
+    nic.reset();
+  },
   "a request before its eventfd is taken away"(eventfd) {
     nic.requestRelease();
     setRequest(null);
@@ -200,6 +261,11 @@ const plays: Readonly<Record<Play, (eventfd: EventfdContext) => void>> = {
     session.setVringCall(0, other);
     session.setVringCall(0, eventfd);
   },
+  "a virtqueue before its call is taken away"(eventfd) {
+    queue.signal();
+    session.setVringCall(0, null);
+    session.setVringCall(0, eventfd);
+  },
   "a configuration": () => disk.configChanged(),
   "a configuration for nobody, and for its call"(eventfd) {
     session.setConfigCall(null);
@@ -215,6 +281,17 @@ const plays: Readonly<Record<Play, (eventfd: EventfdContext) => void>> = {
     disk.configChanged();
     session.setConfigCall(other);
     session.setConfigCall(eventfd);
+  },
+  "a configuration before its call is taken away"(eventfd) {
+    disk.configChanged();
+    session.setConfigCall(null);
+    session.setConfigCall(eventfd);
+  },
+  "a configuration of a device that was reset, and is set up again"(eventfd) {
+    session.setStatus(0);
+    disk.configChanged();
+    setConfig(eventfd);
+    disk.configChanged();
   },
 };
 

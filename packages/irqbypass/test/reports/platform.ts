@@ -27,6 +27,13 @@ export interface Platform {
   irqfd(eventfd: EventfdContext, gsi: number, options?: IrqfdOptions): Irqfd;
   /** Has GSI `gsi` lead to this vector. */
   route(gsi: number, vector: number): void;
+  /** Has it lead nowhere. */
+  unroute(gsi: number): void;
+  /** No vCPU runs from here on, until the mirror image. */
+  pause(): void;
+  resume(): void;
+  /** What a guest's reset does to the platform. */
+  reset(): void;
   /** The vectors that have arrived, taken. */
   take(): number[];
   /** Another attachment to the host, as another thread has one. */
@@ -34,18 +41,19 @@ export interface Platform {
   dispose(): void;
 }
 
-function routes(changed: ReadonlyMap<number, number>) {
-  return Array.from({ length: GSIS }, (_, n) => {
-    const gsi = FIRST_GSI + n;
-    return { gsi, msi: { vcpu: 0, vector: changed.get(gsi) ?? gsi } };
+/** The routes, as they were changed: undefined is none. */
+function routes(changed: ReadonlyMap<number, number | undefined>) {
+  return Array.from({ length: GSIS }, (_, n) => FIRST_GSI + n).flatMap((gsi) => {
+    const vector = changed.has(gsi) ? changed.get(gsi) : gsi;
+    return vector === undefined ? [] : [{ gsi, msi: { vcpu: 0, vector } }];
   });
 }
 
 export function software(): Platform {
   const host = Host.create();
   const vm = new Vm(host);
-  const vcpu = Vcpu.open(host, vm.vcpu(0).handle);
-  const changed = new Map<number, number>();
+  let vcpu = Vcpu.open(host, vm.vcpu(0).handle);
+  const changed = new Map<number, number | undefined>();
   vm.setGsiRouting(routes(changed));
   return {
     host,
@@ -55,6 +63,15 @@ export function software(): Platform {
       changed.set(gsi, vector);
       vm.setGsiRouting(routes(changed));
     },
+    unroute(gsi) {
+      changed.set(gsi, undefined);
+      vm.setGsiRouting(routes(changed));
+    },
+    pause: () => vcpu.put(),
+    resume() {
+      vcpu = Vcpu.open(host, vm.vcpu(0).handle);
+    },
+    reset: () => vm.reset(),
     take() {
       const taken: number[] = [];
       for (let vector = vcpu.acknowledge(); vector !== undefined; vector = vcpu.acknowledge()) {
@@ -76,7 +93,7 @@ export function realKvm(): Platform {
   const kinds = () => [linux(), kvm()];
   const host = Host.create({ kinds: kinds() });
   const vm = new KvmVm(host);
-  const changed = new Map<number, number>();
+  const changed = new Map<number, number | undefined>();
   vm.setGsiRouting(routes(changed));
   return {
     host,
@@ -86,6 +103,13 @@ export function realKvm(): Platform {
       changed.set(gsi, vector);
       vm.setGsiRouting(routes(changed));
     },
+    unroute(gsi) {
+      changed.set(gsi, undefined);
+      vm.setGsiRouting(routes(changed));
+    },
+    pause() {}, // its vCPU never runs here
+    resume() {},
+    reset: () => vm.reset(),
     take() {
       const vcpu = vm.machine.vcpus[0]!;
       const lapic = vcpu.lapic();

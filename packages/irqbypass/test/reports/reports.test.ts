@@ -5,11 +5,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { kvmTests } from "../kvm/available.js";
+import { changeReports } from "./changes.js";
 import { otherReports } from "./others.js";
 import { Bench, type Platform, type Report, realKvm, software } from "./platform.js";
 import { vectorReports } from "./vectors.js";
 
-const REPORTS: readonly Report[] = [...vectorReports, ...otherReports];
+const REPORTS: readonly Report[] = [...vectorReports, ...otherReports, ...changeReports];
 
 async function play(report: Report, platform: Platform): Promise<void> {
   await report.play(new Bench(platform));
