@@ -47,7 +47,7 @@ function fieldsOf(name: string): Map<string, Commented> {
   return found;
 }
 
-const NOT_FIELDS = new Set(["kindsEnd", "lookingEnd", "picLinesEnd"]);
+const NOT_FIELDS = new Set(["kindsEnd", "lookingEnd", "nameEnd", "picLinesEnd"]);
 const tables: readonly (readonly [string, Fields])[] = [
   ["Rec", REC_FIELDS],
   ["Header", HEADER_FIELDS],
