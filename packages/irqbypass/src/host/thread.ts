@@ -179,8 +179,9 @@ export class ThisThread implements MutexThread {
     words.store(record + Thread.tid, 0); // first, for the same reason
     for (const word of [Thread.twin, Thread.loading, Thread.ending, Thread.lock, Thread.since, Thread.waits])
       words.store(record + word, 0);
-    for (const word of [Thread.pid, Thread.startLow, Thread.startHigh, Thread.capable, Thread.descriptor])
+    for (const word of [Thread.pid, Thread.startLow, Thread.startHigh, Thread.capable])
       words.set(record + word, 0);
+    for (const word of [Thread.descriptor, Thread.descriptor2]) words.set(record + word, 0);
     // Before the state: whoever has the record next has another lock id.
     words.add(record + Thread.life, 1);
     words.store(record + Thread.state, ThreadState.free);
@@ -257,11 +258,6 @@ export class ThisThread implements MutexThread {
   parkAsync(word: number, expected: number, timeoutMs: number, signal?: AbortSignalLike): Promise<void> {
     const begin = (wake: () => void) => this.standing.add(wake, word);
     return sleepAsync(this.words, this.platform, word, expected, timeoutMs, signal, begin);
-  }
-
-  /** A descriptor that this thread has and no record names yet, -1 for none: whoever repairs after it closes it. */
-  set descriptor(fd: number) {
-    this.words.set(this.record + Thread.descriptor, fd + 1);
   }
 
   /** Records that this thread can do what kind `kind` needs. */
