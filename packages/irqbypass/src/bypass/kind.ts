@@ -75,7 +75,7 @@ const KIND: Readonly<Record<keyof Kind, What>> = {
   hangup: "function",
   forget: "function",
   reclaim: "function",
-  closeDescriptor: "function",
+  closeLeft: "function",
   closeVm: "function",
   settle: "function",
   signal: "function",

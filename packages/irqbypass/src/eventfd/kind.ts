@@ -13,12 +13,11 @@ export interface EventfdKind extends HostKind {
    */
   readonly forget?: (memory: HostMemory, eventfd: number) => () => void;
   /**
-   * @internal Closes what `forget` returned to be closed, after the thread that was to do it has died: it may or may not have done so,
-   * and the number may be in use for something else by now.
+   * @internal Closes what `forget` returned to be closed, after the thread that was to do it has died: it may or may not have done so.
    */
   readonly reclaim?: (memory: HostMemory, eventfd: number) => void;
-  /** @internal Closes what a thread has left in {@link Thread.descriptor}. */
-  readonly closeDescriptor?: (memory: HostMemory, fd: number) => void;
+  /** @internal Closes what the record of a thread that is gone names in {@link Thread.descriptor}, and no other record. */
+  readonly closeLeft?: (memory: HostMemory, gone: number) => void;
   /** @internal Closes what a VM of this kind has open, whose thread is gone. */
   readonly closeVm?: (memory: HostMemory, vm: number) => void;
   /**

@@ -51,6 +51,11 @@ export interface Words {
   get(word: number): number;
   /** Plain write of a guarded word. */
   set(word: number, value: number): void;
+  /**
+   * Plain write of what `make` returns. Where this is there, nothing comes between the return and the write at which the thread could
+   * be ended: see `linux/descriptor.ts`. Absent where each access is looked at.
+   */
+  fill?(word: number, make: () => number): void;
 }
 
 /** Can a thread wait without blocking? */
@@ -139,5 +144,8 @@ export class SharedWords implements Words {
   }
   set(word: number, value: number): void {
     this.words[word] = value;
+  }
+  fill(word: number, make: () => number): void {
+    this.words[word] = make(); // no call of `set`: the thread could be ended at its entry
   }
 }

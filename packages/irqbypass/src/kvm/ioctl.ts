@@ -111,7 +111,8 @@ export function exitReasonName(reason: number): string {
 
 /**
  * Makes one request, again where a signal interrupted it. Throws an IrqBypassError with the request's name and
- * the kernel's errno. KVM_RUN, which a signal is meant to end, does not go through here.
+ * the kernel's errno. KVM_RUN, which a signal is meant to end, does not go through here. Of a request for a descriptor `open` makes the
+ * call, and does nothing after it but keep what that has.
  */
 export function ioctl(
   ffi: Ffi,
@@ -120,12 +121,14 @@ export function ioctl(
   argument: number | ArrayBufferView,
   subject: string,
   advice = "",
+  open: (request: () => number) => number = (request) => request(),
 ): number {
   for (;;) {
-    const result =
+    const result = open(() =>
       typeof argument === "number"
         ? ffi.ioctl(fd, call.request, argument)
-        : ffi.ioctlBuffer(fd, call.request, argument);
+        : ffi.ioctlBuffer(fd, call.request, argument),
+    );
     if (result !== -ERRNO.EINTR) return checked(result, call.name, subject, advice);
   }
 }

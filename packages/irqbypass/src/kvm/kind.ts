@@ -10,11 +10,11 @@ import { Consumer, Injection, Ioeventfd, MAX_VCPUS, Vm as V } from "../host/layo
 import type { HostMemory } from "../host/memory.js";
 import { removeOrphans } from "../linux/alarm.js";
 import { fdOf } from "../linux/calls.js";
+import { closeAt } from "../linux/descriptor.js";
 import { LinuxEventfd } from "../linux/eventfd.js";
 import type { Ffi } from "../linux/ffi.js";
 import { isCapable, linuxKindOf } from "../linux/kind.js";
 import { loadFfi } from "../linux/koffi.js";
-import { files } from "../linux/node.js";
 import { hex, readDoorbell } from "../vm/io-access.js";
 import { hangUp } from "../vm/irqfd-kind.js";
 import { lifeOf } from "../vm/vm-mutex.js";
@@ -98,17 +98,13 @@ export function kvm(): Kind {
     closeVm(memory, vm) {
       const { words } = memory;
       const ffi = linuxKindOf(memory).kind.ffi();
-      const fds = [words.get(vm + V.fd) - 1];
-      for (let index = 0; index < MAX_VCPUS; index++) fds.push(words.get(vm + V.vcpu + index) - 1);
-      for (const fd of fds) if (isKvms(fd)) ffi.close(fd);
+      for (const at of [V.fd, ...Array.from({ length: MAX_VCPUS }, (_, index) => V.vcpu + index)])
+        if (words.get(vm + at) !== 0) closeAt(words, ffi, vm + at);
       removeOrphans(ffi); // those of its vCPUs
     },
     settle(memory, vm) {
       const apics = () => ({ ids: [], longIds: true }); // nobody makes a message here
       guestRouting(memory as BypassHost, lifeOf(memory, vm), kvmKindOf(memory), apics).settle();
-    },
-    closeDescriptor(memory, fd) {
-      if (targetOf(fd) === "/dev/kvm") linuxKindOf(memory).kind.ffi().close(fd);
     },
     hangup: (memory, consumer) => hangUp(memory as BypassHost, consumer),
   };
@@ -116,20 +112,6 @@ export function kvm(): Kind {
 
 function bind(ffi: Ffi, message: ArrayBufferView): { ffi: Ffi; address: number } {
   return { ffi, address: ffi.addressOf(message) };
-}
-
-/** Is this descriptor still one of KVM's? The thread that has died may have closed it, and another number took its place. */
-function isKvms(fd: number): boolean {
-  return targetOf(fd)?.startsWith("anon_inode:kvm-") === true;
-}
-
-/** What a descriptor of this process is open to, undefined for none. */
-function targetOf(fd: number): string | undefined {
-  try {
-    return fd < 0 ? undefined : files().readlinkSync(`/proc/self/fd/${fd}`);
-  } catch {
-    return undefined;
-  }
 }
 
 function irqfdCall(memory: HostMemory, irqfd: number, argument: ArrayBufferView): void {

@@ -18,6 +18,7 @@ import {
   KVM_GET_VCPU_MMAP_SIZE,
   type KvmCapability,
 } from "./ioctl.js";
+import type { KvmHost } from "./machine-host.js";
 import { CPUID_BYTES, CPUID_ENTRIES } from "./structs.js";
 
 const API_VERSION = 12;
@@ -67,10 +68,12 @@ export class Kvm extends Shown implements Disposable {
   /** struct kvm_cpuid2 with all that this machine can give a guest. */
   readonly supportedCpuid: Uint8Array;
   readonly #path: string;
+  readonly #host: KvmHost | undefined;
   #fd: number;
 
-  private constructor(ffi: Ffi, fd: number, path: string) {
+  private constructor(ffi: Ffi, fd: number, path: string, host: KvmHost | undefined) {
     super();
+    this.#host = host;
     this.ffi = ffi;
     this.#fd = fd;
     this.#path = path;
@@ -104,7 +107,10 @@ export class Kvm extends Shown implements Disposable {
    * console.log(opened.extension("KVM_CAP_IRQFD"));
    * ```
    */
-  static open(options: KvmOptions = {}): Kvm {
+  static open(options?: KvmOptions): Kvm;
+  /** @internal For a host, which knows of the descriptor while it is open. */
+  static open(options: KvmOptions, host: KvmHost): Kvm;
+  static open(options: KvmOptions = {}, host?: KvmHost): Kvm {
     const how = readOptions(options, OPTIONS, "options such as { path }, or none");
     checkNode("KVM guests need");
     const { path = PATH, arch = process.arch } = how;
@@ -116,16 +122,17 @@ export class Kvm extends Shown implements Disposable {
     if (arch !== "x64") {
       throw new IrqBypassError("ENOSYS", `KVM guests here are x86 code; this machine is ${show(arch)}`);
     }
-    const fd = ffi.open(path, O_RDWR | O_CLOEXEC, 0);
+    const open = () => ffi.open(path, O_RDWR | O_CLOEXEC, 0);
+    const fd = host === undefined ? open() : host.opens(open);
     const known = advice[-fd];
     if (known !== undefined) {
       throw new IrqBypassError(known[0], `${path} ${known[1]}`, { subject: path, syscall: "open" });
     }
     checked(fd, "open", path);
     try {
-      return new Kvm(ffi, fd, path);
+      return new Kvm(ffi, fd, path, host);
     } catch (error) {
-      ffi.close(fd);
+      close(ffi, fd, host);
       throw error;
     }
   }
@@ -157,6 +164,10 @@ export class Kvm extends Shown implements Disposable {
     if (this.#fd < 0) return;
     const fd = this.#fd;
     this.#fd = -1;
-    checked(this.ffi.close(fd), "close", this.#path);
+    checked(close(this.ffi, fd, this.#host), "close", this.#path);
   }
+}
+
+function close(ffi: Ffi, fd: number, host: KvmHost | undefined): number {
+  return host === undefined ? ffi.close(fd) : host.closes(fd);
 }

@@ -3,10 +3,18 @@ import type { LoadingWord } from "../host/loading.js";
 /** What a host is told of a machine of its own, so that it can end with its thread, wherever that is. */
 export interface MachineHost {
   /**
-   * The kernel has given out the VM's descriptor, or that of a vCPU; -1: it was closed again. Whoever repairs after the thread
-   * closes it.
+   * Makes the VM's descriptor, or that of a vCPU, by a call that does nothing after its system call. Returns what that has. Whoever
+   * repairs after the thread closes it.
    */
-  opened(fd: number, vcpu?: number): void;
+  opens(call: () => number, vcpu?: number): number;
+  /** The mirror image. Returns what close(2) has. */
+  closes(vcpu?: number): number;
   /** A thread of the machine is about to load native code. Returns where that thread says that it has; see `host/loading.ts`. */
   loads(): LoadingWord;
+}
+
+/** The same of /dev/kvm itself, while a machine is made. */
+export interface KvmHost {
+  opens(call: () => number): number;
+  closes(fd: number): number;
 }

@@ -124,13 +124,11 @@ export class KvmMachine extends Shown implements Disposable {
     this.#kvm = { ffi: kvm.ffi, runBytes: kvm.runBytes, supportedCpuid: kvm.supportedCpuid, spawn, host };
     this.ffi = kvm.ffi;
     this.memory = memory;
-    this.#fd = ioctl(kvm.ffi, kvm.fd, KVM_CREATE_VM, 0, "/dev/kvm");
-    host?.opened(this.#fd);
+    this.#fd = ioctl(kvm.ffi, kvm.fd, KVM_CREATE_VM, 0, "/dev/kvm", "", host?.opens);
     try {
       this.#setUp(irqchip);
     } catch (error) {
-      host?.opened(-1);
-      this.ffi.close(this.#fd);
+      this.#close();
       throw error;
     }
     // A vCPU's thread sees by itself that it is to end, but one after the other: this ends all at once.
@@ -271,8 +269,13 @@ export class KvmMachine extends Shown implements Disposable {
     for (const vcpu of this.#vcpus) vcpu.thread?.requestStop();
     for (const vcpu of this.#vcpus) vcpu[Symbol.dispose]();
     const fd = this.#fd;
+    checked(this.#close(), "close", `VM fd ${fd}`);
+  }
+
+  #close(): number {
+    const fd = this.#fd;
     this.#fd = -1;
-    checked(this.ffi.close(fd), "close", `VM fd ${fd}`);
+    return this.#kvm.host === undefined ? this.ffi.close(fd) : this.#kvm.host.closes();
   }
 }
 

@@ -50,15 +50,15 @@ export class KvmVcpu extends Shown implements Disposable {
     this.index = index;
     this.#kvm = kvm;
     this.#memory = memory;
-    this.#fd = ioctl(kvm.ffi, vmFd, KVM_CREATE_VCPU, index, `VM fd ${vmFd}`, `vCPU ${index}`);
-    kvm.host?.opened(this.#fd, index);
+    const { host } = kvm;
+    const open = host && ((call: () => number) => host.opens(call, index));
+    this.#fd = ioctl(kvm.ffi, vmFd, KVM_CREATE_VCPU, index, `VM fd ${vmFd}`, `vCPU ${index}`, open);
     try {
       this.#ioctl(KVM_SET_CPUID2, kvm.supportedCpuid);
       // All but the first wait for a start-up IPI, which no guest of ours sends.
       this.#ioctl(KVM_SET_MP_STATE, new Uint32Array([RUNNABLE]));
     } catch (error) {
-      kvm.host?.opened(-1, index);
-      kvm.ffi.close(this.#fd);
+      this.#close();
       throw error;
     }
   }
@@ -157,8 +157,13 @@ export class KvmVcpu extends Shown implements Disposable {
   [Symbol.dispose](): void {
     if (this.#fd < 0) return;
     this.#thread?.[Symbol.dispose]();
+    checked(this.#close(), "close", `vCPU ${this.index}`);
+  }
+
+  #close(): number {
     const fd = this.#fd;
     this.#fd = -1;
-    checked(this.#kvm.ffi.close(fd), "close", `vCPU ${this.index}`);
+    const { ffi, host } = this.#kvm;
+    return host === undefined ? ffi.close(fd) : host.closes(this.index);
   }
 }

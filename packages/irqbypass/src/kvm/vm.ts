@@ -10,6 +10,7 @@ import { Header, Vm as V, VmFlag } from "../host/layout.js";
 import { beginLoading, loadingWord } from "../host/loading.js";
 import { checkHost } from "../host/memory.js";
 import type { WasmMemory } from "../host/wasm.js";
+import { closeAt, closeOwn, openAt, openOwn } from "../linux/descriptor.js";
 import { linuxKindOf } from "../linux/kind.js";
 import { IoApic } from "../vm/ioapic-registers.js";
 import { Pic } from "../vm/pic-ports.js";
@@ -115,26 +116,27 @@ export class KvmVm extends KvmVmRef implements Disposable {
   /** Makes the machine; each descriptor is noted where whoever repairs after this thread looks for it. */
   private open(how: KvmOptions, pages: number): KvmMachine {
     const { host } = this;
-    const { words, thread } = host;
+    const { words } = host;
     const { record } = this.life;
     // The thread has loaded its C library; another time would be one more in which it must not be ended.
-    using kvm = Kvm.open({ ffi: linuxKindOf(host).kind.ffi(), ...how });
-    thread.descriptor = kvm.fd;
-    try {
-      return new KvmMachine(
-        kvm,
-        { pages, spawn: host.spawn },
-        {
-          opened: (fd, vcpu) => words.set(record + (vcpu === undefined ? V.fd : V.vcpu + vcpu), fd + 1),
-          loads() {
-            beginLoading(host);
-            return loadingWord(host);
-          },
+    const ffi = linuxKindOf(host).kind.ffi();
+    using kvm = Kvm.open(
+      { ffi, ...how },
+      { opens: (call) => openOwn(host, call), closes: (fd) => closeOwn(host, ffi, fd) },
+    );
+    const wordOf = (vcpu?: number) => record + (vcpu === undefined ? V.fd : V.vcpu + vcpu);
+    return new KvmMachine(
+      kvm,
+      { pages, spawn: host.spawn },
+      {
+        opens: (call, vcpu) => openAt(words, wordOf(vcpu), call),
+        closes: (vcpu) => closeAt(words, ffi, wordOf(vcpu)),
+        loads() {
+          beginLoading(host);
+          return loadingWord(host);
         },
-      );
-    } finally {
-      thread.descriptor = -1;
-    }
+      },
+    );
   }
 
   /** Takes the record back, of which nobody has heard. Under both mutexes, as any VM goes. */

@@ -6,6 +6,7 @@
 import { Header, RelayState } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { checked } from "./checked.js";
+import { closeNamed, closeOwn, handOver, openOwn } from "./descriptor.js";
 import { type Ffi, O_CLOEXEC } from "./ffi.js";
 
 export const EPOLL_CTL_ADD = 1;
@@ -76,23 +77,21 @@ function epollIn(
   word: Header.epoll | Header.readersEpoll,
   made: (epoll: number) => void,
 ): number {
-  const { words, thread } = memory;
+  const { words } = memory;
   const there = words.load(word);
   if (there !== 0) return there - 1;
   if (isOver(memory, kind)) return -1;
-  const epoll = checked(ffi.epollCreate(O_CLOEXEC), "epoll_create1", "the relay");
-  thread.descriptor = epoll; // at once: nobody else knows of it yet, should this thread die
+  const result = openOwn(memory, () => ffi.epollCreate(O_CLOEXEC));
+  const epoll = checked(result, "epoll_create1", "the relay");
   try {
     made(epoll);
-    thread.descriptor = epoll; // it may have made another one meanwhile
   } catch (error) {
-    thread.descriptor = -1;
-    ffi.close(epoll);
+    closeOwn(memory, ffi, epoll);
     throw error;
   }
   const other = words.compareExchange(word, 0, epoll + 1);
-  thread.descriptor = -1;
-  if (other !== 0) ffi.close(epoll); // another thread was first
+  if (other === 0) handOver(memory, epoll);
+  else closeOwn(memory, ffi, epoll); // another thread was first
   // Looked at once it is there: whoever ends the relays says so first, and closes what is there after that.
   if (!isOver(memory, kind)) return other === 0 ? epoll : other - 1;
   closeEpolls(memory, ffi);
@@ -104,9 +103,6 @@ function isOver({ words }: HostMemory, kind: number): boolean {
 }
 
 /** Closes both. */
-export function closeEpolls({ words }: HostMemory, ffi: Ffi): void {
-  for (const word of [Header.readersEpoll, Header.epoll]) {
-    const epoll = words.exchange(word, 0);
-    if (epoll !== 0) ffi.close(epoll - 1);
-  }
+export function closeEpolls(memory: HostMemory, ffi: Ffi): void {
+  for (const word of [Header.readersEpoll, Header.epoll]) closeNamed(memory, ffi, word);
 }

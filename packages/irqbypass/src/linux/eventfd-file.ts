@@ -31,8 +31,12 @@ export interface EventfdFileOptions {
 
 const OPTIONS: OptionNames<EventfdFileOptions> = { count: true, semaphore: true, nonblocking: true };
 
-/** The bare descriptor of a new eventfd. Throws as {@link EventfdFile.create}. */
-export function newEventfd(ffi: Ffi, options: EventfdFileOptions): number {
+/** The bare descriptor of a new eventfd, which `open` makes by a call. Throws as {@link EventfdFile.create}. */
+export function newEventfd(
+  ffi: Ffi,
+  options: EventfdFileOptions,
+  open: (call: () => number) => number = (call) => call(),
+): number {
   checkFfi(ffi);
   const how = readOptions(options, OPTIONS, "options such as { count: 1 }, or none");
   const { count = 0, semaphore = false, nonblocking = true } = how;
@@ -42,7 +46,11 @@ export function newEventfd(ffi: Ffi, options: EventfdFileOptions): number {
     throw new IrqBypassError("EINVAL", `an eventfd starts with a count of 0 to 2^32 - 1, not ${show(count)}`);
   }
   const flags = O_CLOEXEC | (semaphore ? EFD_SEMAPHORE : 0) | (nonblocking ? O_NONBLOCK : 0);
-  return checked(ffi.eventfd(count, flags), "eventfd", "a new eventfd");
+  return checked(
+    open(() => ffi.eventfd(count, flags)),
+    "eventfd",
+    "a new eventfd",
+  );
 }
 
 /** One descriptor of an eventfd, owned by this object. Usable in the thread that made it. */

@@ -3,13 +3,14 @@ import { addReference } from "../eventfd/reference.js";
 import { isReadKicked } from "../eventfd/signal.js";
 import { readBlockingWait, type WaitOptions } from "../host/argument.js";
 import { deadlineOf, leftUntil } from "../host/deadline.js";
-import { ERRNO, IrqBypassError } from "../host/errors.js";
+import { ERRNO, IrqBypassError, wouldBlock } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
 import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
 import { checkHost, type HostMemory } from "../host/memory.js";
 import { POLLIN, SLICE_MS, type Sleep, untilReady, untilRoom } from "./blocking.js";
 import { fdOf } from "./calls.js";
 import { checkDescriptor, checked } from "./checked.js";
+import { closeOwn, handOver, openOwn } from "./descriptor.js";
 import { type EventfdFileOptions, newEventfd } from "./eventfd-file.js";
 import { F_DUPFD_CLOEXEC, type Ffi } from "./ffi.js";
 import { hush, kickDescriptor, ring } from "./kick.js";
@@ -54,7 +55,11 @@ export class LinuxEventfd extends EventfdContext {
   static create(memory: HostMemory, options: EventfdFileOptions = {}): LinuxEventfd {
     checkHost(memory);
     const ffi = linuxKindOf(memory).kind.ffi();
-    return LinuxEventfd.take(memory, ffi, newEventfd(ffi, options));
+    return LinuxEventfd.take(
+      memory,
+      ffi,
+      newEventfd(ffi, options, (call) => openOwn(memory, call)),
+    );
   }
 
   /**
@@ -82,22 +87,24 @@ export class LinuxEventfd extends EventfdContext {
     return LinuxEventfd.take(
       memory,
       ffi,
-      checked(ffi.fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl", subject),
+      checked(
+        openOwn(memory, () => ffi.fcntl(fd, F_DUPFD_CLOEXEC, 0)),
+        "fcntl",
+        subject,
+      ),
       subject,
     );
   }
 
-  /** A token for the eventfd behind `own`, which is the host's from here on. */
+  /** A token for the eventfd behind `own`, which the record of the calling thread names, and is the host's from here on. */
   private static take(memory: HostMemory, ffi: Ffi, own: number, subject = `fd ${own}`): LinuxEventfd {
     const { number } = linuxKindOf(memory);
-    const { thread } = memory;
-    thread.descriptor = own; // at once: nobody else knows of it yet, should this thread die
     let record = 0;
     let reference = 0;
     let known = false;
     try {
       const { id, semaphore, nonblocking } = linuxKindOf(memory).kind.info(own, subject);
-      const { words, mutex, pools } = memory;
+      const { words, mutex, pools, thread } = memory;
       mutex.guard(() => {
         record = byKernelId(memory).load(id);
         known = record !== 0;
@@ -116,12 +123,12 @@ export class LinuxEventfd extends EventfdContext {
         if (!known) byKernelId(memory).insert(id, record);
       });
     } catch (error) {
-      thread.descriptor = -1;
-      ffi.close(own);
+      closeOwn(memory, ffi, own);
       throw error;
     }
-    thread.descriptor = -1;
-    if (known) ffi.close(own); // the host has a descriptor of this eventfd already
+    if (known)
+      closeOwn(memory, ffi, own); // the host has a descriptor of this eventfd already
+    else handOver(memory, own);
     return new LinuxEventfd(memory, record, reference, ffi);
   }
 
@@ -207,7 +214,7 @@ export class LinuxEventfd extends EventfdContext {
   }
 
   /** As {@link EventfdContext.read}; sleeps in poll(2). */
-  read(options: Pick<WaitOptions, "timeoutMs"> = {}): bigint | undefined {
+  read(options?: Pick<WaitOptions, "timeoutMs">): bigint | undefined {
     const timeoutMs = readBlockingWait(options, "readAsync");
     this.checkWait();
     const { words } = this.memory;
@@ -218,7 +225,8 @@ export class LinuxEventfd extends EventfdContext {
       if (this.takeKick()) return undefined;
       const left = leftUntil(words, deadline);
       if (left <= 0) return undefined;
-      this.memory.thread.checkMayBlock(`a read of eventfd ${this.id}, which is at 0,`, "readAsync");
+      if (!this.memory.thread.mayBlock)
+        throw wouldBlock(`a read of eventfd ${this.id}, which is at 0,`, "readAsync");
       if (!this.sleep(this.fd, POLLIN, left)) return undefined;
     }
   }

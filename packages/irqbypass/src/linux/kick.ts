@@ -9,6 +9,7 @@ import { Eventfd as E } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { NONE } from "./blocking.js";
 import { checked } from "./checked.js";
+import { closeNamed, closeOwn, handOver, openOwn } from "./descriptor.js";
 import { type Ffi, O_CLOEXEC, O_NONBLOCK } from "./ffi.js";
 
 /**
@@ -16,18 +17,15 @@ import { type Ffi, O_CLOEXEC, O_NONBLOCK } from "./ffi.js";
  * finds it. {@link NONE} where the process has no descriptor left: then it looks again after a moment.
  */
 export function kickDescriptor(memory: HostMemory, ffi: Ffi, eventfd: number): number {
-  const { words, thread } = memory;
   const there = descriptorOf(memory, eventfd);
   if (there !== NONE) return there;
-  const made = ffi.eventfd(0, O_CLOEXEC | O_NONBLOCK);
+  const made = openOwn(memory, () => ffi.eventfd(0, O_CLOEXEC | O_NONBLOCK));
   if (made === -ERRNO.EMFILE || made === -ERRNO.ENFILE) return NONE;
   checked(made, "eventfd", `the kicks of eventfd ${memory.pools.eventfd.slot(eventfd)}`);
-  thread.descriptor = made; // at once: nobody else knows of it yet, should this thread die
-  const other = words.compareExchange(eventfd + E.kick, 0, made + 1);
-  thread.descriptor = NONE;
-  if (other === 0) return made;
-  ffi.close(made); // another thread was first
-  return other - 1;
+  const other = memory.words.compareExchange(eventfd + E.kick, 0, made + 1);
+  if (other === 0) handOver(memory, made);
+  else closeOwn(memory, ffi, made); // another thread was first
+  return descriptorOf(memory, eventfd);
 }
 
 /** Wakes who sleeps, once the word says why. From any thread that has a handle. */
@@ -44,19 +42,8 @@ export function hush(memory: HostMemory, ffi: Ffi, eventfd: number): void {
 }
 
 /** Nobody sleeps on the eventfd any more. */
-export function closeKick({ words }: HostMemory, ffi: Ffi, eventfd: number): void {
-  const kick = words.exchange(eventfd + E.kick, 0) - 1;
-  if (kick !== NONE) ffi.close(kick);
-}
-
-/** Is this the descriptor of an eventfd's kicks? Not under a mutex. */
-export function isKick(memory: HostMemory, fd: number): boolean {
-  const { words, pools } = memory;
-  let known = false;
-  memory.forEachLive(pools.eventfd, (eventfd) => {
-    known ||= words.load(eventfd + E.kick) === fd + 1;
-  });
-  return known;
+export function closeKick(memory: HostMemory, ffi: Ffi, eventfd: number): void {
+  closeNamed(memory, ffi, eventfd + E.kick);
 }
 
 function descriptorOf({ words }: HostMemory, eventfd: number): number {

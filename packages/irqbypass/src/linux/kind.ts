@@ -4,16 +4,16 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import type { Kind } from "../bypass/kind.js";
 import { ERRNO, IrqBypassError } from "../host/errors.js";
-import { Consumer, Eventfd as E, Epoll, EventfdFlag, Header, Rec, Thread } from "../host/layout.js";
+import { Consumer, Eventfd as E, EventfdFlag, Header, Rec, Thread } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { XArray } from "../host/xarray.js";
 import { isFull, isReadable } from "./blocking.js";
 import { fdOf, type LinuxCalls, realCalls } from "./calls.js";
 import { checked } from "./checked.js";
+import { closeEventfd, closeLeft } from "./descriptor.js";
 import { closeEpolls, EPOLL_CTL_ADD, EPOLL_CTL_DEL, eachWrite, readersEpoll, relayEpoll } from "./epoll.js";
 import type { Ffi } from "./ffi.js";
-import { closeKick, isKick } from "./kick.js";
-import { files } from "./node.js";
+import { closeKick } from "./kick.js";
 import { deliver, isSignalled, readOut } from "./read-out.js";
 import { forgetReader } from "./reader.js";
 import { linuxRelayThread } from "./relay-thread.js";
@@ -61,24 +61,16 @@ export function linuxKind(calls: LinuxCalls): LinuxKind {
       return () => {
         forgetReader(memory, ffi(), fd);
         closeKick(memory, ffi(), eventfd);
-        checked(ffi().close(fd), "close", `eventfd fd ${fd}`);
+        checked(closeEventfd(memory, ffi(), eventfd), "close", `eventfd fd ${fd}`);
       };
     },
     reclaim(memory, eventfd) {
       closeKick(memory, ffi(), eventfd);
       const fd = fdOf(memory, eventfd);
-      if (eventfdId(info, fd) !== memory.words.get(eventfd + E.kernelId)) return;
-      forgetReader(memory, ffi(), fd);
-      ffi().close(fd);
+      if (fd >= 0) forgetReader(memory, ffi(), fd);
+      closeEventfd(memory, ffi(), eventfd);
     },
-    closeDescriptor(memory, fd) {
-      if (isLostEpoll(memory, fd)) ffi().close(fd);
-      const id = eventfdId(info, fd);
-      // Not if a record has taken it over in the last moment.
-      const known = id !== undefined && memory.mutex.guard(() => byKernelId(memory).load(id));
-      if (known === 0 && isKick(memory, fd)) return;
-      if (known === 0 || (known && fdOf(memory, known) !== fd)) ffi().close(fd);
-    },
+    closeLeft: (memory, gone) => closeLeft(memory, ffi(), gone),
     signal: (memory, eventfd) => signalFd(memory, ffi(), eventfd),
     listen: {
       start(memory, irqfd, eventfd) {
@@ -146,33 +138,6 @@ export function signalFd(memory: HostMemory, ffi: Ffi, eventfd: number): void {
 export function isBlocking({ words }: HostMemory, eventfd: number): boolean {
   return (words.get(eventfd + E.flags) & EventfdFlag.blocking) !== 0;
 }
-
-/** Is this an epoll that a thread was making for the host when it died? */
-function isLostEpoll(memory: HostMemory, fd: number): boolean {
-  const { words, pools } = memory;
-  let known = [Header.epoll, Header.readersEpoll].some((word) => words.load(word) === fd + 1);
-  memory.forEachLive(pools.epoll, (epoll) => {
-    known ||= words.load(epoll + Epoll.fd) === fd + 1;
-  });
-  try {
-    return !known && files().readlinkSync(`/proc/self/fd/${fd}`) === "anon_inode:[eventpoll]";
-  } catch {
-    return false;
-  }
-}
-
-/** The kernel's id of the eventfd behind this descriptor; undefined for one that is closed, or no eventfd. */
-function eventfdId(info: LinuxCalls["info"], fd: number): number | undefined {
-  try {
-    return info(fd).id;
-  } catch (error) {
-    if (error instanceof IrqBypassError && NONE.includes(error.code)) return undefined;
-    throw error;
-  }
-}
-
-/** What a descriptor is refused with that is closed, or no eventfd. */
-const NONE: readonly string[] = ["EBADF", "EINVAL", "ENOSYS", "ENOSPC"];
 
 /** Can the calling thread make system calls? */
 export function isCapable(ffi: () => Ffi): boolean {

@@ -116,17 +116,36 @@ function bind(koffi: Koffi): Ffi {
   // koffi restores the errno of its last call, so nothing that V8 did in between shows here.
   const result = (value: number): number => (value < 0 ? -koffi.errno() : value);
 
+  // Those that open and close call nothing after their system call: see descriptor.ts.
   return {
-    open: (path, flags, mode) => result(open(path, flags, mode)),
-    close: (fd) => result(close(fd)),
-    fcntl: (fd, command, argument) => result(fcntl(fd, command, argument)),
+    open(path, flags, mode) {
+      const value = open(path, flags, mode);
+      return value < 0 ? -koffi.errno() : value;
+    },
+    close(fd) {
+      const value = close(fd);
+      return value < 0 ? -koffi.errno() : value;
+    },
+    fcntl(fd, command, argument) {
+      const value = fcntl(fd, command, argument);
+      return value < 0 ? -koffi.errno() : value;
+    },
     read: (fd, buffer) => result(read(fd, buffer, buffer.byteLength)),
     write: (fd, buffer) => result(write(fd, buffer, buffer.byteLength)),
-    ioctl: (fd, request, argument) => result(ioctl(fd, request, argument)),
+    ioctl(fd, request, argument) {
+      const value = ioctl(fd, request, argument);
+      return value < 0 ? -koffi.errno() : value;
+    },
     ioctlBuffer: (fd, request, buffer) => result(ioctlBuffer(fd, request, buffer)),
-    eventfd: (count, flags) => result(eventfd(count, flags)),
+    eventfd(count, flags) {
+      const value = eventfd(count, flags);
+      return value < 0 ? -koffi.errno() : value;
+    },
     eventfdWrite: (fd, value) => result(eventfdWrite(fd, value)),
-    epollCreate: (flags) => result(epollCreate(flags)),
+    epollCreate(flags) {
+      const value = epollCreate(flags);
+      return value < 0 ? -koffi.errno() : value;
+    },
     epollControl: (fd, operation, target, event) => result(epollControl(fd, operation, target, event)),
     epollWait: (fd, events, count, timeoutMs) => result(epollWait(fd, events, count, timeoutMs)),
     poll: (fds, count, timeoutMs) => result(poll(fds, count, timeoutMs)),

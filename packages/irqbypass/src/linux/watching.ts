@@ -10,6 +10,7 @@ import { Epoll, EpollControl, Rec, Watch } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { fdOf, type LinuxCalls } from "./calls.js";
 import { checked } from "./checked.js";
+import { closeNamed, closeOwn, handOver, openOwn } from "./descriptor.js";
 import {
   EPOLL_CTL_ADD,
   EPOLL_CTL_DEL,
@@ -75,10 +76,10 @@ export function linuxWatching({ ffi }: LinuxCalls, numberOf: (memory: HostMemory
       );
     },
     close(memory, epoll) {
-      const own = memory.words.exchange(epoll + Epoll.fd, 0) - 1;
+      const own = ownOf(memory, epoll);
       if (own < 0) return;
       forgetReader(memory, ffi(), own);
-      ffi().close(own);
+      closeNamed(memory, ffi(), epoll + Epoll.fd);
     },
   };
 }
@@ -89,16 +90,15 @@ function ownOf({ words }: HostMemory, epoll: number): number {
 }
 
 function makeEpoll(memory: HostMemory, ffi: Ffi, epoll: number): number {
-  const { words, thread, pools } = memory;
+  const { words, pools } = memory;
   const there = ownOf(memory, epoll);
   if (there >= 0) return there;
-  const made = checked(ffi.epollCreate(O_CLOEXEC), "epoll_create1", `epoll ${pools.epoll.slot(epoll)}`);
-  thread.descriptor = made; // at once: nobody else knows of it yet, should this thread die
+  const result = openOwn(memory, () => ffi.epollCreate(O_CLOEXEC));
+  const made = checked(result, "epoll_create1", `epoll ${pools.epoll.slot(epoll)}`);
   const other = words.compareExchange(epoll + Epoll.fd, 0, made + 1);
-  thread.descriptor = -1;
-  if (other === 0) return made;
-  ffi.close(made); // another thread was first
-  return other - 1;
+  if (other === 0) handOver(memory, made);
+  else closeOwn(memory, ffi, made); // another thread was first
+  return ownOf(memory, epoll);
 }
 
 function eventOf({ words }: HostMemory, watch: number): DataView {

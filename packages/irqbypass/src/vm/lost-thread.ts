@@ -40,6 +40,7 @@ import { deassignLost } from "./assignment.js";
 import { deassignLostIoeventfd } from "./io-assignment.js";
 import { requestAgain } from "./lapic.js";
 import { closeReferences } from "./leaving.js";
+import { endLostTables } from "./msix/end.js";
 import { servePicsAgain } from "./pic-lines.js";
 import { relaysNoMore } from "./relay.js";
 import { freeLostTable } from "./routing.js";
@@ -94,9 +95,12 @@ export function tearDown(host: BypassHost, gone: number): void {
   const { words, pools } = host;
   const endedWell = (words.load(gone + Thread.state) & ThreadState.ended) !== 0;
   const reason = endedWell ? "thread-ended" : "thread-died";
+  // First: a record that names one of them too lives as long as what the thread has of that.
+  for (const kind of host.kinds) kind.closeLeft?.(host, gone);
   for (const vcpu of liveNow(host, pools.vcpu)) putVcpu(host, vcpu, gone);
   giveUpAsked(host, gone);
   loseDevices(host, gone, (_, producer) => endProducer(host, producer, reason));
+  endLostTables(host);
   for (const producer of ownedBy(host, pools.producer, Producer.owner, gone))
     endProducer(host, producer, reason);
   for (const irqfd of liveNow(host, pools.consumer)) endIrqfd(host, irqfd, gone, reason);
@@ -109,8 +113,6 @@ export function tearDown(host: BypassHost, gone: number): void {
   closeReferences(host, gone);
   for (const eventfd of liveNow(host, pools.eventfd)) endEventfd(host, eventfd, gone);
   for (const epoll of liveNow(host, pools.epoll)) endEpoll(host, epoll, gone);
-  const fd = host.words.get(gone + Thread.descriptor) - 1;
-  if (fd >= 0) for (const kind of host.kinds) kind.closeDescriptor?.(host, fd);
   if (words.compareExchange(Header.watcher, gone, 0) === gone) ring(words); // another one may wait for all from here on
   for (const vm of liveNow(host, pools.vm)) settleVm(host, vm);
   stopLooking(host, gone);

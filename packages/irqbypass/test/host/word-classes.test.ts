@@ -6,6 +6,7 @@ import {
   DESCRIPTOR_FIELDS,
   type Fields,
   HEADER_FIELDS,
+  MSIX_FIELDS,
   REC_FIELDS,
   RECORD_FIELDS,
 } from "#src/host/word-classes.js";
@@ -47,7 +48,7 @@ function fieldsOf(name: string): Map<string, Commented> {
   return found;
 }
 
-const NOT_FIELDS = new Set(["kindsEnd", "lookingEnd", "picLinesEnd"]);
+const NOT_FIELDS = new Set(["kindsEnd", "lookingEnd", "nameEnd", "picLinesEnd"]);
 const tables: readonly (readonly [string, Fields])[] = [
   ["Rec", REC_FIELDS],
   ["Header", HEADER_FIELDS],
@@ -64,6 +65,7 @@ const tables: readonly (readonly [string, Fields])[] = [
   ["Epoll", RECORD_FIELDS.epoll],
   ["Watch", RECORD_FIELDS.watch],
   ["Device", RECORD_FIELDS.device],
+  ["Msix", MSIX_FIELDS],
   ["Node", RECORD_FIELDS.node],
 ];
 

@@ -22,9 +22,8 @@ if (isMainThread) {
 } else {
   const vm = new KvmVm(Host.create({ kinds: [linux(), kvm()], capacity: { eventfd: 64 } }), { vcpus: 2 });
   vm.start();
-  const { thread } = vm.machine.vcpus[1]!;
   const look = setInterval(() => {
-    if (thread?.tid === 0) return;
+    if (vm.machine.vcpus.some(({ thread }) => thread?.tid === 0)) return; // one may still be loading native code
     clearInterval(look);
     setTimeout(() => {
       parentPort?.postMessage("halted");

@@ -2,7 +2,7 @@
  * What every host has: the header, the roots and nodes of the xarrays, the threads.
  */
 export const MAGIC = 0x42515249; // "IRQB" in memory
-export const LAYOUT_VERSION = 23;
+export const LAYOUT_VERSION = 25;
 /** Words of one cache line; records that different threads write start on lines of their own. */
 export const LINE = 16;
 
@@ -117,7 +117,7 @@ export const enum Thread {
   capable = 7,
   /** How many threads have had this record; in the lock id it tells them apart. A */
   life = 8,
-  /** Linux: a descriptor that no other record names yet, plus one. C */
+  /** Linux: a descriptor that no other record may name, plus one: see `src/linux/descriptor.ts`. C */
   descriptor = 9,
   /** {@link Twin}. A */
   twin = 10,
@@ -129,6 +129,8 @@ export const enum Thread {
   lock = 13,
   /** {@link Header.ticks} when it attached. A */
   since = 14,
+  /** As {@link descriptor}, another one. C */
+  descriptor2 = 15,
   /** The producer this thread is signalling, or the device where that holds it back, plus WAITED if someone waits for it to finish. A, own line */
   signalling = 16,
   /** The same for the eventfd, irqfd or epoll this thread is writing to, draining, relaying or looking through. A */
