@@ -8,6 +8,7 @@ import type { Unit } from "./harness/suite.js";
 import { EPOLL_TRIAL } from "./suites/epoll.js";
 import { BARE, ON_CLEAR, ON_SET } from "./suites/file.js";
 import { ASLEEP, SPINNING } from "./suites/latency.js";
+import { BUSY, IDLE } from "./suites/round-trip.js";
 import { CHANGE, ONE_BY_ONE, ONE_OF_MANY, SET_UP_BY_TABLES } from "./suites/routes.js";
 import { DEFAULT_EXAMPLE } from "./suites/run.js";
 
@@ -113,6 +114,19 @@ export const targets: readonly Target[] = [
     limit: 1.2,
     value: timesOf("latency", ASLEEP, "Atomics.wait and notify", "typical"),
   },
+  ...["eventfd.read()", "vcpu.wait()"].flatMap((contestant) =>
+    [BUSY, IDLE].map(
+      (trial): Target => ({
+        what: `${contestant} ${trial}, over a bare Atomics.wait`,
+        unit: "ratio",
+        limit: 1.3,
+        value: (report) => {
+          const over = median("round-trip", trial, contestant, "over")(report);
+          return over && over / 1000;
+        },
+      }),
+    ),
+  ),
   {
     what: "epoll: signal, wait for 64, read, over Linux's epoll_wait in C",
     unit: "ratio",

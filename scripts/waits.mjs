@@ -33,6 +33,7 @@ function rowsOf(text) {
   return rows;
 }
 
+const times = (thousandths) => `${(thousandths / 1000).toFixed(2)}x`;
 const show = (ns) => (ns < 1000 ? `${Math.round(ns)} ns` : `${(ns / 1000).toFixed(1)} us`);
 
 const [from] = process.argv.slice(2);
@@ -42,14 +43,19 @@ const column = COLUMNS.indexOf(name);
 if (column < 0) throw new Error(`the table has no column for ${name}`);
 const text = readFileSync(page, "utf8");
 const rows = rowsOf(MARKS.exec(text)[1]);
+/** Writes a cell of this column. */
+function note(row, figure, print) {
+  const cells = rows.get(row) ?? COLUMNS.map(() => NONE);
+  cells[column] = figure === undefined ? NONE : print(figure.median);
+  rows.set(row, cells);
+}
+
 for (const { trials } of report.suites) {
   for (const trial of trials) {
     for (const { contestant, figures } of trial.rows) {
-      const row = `${trial.title}: ${contestant}`;
-      const cells = rows.get(row) ?? COLUMNS.map(() => NONE);
-      const figure = figures?.call ?? figures?.typical;
-      cells[column] = figure === undefined ? NONE : show(figure.median);
-      rows.set(row, cells);
+      note(`${trial.title}: ${contestant}`, figures?.call ?? figures?.typical, show);
+      // Of the same two threads, which is what there is to compare with.
+      if (figures?.over) note(`${trial.title}: ${contestant} over a bare wait`, figures.over, times);
     }
   }
 }

@@ -1,73 +1,42 @@
+import { once } from "node:events";
 import { availableParallelism } from "node:os";
-import { Eventfd, Host, Vcpu } from "irqbypass";
 import { Latencies } from "../harness/latencies.js";
-import { buildPosted, type VcpuData, VECTOR } from "../harness/machines.js";
-import { type Peer, pause, spinWhile, startPeer, Word } from "../harness/peer.js";
+import { buildPosted } from "../harness/machines.js";
+import { type Peer, pause, stampOf, startPeer, Word } from "../harness/peer.js";
 import { type Prepare, type Round, roundMs, type Suite } from "../harness/suite.js";
+import { type Joined, joined, type TripData, type TripTimes, tripWords } from "../harness/trips.js";
 
 /** Round trips are sleeps and wake-ups: fewer of them fit into a round. */
 const LONGER = 4;
 
-/** Round trips to a thread that answers each; beside it as many others compute as the trial says. */
-async function roundTrips(parameters: Parameters<Prepare>[0], peer: Peer, trip: () => void): Promise<Round> {
-  const others: Peer[] = [];
-  for (let left = parameters.computing ?? 0; left > 0; left--) others.push(await startPeer("computes"));
-  return () => {
-    for (const other of [peer, ...others]) other.work();
-    pause(200);
-    const latencies = new Latencies();
-    const end = performance.now() + roundMs(parameters) * LONGER;
-    do {
-      const start = process.hrtime.bigint();
-      trip();
-      latencies.add(Number(process.hrtime.bigint() - start));
-    } while (performance.now() < end);
-    for (const other of [peer, ...others]) other.rest();
-    return latencies.sample();
+/** There and back between two workers, and by a bare `Atomics.wait` between the same two. */
+const between =
+  (kind: Joined["kind"]): Prepare =>
+  async (parameters) => {
+    const data: TripData = { words: tripWords(), joined: joined(kind) };
+    const others: Peer[] = [];
+    for (let left = parameters.computing ?? 0; left > 0; left--) others.push(await startPeer("computes"));
+    await startPeer("answersTrips", data);
+    const { worker } = await startPeer("beginsTrips", data);
+    return async () => {
+      for (const other of others) other.work();
+      const answer = once(worker, "message");
+      worker.postMessage(roundMs(parameters) * LONGER);
+      const [{ own, bare }] = (await answer) as [TripTimes];
+      for (const other of others) other.rest();
+      const [latencies, yardstick] = [new Latencies(), new Latencies()];
+      for (const ns of own) latencies.add(ns);
+      for (const ns of bare) yardstick.add(ns);
+      const sample = latencies.sample();
+      const typical = yardstick.sample().values.typical!;
+      return {
+        ...sample,
+        values: { ...sample.values, bare: typical, over: (1000 * sample.values.typical!) / typical },
+      };
+    };
   };
-}
 
-/** The yardstick: both ways by Atomics.wait and notify. */
-const bare: Prepare = async (parameters) => {
-  const peer = await startPeer("barePong");
-  const { words } = peer;
-  let value = 0;
-  return roundTrips(parameters, peer, () => {
-    value = (value + 1) | 0;
-    Atomics.store(words, Word.ping, value);
-    Atomics.notify(words, Word.ping);
-    while (Atomics.load(words, Word.pong) !== value) Atomics.wait(words, Word.pong, (value - 1) | 0);
-  });
-};
-
-/** A doorbell there and one back, both read by a call that blocks. */
-const doorbells: Prepare = async (parameters) => {
-  const host = Host.create();
-  const [there, back] = [Eventfd.create(host), Eventfd.create(host)];
-  const data = { host: host.handle, eventfds: [there.handle, back.handle] };
-  return roundTrips(parameters, await startPeer("doorbellPong", data), () => {
-    there.signal();
-    back.read();
-  });
-};
-
-/** An interrupt there and one back, both posted to a vCPU that waits. */
-const interrupts: Prepare = async (parameters) => {
-  const { host, vm, producers } = buildPosted(2);
-  const mine = Vcpu.open(host, vm.vcpu(0).handle);
-  const back = Eventfd.create(host);
-  vm.setGsiRouting([0, 1, 0].map((vcpu, i) => ({ gsi: 24 + i, msi: { vcpu, vector: VECTOR } })));
-  vm.irqfd(back, 26, { bypass: "require" });
-  const data: VcpuData = { host: host.handle, vcpu: vm.vcpu(1).handle, eventfd: back.handle };
-  const into = new Uint32Array(8);
-  return roundTrips(parameters, await startPeer("interruptPong", data), () => {
-    producers[1]!.signal();
-    mine.wait();
-    mine.take(into);
-  });
-};
-
-/** One way to a thread on its event loop, which answers in a bare word; idle, or busy with slices of work. */
+/** One way to a thread on its event loop, idle or busy with slices of work. */
 const armed =
   (role: "armed" | "armedBusy"): Prepare =>
   async (parameters) => {
@@ -83,38 +52,56 @@ const messages =
     return answered(parameters, peer, () => peer.worker.postMessage(0));
   };
 
-function answered(parameters: Parameters<Prepare>[0], peer: Peer, send: () => void): Promise<Round> {
-  let seen = Atomics.load(peer.words, Word.ack);
-  return roundTrips(parameters, peer, () => {
-    send();
-    seen = spinWhile(peer.words, Word.ack, seen);
-  });
+/** From `send` until the peer says that it has it; meanwhile this thread sleeps, and wants no core that the peer could have. */
+function answered(parameters: Parameters<Prepare>[0], peer: Peer, send: () => void): Round {
+  const { words } = peer;
+  const stamp = stampOf(words);
+  return () => {
+    peer.work();
+    pause(200);
+    const latencies = new Latencies();
+    const end = performance.now() + roundMs(parameters) * LONGER;
+    do {
+      const seen = Atomics.load(words, Word.ack);
+      Atomics.wait(words, Word.ack, seen, Math.random() / 5); // anywhere in a slice of the other's work
+      const start = process.hrtime.bigint();
+      send();
+      while (Atomics.load(words, Word.ack) === seen) Atomics.wait(words, Word.ack, seen);
+      latencies.add(Number(stamp[0]! - start));
+    } while (performance.now() < end);
+    peer.rest();
+    return latencies.sample();
+  };
 }
 
-const PONG = ["Atomics.wait and notify", "eventfd.read()", "vcpu.wait()"];
+const PONG = ["eventfd.read()", "vcpu.wait()"];
+
+export const IDLE = "there and back, idle cores";
+export const BUSY = "there and back, busy cores";
 
 export const roundTrip: Suite = {
   name: "round-trip",
   about:
-    "There and back between two workers. To an event loop: there by a signal or a message, back by a bare word for which the sender spins; a busy one runs slices of 50 us, and returns to its loop after each.",
+    "There and back between two workers that sleep for each other, and in turns with that by a bare Atomics.wait of the same two: what that takes, and the quotient. To an event loop one way, by a signal or a message; a busy one runs slices of 50 us, and returns to its loop after each.",
   measures: [
     { key: "typical", title: "typical", unit: "ns" },
     { key: "p90", title: "p90", unit: "ns" },
     { key: "p99", title: "p99", unit: "ns" },
+    { key: "bare", title: "Atomics.wait", unit: "ns" },
+    { key: "over", title: "of that", unit: "per 1,000" },
   ],
   contestants: {
-    "Atomics.wait and notify": bare,
-    "eventfd.read()": doorbells,
-    "vcpu.wait()": interrupts,
+    "eventfd.read()": between("doorbells"),
+    "vcpu.wait()": between("interrupts"),
     "postMessage, idle": messages("messages"),
     "vcpu.arm(), idle": armed("armed"),
     "postMessage, busy": messages("messagesBusy"),
     "vcpu.hasInterrupt(), busy": armed("armedBusy"),
   },
   trials: () => [
-    { title: "there and back, idle cores", parameters: {}, contestants: PONG },
+    { title: IDLE, parameters: {}, contestants: PONG },
     {
-      title: "there and back, busy cores",
+      title: BUSY,
       parameters: { computing: availableParallelism() },
       contestants: PONG,
     },

@@ -11,16 +11,18 @@ import { loadRingBuffer } from "../harness/ring-buffer.js";
 import type { Role } from "../harness/role.js";
 import { msi, type RoutesData } from "../harness/routes-data.js";
 import { Result, type StormData } from "../harness/storm-data.js";
+import { answerTrips, openEnd, type TripData, Trips, type TripTimes } from "../harness/trips.js";
 import { LockWaits } from "./lock-waits.js";
 
 const { role, words, data } = workerData as PeerData;
 const port = parentPort!;
 const busy = () => Atomics.load(words, Word.mode) === Mode.busy;
 const stamp = stampOf(words);
-/** Notes when, then that it was woken. */
+/** Notes when, then that it was woken, for who spins or sleeps until then. */
 const acknowledge = () => {
   stamp[0] = process.hrtime.bigint();
   Atomics.add(words, Word.ack, 1);
+  Atomics.notify(words, Word.ack);
 };
 
 /** Sleeps until there is work; for ever, since the process ends by itself. */
@@ -185,40 +187,37 @@ const roles: Readonly<Record<Role, () => void | Promise<void>>> = {
     port.postMessage("ready");
   },
 
-  /** Sleeps in Atomics.wait, and answers each number with the same. */
-  barePong() {
+  /** Begins trips to another thread for so many milliseconds, and says how long each took. */
+  beginsTrips() {
+    const { words, joined } = data as TripData;
+    const trips = new Trips(words, openEnd(joined, 0));
+    port.on("message", (ms: number) => {
+      const times = { own: [] as number[], bare: [] as number[] };
+      const end = performance.now() + ms;
+      do {
+        for (const what of ["bare", "own"] as const) {
+          let before = 0n;
+          const begin = () => {
+            before = process.hrtime.bigint();
+          };
+          trips.take(what, begin, () => {
+            const now = process.hrtime.bigint();
+            times[what].push(Number(now - before));
+            before = now;
+          });
+        }
+      } while (performance.now() < end);
+      port.postMessage(times satisfies TripTimes);
+    });
     port.postMessage("ready");
-    for (let seen = 0; ; ) {
-      Atomics.wait(words, Word.ping, seen);
-      seen = Atomics.load(words, Word.ping);
-      Atomics.store(words, Word.pong, seen);
-      Atomics.notify(words, Word.pong);
-    }
   },
 
-  /** Reads an eventfd, and answers by another. */
-  doorbellPong() {
-    const { host: handle, eventfds } = data as { host: HostHandle; eventfds: readonly [number, number] };
-    const host = Host.attach(handle);
-    const [there, back] = [Eventfd.open(host, eventfds[0]), Eventfd.open(host, eventfds[1])];
+  /** Answers them. */
+  answersTrips() {
+    const { words, joined } = data as TripData;
+    const own = openEnd(joined, 1);
     port.postMessage("ready");
-    for (;;) {
-      there.read();
-      back.signal();
-    }
-  },
-
-  /** Answers each interrupt of its vCPU with a signal of its own, sleeping. */
-  interruptPong() {
-    const { host, vcpu } = join(data as VcpuData);
-    const producer = Producer.create(host);
-    producer.register(Eventfd.open(host, (data as VcpuData).eventfd!));
-    const into = new Uint32Array(8);
-    port.postMessage("ready");
-    for (;;) {
-      vcpu.wait();
-      if (vcpu.take(into)) producer.signal();
-    }
+    answerTrips(words, own);
   },
 
   /** Goes idle on its event loop, and acknowledges each interrupt. */

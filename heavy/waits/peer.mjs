@@ -1,6 +1,7 @@
 // The other end of a round trip in a page: as the benchmark's, in a worker of a browser.
-import { Eventfd, Host, Producer, Vcpu } from "irqbypass";
-import { answer, PING, PONG, pause } from "./words.mjs";
+import { Host, Vcpu } from "irqbypass";
+import { answerTrips, openEnd } from "../../bench/build/harness/trips.js";
+import { answer, pause } from "./words.mjs";
 
 /** Answers on its event loop, in slices of 50 us, after each of which it looks and returns to the loop. */
 function inSlices(look) {
@@ -14,37 +15,10 @@ function inSlices(look) {
 }
 
 const ROLES = {
-  bare(words) {
+  answers(_words, { words, joined }) {
+    const own = openEnd(joined, 1);
     postMessage("ready");
-    for (let seen = 0; ; ) {
-      Atomics.wait(words, PING, seen);
-      seen = Atomics.load(words, PING);
-      Atomics.store(words, PONG, seen);
-      Atomics.notify(words, PONG);
-    }
-  },
-
-  doorbells(_words, { host: handle, eventfds }) {
-    const host = Host.attach(handle);
-    const [there, back] = eventfds.map((eventfd) => Eventfd.open(host, eventfd));
-    postMessage("ready");
-    for (;;) {
-      there.read();
-      back.signal();
-    }
-  },
-
-  interrupts(_words, { host: handle, vcpu: vcpuHandle, eventfd }) {
-    const host = Host.attach(handle);
-    const vcpu = Vcpu.open(host, vcpuHandle);
-    const producer = Producer.create(host);
-    producer.register(Eventfd.open(host, eventfd));
-    const into = new Uint32Array(8);
-    postMessage("ready");
-    for (;;) {
-      vcpu.wait();
-      if (vcpu.take(into)) producer.signal();
-    }
+    answerTrips(words, own);
   },
 
   armed(words, { host, vcpu: handle }) {

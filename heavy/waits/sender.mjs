@@ -1,8 +1,8 @@
 // The end that measures, a worker of a page; says the report, of the same form as the benchmark's, when it has it.
-import { Eventfd, Host, Vcpu } from "irqbypass";
-import { buildPosted, VECTOR } from "../../bench/build/harness/machines.js";
+import { buildPosted } from "../../bench/build/harness/machines.js";
+import { joined, openEnd, Trips, tripWords } from "../../bench/build/harness/trips.js";
 import { wait } from "../../bench/build/suites/wait.js";
-import { ACK, PING, PONG, pause, timeOf, WORDS } from "./words.mjs";
+import { ACK, median, pause, typicalOf, WORDS } from "./words.mjs";
 
 /** A worker in a role; resolves when it has said that it is ready. */
 async function start(role, words, data) {
@@ -15,51 +15,8 @@ async function start(role, words, data) {
   return worker;
 }
 
-/** One round trip of each kind. */
-const TRIPS = {
-  async "Atomics.wait and notify"(words) {
-    const peer = await start("bare", words);
-    let value = 0;
-    const trip = () => {
-      value += 1;
-      Atomics.store(words, PING, value);
-      Atomics.notify(words, PING);
-      while (Atomics.load(words, PONG) !== value) Atomics.wait(words, PONG, value - 1);
-    };
-    return { peer, trip };
-  },
-
-  async "eventfd.read()"(words) {
-    const host = Host.create();
-    const [there, back] = [Eventfd.create(host), Eventfd.create(host)];
-    const peer = await start("doorbells", words, {
-      host: host.handle,
-      eventfds: [there.handle, back.handle],
-    });
-    const trip = () => {
-      there.signal();
-      back.read();
-    };
-    return { peer, trip };
-  },
-
-  async "vcpu.wait()"(words) {
-    const { host, vm, producers } = buildPosted(2);
-    const mine = Vcpu.open(host, vm.vcpu(0).handle);
-    const back = Eventfd.create(host);
-    vm.setGsiRouting([0, 1, 0].map((vcpu, i) => ({ gsi: 24 + i, msi: { vcpu, vector: VECTOR } })));
-    vm.irqfd(back, 26, { bypass: "require" });
-    const data = { host: host.handle, vcpu: vm.vcpu(1).handle, eventfd: back.handle };
-    const peer = await start("interrupts", words, data);
-    const into = new Uint32Array(8);
-    const trip = () => {
-      producers[1].signal();
-      mine.wait();
-      mine.take(into);
-    };
-    return { peer, trip };
-  },
-
+/** One trip to an event loop, of each kind. */
+const TO_LOOP = {
   "postMessage, idle": (words) => byMessage("messages", words),
   "vcpu.arm(), idle": (words) => byPost("armed", words),
   "postMessage, busy": (words) => byMessage("messagesBusy", words),
@@ -77,25 +34,53 @@ async function byPost(role, words) {
   return { peer, trip: answered(words, () => producers[0].signal()) };
 }
 
-/** There by `send`, back by a bare word for which it spins. */
+/** There by `send`, back by a bare word for which it sleeps: awake it would want a core that the other end may want. */
 function answered(words, send) {
-  let seen = Atomics.load(words, ACK);
   return () => {
+    const seen = Atomics.load(words, ACK);
+    Atomics.wait(words, ACK, seen, Math.random() / 5); // anywhere in a slice of the other's work
+    const start = performance.now();
     send();
-    while (Atomics.load(words, ACK) === seen);
-    seen = Atomics.load(words, ACK);
+    while (Atomics.load(words, ACK) === seen) Atomics.wait(words, ACK, seen);
+    return performance.now() - start;
   };
 }
 
-async function roundTrip(contestant, computing, batches) {
+async function computes(count) {
+  const workers = [];
+  for (let left = count; left > 0; left--) workers.push(await start("computes"));
+  return workers;
+}
+
+/** Nanoseconds a trip. */
+async function toLoop(contestant, batches) {
   const words = new Int32Array(new SharedArrayBuffer(4 * WORDS));
-  const others = [];
-  for (let left = computing; left > 0; left--) others.push(await start("computes"));
-  const { peer, trip } = await TRIPS[contestant](words);
+  const { peer, trip } = await TO_LOOP[contestant](words);
   pause(20);
-  const figure = timeOf(trip, { batches, batch: 20 });
+  const typical = typicalOf(trip, { batches, batch: 20 });
+  peer.terminate();
+  return { typical };
+}
+
+/** There and back between two threads that sleep, beside a bare wait of the same two, turn by turn. */
+async function between(kind, computing, batches) {
+  const [words, both] = [tripWords(), joined(kind)];
+  const others = await computes(computing);
+  const peer = await start("answers", words, { words, joined: both });
+  const trips = new Trips(words, openEnd(both, 0));
+  const times = { bare: [], own: [] };
+  for (let left = batches; left > 0; left--) {
+    for (const what of ["bare", "own"]) {
+      let begun = 0;
+      const count = trips.take(what, () => {
+        begun = performance.now();
+      });
+      times[what].push(((performance.now() - begun) * 1e6) / count);
+    }
+  }
   for (const worker of [peer, ...others]) worker.terminate();
-  return figure;
+  const [typical, bare] = [median(times.own), median(times.bare)];
+  return { typical, bare, over: (1000 * typical) / bare };
 }
 
 async function looks() {
@@ -109,13 +94,19 @@ async function looks() {
   return { trials: [{ title, rows }] };
 }
 
+const KINDS = { "eventfd.read()": "doorbells", "vcpu.wait()": "interrupts" };
+
 async function trips(trials, batches) {
   const report = [];
   for (const { title, parameters, contestants } of trials) {
     const rows = [];
     for (const contestant of contestants) {
-      const median = await roundTrip(contestant, parameters.computing ?? 0, batches);
-      rows.push({ contestant, figures: { typical: { median } } });
+      const kind = KINDS[contestant];
+      const figures = kind
+        ? await between(kind, parameters.computing ?? 0, batches)
+        : await toLoop(contestant, batches);
+      const shown = Object.entries(figures).map(([key, value]) => [key, { median: value }]);
+      rows.push({ contestant, figures: Object.fromEntries(shown) });
     }
     report.push({ title, rows });
   }

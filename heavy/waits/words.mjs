@@ -1,8 +1,11 @@
-// Bare words between the two ends, and how long anything takes.
-export const [PING, PONG, ACK, WORDS] = [0, 32, 64, 96];
+// A bare word between the two ends, and how long anything takes.
+export const [ACK, WORDS] = [0, 32];
 
-/** Tells the sender, which spins. */
-export const answer = (words) => void Atomics.add(words, ACK, 1);
+/** Tells the sender, which sleeps. */
+export function answer(words) {
+  Atomics.add(words, ACK, 1);
+  Atomics.notify(words, ACK);
+}
 
 export function pause(ms) {
   for (const end = performance.now() + ms; performance.now() < end; );
@@ -11,14 +14,15 @@ export function pause(ms) {
 export const median = (list) => list.sort((a, b) => a - b)[list.length >> 1];
 
 /**
- * Nanoseconds of one call: the median over batches, each of which is long beside the clock of a page, which counts in steps of 5 us.
+ * Nanoseconds, of what `measure` gives in milliseconds: the median over batches, of each the mean, since the clock of a page counts
+ * in steps of 5 us.
  */
-export function timeOf(call, { batches, batch }) {
+export function typicalOf(measure, { batches, batch }) {
   const times = [];
   for (let left = batches; left > 0; left--) {
-    const start = performance.now();
-    for (let i = 0; i < batch; i++) call();
-    times.push(((performance.now() - start) * 1e6) / batch);
+    let sum = 0;
+    for (let i = 0; i < batch; i++) sum += measure();
+    times.push((sum * 1e6) / batch);
   }
   return median(times);
 }

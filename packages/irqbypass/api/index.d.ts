@@ -687,6 +687,8 @@ declare class Msix<E extends EventfdContext = EventfdContext> extends Shown impl
     readonly table: MsixBytes;
     readonly pba: MsixBytes;
     constructor(vm: MsixVm<E>, device: VfioPciDevice, createEventfd: () => E);
+    static open<E extends EventfdContext>(vm: MsixVm<E>, handle: Handle<"msix">, createEventfd: () => E): Msix<E>;
+    get handle(): Handle<"msix">;
     get control(): number;
     set control(value: number);
     reset(): void;

@@ -141,9 +141,12 @@ export function lawless(world) {
 }
 
 /** Is the interrupt posted to this vCPU, or taken into its local APIC already? For checks. */
-export function arrived(host, vm, index = 0) {
+export function arrived(host, vm, index = 0, vector = VECTOR) {
   const { record } = vm.vcpu(index);
-  return ((host.words.load(record + PIR) | host.words.get(record + 32 + (VECTOR >>> 5))) & BIT) !== 0;
+  const bank = vector >>> 5;
+  return (
+    ((host.words.load(record + 16 + bank) | host.words.get(record + 32 + bank)) & (1 << (vector & 31))) !== 0
+  );
 }
 
 /** The word of the descriptor with the interrupt's bit. */

@@ -14,7 +14,7 @@ export class HostScene implements Scene {
 
   constructor(private readonly host: Host) {
     this.view = new Int32Array(host.handle.memory.buffer as SharedArrayBuffer, host.handle.byteOffset);
-    this.places = new Places(host);
+    this.places = new Places(host, this.view);
   }
 
   fieldOf(word: number): string {

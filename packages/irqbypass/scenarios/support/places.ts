@@ -1,9 +1,10 @@
-import { Header, POOLS, type PoolName, Vcpu } from "#src/host/layout.js";
+import { DeviceFlag, Header, Msix, POOLS, type PoolName, Vcpu } from "#src/host/layout.js";
 import type { Pool } from "#src/host/pool.js";
 import {
   DESCRIPTOR_FIELDS,
   type Fields,
   HEADER_FIELDS,
+  MSIX_FIELDS,
   RECORD_FIELDS,
   type WordClass,
 } from "#src/host/word-classes.js";
@@ -22,12 +23,30 @@ export interface Place {
 /** What each word of a host is. */
 export class Places {
   private readonly places: (Place | undefined)[] = [];
+  /** Of the records of MSI-X tables, which are of the pool of devices. */
+  private readonly tables: (Place | undefined)[] = [];
 
-  constructor(private readonly host: Host) {}
+  constructor(
+    private readonly host: Host,
+    private readonly view: Int32Array,
+  ) {}
 
   at(word: number): Place {
     this.places[word] ??= this.find(word);
-    return this.places[word]!;
+    const place = this.places[word]!;
+    if (place.pool !== "device" || !this.isTable(place.record)) return place;
+    this.tables[word] ??= this.inTable(word, place);
+    return this.tables[word]!;
+  }
+
+  private isTable(record: number): boolean {
+    const head = this.view[record + Msix.head]!;
+    return head !== 0 && (this.view[head + Msix.flags]! & DeviceFlag.table) !== 0;
+  }
+
+  private inTable(word: number, { pool, record }: Place): Place {
+    const slot = this.host.pools.device.slot(record);
+    return { pool, record, ...fieldAt(MSIX_FIELDS, word - record, `msix ${slot} `) };
   }
 
   private find(word: number): Place {

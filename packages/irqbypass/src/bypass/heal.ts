@@ -10,6 +10,7 @@ import {
   Consumer,
   DEVICE_EVENTFDS,
   Device,
+  DeviceFlag,
   Eventfd,
   Header,
   Injection,
@@ -59,6 +60,10 @@ function dropHalfMade(host: BypassHost, dead: number): void {
   dropUnowned(host, pools.watch, Watch.epoll);
   dropUnowned(host, pools.route, Route.table);
   for (const device of liveRecords(pools.device)) if (!isWhole(host, device)) pools.device.end(device);
+  for (const device of liveRecords(pools.device)) {
+    const table = isDevice(host, device) ? words.load(device + Device.table) : 0;
+    if (table !== 0 && !pools.device.lives(table)) words.store(device + Device.table, 0);
+  }
   for (const table of liveRecords(pools.routing))
     if (words.load(table + Routing.owner) === 0) pools.routing.end(table);
   for (const vcpu of liveRecords(pools.vcpu)) if (!isListed(host, vcpu)) pools.vcpu.end(vcpu);
@@ -77,6 +82,12 @@ function dropUnowned({ words }: BypassHost, pool: Pool, owner: number): void {
 function isWhole({ words, pools }: BypassHost, record: number): boolean {
   const head = words.get(record + Device.head);
   return head !== 0 && pools.device.lives(head) && words.load(head + Device.owner) !== 0;
+}
+
+/** Is it the first record of a device? */
+function isDevice({ words }: BypassHost, record: number): boolean {
+  const flags = words.get(record + Device.flags);
+  return words.get(record + Device.head) === record && (flags & DeviceFlag.table) === 0;
 }
 
 /** Is the vCPU one that its VM names? */
@@ -110,8 +121,7 @@ export function recountContexts(host: BypassHost, dead: number): void {
   }
   for (const ioeventfd of liveRecords(pools.ioeventfd)) hold(words.get(ioeventfd + Ioeventfd.eventfd));
   for (const device of liveRecords(pools.device)) {
-    if (words.get(device + Device.head) === device)
-      for (const at of DEVICE_EVENTFDS) hold(words.load(device + at));
+    if (isDevice(host, device)) for (const at of DEVICE_EVENTFDS) hold(words.load(device + at));
   }
   for (const watch of liveRecords(pools.watch)) {
     hold(words.get(watch + Watch.eventfd));

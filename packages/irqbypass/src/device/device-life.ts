@@ -9,8 +9,8 @@ import { deadlock, Mutex } from "../host/mutex.js";
 export type DeviceEventfd = (typeof DEVICE_EVENTFDS)[number];
 
 /**
- * The mutex of the device in a record: what its VMM changes, from whichever thread. Taken before the host mutex, never after it, and
- * never together with that of a VM. Whoever waited for it may find another device in the record, or none: {@link DeviceLife} looks.
+ * The mutex of the device in a record: what its VMM changes, from whichever thread; and that of an MSI-X table. Taken before the host
+ * mutex, never after it; a device's never together with that of a VM, a table's before either. Whoever waited for it may find another device in the record, or none: {@link DeviceLife} looks.
  */
 export function deviceMutex(host: BypassHost, device: number): Mutex {
   const name = `the mutex of device ${host.pools.device.slot(device)}`;

@@ -83,6 +83,7 @@ export function isDevice({ words, pools }: BypassHost, record: number): boolean 
   return (
     pools.device.lives(record) &&
     words.get(record + Device.head) === record &&
+    (words.get(record + Device.flags) & DeviceFlag.table) === 0 &&
     words.load(record + Device.owner) !== 0
   );
 }
@@ -145,15 +146,20 @@ export function adoptDevice(life: DeviceLife): void {
 }
 
 /**
- * Ends a device, where it is there: whoever has it open finds out, `end` ends its producers, and its records are given back. Blocks
- * for its mutex, and for a signal that is under way.
+ * Ends a device, where it is there: whoever has it open finds out, `end` ends its producers, and its records are given back; its MSI-X
+ * table goes with it. Blocks for its mutex, and for a signal that is under way.
  */
 export function endDevice(life: DeviceLife, end: (host: BypassHost, producer: number) => void): void {
+  const { host, record } = life;
+  let table = 0;
   life.mutex.enclose(() => {
     if (!life.isLive()) return;
-    life.host.mutex.enclose(() => {}); // a thread that may not wait for it is refused here, and not when half of it is done
+    host.mutex.enclose(() => {}); // a thread that may not wait for it is refused here, and not when half of it is done
+    table = host.words.load(record + Device.table);
     finishDevice(life, end);
   });
+  // Not under the device's mutex: that of the table comes before it. Left out, by a death too, whoever repairs next does it.
+  if (table !== 0) host.repair?.table(table);
 }
 
 /** The same under its mutex. Done again, it finishes what a thread has begun that died. */

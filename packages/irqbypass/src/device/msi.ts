@@ -37,10 +37,18 @@ export class MsiIndex {
   set functionMask(on: boolean) {
     const { life } = this;
     life.host.checkPassing();
-    life.act(() => {
-      life.use(DeviceUse.functionMask, on);
-      for (const vector of this.vectors) vector.setFunctionMask(on);
-    });
+    life.act(() => this.setFunctionMask(on));
+  }
+
+  /** The same under the device's mutex. */
+  setFunctionMask(on: boolean): void {
+    this.life.use(DeviceUse.functionMask, on);
+    for (const vector of this.vectors) vector.setMask(on, Gate.functionMask);
+  }
+
+  /** Sets the mask bit of each vector, or clears it. Under the device's mutex. */
+  setMasks(isMasked: (number: number) => boolean): void {
+    for (const vector of this.vectors) vector.setMask(isMasked(vector.number));
   }
 
   /** The pending bits as the guest reads them: bit n of word n / 32, whole 64-bit words (the PBA). */

@@ -53,7 +53,7 @@ export class SlimVfioPciDevice extends Shown implements Disposable {
   /** @internal */
   readonly host: BypassHost;
   /** @internal */
-  protected readonly life: DeviceLife;
+  readonly life: DeviceLife;
   private disposed = false;
   private readonly msi: MsiIndex;
   private readonly msix: MsiIndex;

@@ -34,7 +34,8 @@ export class DeviceVector extends Shown {
 
   /**
    * The device raises the interrupt. While it is masked it stays pending, once however often it is raised. For the thread that has the
-   * device: EBUSY in others, see `adopt`. Waits for nobody.
+   * device: EBUSY in others, see `adopt`. Waits for nobody; only the first
+   * through a handle that was opened, and one that is refused, takes the device's mutex.
    */
   signal(): void {
     signalGate(this.life, this.gate, `${this.index} ${this.number}`);
@@ -43,12 +44,12 @@ export class DeviceVector extends Shown {
   /** Sets the mask bit: when this has returned, signals are held back. Blocks for the device's mutex, and for a signal that is under way. */
   mask(): void {
     this.life.host.checkPassing();
-    this.life.act(() => hold(this.life, this.gate, Gate.mask));
+    this.life.act(() => this.setMask(true));
   }
 
   /** Clears the mask bit; what was held back fires once, as soon as there is a trigger. Blocks for the device's mutex. */
   unmask(): void {
-    this.life.act(() => release(this.life, this.gate, Gate.mask));
+    this.life.act(() => this.setMask(false));
   }
 
   /**
@@ -110,9 +111,9 @@ export class DeviceVector extends Shown {
   }
 
   /** @internal Under the device's mutex. */
-  setFunctionMask(on: boolean): void {
-    if (on) hold(this.life, this.gate, Gate.functionMask);
-    else release(this.life, this.gate, Gate.functionMask);
+  setMask(on: boolean, why: Gate.mask | Gate.functionMask = Gate.mask): void {
+    if (on) hold(this.life, this.gate, why);
+    else release(this.life, this.gate, why);
   }
 
   /** @internal {@link reset} under the device's mutex, and no function mask any more where that is reset, too. */

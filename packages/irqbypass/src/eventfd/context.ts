@@ -21,7 +21,8 @@ export abstract class EventfdContext extends Shown implements Disposable {
   readonly semaphore: boolean;
   /** @internal */
   readonly memory: EventfdHost;
-  private readonly reference: number;
+  /** @internal */
+  readonly reference: number;
   private open = true;
 
   /** @internal `reference` is the handle that the caller has added for this object. */
@@ -186,6 +187,12 @@ export abstract class EventfdContext extends Shown implements Disposable {
   /** As {@link close}. */
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** @internal What has taken the reference over keeps the handle open, and closes it: to this thread it is closed. */
+  handOver(): void {
+    this.open = false;
+    wakeSleepers(this.memory.words, this.record);
   }
 
   /** @internal The count as a number, exact below 2^53: JSON has no other. */

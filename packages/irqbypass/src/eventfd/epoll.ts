@@ -11,7 +11,7 @@ import {
   type WaitOptions,
 } from "../host/argument.js";
 import { deadlineOf, leftUntil } from "../host/deadline.js";
-import { IrqBypassError } from "../host/errors.js";
+import { IrqBypassError, wouldBlock } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
 import { Epoll as E, EpollControl, Role } from "../host/layout.js";
 import { checkHost } from "../host/memory.js";
@@ -20,17 +20,7 @@ import { closeHandle } from "./close.js";
 import { checkEventfd, type EventfdContext } from "./context.js";
 import { takeEvents } from "./events.js";
 import type { EventfdHost } from "./kind.js";
-import {
-  abandonWait,
-  beginWait,
-  call,
-  callAgain,
-  endWait,
-  fallAsleep,
-  isCalled,
-  takeKick,
-  wakeUp,
-} from "./ready.js";
+import { abandonWait, beginWait, call, callAgain, endWait, fallAsleep, takeKick, wakeUp } from "./ready.js";
 import { addReference } from "./reference.js";
 import { addWatch, removeWatch } from "./watch.js";
 
@@ -210,9 +200,10 @@ export class Epoll extends Shown implements Disposable {
         if (left <= 0) return found;
         if (!looked) {
           looked = true;
-          if (thread.spinBeforeSleep(() => isCalled(words, this.record))) continue;
+          if (thread.spinBeforeSleep(this.record + E.control, 0)) continue;
         }
-        thread.checkMayBlock(`a wait of epoll ${this.id}, of which nothing is ready,`, "waitAsync");
+        if (!thread.mayBlock)
+          throw wouldBlock(`a wait of epoll ${this.id}, of which nothing is ready,`, "waitAsync");
         const limit = this.sleepLimit();
         if (!fallAsleep(words, this.record)) continue;
         try {

@@ -7,13 +7,13 @@ import {
   type WaitOptions,
 } from "../host/argument.js";
 import { deadlineOf, leftUntil } from "../host/deadline.js";
-import { IrqBypassError } from "../host/errors.js";
+import { IrqBypassError, wouldBlock } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
 import { Eventfd as E, EventfdFlag, READ_KICKED, Role } from "../host/layout.js";
 import { checkHost, type HostMemory } from "../host/memory.js";
 import { checkWrite, EventfdContext } from "./context.js";
 import { addReference } from "./reference.js";
-import { fallAsleep, signalContext, wakeSleepers } from "./signal.js";
+import { fallAsleep, signalContext, signalOnce } from "./signal.js";
 
 /** Options of {@link Eventfd.create}. */
 export interface EventfdOptions {
@@ -101,7 +101,12 @@ export class Eventfd extends EventfdContext {
 
   write(value: number | bigint = 1): void {
     this.check();
-    if (!signalContext(this.memory, this.record, value === 1 ? 1n : checkWrite(value), false)) {
+    const { memory, record } = this;
+    const fits =
+      value === 1
+        ? signalOnce(memory, record, false)
+        : signalContext(memory, record, checkWrite(value), false);
+    if (!fits) {
       throw new IrqBypassError("EAGAIN", `eventfd ${this.id} is full: read it first`, {
         subject: `eventfd ${this.id}`,
       });
@@ -110,36 +115,38 @@ export class Eventfd extends EventfdContext {
 
   signal(): void {
     this.check();
-    signalContext(this.memory, this.record, 1n, true);
+    signalOnce(this.memory, this.record, true);
   }
 
   tryRead(): bigint | undefined {
     this.check();
-    const { words, thread } = this.memory;
+    const taken = this.take();
+    if (taken === undefined) this.memory.thread.serveAtTimes();
+    return taken;
+  }
+
+  private take(): bigint | undefined {
+    const { memory, semaphore } = this;
+    const { words } = memory;
     const counter = this.record + E.counter;
     for (;;) {
       const count = words.load64(counter);
-      if (count === 0n) {
-        thread.serveAtTimes();
-        return undefined;
-      }
-      const { semaphore } = this;
-      if (words.compareExchange64(counter, count, semaphore ? count - 1n : 0n) === count) {
-        wakeSleepers(words, this.record);
+      if (count === 0n) return undefined;
+      // Nobody is told: no write waits for room, and to whoever waits for a count less of it is no news.
+      if (words.compareExchange64(counter, count, semaphore ? count - 1n : 0n) === count)
         return semaphore ? 1n : BigInt.asUintN(64, count);
-      }
       words.relax();
     }
   }
 
-  read(options: Pick<WaitOptions, "timeoutMs"> = {}): bigint | undefined {
+  read(options?: Pick<WaitOptions, "timeoutMs">): bigint | undefined {
     const timeoutMs = readBlockingWait(options, "readAsync");
     this.checkWait();
     const { words, thread } = this.memory;
     const deadline = deadlineOf(words, timeoutMs);
     for (let looked = false; ; ) {
       const sequence = words.load(this.record + E.sequence);
-      const taken = this.tryRead();
+      const taken = this.take();
       if (taken !== undefined) return taken;
       if (sequence & READ_KICKED) {
         if (this.takeKick()) return undefined;
@@ -149,9 +156,9 @@ export class Eventfd extends EventfdContext {
       if (left <= 0) return undefined;
       if (!looked) {
         looked = true;
-        if (thread.spinBeforeSleep(() => words.load(this.record + E.sequence) !== sequence)) continue;
+        if (thread.spinBeforeSleep(this.record + E.sequence, sequence)) continue;
       }
-      thread.checkMayBlock(`a read of eventfd ${this.id}, which is at 0,`, "readAsync");
+      if (!thread.mayBlock) throw wouldBlock(`a read of eventfd ${this.id}, which is at 0,`, "readAsync");
       const asleep = fallAsleep(words, this.record, sequence);
       if (asleep !== undefined) thread.park(this.record + E.sequence, asleep, left);
     }

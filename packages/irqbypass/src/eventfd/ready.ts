@@ -36,11 +36,6 @@ export function callAgain(words: Words, epoll: number): void {
   words.notify(epoll + Epoll.control);
 }
 
-/** Is there anything to look at, or to end the wait for? */
-export function isCalled(words: Words, epoll: number): boolean {
-  return words.load(epoll + Epoll.control) !== 0;
-}
-
 /** May there be bits? */
 export function isReady(words: Words, epoll: number): boolean {
   return (words.load(epoll + Epoll.control) & EpollControl.ready) !== 0;

@@ -32,11 +32,24 @@ export function signalContext(memory: HostMemory, record: number, value: bigint,
   return fits;
 }
 
+/** The same of a value of 1, as almost all are: without a bigint where nothing special is to be done. */
+export function signalOnce(memory: HostMemory, record: number, saturate: boolean): boolean {
+  const { words, thread } = memory;
+  words.store(thread.writing, record);
+  const fits = addOne(memory, record, saturate);
+  thread.leave(thread.writing);
+  return fits;
+}
+
+function addOne(memory: HostMemory, record: number, saturate: boolean): boolean {
+  const isPlain = memory.words.load(record + Eventfd.irqfd) === 0;
+  return (isPlain && counts(memory, record)) || addTo(memory, record, 1n, saturate);
+}
+
 /** {@link signalContext} within the in-flight word. */
 function addTo(memory: HostMemory, record: number, value: bigint, saturate: boolean): boolean {
   const { words } = memory;
   const irqfd = irqfdOf(memory, record);
-  if (irqfd === 0 && value === 1n && counts(memory, record)) return true;
   const drained =
     irqfd === 0 ? 0n : words.get(record + Eventfd.flags) & EventfdFlag.semaphore ? 1n : SATURATED;
   const counter = record + Eventfd.counter;
@@ -84,7 +97,7 @@ export function countOne(words: Words, eventfd: number): boolean {
   return true;
 }
 
-/** Tells readers and writers that sleep on this eventfd that its counter has changed. */
+/** Tells readers that sleep on this eventfd that there is more in its counter, or that it is closed. */
 export function wakeSleepers(words: Words, record: number): void {
   const sequence = record + Eventfd.sequence;
   if ((words.add(sequence, SEQUENCE_STEP) & READER_SLEEPS) === 0) return;
@@ -132,7 +145,7 @@ export function signalAnnounced(memory: EventfdHost, record: number): void {
   const { words, kinds, thread } = memory;
   const signal = kinds[words.get(record + Eventfd.flags) >>> EventfdFlag.kindShift]?.signal;
   try {
-    if (signal === undefined) addTo(memory, record, 1n, true);
+    if (signal === undefined) addOne(memory, record, true);
     else signal(memory, record);
   } finally {
     thread.leave(thread.writing);

@@ -227,10 +227,11 @@ export function readWait(
 
 /** The same of a wait that blocks, which no signal can end; `instead` is its asynchronous form. */
 export function readBlockingWait(
-  options: Pick<WaitOptions, "timeoutMs">,
+  options: Pick<WaitOptions, "timeoutMs"> | undefined,
   instead: string,
   names: Readonly<Record<string, true>> = WAIT,
 ): number {
+  if (options === undefined) return Infinity;
   checkNames(options, names, WAIT_TEXT);
   let timeoutMs: number | undefined;
   let hasSignal: boolean;

@@ -129,6 +129,13 @@ export function errorCode(errno: number): ErrorCode {
   return "EIO";
 }
 
+/** A call that would sleep in a thread that may not: EAGAIN, which names the asynchronous form. */
+export function wouldBlock(subject: string, instead: string): IrqBypassError {
+  return new IrqBypassError("EAGAIN", `${subject} would block, and this thread may not: use ${instead}`, {
+    subject,
+  });
+}
+
 /**
  * Throws EUCLEAN: an internal invariant does not hold. That is a defect of the library, or memory that something else wrote
  * to; `host.audit()` tells more. No catch may take it for a refusal.

@@ -73,8 +73,10 @@ export interface Repair {
   host(dead: number): void;
   /** The same for the mutex of a VM. */
   vm(vm: number): void;
-  /** The same for the mutex of a device, which the thread with this lock id held. */
+  /** The same for the mutex of a device or of an MSI-X table, which the thread with this lock id held. */
   device(device: number, dead: number): void;
+  /** Ends the MSI-X table in this record, where it is there and its device has ended. */
+  table(table: number): void;
   /** Makes whole what the thread was in the middle of, and ends with its in-flight words. Not under the host mutex. */
   thread(gone: number): void;
   /** Repairs after the thread of this record and tears down what it owned. False where that has been done already. */

@@ -30,8 +30,8 @@ export function lookOften(words: Words, times: number, look: () => boolean): boo
 
 /** The spinning of one thread in one host. */
 export class Spinning {
-  /** {@link Header.looks}. */
-  private readonly looks: number;
+  /** {@link Header.looks}; 0 once it is known that there is no core to spare, which who never waits need not ask. */
+  private looks: number;
   /** Waits in a row whose looks came to nothing. */
   private misses = 0;
   /** Waits that slept at once since then. */
@@ -45,13 +45,17 @@ export class Spinning {
     this.looks = words.get(Header.looks);
   }
 
-  /** Before a wait sleeps: has `look` found what it waits for? False as well where looking has not paid of late. */
-  beforeSleep(look: () => boolean): boolean {
+  /**
+   * Before a wait sleeps: does `word` hold something else than `seen` by now? False as well where looking has not paid of late. Where
+   * nobody looks this is a few steps, which make nothing: on cores that others want, they are what a wait costs beside its sleep.
+   */
+  beforeSleep(word: number, seen: number): boolean {
+    if (this.looks === 0) return false;
     if (this.misses >= MISSES) {
       this.passed += 1;
       if (this.passed % RETRY !== 0) return false;
     }
-    const found = this.now(look);
+    const found = this.now(() => this.words.load(word) !== seen);
     if (found) this.misses = this.passed = 0;
     else if (found === false) this.misses += 1;
     return found === true;
@@ -73,7 +77,9 @@ export class Spinning {
    * a time, and no more than there are words for it: one more could keep whoever has the answer from its core.
    */
   private place(): number {
-    const end = Math.min(Header.looking + this.platform.cores - 1, Header.lookingEnd);
+    const { cores } = this.platform;
+    if (cores < 2) this.looks = 0;
+    const end = Math.min(Header.looking + cores - 1, Header.lookingEnd);
     for (let place: number = Header.looking; place < end; place++) {
       if (this.words.compareExchange(place, 0, this.lockId) === 0) return place;
     }

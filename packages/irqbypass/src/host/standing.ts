@@ -24,6 +24,10 @@ export class Standing {
 
   /** The mirror image. */
   unblock(): void {
+    if (this.asleep.size === 0) {
+      this.words.store(this.record + Thread.waits, 0);
+      return;
+    }
     const [longest] = this.asleep.values();
     this.say(longest?.word ?? 0, longest?.since ?? 0);
   }
@@ -45,7 +49,9 @@ export class Standing {
   }
 
   private say(word: number, since: number): void {
-    this.words.store(this.record + Thread.waitsSince, since);
-    this.words.store(this.record + Thread.waits, word);
+    const { words, record } = this;
+    // A look costs less than a store, and short waits begin in the same tick.
+    if (words.load(record + Thread.waitsSince) !== since) words.store(record + Thread.waitsSince, since);
+    words.store(record + Thread.waits, word);
   }
 }

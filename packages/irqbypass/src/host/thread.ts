@@ -2,7 +2,7 @@ import type { AbortSignalLike } from "./argument.js";
 import { sleepAsync } from "./asleep.js";
 import { noRoom } from "./capacity.js";
 import { deadlineOf, leftUntil } from "./deadline.js";
-import { broken, IrqBypassError } from "./errors.js";
+import { broken } from "./errors.js";
 import { leave } from "./in-flight.js";
 import { Header, LifeLock, Thread, ThreadState, Twin, WAITED } from "./layout.js";
 import { askForLock, lockOf, type OwnLock } from "./life-lock.js";
@@ -207,9 +207,11 @@ export class ThisThread implements MutexThread {
     return this.mayBlock ? this.spinning.now(look) === true : this.spinOn(look);
   }
 
-  /** The same before a wait sleeps: for what may be long in coming, it looks only as long as that has paid. */
-  spinBeforeSleep(look: () => boolean): boolean {
-    return this.mayBlock ? this.spinning.beforeSleep(look) : this.spinOn(look);
+  /** The same until `word` holds something else than `seen`, before a wait sleeps: it looks only as long as that has paid. */
+  spinBeforeSleep(word: number, seen: number): boolean {
+    return this.mayBlock
+      ? this.spinning.beforeSleep(word, seen)
+      : this.spinOn(() => this.words.load(word) !== seen);
   }
 
   private spinOn(look: () => boolean): boolean {
@@ -230,14 +232,6 @@ export class ThisThread implements MutexThread {
     if (this.serve === undefined) return;
     this.notServed = (this.notServed + 1) % SERVES_EVERY;
     if (this.notServed === 0) this.serve();
-  }
-
-  /** Before a wait that blocks: EAGAIN in a thread that may not, which names the asynchronous form. */
-  checkMayBlock(what: string, instead: string): void {
-    if (this.mayBlock) return;
-    throw new IrqBypassError("EAGAIN", `${what} would block, and this thread may not: use ${instead}`, {
-      subject: what,
-    });
   }
 
   /** `Words.wait`, in which the thread serves others too. */

@@ -15,6 +15,7 @@ import {
   IOAPIC_PINS,
   Ioeventfd,
   IRQFD_LISTS,
+  Msix,
   Node,
   Pic,
   POOLS,
@@ -85,6 +86,25 @@ export const DESCRIPTOR_FIELDS: Fields = {
   ndst: [Descriptor.ndst, "A"],
   header: [Descriptor.header, "A"],
   suspensions: [Descriptor.suspensions, "A"],
+};
+
+/** Those of a record of the pool of devices that is one of an MSI-X table. */
+export const MSIX_FIELDS: Fields = {
+  ...REC_FIELDS,
+  mutex: [Msix.mutex, "A"],
+  life: [Msix.life, "A"],
+  head: [Msix.head, "C"],
+  next: [Msix.next, "C"],
+  device: [Msix.device, "A"],
+  deviceLife: [Msix.deviceLife, "C"],
+  flags: [Msix.flags, "C"],
+  vm: [Msix.vm, "C"],
+  count: [Msix.count, "C"],
+  vmGeneration: [Msix.vmGeneration, "C"],
+  state: [Msix.state, "A"],
+  storing: [Msix.storing, "A", 5],
+  part: [Msix.part, "A"],
+  vectors: [Msix.vectors, "A", Msix.words - Msix.vectors],
 };
 
 export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
@@ -341,6 +361,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     req: [Device.req, "A"],
     config: [Device.config, "A"],
     opener: [Device.opener, "A"],
+    table: [Device.table, "A"],
     gates: [Device.gates, "A", Device.words - Device.gates],
   },
   node: {

@@ -20,7 +20,7 @@ import {
 import { Irqfd } from "../vm/irqfd.js";
 import { replaceRoutes } from "../vm/reroute.js";
 import { type Apics, checkMsi, checkRoutes, type GsiRoute, type Msi } from "../vm/route.js";
-import { makeRoute, openRoute, type RouteRef } from "../vm/route-ref.js";
+import { makeRoute, openRoute, type RouteRef, type Routes } from "../vm/route-ref.js";
 import { IRQFD, IRQFD_TEXT, type IrqfdOptions } from "../vm/slim-vm.js";
 import { lifeOf, type VmLife } from "../vm/vm-mutex.js";
 import { guestRouting } from "./guest-routing.js";
@@ -74,6 +74,11 @@ export class KvmVmRef extends Shown {
       while (count < MAX_VCPUS && words.get(first + count) !== 0) count++;
       return count;
     });
+  }
+
+  /** @internal */
+  get routes(): Routes {
+    return this.routing;
   }
 
   /** Whom a message can name. */

@@ -3,7 +3,7 @@ import { addReference } from "../eventfd/reference.js";
 import { isReadKicked } from "../eventfd/signal.js";
 import { readBlockingWait, type WaitOptions } from "../host/argument.js";
 import { deadlineOf, leftUntil } from "../host/deadline.js";
-import { ERRNO, IrqBypassError } from "../host/errors.js";
+import { ERRNO, IrqBypassError, wouldBlock } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
 import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
 import { checkHost, type HostMemory } from "../host/memory.js";
@@ -214,7 +214,7 @@ export class LinuxEventfd extends EventfdContext {
   }
 
   /** As {@link EventfdContext.read}; sleeps in poll(2). */
-  read(options: Pick<WaitOptions, "timeoutMs"> = {}): bigint | undefined {
+  read(options?: Pick<WaitOptions, "timeoutMs">): bigint | undefined {
     const timeoutMs = readBlockingWait(options, "readAsync");
     this.checkWait();
     const { words } = this.memory;
@@ -225,7 +225,8 @@ export class LinuxEventfd extends EventfdContext {
       if (this.takeKick()) return undefined;
       const left = leftUntil(words, deadline);
       if (left <= 0) return undefined;
-      this.memory.thread.checkMayBlock(`a read of eventfd ${this.id}, which is at 0,`, "readAsync");
+      if (!this.memory.thread.mayBlock)
+        throw wouldBlock(`a read of eventfd ${this.id}, which is at 0,`, "readAsync");
       if (!this.sleep(this.fd, POLLIN, left)) return undefined;
     }
   }

@@ -150,7 +150,7 @@ export function block(words: Words, file: number): number {
   const control = file + Descriptor.control;
   for (;;) {
     const seen = words.load(control); // one read for both the test and the exchange
-    if (seen & AWAKE) return 0;
+    if (isNews(seen)) return 0;
     const asleep = withNv(seen, WAKEUP_VECTOR);
     if (words.compareExchange(control, seen, asleep) === seen) return asleep;
     words.relax();
@@ -181,9 +181,9 @@ export function takeKick(words: Words, file: number, what: number): boolean {
   return true;
 }
 
-/** Is there something to see that would end a wait? */
-export function hasNews(words: Words, file: number): boolean {
-  return (words.load(file + Descriptor.control) & AWAKE) !== 0;
+/** Is there something to see by this control word, with which nobody goes to sleep? */
+export function isNews(control: number): boolean {
+  return (control & AWAKE) !== 0;
 }
 
 /** What the owner's thread sees of the other side, for tables: who is notified, and how. */

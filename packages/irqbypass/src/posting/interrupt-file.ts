@@ -6,7 +6,7 @@ import { readBlockingWait, readOptions, readWait, show, type WaitOptions } from 
 import { sleepAsync } from "../host/asleep.js";
 import { type Compiled, compiledFor, type FastPath } from "../host/compiled.js";
 import { deadlineOf, leftUntil } from "../host/deadline.js";
-import { IrqBypassError } from "../host/errors.js";
+import { IrqBypassError, wouldBlock } from "../host/errors.js";
 import {
   Descriptor,
   EVENT,
@@ -207,7 +207,7 @@ export class InterruptFile extends Shown {
    * it, or `timeoutMs` is over. "suspended": the owner is not there, and nobody would wake it. Throws EAGAIN where the thread may not
    * block: use {@link blockAsync}.
    */
-  block(options: Pick<WaitOptions, "timeoutMs"> = {}): FileWake {
+  block(options?: Pick<WaitOptions, "timeoutMs">): FileWake {
     const timeoutMs = readBlockingWait(options, "blockAsync");
     const { words } = this;
     const deadline = deadlineOf(words, timeoutMs);
@@ -216,12 +216,8 @@ export class InterruptFile extends Shown {
       if (ended !== undefined) return ended;
       const left = leftUntil(words, deadline);
       if (left <= 0) return "timeout";
-      if (!this.platform.mayBlock) {
-        throw new IrqBypassError(
-          "EAGAIN",
-          `a wait for the interrupt file at byteOffset ${this.byteOffset} would block, and this thread may not: use blockAsync`,
-        );
-      }
+      if (!this.platform.mayBlock)
+        throw wouldBlock(`a wait for the interrupt file at byteOffset ${this.byteOffset}`, "blockAsync");
       const asleep = descriptor.block(words, FILE);
       if (asleep === 0) continue;
       try {

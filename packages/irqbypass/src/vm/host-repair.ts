@@ -3,6 +3,7 @@ import { healHost } from "../bypass/heal.js";
 import { healDevice } from "../device/device-repair.js";
 import type { Repair } from "../host/memory.js";
 import { loseAll, loseThread } from "./lost-thread.js";
+import { endLostTable, healTable } from "./msix/end.js";
 import { healVm, leaveForIt, notifyForIt, recoverMutexes } from "./repair.js";
 
 /** What a host does when a thread has died. */
@@ -18,7 +19,15 @@ export class HostRepair implements Repair {
   }
 
   device(device: number, dead: number): void {
-    healDevice(this.memory, device, this.memory.thread.recordOf(dead));
+    const { thread } = this.memory;
+    const gone = thread.recordOf(dead);
+    // One that has been repaired after has given its record back: what that asks for is another thread's.
+    const isTables = healTable(this.memory, device, thread.lockIdOf(gone) === dead ? gone : 0);
+    if (!isTables) healDevice(this.memory, device, gone);
+  }
+
+  table(table: number): void {
+    endLostTable(this.memory, table);
   }
 
   thread(gone: number): void {

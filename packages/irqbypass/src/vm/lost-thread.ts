@@ -40,6 +40,7 @@ import { deassignLost } from "./assignment.js";
 import { deassignLostIoeventfd } from "./io-assignment.js";
 import { requestAgain } from "./lapic.js";
 import { closeReferences } from "./leaving.js";
+import { endLostTables } from "./msix/end.js";
 import { servePicsAgain } from "./pic-lines.js";
 import { relaysNoMore } from "./relay.js";
 import { freeLostTable } from "./routing.js";
@@ -99,6 +100,7 @@ export function tearDown(host: BypassHost, gone: number): void {
   for (const vcpu of liveNow(host, pools.vcpu)) putVcpu(host, vcpu, gone);
   giveUpAsked(host, gone);
   loseDevices(host, gone, (_, producer) => endProducer(host, producer, reason));
+  endLostTables(host);
   for (const producer of ownedBy(host, pools.producer, Producer.owner, gone))
     endProducer(host, producer, reason);
   for (const irqfd of liveNow(host, pools.consumer)) endIrqfd(host, irqfd, gone, reason);

@@ -22,10 +22,16 @@ export interface RouteEntry {
 
 /**
  * Adds an MSI on the lowest GSI that has no route and no irqfd: one that listens there still would get the interrupts of another.
- * So no irqfd hears of this. Throws ENOSPC where the table has 4,096 entries, as KVM has them at most, and ENOMEM where the host has no room for a route. Under the mutex of the VM, which has
- * a table of its own.
+ * So no irqfd hears of this. `note` hears of it before it is in the table, for whoever is to find it should this thread die. Throws ENOSPC
+ * where the table has 4,096 entries, as KVM has them at most, and ENOMEM where the host has no room for a route. Under the mutex of the
+ * VM, which has a table of its own.
  */
-export function addEntry(host: BypassHost, vm: number, message: MsiWords): RouteEntry {
+export function addEntry(
+  host: BypassHost,
+  vm: number,
+  message: MsiWords,
+  note: (entry: RouteEntry) => void = () => {},
+): RouteEntry {
   const { words, mutex, pools } = host;
   const table = words.get(vm + Vm.routing);
   const { gsi, free } = freeGsi(host, vm, table);
@@ -37,13 +43,15 @@ export function addEntry(host: BypassHost, vm: number, message: MsiWords): Route
   });
   words.set(record + Route.type, RouteType.msi);
   for (const [word, value] of messageAt(record, message)) words.set(word, value);
+  const entry = entryAt(host, gsi, record);
+  note(entry);
   changeInOne(words, vm, [
     [table + Routing.gsi + gsi, record],
     [table + Routing.count, words.get(table + Routing.count) + 1],
     [table + Routing.free, free],
     [vm + Vm.looseRoute, 0],
   ]);
-  return entryAt(host, gsi, record);
+  return entry;
 }
 
 /** The entry that a GSI has. Throws ENOENT where it has none that is an MSI. Under the VM's mutex. */

@@ -110,14 +110,14 @@ export class RouteRef extends Shown implements Disposable {
   }
 }
 
-/** A new route of a VM; see `Vm.routeMsi`. */
-export function makeRoute(routes: Routes, msi: Msi): RouteRef {
+/** A new route of a VM; see `Vm.routeMsi`, and `addEntry` for `note`. */
+export function makeRoute(routes: Routes, msi: Msi, note?: (entry: RouteEntry) => void): RouteRef {
   const { host, life } = routes;
   host.checkChange();
   const message = checkMsi(msi, routes.apics());
   for (;;) {
     const made = routes.add(() =>
-      hasOwnTable(host, life.record) ? addEntry(host, life.record, message) : undefined,
+      hasOwnTable(host, life.record) ? addEntry(host, life.record, message, note) : undefined,
     );
     if (made !== undefined) return new RouteRef(routes, made);
     giveOwnTable(host, life);

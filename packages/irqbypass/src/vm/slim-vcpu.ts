@@ -137,7 +137,7 @@ export class SlimVcpu extends VcpuRef implements Disposable {
    * Blocks until an interrupt can be delivered, the vCPU is kicked, or `timeoutMs` is over (HLT). With a local APIC
    * an interrupt below the processor priority does not end the wait; a bare vCPU's wait ends with anything posted.
    */
-  wait(options: Pick<WaitOptions, "timeoutMs"> = {}): Wake {
+  wait(options?: Pick<WaitOptions, "timeoutMs">): Wake {
     return this.waits.wait(options);
   }
 
@@ -323,7 +323,8 @@ export class SlimVcpu extends VcpuRef implements Disposable {
   }
 
   private ready(): boolean {
-    if (this.bare) return this.pending();
+    // By the words themselves: one load, where a call of compiled code in a wait that has just woken would cost more than it saves.
+    if (this.bare) return descriptor.pending(this.memory.words, this.file);
     this.request();
     return this.hasExtInt() || deliverable(this.memory.words, this.record) >= 0;
   }

@@ -18,7 +18,7 @@ import { hasPics } from "./pic-lines.js";
 import { Pic } from "./pic-ports.js";
 import { portsOf } from "./pics.js";
 import { checkMsi, type Msi } from "./route.js";
-import { makeRoute, openRoute, type RouteRef, softwareRoutes } from "./route-ref.js";
+import { makeRoute, openRoute, type RouteRef, type Routes, softwareRoutes } from "./route-ref.js";
 import { sendMsi, setGsi } from "./routing.js";
 import { openedVm, SlimVm } from "./slim-vm.js";
 import type { VmLife } from "./vm-mutex.js";
@@ -27,8 +27,9 @@ import { resetVm } from "./vm-reset.js";
 
 /** A software virtual machine: vCPUs, GSI routing, irqfds and ioeventfds. Its vCPUs are run by the VMM's threads. */
 export class Vm extends SlimVm {
+  /** @internal */
+  readonly routes: Routes = softwareRoutes(this.host, this.life, () => this.apics());
   private readonly bus: IoBus;
-  private readonly routes = softwareRoutes(this.host, this.life, () => this.apics());
 
   /**
    * A new VM. Throws EINVAL for bad options, ENOMEM when the host is full.

@@ -8,7 +8,7 @@ import {
   type WaitOptions,
 } from "../host/argument.js";
 import { deadlineOf, leftUntil } from "../host/deadline.js";
-import { IrqBypassError } from "../host/errors.js";
+import { IrqBypassError, wouldBlock } from "../host/errors.js";
 import { Descriptor, Vcpu } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import * as descriptor from "../posting/descriptor.js";
@@ -53,7 +53,7 @@ export class VcpuWaits {
   }
 
   /** As {@link Vcpu.wait}. */
-  wait(options: Pick<WaitOptions, "timeoutMs">): Wake {
+  wait(options: Pick<WaitOptions, "timeoutMs"> | undefined): Wake {
     const timeoutMs = readBlockingWait(options, "waitAsync");
     this.memory.checkCall();
     this.idle.checkFree("this");
@@ -69,9 +69,11 @@ export class VcpuWaits {
       if (!looked) {
         looked = true;
         // All that can change what there is to see comes with a bit of the control word, and a look at that is one load.
-        if (thread.spinBeforeSleep(() => descriptor.hasNews(words, file))) continue;
+        const seen = words.load(file + Descriptor.control);
+        if (descriptor.isNews(seen) || thread.spinBeforeSleep(file + Descriptor.control, seen)) continue;
       }
-      thread.checkMayBlock(`a wait of vCPU ${words.get(this.record + Vcpu.index)}`, "waitAsync");
+      if (!thread.mayBlock)
+        throw wouldBlock(`a wait of vCPU ${words.get(this.record + Vcpu.index)}`, "waitAsync");
       const asleep = descriptor.block(words, file);
       if (asleep === 0) continue;
       try {

@@ -95,6 +95,7 @@ export class World {
     // Second handles to the same things: what goes through the one, the other must notice. Devices as another thread has them.
     const beside = host === this.foreign ? host : this.second;
     const again = [
+      core.Msix.open(vm, msix.handle, () => core.Eventfd.create(host)),
       core.VfioPciDevice.open(beside, device.handle),
       core.VdpaDevice.open(beside, vdpa.handle),
       core.Vm.open(host, vm.handle),

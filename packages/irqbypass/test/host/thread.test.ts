@@ -5,10 +5,31 @@ import { Host } from "irqbypass";
 import { Header, Thread, WAITED } from "#src/host/layout.js";
 import type { Platform } from "#src/host/platform.js";
 import { platformHere } from "#src/host/platform-here.js";
+import { SharedWords, type Words } from "#src/host/words.js";
 import { smallHost } from "../support/host.js";
 
 /** Of a machine on which a thread may look. */
 const manyCores: Platform = { ...platformHere(), cores: 8 };
+
+/** A word that nobody changes, and which is 0. */
+const LOOKED_AT = Header.words - 1;
+
+/** Counts the looks at {@link LOOKED_AT}. */
+class LookedAt {
+  looks = 0;
+  /** The words of a host that count. */
+  readonly words = (buffer: SharedArrayBuffer, byteOffset: number, length: number): Words => {
+    const count = () => {
+      this.looks += 1;
+    };
+    return new (class extends SharedWords {
+      override load(word: number): number {
+        if (word === LOOKED_AT) count();
+        return super.load(word);
+      }
+    })(buffer, byteOffset, length);
+  };
+}
 
 describe("a thread of a host", () => {
   it("has a record of its own, and gives it back", () => {
@@ -60,14 +81,14 @@ describe("a thread of a host", () => {
   });
 
   it("sleeps at once after looks that came to nothing, and looks again once one has paid", () => {
-    const host = Host.create({ platform: manyCores });
+    const seen = new LookedAt();
+    const host = Host.create({ platform: manyCores, words: seen.words });
     let looks = 0;
     const wait = (pays: boolean) => {
-      looks = 0;
-      return host.thread.spinBeforeSleep(() => {
-        looks += 1;
-        return pays;
-      });
+      seen.looks = 0;
+      const found = host.thread.spinBeforeSleep(LOOKED_AT, pays ? 1 : 0);
+      looks = seen.looks;
+      return found;
     };
     for (let i = 0; i < 4; i++) assert.deepEqual([wait(false), looks > 1], [false, true], `wait ${i}`);
     const looked = Array.from({ length: 200 }, () => {
@@ -86,20 +107,15 @@ describe("a thread of a host", () => {
   it("looks for as long as the host says, in every thread of it, and not at all for spinUs 0", () => {
     const counts = [0, 1, 5, 10, 1000].map((spinUs) => {
       const made = Host.create({ platform: manyCores, spinUs });
-      const host = Host.attach(made.handle, { platform: manyCores });
-      let looks = 0;
-      assert.equal(
-        host.thread.spinBeforeSleep(() => {
-          looks += 1;
-          return false;
-        }),
-        false,
-      );
+      const seen = new LookedAt();
+      const host = Host.attach(made.handle, { platform: manyCores, words: seen.words });
+      seen.looks = 0;
+      assert.equal(host.thread.spinBeforeSleep(LOOKED_AT, 0), false);
       assert.equal(
         host.thread.spin(() => spinUs > 0),
         spinUs > 0,
       );
-      return looks;
+      return seen.looks;
     });
     assert.equal(counts[0], 0);
     assert.equal(counts[3], 2 * counts[2]!);

@@ -6,6 +6,7 @@ import {
   DESCRIPTOR_FIELDS,
   type Fields,
   HEADER_FIELDS,
+  MSIX_FIELDS,
   REC_FIELDS,
   RECORD_FIELDS,
 } from "#src/host/word-classes.js";
@@ -64,6 +65,7 @@ const tables: readonly (readonly [string, Fields])[] = [
   ["Epoll", RECORD_FIELDS.epoll],
   ["Watch", RECORD_FIELDS.watch],
   ["Device", RECORD_FIELDS.device],
+  ["Msix", MSIX_FIELDS],
   ["Node", RECORD_FIELDS.node],
 ];
 

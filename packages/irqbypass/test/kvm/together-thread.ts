@@ -35,10 +35,18 @@ vm.irqfd(eventfd, route.gsi, { bypass });
 const nic = Producer.create(host);
 if (bypass !== "off") nic.register(eventfd);
 
+function toAndFro(vectors: readonly [number, number]): number {
+  let changes = 0;
+  for (; Atomics.load(board, Word.stop) === 0; changes++)
+    route.change({ vcpu: 0, vector: vectors[changes & 1]! });
+  return changes;
+}
+
 parentPort!.on("message", (wish: Wish) => {
-  const outcome: { code?: string } = {};
+  const outcome: { code?: string; changes?: number } = {};
   try {
     if (wish === "end") route.dispose();
+    else if ("between" in wish) outcome.changes = toAndFro(wish.between);
     else route.change({ vcpu: 0, vector: wish.vector });
   } catch (error) {
     outcome.code = error instanceof IrqBypassError ? error.code : String(error);

@@ -91,9 +91,11 @@ function change(line: number): void {
   }
 }
 
+let nowhere = -1;
+
 /** Every line to one of its vectors; in a software VM now and then one of them nowhere. */
 function reroute(): void {
-  const nowhere = isKvm ? -1 : pick(lines.length * 3);
+  nowhere = isKvm ? -1 : pick(lines.length * 3);
   const routes: GsiRoute[] = [];
   lines.forEach(({ kind }, line) => {
     const gsi = gsiOf(line);
@@ -103,6 +105,14 @@ function reroute(): void {
     did(line, "rerouted");
   });
   vm.setGsiRouting(routes);
+}
+
+/** One line to one of its vectors, by its own route. */
+function rerouteOne(line: number): void {
+  const { kind } = lines[line]!;
+  if (sortOf(kind) === "intx" || (line === nowhere && sortOf(kind) !== "hang-up")) return;
+  did(line, "rerouted");
+  vm.route(gsiOf(line)).change({ vcpu: pick(isKvm ? 1 : 2), vector: vectorsOf(line)[pick(2)]! });
 }
 
 function turn(): void {
@@ -169,6 +179,7 @@ for (let round = Atomics.load(words, Word.vmm); ; ) {
     dawdle(words, pick(PAUSE));
     act(line, round);
     if (together === 0 && pick(lines.length) === 0) reroute();
+    if (together > 4) rerouteOne(pick(lines.length));
     if (together === 1 && pick(lines.length) === 0) turn();
   }
   finish(words, Word.vmm, round);

@@ -293,12 +293,12 @@ describe("a kick", () => {
       descriptor.kick(words, FILE, what);
       assert.equal(words.woken, 0, "nobody sleeps");
       assert.equal(descriptor.pending(words, FILE), false);
-      assert.equal(descriptor.hasNews(words, FILE), true);
+      assert.equal(descriptor.isNews(words.load(CONTROL)), true);
       assert.equal(descriptor.block(words, FILE), 0);
       assert.equal(descriptor.takeKick(words, FILE, what), true);
       assert.equal(descriptor.takeKick(words, FILE, what), false);
     }
-    assert.equal(descriptor.hasNews(words, FILE), false);
+    assert.equal(descriptor.isNews(words.load(CONTROL)), false);
   });
 
   it("wakes a blocked owner, and changes the word that it sleeps on", () => {

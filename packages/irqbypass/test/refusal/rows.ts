@@ -244,6 +244,7 @@ export const GIVEN: Readonly<Record<string, (stage: Stage) => readonly unknown[]
   "Vm.prototype.write": () => ["pio", DOORBELL.address, DOORBELL.length, 5],
   "Vm.prototype.irqfd": ({ own }) => [own.spare, 24, { bypass: "prefer", resample: own.eventfd }],
   "new Msix": ({ own }) => [own.vm, own.device, () => own.spare],
+  "Msix.open": ({ own }) => [own.vm, own.msix.handle, () => own.spare],
   "set Msix.prototype.control": () => [0x8000],
   "RouteRef.prototype.change": () => [{ address: 0xfee01000, addressHigh: 0, data: 0x48 }],
   "Vm.prototype.route": ({ own }) => [own.route.gsi],

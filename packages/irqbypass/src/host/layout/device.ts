@@ -43,8 +43,10 @@ export const enum Device {
   config = 22,
   /** vDPA: the thread that has it open; below 0: the one that closes it. A */
   opener = 23,
+  /** The first record of its {@link Msix}, 0 where it has none. A, written under H */
+  table = 24,
   /** {@link Gate}, one for each vector or virtqueue: as many as fit, here and in the other records of the list. A */
-  gates = 24,
+  gates = 25,
   words = 64,
 }
 
@@ -62,6 +64,73 @@ export const enum DeviceFlag {
   intx = 4,
   /** MSI-X vectors can be added while others are in use. */
   dynamic = 8,
+  /** No device: the first record of an {@link Msix}. */
+  table = 16,
+}
+
+/**
+ * MSI-X of a device as its guest sees it, and what each vector is connected to: records of the pool of devices, in a list, of which the
+ * first has the flag {@link DeviceFlag.table}. The others have their vectors, and the words of the list. It ends with its device.
+ */
+export const enum Msix {
+  /** Guards all of it. Taken before the mutexes of the device and of the VM, never after them. A */
+  mutex = 2,
+  /** As {@link Device.life}. A */
+  life = 3,
+  /** The first record of the list. C */
+  head = 5,
+  /** The next record of the list. C */
+  next = 6,
+  /** The device. A */
+  device = 7,
+  /** By which that is told from the next one in its record. C */
+  deviceLife = 8,
+  /** {@link DeviceFlag.table} in the first record. C */
+  flags = 9,
+  /** The VM, and its generation. C */
+  vm = 10,
+  /** How many vectors the device has. C */
+  count = 11,
+  vmGeneration = 12, // C
+  /** {@link MsixState}. A */
+  state = 13,
+  /** The vector whose entry is being written, plus one, and its new words: whoever comes after a death writes it: 5 words. A */
+  storing = 14,
+  /** The number of this record's first vector, over {@link VECTORS}. A */
+  part = 23,
+  /** {@link MsixVector}, for {@link VECTORS} vectors: 40 words. A */
+  vectors = 24,
+  words = 64,
+}
+
+/** One vector of an {@link Msix}. All 0 is what it is after a reset. */
+export const enum MsixVector {
+  /** Its entry: the words of the message, and 1 where it is not masked. */
+  address = 0,
+  addressHigh = 1,
+  data = 2,
+  unmasked = 3,
+  /** Its route: the GSI plus one, the record and the generation of that. Where the VM's table has another one there, it has none. */
+  gsi = 4,
+  route = 5,
+  generation = 6,
+  /** The handle by which its eventfd is open; the trigger and the irqfd are found by that. */
+  reference = 7,
+  words = 8,
+}
+/** How many vectors one record has room for. */
+export const VECTORS = (Msix.words - Msix.vectors) / MsixVector.words;
+
+/** {@link Msix.state}: of the message control register enable and the function mask, at their places; and what it is in the middle of. */
+export const enum MsixState {
+  functionMask = 0x4000,
+  enable = 0x8000,
+  /** It has set a trigger of the device since it was enabled. */
+  wired = 1,
+  /** A reset has begun. */
+  resetting = 2,
+  /** So has its end. */
+  ending = 4,
 }
 
 /** {@link Device.use}. */

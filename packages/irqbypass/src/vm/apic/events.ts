@@ -82,7 +82,7 @@ export class VcpuEvents {
 
   private takeOver(): void {
     const { words } = this.host;
-    applyLatch(words, this.record, () => this.reset());
+    if (words.load(this.record + Vcpu.latch) !== 0) applyLatch(words, this.record, () => this.reset());
     foldNmis(words, this.record);
   }
 

@@ -1,15 +1,17 @@
 import { producerOf } from "../../device/gate.js";
-import { DEVICE_EVENTFDS, Device, DeviceUse, GATES, Gate, Producer } from "../../host/layout.js";
+import { DEVICE_EVENTFDS, Device, DeviceUse, GATES, Gate, Msix, Producer } from "../../host/layout.js";
+import { auditMsix } from "./msix.js";
 import type { View } from "./view.js";
 
 const ANY_GATE = Gate.held | Gate.pending | Gate.allocated | Gate.queue;
 const ANY_USE = DeviceUse.ending * 2 - 1;
 
-/** The devices: each record in the list of one, and each gate and its producer leading to each other. */
+/** The devices: each record in the list of one, each gate and its producer leading to each other, and their MSI-X tables. */
 export function auditDevices(view: View): void {
   const { words } = view;
   for (const record of view.live.device) {
-    if (words.get(record + Device.head) === record) auditDevice(view, record);
+    if (view.isMsix(record)) auditMsix(view, record);
+    else if (words.get(record + Device.head) === record) auditDevice(view, record);
   }
   view.findUnowned("device", "it is in the list of no device");
   for (const producer of view.live.producer) {
@@ -34,6 +36,9 @@ function auditDevice(view: View, device: number): void {
     const eventfd = words.load(device + at);
     if (eventfd !== 0 && view.names("eventfd", eventfd, subject, "eventfd")) view.hold(eventfd);
   }
+  const table = words.load(device + Device.table);
+  if (table !== 0 && !(view.isMsix(table) && words.load(table + Msix.device) === device))
+    view.find("partner", subject, `its MSI-X table is ${view.name("device", table)}, which is none of it`);
   let left = words.get(device + Device.msi) + words.get(device + Device.msix);
   for (let record = device; ; record = words.get(record + Device.next)) {
     if (!view.names("device", record, subject, "list of records") || !view.own("device", record, subject))

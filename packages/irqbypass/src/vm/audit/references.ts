@@ -12,7 +12,10 @@ export function auditReferences(view: View): void {
     const owner = words.get(reference + Reference.owner);
     const eventfd = words.get(reference + Reference.eventfd);
     if (!view.within(role, Role.handle, Role.watcher, subject, "role")) continue;
-    if (!view.isAttached(owner))
+    if (view.isMsix(owner)) {
+      if (!view.isOwned(reference))
+        view.find("unreachable", subject, "no vector of its MSI-X table leads to it");
+    } else if (!view.isAttached(owner))
       view.find("orphan", subject, `${view.name("thread", owner)}, which has it, is gone`);
     if (role === Role.watcher) {
       watchers += 1;

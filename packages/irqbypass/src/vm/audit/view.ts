@@ -1,5 +1,14 @@
 import type { BypassHost } from "../../bypass/bypass-host.js";
-import { Device, IN_USE, POOLS, type PoolName, Thread, ThreadState } from "../../host/layout.js";
+import {
+  Device,
+  DeviceFlag,
+  IN_USE,
+  Msix,
+  POOLS,
+  type PoolName,
+  Thread,
+  ThreadState,
+} from "../../host/layout.js";
 import type { Pool } from "../../host/pool.js";
 import type { Words } from "../../host/words.js";
 import { FieldReader } from "./fields.js";
@@ -102,6 +111,15 @@ export class View {
     return at >= Device.gates && this.isLive("device", word - at);
   }
 
+  /** Is this the first record of an MSI-X table? */
+  isMsix(record: number): boolean {
+    const { words } = this;
+    if (!this.isLive("device", record)) return false;
+    return (
+      words.get(record + Msix.head) === record && (words.get(record + Msix.flags) & DeviceFlag.table) !== 0
+    );
+  }
+
   isAttached(thread: number): boolean {
     if (this.slotOf("thread", thread) === undefined) return false;
     const state = this.words.load(thread + Thread.state);
@@ -136,6 +154,11 @@ export class View {
     return false;
   }
 
+  /** Has it been noted that somebody owns this record? */
+  isOwned(record: number): boolean {
+    return this.owners.has(record);
+  }
+
   /** Reports the live records of a pool that nobody owns. */
   findUnowned(pool: PoolName, who: string): void {
     for (const record of this.live[pool]) {
@@ -152,8 +175,9 @@ export class View {
     return false;
   }
 
-  /** The thread that made something: one of this host, and if it has left that is noted. */
+  /** The thread that made something: one of this host, and if it has left that is noted; or the MSI-X table that has it now. */
   madeBy(thread: number, subject: string): void {
+    if (this.isMsix(thread)) return; // no thread's: it goes with the table
     if (thread === IN_USE) this.left.push(subject);
     else if (this.slotOf("thread", thread) === undefined) {
       this.find("dangling", subject, `its owner is word ${thread}, which is no thread of this host`);

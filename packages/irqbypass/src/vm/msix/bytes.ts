@@ -1,5 +1,5 @@
-import { checkObject, reading, show } from "../host/argument.js";
-import { IrqBypassError } from "../host/errors.js";
+import { checkObject, reading, show } from "../../host/argument.js";
+import { IrqBypassError } from "../../host/errors.js";
 
 const MOST_BYTES = 4096;
 const BYTES_TEXT = "bytes, such as new Uint8Array(4)";
@@ -14,13 +14,21 @@ export interface MsixBytes {
   write(offset: number, bytes: ArrayLike<number>): void;
 }
 
-/** A load: what is not there is all ones, as a bus has it that nobody answers on. */
-export function loadBytes(from: Uint8Array, offset: number, length: number): Uint8Array {
+/**
+ * A load of a part that has `size` bytes, which `part` gives from one place to another. What is not there is all ones, as a bus has it
+ * that nobody answers on.
+ */
+export function loadBytes(
+  size: number,
+  offset: number,
+  length: number,
+  part: (from: number, to: number) => Uint8Array,
+): Uint8Array {
   checkPlace(offset);
   if (!Number.isInteger(length) || length < 1 || length > MOST_BYTES)
     throw new IrqBypassError("EINVAL", `length is ${show(length)}: a load has 1 to ${MOST_BYTES} bytes`);
   const bytes = new Uint8Array(length).fill(0xff);
-  bytes.set(from.subarray(offset, offset + length));
+  if (offset < size) bytes.set(part(offset, Math.min(offset + length, size)));
   return bytes;
 }
 

@@ -1,0 +1,154 @@
+// MSI-X as bytes, stored to by threads that are not the device's: beside each other, beside a signal, and by one that dies.
+import { Eventfd, Msix, VfioPciDevice, Vm } from "irqbypass";
+import { conserves } from "#scenarios/support/conservation.js";
+import { dies, mortal } from "./support/death.mjs";
+import { arrived, expect, guest, openVcpu, VECTOR } from "./support/guest.mjs";
+
+const ENABLE = 0x8000;
+const [NEW, NEWER] = [0x42, 0x43];
+
+/** The bytes of an entry that leads to a vector of the first vCPU. */
+const entry = (vector, control = 0) => new Uint8Array(Uint32Array.of(0xfee00000, 0, vector, control).buffer);
+
+/** What an entry says, as a guest loads it. */
+function said(msix) {
+  const [address, high, data, control] = new Uint32Array(msix.table.read(0, 16).buffer);
+  expect(address === 0xfee00000 && high === 0, `the entry says 0x${address.toString(16)}`);
+  return { data, control };
+}
+
+/** A device of `owner`, whose thread signals, with MSI-X that the threads of `others` have open as well. */
+function machine({ hosts, vm }, owner, others, { before = entry(VECTOR), control = ENABLE } = {}) {
+  openVcpu(hosts[owner], vm);
+  vm.routeMsi({ vcpu: 0, vector: 0x60 }).dispose(); // it has a table of its own from here on
+  const nic = new VfioPciDevice(hosts[owner], { msix: 1 });
+  const msix = new Msix(vm, nic, () => Eventfd.create(hosts[owner]));
+  if (before !== null) msix.table.write(0, before);
+  msix.control = control;
+  const theirs = others.map((name) => {
+    const host = hosts[name];
+    return Msix.open(Vm.open(host, vm.handle), msix.handle, () => Eventfd.create(host));
+  });
+  return { nic, msix, theirs, vector: nic.vector("msix", 0) };
+}
+
+/** What is pending in the vector, or has come by one of these vectors beside the one that the ledger looks for. */
+const elsewhere = (host, vm, vector, ...others) =>
+  (vector.pending ? 1 : 0) + others.filter((one) => arrived(host, vm, 0, one)).length;
+
+/** Two vCPUs' threads store to one entry, and the device signals after them. Threads: a, b. */
+function stores(world, play = () => {}) {
+  const made = guest(world, ["a", "b"]);
+  const { hosts, vm } = made;
+  const on = machine(made, "a", ["a", "b"]);
+  const [a, b] = on.theirs;
+  play(on);
+  return {
+    threads: {
+      a: () => a.table.write(0, entry(NEW)),
+      b: () => b.table.write(0, entry(NEWER)),
+    },
+    keeps: [vm, on.nic, on.msix, a, b],
+    end: conserves(
+      () => {
+        on.vector.signal();
+        const { data } = said(on.msix);
+        return { host: hosts.a, vm, vector: data };
+      },
+      () => {
+        const { findings } = hosts.a.audit();
+        expect(findings.length === 0, findings[0]?.message);
+      },
+    ),
+  };
+}
+
+/** Nobody waits for another one's store. */
+const noMutex = ({ theirs }) => {
+  for (const { shared } of theirs) shared.mutex.enclose = (section) => section();
+};
+
+/** Threads: a, b. */
+export const stored = {
+  sentence:
+    "Two threads store to one entry: the device signals by what a load says then, and by nothing else.",
+  mutexes: "assumed",
+  setup: (world) => stores(world),
+  twins: {
+    "no-mutex": {
+      sentence: "stores to the table without its mutex",
+      setup: (world) => stores(world, noMutex),
+    },
+  },
+};
+
+/** The victim stores while the survivor's device signals; what the entry says after the repair is where the device's next signal goes. */
+function storeDies(world, victim, how, play = () => {}) {
+  return dies(world, (made) => {
+    const { hosts, host, vm } = made;
+    const on = machine(made, "survivor", ["victim"], how);
+    play({ ...made, ...on });
+    if (how?.signal === "before") on.vector.signal();
+    const [theirs] = on.theirs;
+    return {
+      victim: () => victim(theirs),
+      survivor: () => {
+        if (how?.signal !== "before") on.vector.signal();
+      },
+      keeps: [on.nic, on.msix, theirs, vm, hosts],
+      signals: () => ({ host, vm, taken: elsewhere(host, vm, on.vector, NEW) }),
+      check() {
+        on.msix.table.write(0, entry(NEWER)); // the guest's next store brings back what there was no time for
+        if ((on.msix.control & ENABLE) === 0) on.msix.control = ENABLE;
+        on.vector.signal();
+        expect(arrived(host, vm, 0, NEWER), "the device is not connected any more");
+        on.msix.dispose();
+        const { findings, live } = host.audit();
+        expect(findings.length === 0, findings[0]?.message);
+        expect(live.reference === 1 && live.consumer === 0, "what a vector was connected to is left");
+      },
+    };
+  });
+}
+
+/** Nobody makes whole what the mutex of a table guards. */
+const noHealTable = ({ hosts, msix }) => {
+  for (const host of Object.values(hosts)) {
+    const { device } = host.repair;
+    host.repair.device = (record, dead) => {
+      if (record !== msix.shared.record) device.call(host.repair, record, dead);
+    };
+  }
+};
+
+const NO_HEAL = "takes the table's mutex over, and leaves what it guards as it is";
+const dying = (sentence, victim, how) => ({
+  sentence,
+  ...mortal,
+  setup: (world) => storeDies(world, victim, how),
+  twins: {
+    "no-heal": { sentence: NO_HEAL, setup: (world) => storeDies(world, victim, how, noHealTable) },
+  },
+});
+
+/** Threads: survivor, victim. */
+export const retarget = dying(
+  "A thread dies while it stores another message: the entry has the old one or the new one, and the signal goes by that.",
+  (msix) => msix.table.write(0, entry(NEW)),
+);
+
+/** Threads: survivor, victim. */
+export const connects = dying(
+  "A thread dies while it unmasks a vector for the first time: the signal is an interrupt or pending, and nothing is left over.",
+  (msix) => msix.table.write(0, entry(NEW)),
+  { before: null, signal: "before" },
+);
+
+/** Threads: survivor, victim. */
+export const disables = dying(
+  "A thread dies while it disables MSI-X: what the vectors were connected to is there or gone, and no signal is lost.",
+  (msix) => {
+    msix.control = 0;
+  },
+  { signal: "before" },
+);

@@ -1,0 +1,136 @@
+/** What the vectors of an MSI-X table are connected to, taken away. For whoever has the table's mutex, with or without the VM open. */
+import type { DeviceLife } from "../../device/device-life.js";
+import { Trigger } from "../../device/trigger.js";
+import { setTriggers } from "../../device/trigger-changes.js";
+import { closeHandle } from "../../eventfd/close.js";
+import { irqfdOf } from "../../eventfd/reference.js";
+import { isOf } from "../../host/argument.js";
+import { IrqBypassError } from "../../host/errors.js";
+import { Consumer, KvmDue, MsixState, Reference, Vm, VmFlag } from "../../host/layout.js";
+import { deassign } from "../assignment.js";
+import { irqfdsAt } from "../irqfd-list.js";
+import { reroute } from "../reroute.js";
+import { type RawMsi, rawMsi } from "../route.js";
+import { checkEntry, entryEnd, type RouteEntry, messageOf as routeMessage } from "../route-entry.js";
+import type { MsixTable } from "./table.js";
+
+/** A vector loses its trigger, irqfd, eventfd and route, where it has them: the device keeps what it raises from here on. */
+export function disconnect(table: MsixTable, number: number): void {
+  const { device } = table;
+  if (device !== undefined && table.reference(number) !== 0) {
+    const trigger = triggerAt(device, table, number);
+    const change = { name: `msix ${number}`, trigger, eventfd: 0, irq: number };
+    unlessGone(() => device.guard(() => setTriggers(device, [change])));
+  }
+  release(table, number);
+}
+
+/** The same for all vectors, and the device gives back its host interrupts. */
+export function disconnectAll(table: MsixTable): void {
+  const { device, index, state } = table;
+  if (device !== undefined && index !== undefined && (state & MsixState.wired) !== 0) {
+    // First: this may be refused.
+    unlessGone(() =>
+      device.guard(() => {
+        if (index.enabled) index.disable();
+      }),
+    );
+    table.change(0, MsixState.wired);
+  }
+  let failure: unknown;
+  for (const number of table.known) {
+    try {
+      release(table, number);
+    } catch (error) {
+      failure ??= error; // that one is gone, and the others go too
+    }
+  }
+  if (failure !== undefined) throw failure;
+}
+
+/** The irqfd that listens to a vector's eventfd for the table's VM, 0 where there is none or it is on its way out. Under the host mutex. */
+export function irqfdOfVector({ host, vm }: MsixTable, eventfd: number): number {
+  const irqfd = irqfdOf(host, eventfd);
+  return irqfd !== 0 && host.words.get(irqfd + Consumer.vm) === vm.record ? irqfd : 0;
+}
+
+/** The eventfd that a vector's trigger is, 0 without one. */
+export function triggerOf(table: MsixTable, number: number): number {
+  const { device } = table;
+  if (device === undefined) return 0;
+  return unlessGone(() => device.guard(() => triggerAt(device, table, number).eventfd)) ?? 0;
+}
+
+/** Where a vector's route leads; undefined where it has none, or that has gone with its VM, or with the whole table. */
+export function routedTo(table: MsixTable, number: number): RawMsi | undefined {
+  const { host, vm } = table;
+  const route = table.route(number);
+  if (route === undefined) return undefined;
+  return unlessGone(() =>
+    vm.guard(() => {
+      checkEntry(host, vm, route);
+      return rawMsi(routeMessage(host, route));
+    }),
+  );
+}
+
+function triggerAt(device: DeviceLife, { count }: MsixTable, number: number): Trigger {
+  const { gates } = device;
+  return new Trigger(device, gates[gates.length - count + number]!);
+}
+
+/** What a vector has beside its trigger. Each step may have been done before, by a thread that died. */
+function release(table: MsixTable, number: number): void {
+  const { host, vm } = table;
+  const { words, mutex, thread } = host;
+  const reference = table.reference(number);
+  let failure: unknown;
+  if (reference !== 0) {
+    thread.begun = true; // the end of something, which nobody can refuse
+    const eventfd = words.get(reference + Reference.eventfd);
+    try {
+      deassign(host, vm.mutex, () => irqfdOfVector(table, eventfd));
+    } catch (error) {
+      failure = error; // what the system refuses: it is gone all the same
+    }
+    mutex.guard(() => {
+      words.set(reference + Reference.owner, thread.record); // first: from here on it goes with this thread, if not before
+      table.setReference(number, 0);
+    });
+    closeHandle(host, reference);
+  }
+  const route = table.route(number);
+  if (route !== undefined) {
+    unlessGone(() => endRoute(table, route));
+    table.setRoute(number, undefined);
+  }
+  if (failure !== undefined) throw failure;
+}
+
+/** Takes a route out at which no irqfd of the table listens any more. Throws EBADF where the VM has gone. */
+function endRoute({ host, vm }: MsixTable, entry: RouteEntry): void {
+  const { words } = host;
+  const change = entryEnd(host, vm, entry);
+  if ((words.get(vm.record + Vm.flags) & VmFlag.kvm) === 0) {
+    reroute(host, vm, change);
+    return;
+  }
+  vm.guard(() => {
+    change.make();
+    change.end?.();
+    // Nothing goes by it: KVM hears of it with the next change of its table.
+    const isHeard = irqfdsAt(host, vm.record, entry.gsi).next().done !== true;
+    const due = isHeard ? KvmDue.irqfds : KvmDue.table;
+    words.set(vm.record + Vm.kvmDue, Math.max(words.get(vm.record + Vm.kvmDue), due));
+  });
+}
+
+/** What `act` gives; undefined where that which it acts on has ended. */
+export function unlessGone<T>(act: () => T): T | undefined {
+  try {
+    return act();
+  } catch (error) {
+    if (isOf(error, IrqBypassError) && error.code === "EBADF") return undefined;
+    throw error;
+  }
+}
