@@ -191,6 +191,119 @@ export const adopt = {
   },
 };
 
+/** The victim's own device, which it signals; the survivor, a VMM's thread, does something to it, and waits for a signal that is under way. */
+const outlives =
+  (act, goes = () => 1) =>
+  (made) => {
+    const { host, vm, victim, eventfd } = made;
+    openVcpu(host, vm);
+    const irqfd = vm.irqfd(eventfd, GSI);
+    const nic = new VfioPciDevice(victim, { msix: 1 });
+    const own = Eventfd.open(victim, eventfd.handle);
+    nic.setTrigger("msix", 0, own);
+    const vector = nic.vector("msix", 0);
+    const theirs = VfioPciDevice.open(host, nic.handle);
+    return {
+      victim: () => vector.signal(),
+      survivor() {
+        outcome(() => act(theirs), "EBADF");
+        return arrived(host, vm);
+      },
+      keeps: [irqfd, vm, nic, nic.life, theirs, theirs.life, own, eventfd],
+      signals: (_results, died) => ({
+        ...{ host, vm, eventfd, sent: died ? 0 : goes(), most: 1 },
+        taken: vector.pending ? 1 : 0,
+      }),
+      check({ survivor: before }, died) {
+        expect(arrived(host, vm) === before, "it arrived when the call had returned");
+        host.mutex.guard(() => expect(!died || host.pools.device.live === 0, "the device is still there"));
+      },
+    };
+  };
+/** What a device raises when it has ended. */
+const nowhere = () => 0;
+const masksIt = (nic) => nic.vector("msix", 0).mask();
+
+/** Threads: survivor, victim. */
+export const owner = {
+  sentence:
+    "A device's thread dies in a signal that a VMM's waits for as it masks: that goes on, and nothing arrives after it.",
+  ...mortal,
+  setup: (world) => dies(world, outlives(masksIt)),
+  twins: {
+    "no-fence": {
+      sentence: "masks without waiting for a signal that is under way",
+      setup: (world) =>
+        dies(
+          world,
+          outlives((nic) => {
+            nic.life.fence = () => {};
+            masksIt(nic);
+          }),
+        ),
+    },
+  },
+};
+
+/** Threads: survivor, victim. */
+export const ownersEnd = {
+  sentence:
+    "A device's thread dies in a signal that a VMM's waits for as it disposes the device: that ends once.",
+  ...mortal,
+  setup: (world) =>
+    dies(
+      world,
+      outlives((nic) => nic.dispose(), nowhere),
+    ),
+  twins: {
+    "no-fence": {
+      sentence: "ends the device without waiting for a signal that is under way",
+      setup: (world) =>
+        dies(
+          world,
+          outlives((nic) => {
+            nic.life.fence = () => {};
+            nic.dispose();
+          }, nowhere),
+        ),
+    },
+  },
+};
+
+/** The survivor's device, which it signals; the victim, a VMM's thread, disposes it. */
+const disposes = (made) => {
+  const { host, vm, victim, eventfd } = made;
+  openVcpu(host, vm);
+  const irqfd = vm.irqfd(eventfd, GSI);
+  const nic = new VfioPciDevice(host, { msix: 1 });
+  nic.setTrigger("msix", 0, eventfd);
+  const vector = nic.vector("msix", 0);
+  const theirs = VfioPciDevice.open(victim, nic.handle);
+  return {
+    victim: () => theirs.dispose(),
+    survivor: () => vector.signal(),
+    keeps: [irqfd, vm, nic, nic.life, theirs, theirs.life, eventfd],
+    signals: () => ({ host, vm, eventfd, sent: 0, most: 1, taken: vector.pending ? 1 : 0 }),
+    check(_results, died) {
+      const live = host.mutex.guard(() => host.pools.device.live);
+      expect(live === 0 || (died && !vector.masked), "the device is there, and not whole");
+    },
+  };
+};
+
+/** Threads: survivor, victim. */
+export const dispose = {
+  sentence: "A VMM's thread dies while it disposes a device: that has ended then, or is as before.",
+  ...mortal,
+  setup: (world) => dies(world, disposes),
+  twins: {
+    "no-heal": {
+      sentence: "leaves as it is what the dead thread was doing to the device",
+      setup: (world) => dies(world, disposes, noHeal),
+    },
+  },
+};
+
 /** The survivor's vDPA device, which the VMM runs: it uses buffers of its queue once, while the victim, who has it open, too, makes a call. */
 const runs =
   ({ act, sent = 1, opener = "survivor", check = () => {} }) =>

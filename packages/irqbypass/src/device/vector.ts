@@ -34,7 +34,8 @@ export class DeviceVector extends Shown {
 
   /**
    * The device raises the interrupt. While it is masked it stays pending, once however often it is raised. For the thread that has the
-   * device: EBUSY in others, see `adopt`. Waits for nobody.
+   * device: EBUSY in others, see `adopt`. Waits for nobody; only the first
+   * through a handle that was opened, and one that is refused, takes the device's mutex.
    */
   signal(): void {
     signalGate(this.life, this.gate, `${this.index} ${this.number}`);

@@ -27,7 +27,8 @@ export class Virtqueue extends Shown {
 
   /**
    * The device has used buffers and tells the driver. Without a call eventfd nobody is told, and after a reset nobody until
-   * SET_VRING_CALL names one. For the thread that has the device: EBUSY in others, see `adopt`. Waits for nobody.
+   * SET_VRING_CALL names one. For the thread that has the device: EBUSY in others, see `adopt`. Waits for nobody; only the first
+   * through a handle that was opened, and one that is refused, takes the device's mutex.
    */
   signal(): void {
     signalGate(this.life, this.gate, `queue ${this.number}`);

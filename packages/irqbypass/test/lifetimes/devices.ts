@@ -1,6 +1,14 @@
 /** What the threads of the stress do to devices, their own and those of others. */
 import assert from "node:assert/strict";
-import { type Eventfd, type Host, IrqBypassError, VdpaDevice, VfioPciDevice, VIRTIO_STATUS } from "irqbypass";
+import {
+  type Eventfd,
+  type Host,
+  IrqBypassError,
+  VdpaDevice,
+  type VdpaSession,
+  VfioPciDevice,
+  VIRTIO_STATUS,
+} from "irqbypass";
 import { setUnmask } from "../support/intx.js";
 import { type Board, type End, PLACES } from "./board.js";
 
@@ -45,6 +53,8 @@ export function deviceOperations(actor: Actor): readonly (() => void)[] {
     device && ending("device dispose", () => attempt(() => device.dispose()));
   const endDisk = (disk: VdpaDevice | undefined) =>
     disk && ending("vdpa dispose", () => attempt(() => disk.dispose()));
+
+  const endSession = (session: VdpaSession) => ending("vdpa release", () => attempt(() => session.release()));
 
   /** Runs a few of these calls, each of which may lose. */
   function some(calls: readonly (() => unknown)[]): void {
@@ -113,7 +123,8 @@ export function deviceOperations(actor: Actor): readonly (() => void)[] {
     function signalDevice() {
       const { device, place } = someDevice();
       if (device === undefined || hasPin(place)) return;
-      if (pick(3) === 0) board.during("device adopt", () => attempt(() => device.adopt()));
+      for (let times = pick(4); times > 0; times--)
+        board.during("device adopt", () => attempt(() => device.adopt()));
       for (let signals = pick(20); signals > 0; signals--)
         board.during("device signal", () => attempt(() => device.vector("msix", 0).signal()));
     },
@@ -150,18 +161,22 @@ export function deviceOperations(actor: Actor): readonly (() => void)[] {
           () => [session.status, session.open, disk.queue(1).path],
         ]),
       );
-      if (pick(2) === 0) ending("vdpa release", () => attempt(() => session.release()));
+      if (pick(2) === 0) endSession(session);
       if (eventfd !== undefined) ending("eventfd close", () => eventfd.close());
     },
     function signalDisk() {
       const disk = someDisk();
       if (disk === undefined) return;
-      if (pick(3) === 0) board.during("vdpa adopt", () => attempt(() => disk.adopt()));
+      for (let times = pick(4); times > 0; times--)
+        board.during("vdpa adopt", () => attempt(() => disk.adopt()));
       for (let signals = pick(20); signals > 0; signals--)
         board.during("device signal", () => attempt(() => disk.queue(0).signal()));
     },
     function endSomeDisk() {
-      if (pick(2) === 0) endDisk(someDisk());
+      const disk = someDisk();
+      const session = disk && attempt(() => disk.session ?? disk.open());
+      if (pick(2) === 0) endDisk(disk);
+      else if (session !== undefined) endSession(session);
     },
   ];
 }
