@@ -18,5 +18,6 @@ export const injectionDue: StateTable = {
     { from: "idle", to: "claimed", who: "anyone", names: "self", does: "looks for a signal, and takes that out", shown: "linux/written" },
     { from: "claimed", to: "idle", who: "owner", does: "has injected, or has found nothing", shown: "routing/injection" },
     { from: "claimed", to: "due", who: "anyone", does: "is raised again meanwhile, or for a dead thread", shown: "death-signal/relay" },
+    { from: "due", to: "idle", who: "holder", does: "is given back, where repair made it due once more", shown: "death-signal/signal" },
   ],
 };

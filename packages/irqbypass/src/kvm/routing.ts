@@ -89,22 +89,24 @@ export class KvmRouting implements Routes {
     const { host, life } = this;
     const asks = () => ask(host, life.record, entry, message);
     let changed: boolean | undefined;
-    try {
-      if (host.thread.mayBlock) {
+    if (host.thread.mayBlock) {
+      asks();
+      // With the mutex it is forgotten as well, also where the VM has gone: whoever has the next one in the record may look at it.
+      changed = life.guardUnless(
+        () => isCarriedOut(host),
+        () => this.lead(),
+        () => forget(host),
+      );
+    } else {
+      // It may be refused the mutex, and then nobody is to have made its change.
+      changed = life.guard(() => {
         asks();
-        changed = life.guardUnless(
-          () => isCarriedOut(host),
-          () => this.lead(),
-        );
-      } else {
-        // It may be refused the mutex, and then nobody is to have made its change.
-        changed = life.guard(() => {
-          asks();
+        try {
           return this.lead();
-        });
-      }
-    } finally {
-      forget(host);
+        } finally {
+          forget(host);
+        }
+      });
     }
     if (changed === true) announceChange(host.words);
   }

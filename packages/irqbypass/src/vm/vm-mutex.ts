@@ -49,9 +49,15 @@ export class VmLife {
     return this.mutex.enclose(() => this.checked(section));
   }
 
-  /** The same, unless it is `over` before: see {@link Mutex.encloseUnless}. */
-  guardUnless<T>(over: () => boolean, section: () => T): T | undefined {
-    return this.mutex.encloseUnless(over, () => this.checked(section));
+  /** The same, unless it is `over` before: see {@link Mutex.encloseUnless}. With the mutex, it `ends` in any case. */
+  guardUnless<T>(over: () => boolean, section: () => T, ends: () => void): T | undefined {
+    return this.mutex.encloseUnless(over, () => {
+      try {
+        return this.checked(section);
+      } finally {
+        ends();
+      }
+    });
   }
 
   private checked<T>(section: () => T): T {
