@@ -20,13 +20,19 @@ export function loseDevices(
     if (isDevice(host, device)) found.push(new DeviceLife(host, device));
   });
   for (const life of found) {
+    let table = 0;
     life.mutex.enclose(() => {
       mutex.enclose(() => {}); // who may not wait for it is refused here
       if (!life.isLive()) return;
       // Looked at here: another thread may have adopted the device, or have been ending it, and its record is free by now.
-      if (words.load(life.record + Device.owner) === thread) finishDevice(life, end);
-      else leaveDevice(life, thread);
+      if (words.load(life.record + Device.owner) !== thread) {
+        leaveDevice(life, thread);
+        return;
+      }
+      table = words.load(life.record + Device.table);
+      finishDevice(life, end);
     });
+    if (table !== 0) host.repair?.table(table); // as where a device is disposed
   }
 }
 

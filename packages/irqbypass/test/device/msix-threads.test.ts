@@ -209,6 +209,19 @@ describe("MSI-X that another view of the host has open", () => {
     }
   });
 
+  it("ends with the device where the thread of that leaves the host", () => {
+    const on = machine(false);
+    const there = Host.attach(on.host.handle);
+    const nic = new VfioPciDevice(there, { msix: 2 });
+    const theirs = new Msix(Vm.open(there, on.vm.handle as number), nic, () => Eventfd.create(there));
+    const msix = Msix.open(on.vm as Vm, theirs.handle, () => Eventfd.create(on.host));
+    msix.table.write(0, entryOf(0, 1)); // connected to nothing: with a trigger that thread would have to end it first
+    there.dispose();
+    assert.throws(() => msix.control, { code: "EBADF", message: /this MSI-X was disposed, or its device/ });
+    assert.deepEqual(on.host.audit().findings, []);
+    on.end();
+  });
+
   it("is refused for another VM, and for what is no MSI-X", () => {
     const on = machine(false);
     const create = () => Eventfd.create(on.host);
