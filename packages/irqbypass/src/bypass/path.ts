@@ -72,7 +72,7 @@ export function relayOf(host: BypassHost, consumer: number): number {
   if (unbypassedPath(host, consumer) !== "relayed") return -1;
   const { words, kinds } = host;
   const eventfd = words.get(consumer + Consumer.holds);
-  const kind = words.get(eventfd + Eventfd.flags) >>> EventfdFlag.kindShift;
+  const kind = words.load(eventfd + Eventfd.flags) >>> EventfdFlag.kindShift;
   const own = kinds[words.get(consumer + Consumer.kind)]?.listen;
   return own === undefined && kinds[kind]?.relay !== undefined ? kind : 0;
 }

@@ -1,5 +1,6 @@
 import { type Path, pathOf, reasonOfProducer, unbypassedPath } from "../bypass/path.js";
 import { requires } from "../bypass/remapping.js";
+import { isUnheard } from "../eventfd/listen.js";
 import { irqfdOf } from "../eventfd/reference.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Device, Gate, Producer } from "../host/layout.js";
@@ -177,6 +178,13 @@ export class Trigger {
   /** Why it would not be bypassed; undefined while it would, and without an eventfd. */
   get reason(): Reason | undefined {
     return this.look((producer) => reasonOfProducer(this.life.host, producer));
+  }
+
+  /** Does a signal wait in the eventfd, whose irqfd was taken away? */
+  get isUnheard(): boolean {
+    const { host } = this.life;
+    const eventfd = this.look((producer) => host.words.load(producer + Producer.holds)) ?? 0;
+    return eventfd !== 0 && isUnheard(host, eventfd);
   }
 
   /** Looks at its producer under the host mutex, under which none is given back; undefined without one. */

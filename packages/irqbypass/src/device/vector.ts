@@ -70,10 +70,14 @@ export class DeviceVector extends Shown {
     return !isOpen(gate & ~Gate.changing) || !this.life.isLive();
   }
 
-  /** Was it raised while masked? */
+  /**
+   * Was it raised, and has that come to nobody yet: because it is held back, or because its signal waits in a trigger whose irqfd was taken
+   * away, as a VMM masks that leaves the device alone? The next irqfd takes it, or whoever reads the trigger. Whether the device raised it
+   * or a backend wrote to the eventfd is one. Makes a system call where such a trigger is a Linux eventfd. Waits for the host mutex.
+   */
   get pending(): boolean {
     const gate = this.life.host.words.load(this.gate);
-    return (gate & Gate.pending) !== 0 && this.life.isLive();
+    return this.life.isLive() && ((gate & Gate.pending) !== 0 || this.trigger.isUnheard);
   }
 
   /** Which way a signal would go now, the mask aside; undefined without a trigger. */

@@ -31,7 +31,7 @@ export abstract class EventfdContext extends Shown implements Disposable {
     this.memory = memory;
     this.record = record;
     this.reference = reference;
-    this.semaphore = (memory.words.get(record + E.flags) & EventfdFlag.semaphore) !== 0;
+    this.semaphore = (memory.words.load(record + E.flags) & EventfdFlag.semaphore) !== 0;
   }
 
   /** What another thread passes to `open` to get a handle of its own. Throws EBADF when closed. */

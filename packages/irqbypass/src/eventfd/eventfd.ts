@@ -60,7 +60,7 @@ export class Eventfd extends EventfdContext {
     return mutex.guard(() => {
       pools.reference.checkRoom();
       const record = pools.eventfd.allocate();
-      words.set(record + E.flags, semaphore ? EventfdFlag.semaphore : 0);
+      words.store(record + E.flags, semaphore ? EventfdFlag.semaphore : 0);
       words.store64(record + E.counter, BigInt(initial));
       words.set(record + E.owner, thread.record);
       return new Eventfd(memory, record, addReference(memory, record, Role.handle));
@@ -87,7 +87,7 @@ export class Eventfd extends EventfdContext {
     const { words, mutex, pools } = memory;
     return mutex.guard(() => {
       const record = pools.eventfd.open(handle);
-      if (words.get(record + E.flags) & EventfdFlag.linux) {
+      if (words.load(record + E.flags) & EventfdFlag.linux) {
         throw new IrqBypassError(
           "EINVAL",
           `eventfd ${handle} is a Linux eventfd: open it with LinuxEventfd.open`,

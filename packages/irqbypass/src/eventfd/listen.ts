@@ -15,7 +15,7 @@ const listenShared: Listen = {
   stop({ words }, irqfd, eventfd) {
     // Writers take their own counts out as long as they see the irqfd. So what is here is no signal that is still to come.
     if (!mayReadOut(words, irqfd)) return;
-    const semaphore = (words.get(eventfd + E.flags) & EventfdFlag.semaphore) !== 0;
+    const semaphore = (words.load(eventfd + E.flags) & EventfdFlag.semaphore) !== 0;
     for (;;) {
       const count = words.load64(eventfd + E.counter);
       if (count === 0n) return;
@@ -28,8 +28,10 @@ const listenShared: Listen = {
 };
 
 /** Every signal from before the assign is an interrupt now, or is due. */
-export function listensNow(words: Words, irqfd: number): void {
+export function listensNow(words: Words, irqfd: number, eventfd: number): void {
   words.store(irqfd + Consumer.listening, Listening.yes);
+  if ((words.load(eventfd + E.flags) & EventfdFlag.heard) === 0)
+    words.or(eventfd + E.flags, EventfdFlag.heard);
 }
 
 /**
@@ -40,8 +42,20 @@ export function mayReadOut(words: Words, irqfd: number): boolean {
   return words.compareExchange(irqfd + Consumer.listening, Listening.yes, Listening.over) === Listening.yes;
 }
 
+/**
+ * Does a signal wait in an eventfd whose irqfd was taken away, for another one or for who reads it? Makes system calls for an eventfd of the
+ * system's, and under no mutex, so that the eventfd may be gone by now.
+ */
+export function isUnheard(memory: EventfdHost, eventfd: number): boolean {
+  const { words, kinds } = memory;
+  const flags = words.load(eventfd + E.flags);
+  if ((flags & EventfdFlag.heard) === 0 || words.load(eventfd + E.irqfd) !== 0) return false;
+  const waits = kinds[flags >>> EventfdFlag.kindShift]?.listen?.waits;
+  return waits === undefined ? words.load64(eventfd + E.counter) !== 0n : waits(memory, eventfd);
+}
+
 /** How an irqfd listens to an eventfd: its own kind's way, else the eventfd's kind's, else as above. */
 export function listenOf({ words, kinds }: EventfdHost, irqfd: number, eventfd: number): Listen {
   const own = kinds[words.get(irqfd + Consumer.kind)]?.listen;
-  return own ?? kinds[words.get(eventfd + E.flags) >>> EventfdFlag.kindShift]?.listen ?? listenShared;
+  return own ?? kinds[words.load(eventfd + E.flags) >>> EventfdFlag.kindShift]?.listen ?? listenShared;
 }

@@ -96,7 +96,7 @@ export function releaseUnused(memory: EventfdHost, context: number): (() => void
 
 function closeOf(memory: EventfdHost, eventfd: number): (() => void) | undefined {
   const { words, kinds, thread } = memory;
-  const kind = kinds[words.get(eventfd + Eventfd.flags) >>> EventfdFlag.kindShift];
+  const kind = kinds[words.load(eventfd + Eventfd.flags) >>> EventfdFlag.kindShift];
   const { forget } = kind ?? {};
   if (forget === undefined) return undefined;
   return thread.runCallback("forget", () => forget.call(kind, memory, eventfd));

@@ -51,7 +51,7 @@ function addTo(memory: HostMemory, record: number, value: bigint, saturate: bool
   const { words } = memory;
   const irqfd = irqfdOf(memory, record);
   const drained =
-    irqfd === 0 ? 0n : words.get(record + Eventfd.flags) & EventfdFlag.semaphore ? 1n : SATURATED;
+    irqfd === 0 ? 0n : words.load(record + Eventfd.flags) & EventfdFlag.semaphore ? 1n : SATURATED;
   const counter = record + Eventfd.counter;
   let fits = true;
   for (;;) {
@@ -143,7 +143,7 @@ export function signalRecord(memory: EventfdHost, record: number): void {
 /** The same for a thread that has announced the eventfd in its in-flight word, which is clear after it. */
 export function signalAnnounced(memory: EventfdHost, record: number): void {
   const { words, kinds, thread } = memory;
-  const signal = kinds[words.get(record + Eventfd.flags) >>> EventfdFlag.kindShift]?.signal;
+  const signal = kinds[words.load(record + Eventfd.flags) >>> EventfdFlag.kindShift]?.signal;
   try {
     if (signal === undefined) addOne(memory, record, true);
     else signal(memory, record);

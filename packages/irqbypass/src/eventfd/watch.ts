@@ -40,7 +40,7 @@ export function dataOf(words: Words, watch: number): number {
 
 /** How the kind of an eventfd watches it; undefined for one in the host's memory, whose signallers look for watches. */
 export function watchingOf({ words, kinds }: EventfdHost, eventfd: number): Watching | undefined {
-  return kinds[words.get(eventfd + Eventfd.flags) >>> EventfdFlag.kindShift]?.watching;
+  return kinds[words.load(eventfd + Eventfd.flags) >>> EventfdFlag.kindShift]?.watching;
 }
 
 /** Has an epoll watch an eventfd. Throws EEXIST, ENOMEM, and what the system says, with nothing done. */

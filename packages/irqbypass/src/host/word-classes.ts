@@ -137,7 +137,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
   },
   eventfd: {
     ...REC_FIELDS,
-    flags: [Eventfd.flags, "C"],
+    flags: [Eventfd.flags, "A"],
     handles: [Eventfd.handles, "H"],
     counter: [Eventfd.counter, "A64", 2],
     sequence: [Eventfd.sequence, "A"],

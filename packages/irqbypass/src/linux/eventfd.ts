@@ -114,7 +114,7 @@ export class LinuxEventfd extends EventfdContext {
           record = pools.eventfd.allocate();
           const modes = (semaphore ? EventfdFlag.semaphore : 0) | (nonblocking ? 0 : EventfdFlag.blocking);
           const flags = EventfdFlag.linux | modes;
-          words.set(record + E.flags, flags | (number << EventfdFlag.kindShift));
+          words.store(record + E.flags, flags | (number << EventfdFlag.kindShift));
           words.set(record + E.kernelId, id);
           words.set(record + E.fd, own + 1);
           words.set(record + E.owner, thread.record);
@@ -154,7 +154,7 @@ export class LinuxEventfd extends EventfdContext {
     const { words, mutex, pools } = memory;
     return mutex.guard(() => {
       const record = pools.eventfd.open(handle);
-      if ((words.get(record + E.flags) & EventfdFlag.linux) === 0) {
+      if ((words.load(record + E.flags) & EventfdFlag.linux) === 0) {
         throw new IrqBypassError(
           "EINVAL",
           `eventfd ${handle} is a shared eventfd: open it with Eventfd.open`,

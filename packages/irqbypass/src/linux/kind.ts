@@ -136,7 +136,7 @@ export function signalFd(memory: HostMemory, ffi: Ffi, eventfd: number): void {
 
 /** Was the eventfd made without EFD_NONBLOCK? */
 export function isBlocking({ words }: HostMemory, eventfd: number): boolean {
-  return (words.get(eventfd + E.flags) & EventfdFlag.blocking) !== 0;
+  return (words.load(eventfd + E.flags) & EventfdFlag.blocking) !== 0;
 }
 
 /** Can the calling thread make system calls? */

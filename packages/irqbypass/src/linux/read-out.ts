@@ -119,5 +119,5 @@ function take({ ffi }: LinuxCalls, fd: number): bigint {
 }
 
 function isSemaphore({ words }: HostMemory, eventfd: number): boolean {
-  return (words.get(eventfd + Eventfd.flags) & EventfdFlag.semaphore) !== 0;
+  return (words.load(eventfd + Eventfd.flags) & EventfdFlag.semaphore) !== 0;
 }

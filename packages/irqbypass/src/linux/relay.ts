@@ -38,7 +38,7 @@ export class LinuxRelay {
     const epoll = relayEpoll(host, ffi, kind);
     host.forEachLive(pools.consumer, (irqfd) => {
       const eventfd = words.load(irqfd + Consumer.source);
-      if (eventfd === 0 || (words.get(eventfd + Eventfd.flags) & EventfdFlag.linux) === 0) return;
+      if (eventfd === 0 || (words.load(eventfd + Eventfd.flags) & EventfdFlag.linux) === 0) return;
       const event = eachWrite(irqfd, words.get(irqfd + Rec.generation));
       ffi.epollControl(epoll, EPOLL_CTL_MOD, fdOf(host, eventfd), event); // ENOENT for KVM's
     });
@@ -50,7 +50,7 @@ export class LinuxRelay {
     const { host } = this;
     const { words, pools } = host;
     host.forEachLive(pools.eventfd, (eventfd) => {
-      if (words.get(eventfd + Eventfd.flags) & EventfdFlag.linux) wakeSleepers(words, eventfd);
+      if (words.load(eventfd + Eventfd.flags) & EventfdFlag.linux) wakeSleepers(words, eventfd);
     });
     host.forEachLive(pools.epoll, (epoll) => call(words, epoll, EpollControl.ready));
   }

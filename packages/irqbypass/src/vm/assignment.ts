@@ -151,7 +151,7 @@ function begin(host: BypassHost, wanted: Assignment, irqfd: number, progress: Pr
   const due = host.thread.runCallback("listen start", () => listen.start(host, irqfd, eventfd));
   progress.listening = true;
   if (due) host.pending.raise(irqfd);
-  listensNow(words, irqfd); // after that: what is in the counter has been dealt with
+  listensNow(words, irqfd, eventfd); // after that: what is in the counter has been dealt with
 }
 
 function registerConsumer(

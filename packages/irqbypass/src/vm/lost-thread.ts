@@ -255,7 +255,7 @@ function endEventfd(host: BypassHost, eventfd: number, gone: number): void {
     if (words.get(eventfd + Eventfd.owner) === gone) words.set(eventfd + Eventfd.owner, thread.record);
     return {
       closing: closerOf(words, eventfd) === gone,
-      kind: words.get(eventfd + Eventfd.flags) >>> EventfdFlag.kindShift,
+      kind: words.load(eventfd + Eventfd.flags) >>> EventfdFlag.kindShift,
     };
   });
   if (!closing) return;

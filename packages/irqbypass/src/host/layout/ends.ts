@@ -3,7 +3,7 @@
  */
 /** An eventfd context. */
 export const enum Eventfd {
-  /** {@link EventfdFlag}, and from bit 8 on the number of its kind. C */
+  /** {@link EventfdFlag}, and from bit 8 on the number of its kind. A */
   flags = 2,
   /** Its references of role handle; when the last closes, its irqfd is deassigned. H */
   handles = 3,
@@ -45,6 +45,8 @@ export const enum EventfdFlag {
   linux = 2,
   /** Linux: made without EFD_NONBLOCK. */
   blocking = 4,
+  /** An irqfd has listened to it. The one that is set later than the eventfd is made. */
+  heard = 8,
   kindShift = 8,
 }
 

@@ -44,10 +44,10 @@ export function auditEventfds(view: View): void {
 
 function auditKind(view: View, eventfd: number, subject: string): void {
   const { words, host } = view;
-  const flags = words.get(eventfd + Eventfd.flags);
+  const flags = words.load(eventfd + Eventfd.flags);
   const kind = flags >>> EventfdFlag.kindShift;
   const linux = (flags & EventfdFlag.linux) !== 0;
-  const known = EventfdFlag.semaphore | EventfdFlag.linux | EventfdFlag.blocking;
+  const known = EventfdFlag.semaphore | EventfdFlag.linux | EventfdFlag.blocking | EventfdFlag.heard;
   const fd = words.get(eventfd + Eventfd.fd);
   const id = words.get(eventfd + Eventfd.kernelId);
   if ((flags & 0xff & ~known) !== 0 || kind >= host.kinds.length || linux !== kind > 0) {
