@@ -26,6 +26,7 @@ export function rightInterrupts(text: string): boolean {
     ascend &&
     rows.every((row) => {
       if (row.trim() === "") return true;
+      if (labels.size > 0 && /^\s?, /.test(row)) return true; // behind a name that ended in a newline
       const [label, ...words] = row.trim().split(/\s+/);
       const device = /^\d{1,10}:$/.test(label!);
       if (!/^\s{0,12}\S+:\s/.test(row) || (!device && !/^[A-Za-z][\w/-]{0,11}:$/.test(label!))) return false;

@@ -48,8 +48,8 @@ export function parseInterrupts(text: string): Interrupts {
     const line = parseLine(row, cpus.length);
     if (line !== undefined && lines.has(line.label)) throw new FormatError(`has a second line ${line.label}`);
     if (line !== undefined) last = line;
-    // Names stand in a list: what follows one that ended in a newline begins with the comma behind it.
-    else if (last !== undefined && /^\s?,/.test(row))
+    // Names stand in a list: what follows one that ended in a newline begins with the comma and the blank behind it.
+    else if (last !== undefined && /^\s?, /.test(row))
       last = { ...last, actions: `${last.actions}\n${row.trim()}` };
     else throw new FormatError(`line ${index + 2} is no interrupt with a count for each CPU`);
     lines.set(last.label, last);
