@@ -2,6 +2,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { type DeviceVector, Eventfd, type EventfdContext, Host, Producer, VfioPciDevice } from "irqbypass";
 import { LinuxEventfd, linux } from "irqbypass/linux";
+import { Gate } from "#src/host/layout.js";
 import { random } from "../death/random.js";
 import { setUnmask } from "../support/intx.js";
 import {
@@ -75,7 +76,8 @@ function vectorSource(line: number, eventfd: EventfdContext): Source {
   ];
   return {
     signal: () => vector.signal(),
-    pending: () => vector.pending,
+    // Of the device alone: what waits in the eventfd is counted there.
+    pending: () => (host.words.load(vector.trigger.gate) & Gate.pending) !== 0,
     change() {
       const [what, act] = changes[pick(changes.length)]!;
       did(line, what);

@@ -179,6 +179,8 @@ export const PLANTS = {
       main(host) {
         host.repair!.thread = (gone) => {
           recoverMutexes(host, gone);
+          // What it was injecting is no count that it had taken out, and the end of its irqfd would wait for that for ever.
+          host.forEachLive(host.pools.consumer, (irqfd) => host.pending.resume(irqfd, gone));
           leaveForIt(host, gone);
         };
       },
