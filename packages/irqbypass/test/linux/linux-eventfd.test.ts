@@ -16,7 +16,7 @@ import { Vm } from "#src/vm/vm.js";
 import { whyRelayed } from "../support/host.js";
 import { TestThread, until } from "../support/worker.js";
 import { linux } from "./available.js";
-import { openDescriptors } from "./descriptors.js";
+import { openDescriptors, settledDescriptors } from "./descriptors.js";
 import type { ReadingWork } from "./reading-worker.js";
 
 const CAPACITY = { eventfd: 64, producer: 64, consumer: 64, vm: 8, vcpu: 16, route: 256, routing: 16 };
@@ -80,9 +80,10 @@ describe("a Linux eventfd of a host", linux, () => {
     }
   });
 
-  it("is gone with its last handle, and a stale handle is refused", () => {
+  // Each begins with what is open once no thread of a test before it closes its own any more.
+  it("is gone with its last handle, and a stale handle is refused", async () => {
     using host = makeHost();
-    const before = openDescriptors();
+    const before = await settledDescriptors();
     const first = LinuxEventfd.create(host);
     const { handle } = first;
     const second = LinuxEventfd.open(host, handle);
@@ -98,10 +99,10 @@ describe("a Linux eventfd of a host", linux, () => {
     assert.equal(host.pools.eventfd.live, 0);
   });
 
-  it("refuses what is no eventfd, and leaves nothing behind", () => {
+  it("refuses what is no eventfd, and leaves nothing behind", async () => {
     using host = makeHost();
     const fd = openSync("/dev/null", "r");
-    const before = openDescriptors();
+    const before = await settledDescriptors();
     assert.throws(() => LinuxEventfd.adopt(host, fd), { code: "EINVAL", message: /is not an eventfd/ });
     assert.deepEqual(openDescriptors(), before);
     closeSync(fd);
@@ -111,11 +112,11 @@ describe("a Linux eventfd of a host", linux, () => {
     assert.equal(host.pools.eventfd.live, 0);
   });
 
-  it("that does not fit leaves no descriptor, and room comes back", () => {
+  it("that does not fit leaves no descriptor, and room comes back", async () => {
     using host = Host.create({ kinds: [linuxKind()], capacity: { ...CAPACITY, eventfd: 2 } });
     using _one = LinuxEventfd.create(host);
     const two = LinuxEventfd.create(host);
-    const before = openDescriptors();
+    const before = await settledDescriptors();
     assert.throws(() => LinuxEventfd.create(host), {
       code: "ENOMEM",
       message: /capacity\.eventfd is 2, and all are in use/,
@@ -182,7 +183,7 @@ describe("a Linux eventfd of a host", linux, () => {
     using eventfd = LinuxEventfd.create(host);
     const first = eventfd.readAsync({ timeoutMs: PATIENCE_MS });
     await until("the relay runs", () => relayRuns(host.words, 1));
-    const before = openDescriptors();
+    const before = await settledDescriptors();
     const others = Array.from({ length: 50 }, () => eventfd.readAsync({ timeoutMs: PATIENCE_MS }));
     assert.deepEqual(openDescriptors(), before);
     const readers = [first, ...others];
