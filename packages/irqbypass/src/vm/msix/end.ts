@@ -35,7 +35,9 @@ export function follow(table: MsixTable): void {
  */
 export function endTable(table: MsixTable): void {
   table.mutex.enclose(() => {
-    if (table.isLive()) finishTable(table);
+    if (!table.isLive()) return;
+    table.admit();
+    finishTable(table);
   });
 }
 

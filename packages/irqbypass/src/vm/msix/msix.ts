@@ -21,7 +21,7 @@ import { createTable, MsixTable, openTable, tableAt } from "./table.js";
 
 const VM_TEXT = "a VM: a Vm or a KvmVm";
 /** What a vector takes that is connected. */
-const ROOM: readonly PoolName[] = ["eventfd", "reference", "producer", "consumer"];
+const ROOM: readonly PoolName[] = ["eventfd", "reference", "producer", "consumer", "route"];
 
 /**
  * The MSI-X capability of a device of a VM. What the guest stores in {@link table} and {@link control} masks and unmasks the device's
@@ -364,7 +364,7 @@ function newTable(vm: MsixVm<never>, device: VfioPciDevice): MsixTable {
   for (;;) {
     const made = createTable(host, { device: device.life, vm: life, count });
     if (made !== undefined) {
-      made.guard(() => follow(made));
+      made.mutex.enclose(() => follow(made)); // not refused any more: it is made
       return made;
     }
     const before = tableAt(host, host.words.load(device.life.record + Device.table));

@@ -57,8 +57,16 @@ export class MsixTable {
   guard<T>(section: () => T): T {
     return this.mutex.enclose(() => {
       this.check();
+      this.admit();
       return section();
     });
+  }
+
+  /** Before a change: a thread that may not wait for a mutex that it takes is refused here, and not when half of it is done. */
+  admit(): void {
+    const { host, device, vm } = this;
+    if (host.thread.mayBlock) return;
+    for (const mutex of [device?.mutex, vm.mutex, host.mutex]) mutex?.enclose(() => {});
   }
 
   /** The VM that its messages are for, which may have gone. */
