@@ -107,10 +107,12 @@ export class Kvm extends Shown implements Disposable {
    * console.log(opened.extension("KVM_CAP_IRQFD"));
    * ```
    */
-  static open(options?: KvmOptions): Kvm;
-  /** @internal For a host, which knows of the descriptor while it is open. */
-  static open(options: KvmOptions, host: KvmHost): Kvm;
-  static open(options: KvmOptions = {}, host?: KvmHost): Kvm {
+  static open(options: KvmOptions = {}): Kvm {
+    return Kvm.openFor(undefined, options);
+  }
+
+  /** @internal The same for a host, which knows of the descriptor while it is open. */
+  static openFor(host: KvmHost | undefined, options: KvmOptions = {}): Kvm {
     const how = readOptions(options, OPTIONS, "options such as { path }, or none");
     checkNode("KVM guests need");
     const { path = PATH, arch = process.arch } = how;

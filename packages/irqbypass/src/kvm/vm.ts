@@ -120,10 +120,11 @@ export class KvmVm extends KvmVmRef implements Disposable {
     const { record } = this.life;
     // The thread has loaded its C library; another time would be one more in which it must not be ended.
     const ffi = linuxKindOf(host).kind.ffi();
-    using kvm = Kvm.open(
-      { ffi, ...how },
-      { opens: (call) => openOwn(host, call), closes: (fd) => closeOwn(host, ffi, fd) },
-    );
+    const named = {
+      opens: (call: () => number) => openOwn(host, call),
+      closes: (fd: number) => closeOwn(host, ffi, fd),
+    };
+    using kvm = Kvm.openFor(named, { ffi, ...how });
     const wordOf = (vcpu?: number) => record + (vcpu === undefined ? V.fd : V.vcpu + vcpu);
     return new KvmMachine(
       kvm,
