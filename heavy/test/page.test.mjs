@@ -113,6 +113,7 @@ await inBrowser(({ open, name }) => {
       const page = await open(ROOT);
       const result = await page.run("heavy/pages/harness.mjs");
       assert.deepEqual(result, { isolated: true, big: 2n ** 64n, list: [1, undefined, { deep: null }] });
+      await until("the page and its worker have said it", () => page.console.length > 1);
       assert.deepEqual(page.console.slice(0, 2), ["log: from the page", "warn: from a worker"]);
       await until("the worker's error is there", () => page.errors.length > 0);
       assert.match(page.errors.join(), /nobody caught it/);
