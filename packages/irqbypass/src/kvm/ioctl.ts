@@ -121,14 +121,17 @@ export function ioctl(
   argument: number | ArrayBufferView,
   subject: string,
   advice = "",
-  open: (request: () => number) => number = (request) => request(),
+  open?: (request: () => number) => number,
 ): number {
   for (;;) {
-    const result = open(() =>
-      typeof argument === "number"
-        ? ffi.ioctl(fd, call.request, argument)
-        : ffi.ioctlBuffer(fd, call.request, argument),
-    );
+    const result =
+      open === undefined ? request(ffi, fd, call, argument) : open(() => request(ffi, fd, call, argument));
     if (result !== -ERRNO.EINTR) return checked(result, call.name, subject, advice);
   }
+}
+
+function request(ffi: Ffi, fd: number, call: Ioctl, argument: number | ArrayBufferView): number {
+  return typeof argument === "number"
+    ? ffi.ioctl(fd, call.request, argument)
+    : ffi.ioctlBuffer(fd, call.request, argument);
 }

@@ -39,6 +39,17 @@ export function handOver({ words, thread }: HostMemory, fd: number): void {
   words.set(placeOf(words, thread.record, fd + 1), 0);
 }
 
+/** The same by an atomic word of it, plus one, unless another thread was first: then it is closed. Returns that which the word names. */
+export function handOverAt(memory: HostMemory, ffi: Ffi, word: number, fd: number): number {
+  const other = memory.words.compareExchange(word, 0, fd + 1);
+  if (other === 0) {
+    handOver(memory, fd);
+    return fd;
+  }
+  closeOwn(memory, ffi, fd);
+  return other - 1;
+}
+
 /** Closes a descriptor that the calling thread's record names. Returns what close(2) has. */
 export function closeOwn({ words, thread }: HostMemory, ffi: Ffi, fd: number): number {
   return closeAt(words, ffi, placeOf(words, thread.record, fd + 1));

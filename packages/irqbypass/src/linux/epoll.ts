@@ -6,7 +6,7 @@
 import { Header, RelayState } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { checked } from "./checked.js";
-import { closeNamed, closeOwn, handOver, openOwn } from "./descriptor.js";
+import { closeNamed, closeOwn, handOverAt, openOwn } from "./descriptor.js";
 import { type Ffi, O_CLOEXEC } from "./ffi.js";
 
 export const EPOLL_CTL_ADD = 1;
@@ -89,11 +89,9 @@ function epollIn(
     closeOwn(memory, ffi, epoll);
     throw error;
   }
-  const other = words.compareExchange(word, 0, epoll + 1);
-  if (other === 0) handOver(memory, epoll);
-  else closeOwn(memory, ffi, epoll); // another thread was first
+  const named = handOverAt(memory, ffi, word, epoll);
   // Looked at once it is there: whoever ends the relays says so first, and closes what is there after that.
-  if (!isOver(memory, kind)) return other === 0 ? epoll : other - 1;
+  if (!isOver(memory, kind)) return named;
   closeEpolls(memory, ffi);
   return -1;
 }

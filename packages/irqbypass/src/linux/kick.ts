@@ -9,7 +9,7 @@ import { Eventfd as E } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { NONE } from "./blocking.js";
 import { checked } from "./checked.js";
-import { closeNamed, closeOwn, handOver, openOwn } from "./descriptor.js";
+import { closeNamed, handOverAt, openOwn } from "./descriptor.js";
 import { type Ffi, O_CLOEXEC, O_NONBLOCK } from "./ffi.js";
 
 /**
@@ -22,10 +22,7 @@ export function kickDescriptor(memory: HostMemory, ffi: Ffi, eventfd: number): n
   const made = openOwn(memory, () => ffi.eventfd(0, O_CLOEXEC | O_NONBLOCK));
   if (made === -ERRNO.EMFILE || made === -ERRNO.ENFILE) return NONE;
   checked(made, "eventfd", `the kicks of eventfd ${memory.pools.eventfd.slot(eventfd)}`);
-  const other = memory.words.compareExchange(eventfd + E.kick, 0, made + 1);
-  if (other === 0) handOver(memory, made);
-  else closeOwn(memory, ffi, made); // another thread was first
-  return descriptorOf(memory, eventfd);
+  return handOverAt(memory, ffi, eventfd + E.kick, made);
 }
 
 /** Wakes who sleeps, once the word says why. From any thread that has a handle. */

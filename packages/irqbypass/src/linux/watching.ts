@@ -10,7 +10,7 @@ import { Epoll, EpollControl, Rec, Watch } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { fdOf, type LinuxCalls } from "./calls.js";
 import { checked } from "./checked.js";
-import { closeNamed, closeOwn, handOver, openOwn } from "./descriptor.js";
+import { closeNamed, handOverAt, openOwn } from "./descriptor.js";
 import {
   EPOLL_CTL_ADD,
   EPOLL_CTL_DEL,
@@ -90,15 +90,12 @@ function ownOf({ words }: HostMemory, epoll: number): number {
 }
 
 function makeEpoll(memory: HostMemory, ffi: Ffi, epoll: number): number {
-  const { words, pools } = memory;
+  const { pools } = memory;
   const there = ownOf(memory, epoll);
   if (there >= 0) return there;
   const result = openOwn(memory, () => ffi.epollCreate(O_CLOEXEC));
   const made = checked(result, "epoll_create1", `epoll ${pools.epoll.slot(epoll)}`);
-  const other = words.compareExchange(epoll + Epoll.fd, 0, made + 1);
-  if (other === 0) handOver(memory, made);
-  else closeOwn(memory, ffi, made); // another thread was first
-  return ownOf(memory, epoll);
+  return handOverAt(memory, ffi, epoll + Epoll.fd, made);
 }
 
 function eventOf({ words }: HostMemory, watch: number): DataView {
