@@ -1,7 +1,6 @@
 import { Consumer, Eventfd as E, EventfdFlag, Listening, Thread } from "../host/layout.js";
 import type { Words } from "../host/words.js";
 import type { EventfdHost, Listen } from "./kind.js";
-import { wakeSleepers } from "./signal.js";
 
 /**
  * How an irqfd listens to an eventfd in the host's memory: the writer looks for it, takes its own count out again and makes
@@ -20,10 +19,9 @@ const listenShared: Listen = {
       const count = words.load64(eventfd + E.counter);
       if (count === 0n) return;
       const left = semaphore ? count - 1n : 0n;
-      if (words.compareExchange64(eventfd + E.counter, count, left) === count) break;
+      if (words.compareExchange64(eventfd + E.counter, count, left) === count) return;
       words.relax();
     }
-    wakeSleepers(words, eventfd);
   },
 };
 

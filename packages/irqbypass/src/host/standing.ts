@@ -24,12 +24,11 @@ export class Standing {
 
   /** The mirror image. */
   unblock(): void {
-    if (this.asleep.size === 0) {
-      this.words.store(this.record + Thread.waits, 0);
+    for (const { word, since } of this.asleep.values()) {
+      this.say(word, since);
       return;
     }
-    const [longest] = this.asleep.values();
-    this.say(longest?.word ?? 0, longest?.since ?? 0);
+    this.words.store(this.record + Thread.waits, 0);
   }
 
   /** An asynchronous wait begins, which `wake` ends. Returns what is to be called when it has ended. */
