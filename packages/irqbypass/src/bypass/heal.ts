@@ -10,7 +10,6 @@ import {
   Consumer,
   DEVICE_EVENTFDS,
   Device,
-  DeviceFlag,
   Eventfd,
   Header,
   Injection,
@@ -28,7 +27,7 @@ import type { Pool } from "../host/pool.js";
 import { XArray } from "../host/xarray.js";
 import { Mode, modeOf, relayed, targetOf } from "../posting/irte.js";
 import type { BypassHost } from "./bypass-host.js";
-import { liveRecords } from "./live-records.js";
+import { isDevice, liveRecords } from "./live-records.js";
 
 /** Repairs all of it. The caller holds the host mutex; `dead` is the record of the thread that held it. */
 export function healHost(host: BypassHost, dead: number): void {
@@ -82,12 +81,6 @@ function dropUnowned({ words }: BypassHost, pool: Pool, owner: number): void {
 function isWhole({ words, pools }: BypassHost, record: number): boolean {
   const head = words.get(record + Device.head);
   return head !== 0 && pools.device.lives(head) && words.load(head + Device.owner) !== 0;
-}
-
-/** Is it the first record of a device? */
-function isDevice({ words }: BypassHost, record: number): boolean {
-  const flags = words.get(record + Device.flags);
-  return words.get(record + Device.head) === record && (flags & DeviceFlag.table) === 0;
 }
 
 /** Is the vCPU one that its VM names? */

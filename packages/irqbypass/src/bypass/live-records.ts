@@ -1,3 +1,4 @@
+import { Device, DeviceFlag } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import type { Pool } from "../host/pool.js";
 
@@ -20,4 +21,14 @@ export function ownedBy(host: HostMemory, pool: Pool, owner: number, thread: num
     if (host.words.get(record + owner) === thread) found.push(record);
   });
   return found;
+}
+
+/** Is this the first record of a device that is there? Under the host mutex. */
+export function isDevice({ words, pools }: HostMemory, record: number): boolean {
+  return (
+    pools.device.lives(record) &&
+    words.get(record + Device.head) === record &&
+    (words.get(record + Device.flags) & DeviceFlag.table) === 0 &&
+    words.load(record + Device.owner) !== 0
+  );
 }

@@ -1,5 +1,6 @@
 /** Devices as records: made, opened, handed over and ended. */
 import type { BypassHost } from "../bypass/bypass-host.js";
+import { isDevice } from "../bypass/live-records.js";
 import { refresh } from "../bypass/remapping.js";
 import { dropContext } from "../eventfd/reference.js";
 import { IrqBypassError } from "../host/errors.js";
@@ -76,16 +77,6 @@ export function openDevice(host: BypassHost, handle: unknown, vdpa: 0 | DeviceFl
     if ((words.load(record + Device.use) & DeviceUse.ending) === 0) return life;
     throw refusal("a device that is being disposed: make another one");
   });
-}
-
-/** Is this the first record of a device that is there? Under the host mutex. */
-export function isDevice({ words, pools }: BypassHost, record: number): boolean {
-  return (
-    pools.device.lives(record) &&
-    words.get(record + Device.head) === record &&
-    (words.get(record + Device.flags) & DeviceFlag.table) === 0 &&
-    words.load(record + Device.owner) !== 0
-  );
 }
 
 /** The device in a record, undefined where there is none; for the repair, one that is being ended as well. */

@@ -1,8 +1,9 @@
 /** Devices that a thread leaves behind, or that end with it. */
 import type { BypassHost } from "../bypass/bypass-host.js";
+import { isDevice } from "../bypass/live-records.js";
 import { Device } from "../host/layout.js";
 import { DeviceLife } from "./device-life.js";
-import { finishDevice, isDevice } from "./device-record.js";
+import { finishDevice } from "./device-record.js";
 import { endSession } from "./session-end.js";
 
 /**

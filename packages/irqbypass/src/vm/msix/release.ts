@@ -1,6 +1,4 @@
 /** What the vectors of an MSI-X table are connected to, taken away. For whoever has the table's mutex, with or without the VM open. */
-import type { DeviceLife } from "../../device/device-life.js";
-import { Trigger } from "../../device/trigger.js";
 import { setTriggers } from "../../device/trigger-changes.js";
 import { closeHandle } from "../../eventfd/close.js";
 import { irqfdOf } from "../../eventfd/reference.js";
@@ -16,11 +14,10 @@ import type { MsixTable } from "./table.js";
 
 /** A vector loses its trigger, irqfd, eventfd and route, where it has them: the device keeps what it raises from here on. */
 export function disconnect(table: MsixTable, number: number): void {
-  const { device } = table;
-  if (device !== undefined && table.reference(number) !== 0) {
-    const trigger = triggerAt(device, table, number);
-    const change = { name: `msix ${number}`, trigger, eventfd: 0, irq: number };
-    unlessGone(() => device.guard(() => setTriggers(device, [change])));
+  const { device, index } = table;
+  if (device !== undefined && index !== undefined && table.reference(number) !== 0) {
+    const vector = index.vectors[number]!;
+    unlessGone(() => device.guard(() => setTriggers(device, [vector.change(null)])));
   }
   release(table, number);
 }
@@ -56,9 +53,9 @@ export function irqfdOfVector({ host, vm }: MsixTable, eventfd: number): number 
 
 /** The eventfd that a vector's trigger is, 0 without one. */
 export function triggerOf(table: MsixTable, number: number): number {
-  const { device } = table;
-  if (device === undefined) return 0;
-  return unlessGone(() => device.guard(() => triggerAt(device, table, number).eventfd)) ?? 0;
+  const { device, index } = table;
+  if (device === undefined || index === undefined) return 0;
+  return unlessGone(() => device.guard(() => index.vectors[number]!.trigger.eventfd)) ?? 0;
 }
 
 /** Where a vector's route leads; undefined where it has none, or that has gone with its VM, or with the whole table. */
@@ -72,11 +69,6 @@ export function routedTo(table: MsixTable, number: number): RawMsi | undefined {
       return rawMsi(routeMessage(host, route));
     }),
   );
-}
-
-function triggerAt(device: DeviceLife, { count }: MsixTable, number: number): Trigger {
-  const { gates } = device;
-  return new Trigger(device, gates[gates.length - count + number]!);
 }
 
 /** What a vector has beside its trigger. Each step may have been done before, by a thread that died. */

@@ -1,7 +1,7 @@
 /** The MSI-X table of a device as records in shared memory, which every thread has that has it open. */
 import type { BypassHost } from "../../bypass/bypass-host.js";
+import { isDevice } from "../../bypass/live-records.js";
 import { DeviceLife, deviceMutex } from "../../device/device-life.js";
-import { isDevice } from "../../device/device-record.js";
 import { MsiIndex } from "../../device/msi.js";
 import { IrqBypassError } from "../../host/errors.js";
 import { Device, DeviceFlag, Msix, MsixState, MsixVector, VECTORS } from "../../host/layout.js";
