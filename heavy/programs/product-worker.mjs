@@ -59,12 +59,14 @@ addEventListener(
   "message",
   async ({ data: { host: handle, name, job, given } }) => {
     const host = Host.attach(handle, { name });
+    let said;
     try {
-      postMessage({ result: await JOBS[job](host, given), fastPath: host.fastPath });
+      said = { result: await JOBS[job](host, given), fastPath: host.fastPath };
     } catch (error) {
-      postMessage({ error: String(error) });
+      said = { error: String(error) };
     }
-    host.dispose();
+    host.dispose(); // first: who has the result audits the host, and nothing is to be under way there
+    postMessage(said);
     close();
   },
   { once: true },
