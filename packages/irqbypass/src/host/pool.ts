@@ -167,6 +167,11 @@ export class Pool {
     return record >= this.base && record < this.base + this.capacity * this.stride;
   }
 
+  /** The record that a word of this pool lies in. */
+  around(word: number): number {
+    return word - ((word - this.base) % this.stride);
+  }
+
   /** Live records. */
   get live(): number {
     return this.words.get(this.state + State.live);

@@ -2,8 +2,10 @@
  * The threads of a host: who they are, what each has, and what it waits for.
  */
 import type { BypassHost } from "../bypass/bypass-host.js";
+import { isDevice } from "../bypass/live-records.js";
 import {
   Consumer,
+  Device,
   Header,
   Ioeventfd,
   LifeLock,
@@ -92,9 +94,13 @@ function belongingsOf(host: BypassHost): Map<number, Set<string>> {
     if (runner !== 0) add(runner, vcpuAt(host, vcpu));
   });
   host.forEachLive(pools.vm, (vm) => add(words.get(vm + Vm.owner), `VM ${pools.vm.slot(vm)}`));
-  host.forEachLive(pools.producer, (producer) =>
-    add(words.get(producer + Producer.owner), `producer ${pools.producer.slot(producer)}`),
-  );
+  host.forEachLive(pools.device, (device) => {
+    if (isDevice(host, device)) add(words.load(device + Device.owner), `device ${pools.device.slot(device)}`);
+  });
+  host.forEachLive(pools.producer, (producer) => {
+    if (words.get(producer + Producer.gate) !== 0) return; // one of a device
+    add(words.get(producer + Producer.owner), `producer ${pools.producer.slot(producer)}`);
+  });
   host.forEachLive(pools.consumer, (irqfd) => {
     const eventfd = words.load(irqfd + Consumer.source);
     if (eventfd !== 0) add(words.get(irqfd + Consumer.owner), `the irqfd of ${eventfdAt(eventfd)}`);

@@ -295,8 +295,8 @@ export class SlimHost extends HostMemory implements BypassHost, Disposable {
 
   /**
    * Leaves the host, closing the eventfd handles of this thread, whose asynchronous waits reject with EBADF; in the thread that
-   * created it, ends the relay too. Throws EBUSY while this thread has producers registered or runs vCPUs, and in the creator
-   * while VMs are left, naming them. Doing it again does nothing.
+   * created it, ends the relay too. Throws EBUSY while this thread has producers registered, its own or those of devices that it
+   * signals, or runs vCPUs, and in the creator while VMs are left, naming them. Doing it again does nothing.
    */
   dispose(): void {
     if (this.disposed) return;

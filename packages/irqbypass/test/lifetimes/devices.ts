@@ -9,6 +9,8 @@ import {
   VfioPciDevice,
   VIRTIO_STATUS,
 } from "irqbypass";
+import { isDevice } from "#src/bypass/live-records.js";
+import { Device, DeviceFlag } from "#src/host/layout.js";
 import { setUnmask } from "../support/intx.js";
 import { type Board, type End, PLACES } from "./board.js";
 
@@ -179,6 +181,25 @@ export function deviceOperations(actor: Actor): readonly (() => void)[] {
       else if (session !== undefined) endSession(session);
     },
   ];
+}
+
+/** Ends the devices that the calling thread signals: what it has made, or adopted, and nobody else has ended. */
+export function endOwnDevices(host: Host): void {
+  const { words, pools, thread } = host;
+  const own: { readonly handle: number; readonly isVdpa: boolean }[] = [];
+  host.forEachLive(pools.device, (record) => {
+    if (!isDevice(host, record) || words.load(record + Device.owner) !== thread.record) return;
+    const isVdpa = (words.get(record + Device.flags) & DeviceFlag.vdpa) !== 0;
+    own.push({ handle: pools.device.handle(record), isVdpa });
+  });
+  for (const { handle, isVdpa } of own) {
+    try {
+      (isVdpa ? VdpaDevice : VfioPciDevice).open(host, handle).dispose();
+    } catch (error) {
+      // Another thread was faster.
+      if (!(error instanceof IrqBypassError && ["ESTALE", "EBADF"].includes(error.code))) throw error;
+    }
+  }
 }
 
 /** Another thread may have disabled what a call is about, or not have enabled it yet. */

@@ -3,7 +3,7 @@ import { workerData } from "node:worker_threads";
 import { Epoll, Eventfd, Host, type HostHandle, IrqBypassError, Vcpu, VfioPciDevice, Vm } from "irqbypass";
 import { random } from "../death/random.js";
 import { Board, type End, PLACES, vectorOf } from "./board.js";
-import { deviceOperations } from "./devices.js";
+import { deviceOperations, endOwnDevices } from "./devices.js";
 
 export interface LifetimesWork {
   readonly host: HostHandle;
@@ -228,4 +228,5 @@ while (!board.stopped) {
   attempt(operations[pick(operations.length)]!);
   if (pick(50) === 0) await new Promise((resolve) => setImmediate(resolve)); // for what listens to unmask eventfds
 }
+endOwnDevices(host); // a device whose trigger has its producer keeps this thread in the host
 host.dispose();

@@ -1,7 +1,7 @@
 // Who is attached to a host: with what it has, what it waits for, and since when.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Epoll, Eventfd, type Host, Vm } from "irqbypass";
+import { Epoll, Eventfd, type Host, VfioPciDevice, Vm } from "irqbypass";
 import { noRelay, SMALL, smallHost } from "../support/host.js";
 import { TestThread, until } from "../support/worker.js";
 import type { Waiter } from "./attached-worker.js";
@@ -16,7 +16,9 @@ describe("the threads of a host", () => {
     const eventfd = Eventfd.create(host);
     vm.irqfd(eventfd, 24);
     const epoll = Epoll.create(host);
-    const mine = ["VM 0", "the irqfd of eventfd 0", "eventfd 0", "epoll 0"];
+    const nic = new VfioPciDevice(host, { msix: 2 });
+    nic.setTrigger("msix", 1, eventfd); // its producer is the device's affair
+    const mine = ["VM 0", "device 0", "the irqfd of eventfd 0", "eventfd 0", "epoll 0"];
     const [creator] = host.threads();
     assert.deepEqual(
       { ...creator, sinceMs: 0 },
@@ -30,6 +32,8 @@ describe("the threads of a host", () => {
         sinceMs: 0,
       },
     );
+
+    nic.dispose();
 
     const data: Waiter = {
       host: host.handle,

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { beforeEach, describe, it } from "node:test";
 import { promisify } from "node:util";
-import { Host, Vcpu, Vm, type VmOptions } from "irqbypass";
+import { Eventfd, Host, Producer, Vcpu, VfioPciDevice, Vm, type VmOptions } from "irqbypass";
 import { Vcpu as V } from "#src/host/layout.js";
 import { harvest, post } from "#src/posting/descriptor.js";
 import * as fast from "#src/posting/fast-path.js";
@@ -414,6 +414,22 @@ describe("a VM", () => {
     assert.throws(() => host.dispose(), { code: "EBUSY", message: /^EBUSY: VM 0/ });
     vm.dispose();
     host.dispose();
+    host.dispose();
+  });
+
+  it("and so do producers, of their own or of a device, which is named once", () => {
+    const producer = Producer.create(host);
+    producer.register(Eventfd.create(host));
+    new VfioPciDevice(host, { msix: 1 }); // without a trigger it ends with its thread
+    const nic = new VfioPciDevice(host, { msix: 40 }); // more than a record holds
+    nic.setTrigger("msix", 1, Eventfd.create(host));
+    nic.setTrigger("msix", 39, Eventfd.create(host));
+    assert.throws(() => host.dispose(), {
+      code: "EBUSY",
+      message: "EBUSY: producer 0, device 1 must be disposed or put first",
+    });
+    producer.dispose();
+    nic.dispose();
     host.dispose();
   });
 });
