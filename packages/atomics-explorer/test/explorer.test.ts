@@ -170,6 +170,20 @@ test("relax waits for a change of what the loop looked at, and a loop that nobod
   assert.match((await explore(cast({ a: blind }))).violation!.message, /does it ever end/);
 });
 
+test("relax waits for the death, too, of a thread that the loop has seen alive", async () => {
+  const setup = (world: World): Cast => {
+    const [words, b] = [world.words("a"), world.words("b")];
+    world.memory(1);
+    const { alive } = world.thread("a");
+    const { index } = world.thread("b");
+    const a = () => {
+      while (words.load(0) === 0 && alive(index)) words.relax();
+    };
+    return { threads: { a, b: () => b.store(0, 1) } };
+  };
+  assert.equal((await explore(setup, { kills: ["b"] })).violation, undefined);
+});
+
 test("a failed compare-exchange has seen the change that its retry waits for", async () => {
   const increment: Body = (words) => {
     for (;;) {

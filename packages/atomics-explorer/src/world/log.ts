@@ -46,15 +46,19 @@ export abstract class Log {
     this.high = scatter(this.high ^ ((word << 4) | op), told + Math.imul(high, 31), 0x510e527f);
   }
 
-  /** Has somebody else changed a word that the thread has looked at since the last `relax`? */
-  protected changedSince(memory: ExploredMemory): boolean {
+  /** Has somebody else changed a word that the thread has looked at since the last `relax`, or a thread died that it has seen alive? */
+  protected changedSince(memory: ExploredMemory, lives: (thread: number) => boolean): boolean {
     const seen = new Map<number, number | bigint>();
     let at = this.length;
     while (at > 0 && (this.ops[at - 1]! & 15) !== Op.relax) at -= 1;
     for (; at < this.length; at++) {
       const op = this.ops[at]! & 15;
       const word = this.ops[at]! >>> 4;
-      if (op === Op.wait || op === Op.notify || op === Op.probe) continue;
+      if (op === Op.wait || op === Op.notify) continue;
+      if (op === Op.probe) {
+        if (this.results[at] === 1 && !lives(word)) return true;
+        continue;
+      }
       const before = seen.get(word);
       const writes = op === Op.store || op === Op.store64 || op === Op.set;
       if (before !== undefined && !writes && this.results[at] !== before) return true;

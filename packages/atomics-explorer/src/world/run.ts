@@ -112,9 +112,9 @@ export abstract class Run extends Log {
     this.keep(Op.relax, 0, 0, 0);
   }
 
-  /** Has somebody else changed a word that it has looked at since the last `relax`? Also when it has seen that already. */
+  /** As {@link changedSince}, now; also when it has seen that already. */
   sawChange(): boolean {
-    return this.changedSince(this.stage.memory);
+    return this.changedSince(this.stage.memory, (thread) => this.stage.lives(thread));
   }
 
   /** Before an atomic access that is not in the log; without `access` it is none of a word, but a question to the platform. */
