@@ -6,8 +6,10 @@ import { hosts } from "#scenarios/support/hosts.js";
 import { LinuxModel } from "#scenarios/support/linux.js";
 import { kickReader } from "#src/eventfd/signal.js";
 import { Eventfd as E, READ_KICKED } from "#src/host/layout.js";
+import { O_NONBLOCK } from "#src/linux/ffi.js";
 import { kickDescriptor, ring } from "#src/linux/kick.js";
 import { linuxKind } from "#src/linux/kind.js";
+import { dies, mortal } from "./support/death.mjs";
 import { expect } from "./support/guest.mjs";
 
 /** The eventfd, that of its kicks, and the two that the model takes for them. */
@@ -164,4 +166,105 @@ function hushesItsOwn({ calls }) {
     if (pollfds.length > 2 && pollfds[3] >>> 16 !== 0) read(pollfds[2], new BigUint64Array(1));
     return ready;
   };
+}
+
+/** Threads with a handle each to a blocking eventfd that has room for so many. */
+function blocking(world, names, room) {
+  const model = new LinuxModel(BigInt(room));
+  const seen = {};
+  const calls = Object.fromEntries(names.map((name) => [name, model.calls(() => seen[name].words)]));
+  Object.assign(seen, hosts(world, names, { kinds: (name) => [linuxKind(calls[name])], capacity: ROOM }));
+  const host = seen[names[0]];
+  const ffi = calls[names[0]].ffi();
+  model.takeRoom(host, 2);
+  const eventfd = LinuxEventfd.create(host, { nonblocking: false });
+  const spare = ffi.eventfd(0, O_NONBLOCK);
+  for (const name of names) calls[name].ffi().eventfd = () => spare;
+  const own = Object.fromEntries(names.map((name) => [name, LinuxEventfd.open(seen[name], eventfd.handle)]));
+  const keeps = [eventfd, ...Object.values(own)];
+  const signals = { host, eventfd, counted: () => model.count(host.words, eventfd.fd) };
+  return { hosts: seen, eventfd, own, keeps, signals };
+}
+
+/** Two threads that write to a blocking eventfd with room for one of them, and a VMM that kicks once. */
+function writesBeside(world, { signals = false, play = () => {} } = {}) {
+  const made = blocking(world, ["vmm", "first", "second"], 1);
+  const { own, keeps } = made;
+  play(made);
+  return {
+    threads: {
+      first: () => own.first.write(),
+      second: () => (signals ? own.second.signal() : own.second.write()),
+      vmm: () => own.vmm.kick(),
+    },
+    keeps,
+    end: conserves(
+      ({ first, second }) => ({ ...made.signals, sent: first || second || signals ? 1 : 0 }),
+      ({ first, second }) => expect(signals || first !== second, "both have written, or neither"),
+    ),
+  };
+}
+
+/** Takes every turn, whoever has it. */
+function heedsNoTurn({ hosts: { second }, eventfd }) {
+  const { words } = second;
+  const turn = eventfd.record + E.counter;
+  second.words = override(words, {
+    load64: (word) => (word === turn ? 0n : words.load64(word)),
+    compareExchange64: (word, ...values) => (word === turn ? 0n : words.compareExchange64(word, ...values)),
+  });
+}
+
+/** Threads: first, second, vmm. */
+export const lastRoom = {
+  sentence:
+    "Of two writers to a blocking eventfd that are after the same last room one writes, and the other hears of a kick.",
+  mutexes: "assumed",
+  setup: (world) => writesBeside(world),
+  twins: {
+    "heeds-no-turn": {
+      sentence: "looks for room and writes, whoever else is about to",
+      setup: (world) => writesBeside(world, { play: heedsNoTurn }),
+    },
+  },
+};
+
+/** Threads: first, second, vmm. */
+export const lastRoomSignalled = {
+  sentence:
+    "A device that signals a blocking eventfd beside a writer that is after the same last room does not sleep.",
+  mutexes: "assumed",
+  setup: (world) => writesBeside(world, { signals: true }),
+  twins: {
+    "heeds-no-turn": {
+      sentence: "looks for room and signals, whoever else is about to write",
+      setup: (world) => writesBeside(world, { signals: true, play: heedsNoTurn }),
+    },
+  },
+};
+
+/** Threads: victim, survivor. */
+export const deathInTurn = {
+  sentence: "A writer to a blocking eventfd does not wait for one that has died in its turn.",
+  ...mortal,
+  setup: (world) => diesInTurn(world),
+  twins: {
+    "waits-for-the-dead": {
+      sentence: "takes no turn of another thread's, dead or not",
+      setup: (world) =>
+        diesInTurn(world, ({ hosts: { survivor } }) => {
+          survivor.thread.isGone = () => false;
+        }),
+    },
+  },
+};
+
+function diesInTurn(world, play) {
+  const make = ({ own, keeps, signals }) => ({
+    victim: () => own.victim.write(),
+    survivor: () => expect(own.survivor.write(), "it was not kicked"),
+    keeps,
+    signals: () => ({ ...signals, most: 2 }),
+  });
+  return dies(world, make, play, [], (_world, names) => blocking(world, names, 2));
 }

@@ -30,11 +30,11 @@ function linuxGuest(world, names, { semaphore = false, assigned = true } = {}) {
   model.takeRoom(host, 1);
   host.words.store(Header.relays + KIND, RelayState.starting); // so that none is asked for
   readersEpoll(host, calls[names[0]].ffi(), KIND);
-  openVcpu(host, vm);
+  const vcpu = openVcpu(host, vm);
   const eventfd = LinuxEventfd.create(host, { semaphore });
   const irqfd = assigned ? vm.irqfd(eventfd, GSI) : undefined;
   const counted = () => model.count(host.words, eventfd.fd);
-  return { hosts, host, vm, eventfd, irqfd, calls, signals: { host, vm, eventfd, counted } };
+  return { hosts, host, vm, vcpu, eventfd, irqfd, calls, signals: { host, vm, eventfd, counted } };
 }
 
 /**
@@ -295,6 +295,162 @@ export const writtenBeside = {
   },
 };
 
+/** A thread that reads the eventfd once, while others do this. */
+function readBeside(
+  world,
+  others,
+  { reads = readsOnce, ready = () => {}, last = () => {}, end, ...how } = {},
+) {
+  const names = [...others, "reader"];
+  const made = linuxGuest(world, names, how);
+  const { hosts, vm, eventfd, irqfd, signals } = made;
+  const own = LinuxEventfd.open(hosts.reader, eventfd.handle);
+  ready(made);
+  const acts = {
+    vmm: () => how.act(made),
+    device: () => eventfd.write(),
+    relay: relayOf(made),
+    reader: () => reads(own, made),
+  };
+  return {
+    threads: Object.fromEntries(names.map((name) => [name, acts[name]])),
+    ...(names.includes("relay") ? { daemons: ["relay"] } : {}),
+    keeps: [...(irqfd === undefined ? [] : [irqfd]), own, vm, eventfd],
+    end: conserves(
+      ({ reader }) => {
+        last(made);
+        return { ...signals, taken: reader, sent: how.sent ?? 1, most: how.most ?? 1 };
+      },
+      ({ reader }) => end(made, reader),
+    ),
+  };
+}
+
+const readsOnce = (own) => Number(own.tryRead() ?? 0n);
+
+/** Reads as the kernel has it, whoever listens. */
+function readsRaw(own, { calls }) {
+  const count = new BigUint64Array(1);
+  return calls.reader.ffi().read(own.fd, count) < 0 ? 0 : Number(count[0]);
+}
+
+/** Takes no irqfd up, as the reader, while it reads. */
+const takesNothingUp = ({ hosts: { reader } }) => {
+  reader.pending.takeUp = () => Pending.idle;
+};
+
+/** Threads: device, relay, reader. */
+export const readWhileItListens = {
+  sentence: "Nobody who reads an eventfd that an irqfd listens to finds what was written for that.",
+  mutexes: "assumed",
+  setup: (world) => readBeside(world, ["device", "relay"], { end: isTheGuests }),
+  twins: {
+    "reads-raw": {
+      sentence: "reads what is in the counter, and does not look whose it is",
+      setup: (world) => readBeside(world, ["device", "relay"], { end: isTheGuests, reads: readsRaw }),
+    },
+  },
+};
+
+function isTheGuests({ host, vm }, read) {
+  expect(arrived(host, vm) && read === 0, "who reads has taken the guest's interrupt");
+}
+
+/** What was there at the assign has been an interrupt, which the guest has taken. */
+function hasBeen(made) {
+  made.eventfd.write();
+  assigns(made);
+  relayHere(made);
+  takes(made);
+}
+
+/** The VMM's thread does what the relay would do now. */
+function relayHere({ host, calls }) {
+  relayAgain({ host, calls: { survivor: calls.vmm } }, false);
+}
+
+function takes({ vcpu }) {
+  while (vcpu.acknowledge() !== undefined) vcpu.eoi();
+}
+
+function masksIt({ vm, eventfd }) {
+  vm.deassign(eventfd, GSI);
+}
+
+const isReadOnce = {
+  ...{ assigned: false, sent: 0, ready: hasBeen },
+  act: masksIt,
+  end: ({ host, vm }) => expect(!arrived(host, vm), "what was an interrupt is another one"),
+};
+
+/** Threads: vmm, reader. */
+export const readInDeassign = {
+  sentence:
+    "What has been an interrupt and is still in the counter is no second one, though somebody reads it in the deassign.",
+  mutexes: "assumed",
+  setup: (world) => readBeside(world, ["vmm"], isReadOnce),
+  twins: {
+    "takes-nothing-up": {
+      sentence:
+        "reads, and says what has been an interrupt is there no more, while the deassign compares the two",
+      setup: (world) =>
+        readBeside(world, ["vmm"], {
+          ...isReadOnce,
+          ready(made) {
+            hasBeen(made);
+            takesNothingUp(made);
+          },
+        }),
+    },
+  },
+};
+
+const isHeard = {
+  ...{ assigned: false, sent: 2, most: 4 },
+  ready: ({ eventfd }) => eventfd.write(),
+  act(made) {
+    assigns(made);
+    relayHere(made); // so that the guest has had what was there
+    takes(made);
+    made.eventfd.write();
+  },
+  last: masksIt,
+  end: ({ host, vm }) =>
+    expect(arrived(host, vm), "the guest waits for what was written once the irqfd was there"),
+};
+
+/** Threads: vmm, reader. */
+export const readInAssign = {
+  sentence:
+    "What is written once an assign has returned is an interrupt, though somebody reads what was there before, at whatever moment.",
+  mutexes: "assumed",
+  setup: (world) => readBeside(world, ["vmm"], isHeard),
+  twins: {
+    "waits-for-nobody": {
+      sentence: "notes the count beside a read that has begun, and takes it for what is there",
+      setup: (world) =>
+        readBeside(world, ["vmm"], {
+          ...isHeard,
+          ready(made) {
+            isHeard.ready(made);
+            made.hosts.vmm.thread.fenceAll = () => {};
+          },
+        }),
+    },
+    "takes-nothing-up": {
+      sentence: "reads while the assign notes what is there",
+      setup: (world) =>
+        readBeside(world, ["vmm"], {
+          ...isHeard,
+          ready(made) {
+            isHeard.ready(made);
+            takesNothingUp(made);
+          },
+        }),
+    },
+  },
+};
+
 /** What a relay that comes later would do; for checks. */
 function relayAgain({ host, calls }, arms = true) {
   const relay = new LinuxRelay(host, calls.survivor);
@@ -342,6 +498,21 @@ export const deathOfRelay = {
       sentence: "throws away, in the repair, an injection that the dead thread has not made",
       setup: (world) =>
         dies(world, ends(relays, { check: arrives }), ({ host }) => forgets(host), [], linuxGuest),
+    },
+  },
+};
+
+const readsIt = ({ own }) => own.tryRead();
+
+/** Threads: victim, survivor. */
+export const deathOfReader = {
+  sentence: "A write is an interrupt, though who reads the eventfd dies in that.",
+  ...mortal,
+  setup: (world) => dies(world, ends(readsIt, { check: arrives }), undefined, [], linuxGuest),
+  twins: {
+    "takes-up-later": {
+      sentence: "takes out what is the irqfd's, as the reader, and says after it that it is at the irqfd",
+      setup: (world) => dies(world, ends(readsIt, { check: arrives }), takesUpLater, [], linuxGuest),
     },
   },
 };

@@ -3,10 +3,11 @@ import { Eventfd as E } from "#src/host/layout.js";
 import type { Words } from "#src/host/words.js";
 import type { LinuxCalls } from "#src/linux/calls.js";
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_EVENT_BYTES } from "#src/linux/epoll.js";
-import type { Ffi } from "#src/linux/ffi.js";
+import { type Ffi, O_NONBLOCK } from "#src/linux/ffi.js";
 import type { Host } from "#src/vm/host.js";
 
 const EAGAIN = -11;
+const POLLOUT = 4;
 const ENOENT = -2;
 const EINVAL = -22;
 const EEXIST = -17;
@@ -29,7 +30,7 @@ const ADDED = 1n << 10n;
 const ASKED = 1n << 11n;
 const TOLD = 1n << 12n;
 const OF_READERS = ADDED | ASKED | TOLD;
-/** Somebody sleeps in poll(2) until it can be read, or has. */
+/** Somebody sleeps until it can be read or written to, or has. */
 const POLLED = 1n << 13n;
 const KEPT = COUNT | OF_READERS | POLLED;
 const POLLIN = 1;
@@ -46,13 +47,17 @@ const RECORD_AT = 32n;
  */
 export class LinuxModel {
   private spare: readonly number[] = [];
-  /** Of the eventfds that were made: are they semaphores? */
+  /** Of the eventfds that were made: are they semaphores, and does a write without room sleep? */
   private readonly semaphores: boolean[] = [];
+  private readonly blocking: boolean[] = [];
   /** What the generations of a run have in common, and what is not in a word. */
   private epoch = 0;
   private epolls = 0;
   /** What the readers' epoll reports of each eventfd: the same in all of a run. */
   private readonly readers: (readonly [number, number])[] = [];
+
+  /** `most` is the largest count that a write can reach. */
+  constructor(private readonly most = COUNT) {}
 
   /** Takes the words for so many eventfds out of the room of a host, before the first of them is made. */
   takeRoom(host: Host, count: number): void {
@@ -67,7 +72,7 @@ export class LinuxModel {
   /** The calls of a thread; `words` is its way to the memory. */
   calls(words: () => Words): LinuxCalls {
     const ffi: Partial<Ffi> = {
-      eventfd: (_count, flags) => this.make((flags & EFD_SEMAPHORE) !== 0),
+      eventfd: (_count, flags) => this.make((flags & EFD_SEMAPHORE) !== 0, (flags & O_NONBLOCK) === 0),
       close: () => 0,
       fcntl: () => EINVAL, // of the library; nothing here asks for it
       eventfdWrite: (fd, value) => this.write(words(), fd, BigInt(value)),
@@ -93,24 +98,32 @@ export class LinuxModel {
         id: fd,
         count: words().load64(this.wordOf(fd)) & COUNT,
         semaphore: this.isSemaphore(fd),
-        nonblocking: true,
+        nonblocking: !this.blocking[fd - FIRST],
       }),
     };
   }
 
-  private make(semaphore: boolean): number {
+  private make(semaphore: boolean, blocking: boolean): number {
     if (this.semaphores.length === this.spare.length) throw new Error("give the model more room");
+    this.blocking.push(blocking);
     return FIRST + this.semaphores.push(semaphore) - 1;
   }
 
   private write(words: Words, fd: number, value: bigint): number {
-    const before = change(
-      words,
-      this.wordOf(fd),
-      (now) => (now + value) | (now & WANTED ? READY : 0n) | (now & ASKED ? TOLD : 0n),
-    );
-    if (before & (WANTED | ASKED | POLLED)) this.ring(words);
-    return 8;
+    for (;;) {
+      const seen = this.blocking[fd - FIRST] ? words.load(this.doorbell) : 0; // before the look, as in an epoll
+      const hasRoom = (now: bigint) => (now & COUNT) + value <= this.most;
+      const before = change(words, this.wordOf(fd), (now) => {
+        if (!hasRoom(now)) return now | POLLED;
+        return (now + value) | (now & WANTED ? READY : 0n) | (now & ASKED ? TOLD : 0n);
+      });
+      if (hasRoom(before)) {
+        if (before & (WANTED | ASKED | POLLED)) this.ring(words);
+        return 8;
+      }
+      if (!this.blocking[fd - FIRST]) return EAGAIN;
+      words.wait(this.doorbell, seen, Infinity);
+    }
   }
 
   private read(words: Words, fd: number, buffer: BigUint64Array): number {
@@ -122,6 +135,7 @@ export class LinuxModel {
     const count = before & COUNT;
     if (count === 0n) return EAGAIN;
     buffer[0] = isSemaphore ? 1n : count;
+    if (before & POLLED) this.ring(words); // there is room
     return 8;
   }
 
@@ -205,10 +219,13 @@ export class LinuxModel {
       const seen = sleeps ? words.load(this.doorbell) : 0; // before the look, as in an epoll
       let ready = 0;
       for (let index = 0; index < count; index++) {
+        if (pollfds[2 * index]! < 0) continue;
         const word = this.wordOf(pollfds[2 * index]!);
         const now = sleeps ? change(words, word, (before) => before | POLLED) : words.load64(word);
-        if ((now & COUNT) === 0n) continue;
-        pollfds[2 * index + 1]! |= POLLIN << 16;
+        const can = ((now & COUNT) > 0n ? POLLIN : 0) | ((now & COUNT) < this.most ? POLLOUT : 0);
+        const found = can & pollfds[2 * index + 1]!;
+        if (found === 0) continue;
+        pollfds[2 * index + 1]! |= found << 16;
         ready += 1;
       }
       if (ready > 0 || !sleeps) return ready;

@@ -55,10 +55,7 @@ function readNow(ffi: Ffi, fd: number, into: BigUint64Array): number {
   return result === -ERRNO.EOPNOTSUPP || result === -ERRNO.ENOSYS ? ffi.read(fd, into) : result;
 }
 
-/**
- * Sleeps until a blocking eventfd has room for `value`; false where `sleep` ends it. The kernel has no write that does not block, so of
- * two writers that are after the same last room one sleeps in its write until somebody reads.
- */
+/** Sleeps until a blocking eventfd has room for `value`; false where `sleep` ends it. */
 export function untilRoom(ffi: Ffi, fd: number, value: bigint, sleep: Sleep): boolean {
   const told = value === 1n ? fd : NONE; // nothing tells of room for more than one
   while (!hasRoom(ffi, fd, value)) if (!sleep(told, POLLOUT)) return false;
@@ -75,7 +72,8 @@ export function isFull(ffi: Ffi, fd: number): boolean {
   return !isReady(ffi, fd, POLLOUT, 0);
 }
 
-function hasRoom(ffi: Ffi, fd: number, value: bigint): boolean {
+/** Does a write of `value` return at once, as far as nobody else writes? */
+export function hasRoom(ffi: Ffi, fd: number, value: bigint): boolean {
   if (value === 0n || value > MAX_COUNT) return true; // the kernel refuses what is too large
   return value === 1n ? !isFull(ffi, fd) : eventfdInfo(fd).count + value <= MAX_COUNT;
 }

@@ -142,7 +142,7 @@ export class EventfdFile extends Shown implements Disposable {
 
   /**
    * Adds `value`, 0 to 2^64 - 2; 0 adds nothing and still wakes. Where there is no room: EAGAIN, or for a
-   * blocking eventfd the thread sleeps until a read.
+   * blocking eventfd the thread sleeps until a read; of two writers that are after the same last room, one of them in write(2).
    */
   write(value: number | bigint = 1): void {
     const valid = typeof value === "bigint" || Number.isSafeInteger(value);

@@ -7,16 +7,17 @@ import { ERRNO, IrqBypassError, wouldBlock } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
 import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
 import { checkHost, type HostMemory } from "../host/memory.js";
-import { POLLIN, SLICE_MS, type Sleep, untilReady, untilRoom } from "./blocking.js";
+import { hasRoom, POLLIN, SLICE_MS, type Sleep, untilReady, untilRoom } from "./blocking.js";
 import { fdOf } from "./calls.js";
 import { checkDescriptor, checked } from "./checked.js";
 import { closeOwn, handOver, openOwn } from "./descriptor.js";
 import { type EventfdFileOptions, newEventfd } from "./eventfd-file.js";
 import { F_DUPFD_CLOEXEC, type Ffi } from "./ffi.js";
 import { hush, kickDescriptor, ring } from "./kick.js";
-import { byKernelId, isBlocking, linuxKindOf, signalFd } from "./kind.js";
-import { forgetRead } from "./read-out.js";
+import { byKernelId, isBlocking, type LinuxKind, linuxKindOf, signalFd } from "./kind.js";
+import { readFor } from "./read-out.js";
 import { armReader, prepareReader } from "./reader.js";
+import { inTurn } from "./turn.js";
 
 /**
  * A real Linux eventfd as a token of this host. Its identity is the kernel's `eventfd-id`, read from a descriptor of the
@@ -29,13 +30,15 @@ import { armReader, prepareReader } from "./reader.js";
 export class LinuxEventfd extends EventfdContext {
   /** The kernel's eventfd-id. */
   readonly kernelId: number;
+  private readonly kind: LinuxKind;
   private readonly ffi: Ffi;
   private readonly value = new BigUint64Array(1);
 
-  private constructor(memory: HostMemory, record: number, reference: number, ffi: Ffi) {
+  private constructor(memory: HostMemory, record: number, reference: number, kind: LinuxKind) {
     super(memory, record, reference);
     this.kernelId = memory.words.get(record + E.kernelId);
-    this.ffi = ffi;
+    this.kind = kind;
+    this.ffi = kind.ffi();
   }
 
   /**
@@ -98,12 +101,12 @@ export class LinuxEventfd extends EventfdContext {
 
   /** A token for the eventfd behind `own`, which the record of the calling thread names, and is the host's from here on. */
   private static take(memory: HostMemory, ffi: Ffi, own: number, subject = `fd ${own}`): LinuxEventfd {
-    const { number } = linuxKindOf(memory);
+    const { number, kind } = linuxKindOf(memory);
     let record = 0;
     let reference = 0;
     let known = false;
     try {
-      const { id, semaphore, nonblocking } = linuxKindOf(memory).kind.info(own, subject);
+      const { id, semaphore, nonblocking } = kind.info(own, subject);
       const { words, mutex, pools, thread } = memory;
       mutex.guard(() => {
         record = byKernelId(memory).load(id);
@@ -129,7 +132,7 @@ export class LinuxEventfd extends EventfdContext {
     if (known)
       closeOwn(memory, ffi, own); // the host has a descriptor of this eventfd already
     else handOver(memory, own);
-    return new LinuxEventfd(memory, record, reference, ffi);
+    return new LinuxEventfd(memory, record, reference, kind);
   }
 
   /**
@@ -150,7 +153,8 @@ export class LinuxEventfd extends EventfdContext {
    */
   static open(memory: HostMemory, handle: Handle<"eventfd">): LinuxEventfd {
     checkHost(memory);
-    const ffi = linuxKindOf(memory).kind.ffi();
+    const { kind } = linuxKindOf(memory);
+    kind.ffi(); // refused before anything is done where there is none
     const { words, mutex, pools } = memory;
     return mutex.guard(() => {
       const record = pools.eventfd.open(handle);
@@ -162,7 +166,7 @@ export class LinuxEventfd extends EventfdContext {
       }
       if (words.get(record + E.handles) === 0)
         throw new IrqBypassError("ESTALE", `the last handle of eventfd ${handle} was closed`);
-      return new LinuxEventfd(memory, record, addReference(memory, record, Role.handle), ffi);
+      return new LinuxEventfd(memory, record, addReference(memory, record, Role.handle), kind);
     });
   }
 
@@ -179,16 +183,35 @@ export class LinuxEventfd extends EventfdContext {
 
   /**
    * As {@link EventfdContext.write}; one write(2). Blocks where the eventfd was made blocking and has no room: true once it is written,
-   * false after {@link kick}, with nothing added.
+   * false after {@link kick}, with nothing added. Threads of the host take turns; where a writer outside of it takes the last room
+   * just then, this sleeps in write(2), where no kick reaches, until somebody reads.
    */
   write(value: number | bigint = 1): boolean {
     const wide = value === 1 ? 1n : checkWrite(value);
-    const { ffi, fd } = this;
-    const sleep: Sleep = (told, events) => this.sleep(told, events, Infinity);
-    if (isBlocking(this.memory, this.record) && !untilRoom(ffi, fd, wide, sleep)) return false;
+    this.check();
     this.value[0] = wide;
-    checked(ffi.write(fd, this.value), "write", `eventfd ${this.id}`, "read it first");
+    if (isBlocking(this.memory, this.record)) return this.writeInTurn(wide);
+    this.writeNow();
     return true;
+  }
+
+  private writeNow(): void {
+    const { ffi, fd, value } = this;
+    checked(ffi.write(fd, value), "write", `eventfd ${this.id}`, "read it first");
+  }
+
+  private writeInTurn(value: bigint): boolean {
+    const { memory, record, ffi, fd } = this;
+    const sleep: Sleep = (told, events) => this.sleep(told, events, Infinity);
+    for (let done = false; untilRoom(ffi, fd, value, sleep); memory.words.relax()) {
+      const write = () => {
+        if (!hasRoom(ffi, fd, value)) return; // another thread's turn was first
+        this.writeNow();
+        done = true;
+      };
+      if (inTurn(memory, record, write) && done) return true;
+    }
+    return false;
   }
 
   signal(): void {
@@ -196,15 +219,16 @@ export class LinuxEventfd extends EventfdContext {
     signalFd(this.memory, this.ffi, this.record);
   }
 
-  /** As {@link EventfdContext.tryRead}. Throws EINVAL on an eventfd made without EFD_NONBLOCK. */
+  /**
+   * As {@link EventfdContext.tryRead}. Throws EINVAL on an eventfd made without EFD_NONBLOCK. What was written for an irqfd of a software VM
+   * is delivered first, and not read; so in a callback it throws EDEADLK where there is such an irqfd.
+   */
   tryRead(): bigint | undefined {
     this.check();
     if (isBlocking(this.memory, this.record)) {
       throw new IrqBypassError("EINVAL", `eventfd ${this.id} blocks: make it with EFD_NONBLOCK`);
     }
-    const { fd } = this;
-    forgetRead(this.memory, this.record);
-    const result = this.ffi.read(fd, this.value);
+    const result = readFor(this.memory, this.kind, this.record, this.value);
     if (result === -ERRNO.EAGAIN) {
       this.memory.thread.serveAtTimes();
       return undefined;
@@ -267,6 +291,6 @@ export class LinuxEventfd extends EventfdContext {
   }
 
   get count(): bigint {
-    return linuxKindOf(this.memory).kind.info(this.fd).count;
+    return this.kind.info(this.fd).count;
   }
 }

@@ -4,7 +4,7 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import type { Kind } from "../bypass/kind.js";
 import { ERRNO, IrqBypassError } from "../host/errors.js";
-import { Consumer, Eventfd as E, EventfdFlag, Header, Rec, Thread } from "../host/layout.js";
+import { Eventfd as E, EventfdFlag, Header, Rec, Thread } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { XArray } from "../host/xarray.js";
 import { isFull, isReadable } from "./blocking.js";
@@ -14,9 +14,10 @@ import { closeEventfd, closeLeft } from "./descriptor.js";
 import { closeEpolls, EPOLL_CTL_ADD, EPOLL_CTL_DEL, eachWrite, readersEpoll, relayEpoll } from "./epoll.js";
 import type { Ffi } from "./ffi.js";
 import { closeKick } from "./kick.js";
-import { deliver, isSignalled, readOut } from "./read-out.js";
+import { deliver, isSignalled, noteCount, readOut } from "./read-out.js";
 import { forgetReader } from "./reader.js";
 import { linuxRelayThread } from "./relay-thread.js";
+import { inTurn } from "./turn.js";
 import { linuxWatching } from "./watching.js";
 
 const NAME = "linux-eventfd";
@@ -74,9 +75,8 @@ export function linuxKind(calls: LinuxCalls): LinuxKind {
     signal: (memory, eventfd) => signalFd(memory, ffi(), eventfd),
     listen: {
       start(memory, irqfd, eventfd) {
-        const { words } = memory;
         const fd = fdOf(memory, eventfd);
-        const { count, nonblocking, id } = info(fd);
+        const { nonblocking, id } = info(fd);
         if (!nonblocking) {
           throw new IrqBypassError(
             "EINVAL",
@@ -86,11 +86,9 @@ export function linuxKind(calls: LinuxCalls): LinuxKind {
         const { number } = linuxKindOf(memory);
         readersEpoll(memory, ffi(), number); // before anything is written: it may be refused; and so that who waits later is not
         const epoll = relayEpoll(memory, ffi(), number);
-        // A count that is there already is one interrupt, and stays in the counter until the next signal.
-        words.store64(eventfd + E.counter, count);
-        words.store(irqfd + Consumer.leftover, count > 0n ? 1 : 0);
+        noteCount(memory, irqfd, eventfd, () => info(fd).count);
         if (epoll < 0) return false; // the host's creator has left: nobody relays any more, and the irqfd says so
-        const event = eachWrite(irqfd, words.get(irqfd + Rec.generation));
+        const event = eachWrite(irqfd, memory.words.get(irqfd + Rec.generation));
         checked(ffi().epollControl(epoll, EPOLL_CTL_ADD, fd, event), "epoll_ctl", `eventfd ${id}`);
         return false;
       },
@@ -128,10 +126,21 @@ export function linuxKind(calls: LinuxCalls): LinuxKind {
  */
 export function signalFd(memory: HostMemory, ffi: Ffi, eventfd: number): void {
   const fd = fdOf(memory, eventfd);
-  const blocks = isBlocking(memory, eventfd) && isFull(ffi, fd);
-  let result = ffi.eventfdWrite(fd, blocks ? 0 : 1);
+  let result = isBlocking(memory, eventfd) ? signalBlocking(memory, ffi, eventfd) : ffi.eventfdWrite(fd, 1);
   if (result === -ERRNO.EAGAIN) result = ffi.eventfdWrite(fd, 0);
   if (result < 0) checked(result, "write", `eventfd fd ${fd}`);
+}
+
+/** The same of one whose write would sleep where there is no room. */
+function signalBlocking(memory: HostMemory, ffi: Ffi, eventfd: number): number {
+  const fd = fdOf(memory, eventfd);
+  for (let result = -ERRNO.EAGAIN; !isFull(ffi, fd); memory.words.relax()) {
+    const write = () => {
+      if (!isFull(ffi, fd)) result = ffi.eventfdWrite(fd, 1);
+    };
+    if (inTurn(memory, eventfd, write) && result !== -ERRNO.EAGAIN) return result;
+  }
+  return -ERRNO.EAGAIN;
 }
 
 /** Was the eventfd made without EFD_NONBLOCK? */

@@ -6,10 +6,15 @@
  * injects what it has taken, so that a count is one interrupt. Who dies in between leaves an injection that is due: so no signal
  * is lost with it, and one that had not been taken out yet may be two interrupts then.
  */
-import { mayReadOut } from "../eventfd/listen.js";
-import { Consumer, Eventfd, EventfdFlag, Rec } from "../host/layout.js";
+import type { EventfdHost } from "../eventfd/kind.js";
+import { listensNow, mayReadOut } from "../eventfd/listen.js";
+import { irqfdOf } from "../eventfd/reference.js";
+import { ERRNO } from "../host/errors.js";
+import { Consumer, Eventfd, EventfdFlag, Listening, Rec, Thread } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
+import { deadlock } from "../host/mutex.js";
 import { injectFound } from "../vm/relay.js";
+import { isReadable } from "./blocking.js";
 import { fdOf, type LinuxCalls } from "./calls.js";
 
 /**
@@ -35,8 +40,11 @@ export function deliver(
 
 /** Is there something in the counter that has not been an interrupt? False where nobody can say. */
 export function isSignalled(memory: HostMemory, calls: LinuxCalls, eventfd: number): boolean {
-  const count = countOf(calls, fdOf(memory, eventfd));
-  return count !== undefined && count !== 0n && count !== knownOf(memory, eventfd);
+  const fd = fdOf(memory, eventfd);
+  const known = knownOf(memory, eventfd);
+  if (known === 0n) return isReadable(calls.ffi(), fd); // no count is needed, which takes a descriptor
+  const count = countOf(calls, fd);
+  return count !== undefined && count !== 0n && count !== known;
 }
 
 /**
@@ -64,13 +72,13 @@ function takeSignal(memory: HostMemory, calls: LinuxCalls, irqfd: number, eventf
  */
 export function readOut(memory: HostMemory, calls: LinuxCalls, irqfd: number, eventfd: number): void {
   const { words } = memory;
-  if (!mayReadOut(words, irqfd)) return;
   const fd = fdOf(memory, eventfd);
   injectFound(
     memory,
     irqfd,
     () => true, // it is the calling thread's to give back
     () => {
+      if (!mayReadOut(words, irqfd)) return false;
       const known = knownOf(memory, eventfd);
       // Of a semaphore the read says only that there was a unit. Where there was none, one that comes meanwhile stays.
       const semaphore = isSemaphore(memory, eventfd);
@@ -84,16 +92,95 @@ export function readOut(memory: HostMemory, calls: LinuxCalls, irqfd: number, ev
   );
 }
 
-/** The calling thread is about to read the eventfd for itself: of what has been an interrupt, that much is left no more. */
-export function forgetRead(memory: HostMemory, eventfd: number): void {
-  const { words } = memory;
+/**
+ * An irqfd begins to listen: notes what is in the counter. That is one interrupt, and stays there until the next signal. Who reads
+ * meanwhile has read before, or does after it.
+ */
+export function noteCount(memory: HostMemory, irqfd: number, eventfd: number, count: () => bigint): void {
+  const { words, thread } = memory;
+  thread.fenceAll(Thread.writing, eventfd); // whoever reads, and has seen no irqfd
+  injectFound(
+    memory,
+    irqfd,
+    () => true, // the calling thread is making it
+    () => {
+      const there = count();
+      words.store64(eventfd + Eventfd.counter, there);
+      words.store(irqfd + Consumer.leftover, there > 0n ? 1 : 0);
+      listensNow(words, irqfd, eventfd); // in one step with that for who reads
+      return false;
+    },
+  );
+}
+
+/**
+ * read(2) of an eventfd for whoever calls it. What was written for an irqfd of a software VM is an interrupt first, whether or not the
+ * relay has come to it: the kernel's own irqfd takes it inside the write, so that nobody ever reads it. Throws EDEADLK in a callback
+ * where there is such an irqfd, since that cannot be delivered there.
+ */
+export function readFor(
+  memory: EventfdHost,
+  calls: LinuxCalls,
+  eventfd: number,
+  into: BigUint64Array,
+): number {
+  const { words, thread } = memory;
   for (;;) {
-    const known = words.load64(eventfd + Eventfd.counter);
-    if (known === 0n) return;
-    const left = isSemaphore(memory, eventfd) ? known - 1n : 0n;
-    if (words.compareExchange64(eventfd + Eventfd.counter, known, left) === known) return;
-    words.relax();
+    // Announced before the irqfd is looked at: one that begins to listen notes the count after this read, and none is given back.
+    words.store(thread.writing, eventfd);
+    const irqfd = irqfdOf(memory, eventfd);
+    try {
+      if (irqfd === 0 || memory.kinds[words.get(irqfd + Consumer.kind)]?.listen !== undefined)
+        return calls.ffi().read(fdOf(memory, eventfd), into);
+    } finally {
+      thread.leave(thread.writing);
+    }
+    const result = readBeside(memory, calls, irqfd, eventfd, into);
+    if (result !== undefined) return result;
   }
+}
+
+/** The same where an irqfd of a software VM is there; undefined where it is there no more. */
+function readBeside(
+  memory: HostMemory,
+  calls: LinuxCalls,
+  irqfd: number,
+  eventfd: number,
+  into: BigUint64Array,
+): number | undefined {
+  const { words, thread } = memory;
+  const read = () => calls.ffi().read(fdOf(memory, eventfd), into);
+  if (thread.callback !== undefined) throw deadlock("the mutex of its VM", thread.callback);
+  let result: number | undefined;
+  injectFound(
+    memory,
+    irqfd,
+    () => words.load(eventfd + Eventfd.irqfd) === irqfd,
+    () => {
+      // Before its assign has noted the count, and once its deassign has read it out, what is there is the caller's.
+      if (words.load(irqfd + Consumer.listening) !== Listening.yes) {
+        result = read();
+        return false;
+      }
+      // The count of before the assign has still to be an interrupt, which no event will bring once it is read.
+      const isFirst = words.load(irqfd + Consumer.leftover) !== 0;
+      const isDue = isFirst || isSignalled(memory, calls, eventfd);
+      const isSignal = isDue && takeSignal(memory, calls, irqfd, eventfd);
+      const known = knownOf(memory, eventfd);
+      if (known === 0n) {
+        result = -ERRNO.EAGAIN; // what comes from here on is the irqfd's
+        return isSignal;
+      }
+      const semaphore = isSemaphore(memory, eventfd);
+      // Before the read: a thread that dies in between leaves one interrupt too many, and none too few.
+      words.store64(eventfd + Eventfd.counter, semaphore ? known - 1n : 0n);
+      result = read();
+      if (semaphore || result < 0 || into[0]! <= known) return isSignal;
+      into[0] = known; // the rest was written since the look
+      return true;
+    },
+  );
+  return result;
 }
 
 /** The count now; undefined where the process has no descriptor left to look with, so that nobody can say. */

@@ -6,8 +6,8 @@ import { LinuxEventfd, linux } from "irqbypass/linux";
 export interface KickWork {
   readonly host: HostHandle;
   readonly eventfd: number;
-  /** What it does: reads, until a kick; writes this once; kicks for ever. */
-  readonly act: "read" | "kick" | { readonly write: bigint };
+  /** What it does: reads, or writes 1 and 1 again, until a kick; writes this once; kicks for ever. */
+  readonly act: "read" | "fill" | "kick" | { readonly write: bigint };
   /** Whether it sleeps without a limit in poll(2), so that only what it waits for, or a kick, ends that. */
   readonly patient?: boolean;
 }
@@ -27,5 +27,9 @@ else if (act === "read") {
   let taken = 0;
   for (let count = eventfd.read(); count !== undefined; count = eventfd.read()) taken += Number(count);
   parentPort!.postMessage(taken);
+} else if (act === "fill") {
+  let written = 0;
+  while (eventfd.write()) written += 1;
+  parentPort!.postMessage(written);
 } else parentPort!.postMessage(eventfd.write(act.write));
 host.dispose();

@@ -64,6 +64,30 @@ describe("a kick of who sleeps in poll(2)", linux, () => {
     });
   }
 
+  it("ends each of several writers that are after the same room, time and again", async () => {
+    using host = makeHost();
+    using file = EventfdFile.create(ffi, { nonblocking: false, semaphore: true });
+    using eventfd = LinuxEventfd.adopt(host, file.fd);
+    file.write(MOST);
+    const writers = await Promise.all(
+      [1, 2, 3].map(() => start(host, eventfd, { act: "fill", patient: true })),
+    );
+    for (let rooms = 300; rooms > 0; rooms--) {
+      file.read();
+      await until("it is taken", () => file.count === MOST);
+    }
+    let written: number | undefined;
+    void Promise.all(writers.map((writer) => writer.next<number>())).then((counts) => {
+      written = counts.reduce((sum, count) => sum + count, 0);
+    });
+    await until("each has heard of one", () => {
+      if (written === undefined) eventfd.kick();
+      return written !== undefined;
+    });
+    await Promise.all(writers.map(({ done }) => done));
+    assert.deepEqual([file.count, written], [MOST, 300]);
+  });
+
   it("loses no count beside it, and ends each of several readers", async () => {
     using host = makeHost();
     using eventfd = LinuxEventfd.create(host);

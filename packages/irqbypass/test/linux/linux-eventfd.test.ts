@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import { describe, it } from "node:test";
 import { Worker } from "node:worker_threads";
+import { type HostOptions, Producer } from "irqbypass";
 import { Eventfd } from "#src/eventfd/eventfd.js";
 import { relayRuns } from "#src/eventfd/relay-state.js";
 import { LinuxEventfd } from "#src/linux/eventfd.js";
@@ -13,7 +14,7 @@ import { Host } from "#src/vm/host.js";
 import type { Irqfd } from "#src/vm/irqfd.js";
 import { Vcpu } from "#src/vm/vcpu.js";
 import { Vm } from "#src/vm/vm.js";
-import { whyRelayed } from "../support/host.js";
+import { noRelay, whyRelayed } from "../support/host.js";
 import { TestThread, until } from "../support/worker.js";
 import { linux } from "./available.js";
 import { openDescriptors, settledDescriptors } from "./descriptors.js";
@@ -236,8 +237,8 @@ describe("a Linux eventfd of a host", linux, () => {
 describe("a software VM that listens to a Linux eventfd", linux, () => {
   const ffi = linux.skip === false ? loadFfi() : undefined!;
 
-  function setUp() {
-    const host = makeHost();
+  function setUp(options: HostOptions = {}) {
+    const host = Host.create({ kinds: [linuxKind()], capacity: CAPACITY, ...options });
     const vm = new Vm(host);
     vm.setGsiRouting([{ gsi: 24, msi: { vcpu: 0, vector: 0x41 } }]);
     const vcpu = Vcpu.open(host, vm.vcpu(0).handle);
@@ -306,6 +307,57 @@ describe("a software VM that listens to a Linux eventfd", linux, () => {
     eventfd.write(2);
     assert.equal(await t.serve(), 0x41);
     assert.equal(eventfd.count, 0n);
+  });
+
+  it("has what was written before who reads, though no relay runs", () => {
+    using t = setUp({ spawn: noRelay });
+    const got = () => {
+      const vector = t.vcpu.acknowledge();
+      t.vcpu.eoi();
+      return vector;
+    };
+    using plain = LinuxEventfd.create(t.host, { count: 4 });
+    using irqfd = t.vm.irqfd(plain, 24);
+    assert.deepEqual([plain.tryRead(), got(), got()], [4n, 0x41, undefined], "the count of before is both");
+    plain.write(3);
+    assert.deepEqual([plain.tryRead(), got(), plain.count], [undefined, 0x41, 0n]);
+    assert.deepEqual([plain.read({ timeoutMs: 0 }), got()], [undefined, undefined]);
+    plain.write();
+    irqfd.dispose();
+    assert.deepEqual([got(), plain.tryRead()], [0x41, undefined]);
+
+    using semaphore = LinuxEventfd.create(t.host, { count: 2, semaphore: true });
+    using _other = t.vm.irqfd(semaphore, 24);
+    assert.deepEqual([semaphore.tryRead(), got(), semaphore.count], [1n, 0x41, 1n]);
+    semaphore.write(2); // one signal, which takes one unit
+    assert.deepEqual([semaphore.tryRead(), got(), semaphore.count], [1n, 0x41, 1n]);
+    assert.deepEqual([semaphore.tryRead(), semaphore.tryRead(), got()], [1n, undefined, undefined]);
+  });
+
+  it("refuses a read in a callback while it listens, where it could not deliver what is found", () => {
+    let read = () => {};
+    const addConsumer = () => {
+      read();
+      return undefined;
+    };
+    using t = setUp({ spawn: noRelay, kinds: [linuxKind(), { name: "k", producer: { addConsumer } }] });
+    using eventfd = LinuxEventfd.create(t.host);
+    using other = LinuxEventfd.create(t.host);
+    using _irqfd = t.vm.irqfd(eventfd, 24);
+    using _ends = t.vm.irqfd(other, 24);
+    eventfd.write();
+    const refused: unknown[] = [];
+    read = () => {
+      try {
+        refused.push(eventfd.tryRead());
+      } catch (error) {
+        refused.push((error as { code: string }).code);
+      }
+    };
+    using producer = Producer.create(t.host, "k");
+    producer.register(other);
+    assert.deepEqual(refused, ["EDEADLK"]);
+    assert.deepEqual([eventfd.tryRead(), t.vcpu.acknowledge()], [undefined, 0x41]);
   });
 
   it("takes one unit of a semaphore for each signal", async () => {
