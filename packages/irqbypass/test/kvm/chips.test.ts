@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { KvmVm } from "irqbypass/kvm";
 import { LinuxEventfd } from "irqbypass/linux";
+import { TestThread, until } from "../support/worker.js";
 import { kvmTests } from "./available.js";
 import { guestOf, onEither } from "./either.js";
 import { eventually } from "./eventually.js";
+import type { IntxWork, Told } from "./intx-thread.js";
 
 const [PIN, VECTOR] = [10, 0x51];
 const [LOW, HIGH] = [0x10 + 2 * PIN, 0x11 + 2 * PIN];
@@ -94,6 +96,39 @@ describe("a KVM guest's I/O APIC", kvmTests, () => {
       () => "the line that user space holds is not served",
     );
     guest.setIrqLine(PIN, false);
+    await end();
+  });
+});
+
+describe("a KVM guest's INTx", kvmTests, () => {
+  it("is told again at each EOI while it is up, in a thread that has opened the guest", async () => {
+    const { host, guest, end } = guestOf();
+    guest.setGsiRouting([{ gsi: PIN, irqchip: { chip: "ioapic", pin: PIN } }]);
+    guest.ioapic.redirect(PIN, { vcpu: 1, vector: VECTOR, level: true });
+    const work: IntxWork = { host: host.handle, vm: guest.handle, pin: PIN };
+    const device = new TestThread(new URL("./intx-thread.js", import.meta.url), work);
+    assert.equal(await device.next(), "ready");
+    /** Returns whether the pin is masked then. */
+    const tell = (told: Told) => {
+      device.worker.postMessage(told);
+      return device.next<boolean>();
+    };
+    guest.start();
+    const { count } = guest.tables(1);
+    const served = () => Atomics.load(count, VECTOR);
+    for (let round = 0; round < 20; round++) {
+      const before = served();
+      await tell("assert");
+      await until("each EOI asks the device, whose line is up", () => served() > before + 3);
+      await tell("deassert");
+      while (await tell("look")); // until the last EOI has unmasked it
+      const after = served();
+      for (let look = 0; look < 3; look++) assert.equal(await tell("look"), false);
+      assert.equal(served(), after, "the line is down");
+    }
+    assert.equal(guest.ioapic.lines, 0);
+    device.worker.postMessage("end" satisfies Told);
+    await device.done;
     await end();
   });
 });
