@@ -30,7 +30,7 @@ import {
   KVM_SIGNAL_MSI,
 } from "./ioctl.js";
 import { Kvm } from "./kvm.js";
-import type { MachineHost } from "./machine-host.js";
+import { checkOwn, type MachineHost } from "./machine-host.js";
 import {
   decodeIoapic,
   encodeEnableCap,
@@ -261,13 +261,21 @@ export class KvmMachine extends Shown implements Disposable {
 
   /**
    * Ends everything: kicks the vCPU threads out of KVM_RUN, blocking until they are (well under a
-   * millisecond), then closes the vCPUs and the VM, whose irqfds end with it. Idempotent.
+   * millisecond), then closes the vCPUs and the VM, whose irqfds end with it. Idempotent. Throws EBUSY for the machine of a `KvmVm`, which
+   * ends with that.
    */
   [Symbol.dispose](): void {
     if (this.#fd < 0) return;
+    checkOwn(this.#kvm.host, `VM fd ${this.#fd}`);
+    this.end();
+  }
+
+  /** @internal The same, by whom the machine belongs to. */
+  end(): void {
+    if (this.#fd < 0) return;
     this.#forgetExit();
     for (const vcpu of this.#vcpus) vcpu.thread?.requestStop();
-    for (const vcpu of this.#vcpus) vcpu[Symbol.dispose]();
+    for (const vcpu of this.#vcpus) vcpu.end();
     const fd = this.#fd;
     checked(this.#close(), "close", `VM fd ${fd}`);
   }

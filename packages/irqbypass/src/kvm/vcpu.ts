@@ -24,6 +24,7 @@ import {
   KVM_SET_SREGS,
   KVM_SET_VCPU_EVENTS,
 } from "./ioctl.js";
+import { checkOwn } from "./machine-host.js";
 import { checkLapic, encodeRegs, LAPIC_BYTES, noEvents, SREGS_BYTES } from "./structs.js";
 import { checkThreadRoom } from "./thread-room.js";
 import { KvmVcpuThread, type VcpuThreadFacts } from "./vcpu-thread.js";
@@ -153,8 +154,18 @@ export class KvmVcpu extends Shown implements Disposable {
     throw new IrqBypassError("EBUSY", `vCPU ${this.index} is running already; stop its thread first`);
   }
 
-  /** Kicks its thread out of KVM_RUN, blocking until it has left, and closes the vCPU. Idempotent. */
+  /**
+   * Kicks its thread out of KVM_RUN, blocking until it has left, and closes the vCPU. Idempotent. Throws EBUSY for a vCPU of a `KvmVm`,
+   * which ends with that.
+   */
   [Symbol.dispose](): void {
+    if (this.#fd < 0) return;
+    checkOwn(this.#kvm.host, `vCPU ${this.index}`);
+    this.end();
+  }
+
+  /** @internal The same, by whom the machine belongs to. */
+  end(): void {
     if (this.#fd < 0) return;
     this.#thread?.[Symbol.dispose]();
     checked(this.#close(), "close", `vCPU ${this.index}`);

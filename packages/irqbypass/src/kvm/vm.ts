@@ -42,7 +42,7 @@ const OPTIONS: OptionNames<KvmVmOptions> = { vcpus: true, pic: true, ffi: true, 
  * its routes and irqfds changed from any that opens it. It takes Linux eventfds only: KVM cannot see shared ones.
  */
 export class KvmVm extends KvmVmRef implements Disposable {
-  /** The VM as KVM offers it. Use it to look, and leave its irqfds and routing to this object. */
+  /** The VM as KVM offers it. Use it to look, and leave its irqfds, its routing and its end to this object. */
   readonly machine: KvmMachine;
   /** How its local APICs began. */
   private readonly lapics: readonly Uint8Array[];
@@ -85,7 +85,7 @@ export class KvmVm extends KvmVmRef implements Disposable {
       bootGuest(this.machine, vcpus, pic);
       this.lapics = this.machine.vcpus.map((vcpu) => vcpu.lapic());
     } catch (error) {
-      this.machine[Symbol.dispose]();
+      this.machine.end();
       this.undo();
       throw error;
     }
@@ -130,6 +130,7 @@ export class KvmVm extends KvmVmRef implements Disposable {
       kvm,
       { pages, spawn: host.spawn },
       {
+        owner: `VM ${this.id}`,
         opens: (call, vcpu) => openAt(words, wordOf(vcpu), call),
         closes: (vcpu) => closeAt(words, ffi, wordOf(vcpu)),
         loads() {
@@ -215,7 +216,7 @@ export class KvmVm extends KvmVmRef implements Disposable {
       () => this.life.isLive(),
       () => {
         this.disposed = true; // from here on it goes
-        this.machine[Symbol.dispose]();
+        this.machine.end();
       },
     );
   }

@@ -59,7 +59,7 @@ describe("terminating the thread of a guest", kvmTests, () => {
     assert.equal(host.threadLost(number), true);
     assert.deepEqual(host.audit().findings, []);
     assert.equal(host.pools.injection.live, 1);
-    vm.machine[Symbol.dispose]();
+    vm.machine.end();
   });
 
   it("leaves the guests of other threads running", async () => {

@@ -381,6 +381,19 @@ describe("a KVM guest on a host", kvmTests, () => {
     );
   });
 
+  it("has a machine and vCPUs that end with it, and not before", () => {
+    using t = setUp();
+    const { machine } = t.vm;
+    const message = new RegExp(`is that of VM ${t.vm.id}: dispose the guest`);
+    assert.throws(() => machine[Symbol.dispose](), { code: "EBUSY", message });
+    assert.throws(() => machine.vcpus[0]![Symbol.dispose](), { code: "EBUSY", message });
+    assert.deepEqual([t.vm.vcpus, t.host.audit().findings], [1, []]);
+    t.vm.dispose();
+    machine[Symbol.dispose]();
+    machine.vcpus[0]![Symbol.dispose]();
+    assert.throws(() => machine.fd, { code: "EBADF" });
+  });
+
   it("passes on what KVM says", () => {
     using t = setUp();
     using eventfd = LinuxEventfd.create(t.host);
