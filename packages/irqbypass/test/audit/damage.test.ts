@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { FINDING_KINDS } from "irqbypass";
 import { Consumer, Header, Routing, Vm as V } from "#src/host/layout.js";
+import { DEVICES } from "./device-damage.js";
 import { ENDS } from "./ends-damage.js";
 import { EPOLLS } from "./epoll-damage.js";
 import { GROUND } from "./ground-damage.js";
@@ -10,7 +11,7 @@ import { IOEVENTFDS } from "./ioeventfd-damage.js";
 import { Sound } from "./sound.js";
 import { VMS } from "./vm-damage.js";
 
-const CASES = [...GROUND, ...ENDS, ...VMS, ...IOEVENTFDS, ...EPOLLS];
+const CASES = [...GROUND, ...ENDS, ...VMS, ...IOEVENTFDS, ...EPOLLS, ...DEVICES];
 
 describe("the audit of a damaged host", () => {
   for (const { what, damage, found } of CASES) {
