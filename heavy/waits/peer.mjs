@@ -1,6 +1,6 @@
 // The other end of a round trip in a page: as the benchmark's, in a worker of a browser.
 import { Host, Vcpu } from "irqbypass";
-import { answerTrips, openEnd } from "../../bench/build/harness/trips.js";
+import { answerTrips, joined, openEnd } from "../../bench/build/harness/trips.js";
 import { answer, pause } from "./words.mjs";
 
 /** Answers on its event loop, in slices of 50 us, after each of which it looks and returns to the loop. */
@@ -15,6 +15,10 @@ function inSlices(look) {
 }
 
 const ROLES = {
+  builds(_words, kind) {
+    postMessage(joined(kind));
+  },
+
   answers(_words, { words, joined }) {
     const own = openEnd(joined, 1);
     postMessage("ready");
