@@ -49,6 +49,8 @@ export async function lifetimes(threads: number, seconds: number, seed: number):
     return new TestThread(new URL("./worker.js", import.meta.url), work);
   };
   const running = Array.from({ length: threads }, (_, seat) => start(seat));
+  /** Those that have loaded their modules: Node leaves the descriptors of those open that a thread was loading as it was ended. */
+  const begun = new Set<TestThread>();
   let deaths = 0;
   let audits = 0;
   let fault: unknown;
@@ -56,6 +58,10 @@ export async function lifetimes(threads: number, seconds: number, seed: number):
     thread.done.catch((error: unknown) => {
       fault ??= error;
     });
+    thread.next().then(
+      () => begun.add(thread),
+      () => {}, // it has ended, of which `done` tells
+    );
   };
   running.forEach(watched);
   const end = Date.now() + seconds * 1000;
@@ -71,6 +77,7 @@ export async function lifetimes(threads: number, seconds: number, seed: number):
       if (pick(4) > 0) continue;
       const at = pick(threads);
       const victim = running[at]!;
+      if (!begun.delete(victim)) continue;
       board.begin("repair");
       await host.terminate(victim.worker);
       board.finish("repair");

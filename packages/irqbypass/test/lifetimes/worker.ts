@@ -1,5 +1,5 @@
 /** A thread that makes, uses and ends VMs, vCPUs, eventfds and devices at random, its own and those of others. */
-import { workerData } from "node:worker_threads";
+import { parentPort, workerData } from "node:worker_threads";
 import { Epoll, Eventfd, Host, type HostHandle, IrqBypassError, Vcpu, VfioPciDevice, Vm } from "irqbypass";
 import { random } from "../death/random.js";
 import { Board, type End, PLACES, vectorOf } from "./board.js";
@@ -224,6 +224,7 @@ const operations: readonly (() => void)[] = [
   ...deviceOperations({ host, board, pick, attempt, ending, openEventfd }),
 ];
 
+parentPort!.postMessage("begun");
 while (!board.stopped) {
   attempt(operations[pick(operations.length)]!);
   if (pick(50) === 0) await new Promise((resolve) => setImmediate(resolve)); // for what listens to unmask eventfds
