@@ -173,7 +173,7 @@ export class KvmMachine extends Shown implements Disposable {
     return this.#vcpus;
   }
 
-  /** Adds the next vCPU; its APIC id is its index. */
+  /** Adds the next vCPU; its APIC id is its index. Throws what KVM says, and EINVAL where it is the machine of a `KvmVm`, which has its own. */
   createVcpu(): KvmVcpu {
     const vcpu = new KvmVcpu(this.fd, this.#kvm, this.memory, this.#vcpus.length);
     this.#vcpus.push(vcpu);

@@ -42,7 +42,7 @@ const OPTIONS: OptionNames<KvmVmOptions> = { vcpus: true, pic: true, ffi: true, 
  * its routes and irqfds changed from any that opens it. It takes Linux eventfds only: KVM cannot see shared ones.
  */
 export class KvmVm extends KvmVmRef implements Disposable {
-  /** The VM as KVM offers it. Use it to look, and leave its irqfds, its routing and its end to this object. */
+  /** The VM as KVM offers it. Use it to look, and leave its vCPUs, its irqfds, its routing and its end to this object. */
   readonly machine: KvmMachine;
   /** How its local APICs began. */
   private readonly lapics: readonly Uint8Array[];
@@ -76,7 +76,7 @@ export class KvmVm extends KvmVmRef implements Disposable {
     kvmKindOf(host);
     super(host, newGuest(host, pic));
     try {
-      this.machine = this.open(how, pages);
+      this.machine = this.open(how, pages, vcpus);
     } catch (error) {
       this.undo();
       throw error;
@@ -114,7 +114,7 @@ export class KvmVm extends KvmVmRef implements Disposable {
   }
 
   /** Makes the machine; each descriptor is noted where whoever repairs after this thread looks for it. */
-  private open(how: KvmOptions, pages: number): KvmMachine {
+  private open(how: KvmOptions, pages: number, vcpus: number): KvmMachine {
     const { host } = this;
     const { words } = host;
     const { record } = this.life;
@@ -125,13 +125,22 @@ export class KvmVm extends KvmVmRef implements Disposable {
       closes: (fd: number) => closeOwn(host, ffi, fd),
     };
     using kvm = Kvm.openFor(named, { ffi, ...how });
+    const owner = `VM ${this.id}`;
     const wordOf = (vcpu?: number) => record + (vcpu === undefined ? V.fd : V.vcpu + vcpu);
     return new KvmMachine(
       kvm,
       { pages, spawn: host.spawn },
       {
-        owner: `VM ${this.id}`,
-        opens: (call, vcpu) => openAt(words, wordOf(vcpu), call),
+        owner,
+        opens(call, vcpu) {
+          if (vcpu !== undefined && vcpu >= vcpus) {
+            const has = vcpus === 1 ? "vCPU 0 alone" : `${vcpus} vCPUs`;
+            throw new IrqBypassError("EINVAL", `${owner} has ${has}: make a guest with more by { vcpus }`, {
+              subject: owner,
+            });
+          }
+          return openAt(words, wordOf(vcpu), call);
+        },
         closes: (vcpu) => closeAt(words, ffi, wordOf(vcpu)),
         loads() {
           beginLoading(host);

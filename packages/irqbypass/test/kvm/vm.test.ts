@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { Worker } from "node:worker_threads";
 import { Producer } from "#src/bypass/producer.js";
 import { Eventfd } from "#src/eventfd/eventfd.js";
+import { bootGuest } from "#src/kvm/guest.js";
 import { kvm } from "#src/kvm/kind.js";
 import { requestedVectors } from "#src/kvm/structs.js";
 import { KvmVm } from "#src/kvm/vm.js";
@@ -381,12 +382,14 @@ describe("a KVM guest on a host", kvmTests, () => {
     );
   });
 
-  it("has a machine and vCPUs that end with it, and not before", () => {
+  it("has a machine and vCPUs that end with it, and not before, and no other vCPUs", () => {
     using t = setUp();
     const { machine } = t.vm;
     const message = new RegExp(`is that of VM ${t.vm.id}: dispose the guest`);
     assert.throws(() => machine[Symbol.dispose](), { code: "EBUSY", message });
     assert.throws(() => machine.vcpus[0]![Symbol.dispose](), { code: "EBUSY", message });
+    for (const more of [() => machine.createVcpu(), () => bootGuest(machine, 1)])
+      assert.throws(more, { code: "EINVAL", message: /has vCPU 0 alone: make a guest with more/ });
     assert.deepEqual([t.vm.vcpus, t.host.audit().findings], [1, []]);
     t.vm.dispose();
     machine[Symbol.dispose]();
