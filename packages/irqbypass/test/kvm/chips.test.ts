@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { KvmVm } from "irqbypass/kvm";
 import { LinuxEventfd } from "irqbypass/linux";
-import { TestThread, until } from "../support/worker.js";
+import { PATIENCE_MS, TestThread, until } from "../support/worker.js";
 import { kvmTests } from "./available.js";
 import { guestOf, onEither } from "./either.js";
 import { eventually } from "./eventually.js";
@@ -121,7 +121,8 @@ describe("a KVM guest's INTx", kvmTests, () => {
       await tell("assert");
       await until("each EOI asks the device, whose line is up", () => served() > before + 3);
       await tell("deassert");
-      while (await tell("look")); // until the last EOI has unmasked it
+      const deadline = Date.now() + PATIENCE_MS;
+      while (await tell("look")) assert.ok(Date.now() < deadline, "its last EOI has not unmasked it");
       const after = served();
       for (let look = 0; look < 3; look++) assert.equal(await tell("look"), false);
       assert.equal(served(), after, "the line is down");
