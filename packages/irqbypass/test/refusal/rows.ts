@@ -2,7 +2,7 @@
 
 import { Worker } from "node:worker_threads";
 import { type Epoll, type Eventfd, type Host, IrqBypassError, Vm } from "irqbypass";
-import { encodeMsi, KvmMachine, KvmVm } from "irqbypass/kvm";
+import { encodeMsi, KvmMachine, type KvmVcpu, KvmVm } from "irqbypass/kvm";
 import { loadFfi } from "irqbypass/linux";
 import { platformHere } from "#src/host/platform-here.js";
 import { createMemory } from "#src/host/wasm.js";
@@ -96,7 +96,8 @@ export const ENDS: Readonly<Record<string, (stage: Stage, receiver: object) => v
   EventfdFile: (_, one) => (one as Disposable)[Symbol.dispose](),
   Kvm: (_, one) => (one as Disposable)[Symbol.dispose](),
   KvmMachine: (_, one) => (one as Disposable)[Symbol.dispose](),
-  KvmVcpu: (_, one) => (one as Disposable)[Symbol.dispose](),
+  KvmVcpu: ({ guest }, one) =>
+    guest!.machine.vcpus.includes(one as KvmVcpu) ? guest!.dispose() : (one as KvmVcpu)[Symbol.dispose](),
   KvmVcpuThread: (_, one) => (one as Disposable)[Symbol.dispose](),
   KvmVm: (_, one) => (one as Disposable)[Symbol.dispose](),
   KvmVmRef: ({ guest }) => guest!.dispose(),

@@ -7,10 +7,7 @@ export const enum Eventfd {
   flags = 2,
   /** Its references of role handle; when the last closes, its irqfd is deassigned. H */
   handles = 3,
-  /**
-   * The counter. Linux: what of the kernel's has been an interrupt already, and is still in it; of a blocking one, which has no such
-   * irqfd, the lock id of the thread whose turn it is to write, or 0. A, 64 bits
-   */
+  /** The counter. Linux: what of the kernel's is still in it and has been an interrupt; of a blocking one, who writes: its lock id. A, 64 bits */
   counter = 4,
   /** {@link READ_KICKED}, {@link READER_SLEEPS}; above them a number that changes with the counter, on which readers sleep. A */
   sequence = 6,
