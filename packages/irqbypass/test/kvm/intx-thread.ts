@@ -13,8 +13,22 @@ export interface IntxWork {
 
 export type Told = "assert" | "deassert" | "look" | "end";
 
+/** How its pin is, and how often it has signalled so far. */
+export interface Said {
+  readonly masked: boolean;
+  readonly signals: number;
+}
+
 const { host: handle, vm: guest, pin } = workerData as IntxWork;
-const host = Host.attach(handle, { kinds: [linux(), kvm()] });
+const kind = linux();
+const ffi = kind.ffi();
+const { eventfdWrite } = ffi;
+let signals = 0;
+ffi.eventfdWrite = (fd, value) => {
+  if (fd === trigger.fd) signals += 1;
+  return eventfdWrite(fd, value);
+};
+const host = Host.attach(handle, { kinds: [kind, kvm()] });
 const vm = KvmVm.open(host, guest);
 const [trigger, resample] = [LinuxEventfd.create(host), LinuxEventfd.create(host)];
 const irqfd = vm.irqfd(trigger, pin, { resample });
@@ -37,6 +51,6 @@ const acts: Record<Told, () => void> = {
 };
 parentPort!.on("message", (told: Told) => {
   acts[told]();
-  if (told !== "end") parentPort!.postMessage(card.intx.masked);
+  if (told !== "end") parentPort!.postMessage({ masked: card.intx.masked, signals } satisfies Said);
 });
 parentPort!.postMessage("ready");
