@@ -1,4 +1,5 @@
 /** Damage to the header, the threads, the pools and the indexes, and what the audit says of it. */
+import { Host } from "irqbypass";
 import {
   Eventfd as E,
   Header,
@@ -76,6 +77,16 @@ export const GROUND: readonly Case[] = [
     what: "a thread that looks for ever",
     damage: (s) => s.set(Header.looking, 1),
     found: ["unfinished the header"],
+  },
+  {
+    what: "a thread that is gone, and looks",
+    damage: (s) => s.set(Header.looking, 8),
+    found: ["unfinished the header"],
+  },
+  {
+    what: "nothing in another thread that looks while it lives, as the relay does at any moment",
+    damage: (s) => s.set(Header.looking, Host.attach(s.host.handle).thread.lockId),
+    found: [],
   },
   {
     what: "no thread counted",
