@@ -17,7 +17,7 @@ import { hush, kickDescriptor, ring } from "./kick.js";
 import { byKernelId, isBlocking, type LinuxKind, linuxKindOf, signalFd } from "./kind.js";
 import { readFor } from "./read-out.js";
 import { armReader, prepareReader } from "./reader.js";
-import { inTurn } from "./turn.js";
+import { writeInTurn } from "./turn.js";
 
 /**
  * A real Linux eventfd as a token of this host. Its identity is the kernel's `eventfd-id`, read from a descriptor of the
@@ -188,30 +188,24 @@ export class LinuxEventfd extends EventfdContext {
    */
   write(value: number | bigint = 1): boolean {
     const wide = value === 1 ? 1n : checkWrite(value);
-    this.check();
     this.value[0] = wide;
-    if (isBlocking(this.memory, this.record)) return this.writeInTurn(wide);
-    this.writeNow();
-    return true;
-  }
-
-  private writeNow(): void {
-    const { ffi, fd, value } = this;
-    checked(ffi.write(fd, value), "write", `eventfd ${this.id}`, "read it first");
-  }
-
-  private writeInTurn(value: bigint): boolean {
     const { memory, record, ffi, fd } = this;
-    const sleep: Sleep = (told, events) => this.sleep(told, events, Infinity);
-    for (let done = false; untilRoom(ffi, fd, value, sleep); memory.words.relax()) {
-      const write = () => {
-        if (!hasRoom(ffi, fd, value)) return; // another thread's turn was first
-        this.writeNow();
-        done = true;
-      };
-      if (inTurn(memory, record, write) && done) return true;
+    if (!isBlocking(memory, record)) {
+      this.writeNow(fd);
+      return true;
     }
-    return false;
+    const sleep: Sleep = (told, events) => this.sleep(told, events, Infinity);
+    return writeInTurn(
+      memory,
+      record,
+      () => untilRoom(ffi, fd, wide, sleep),
+      () => hasRoom(ffi, fd, wide),
+      () => this.writeNow(fd),
+    );
+  }
+
+  private writeNow(fd: number): void {
+    checked(this.ffi.write(fd, this.value), "write", `eventfd ${this.id}`, "read it first");
   }
 
   signal(): void {

@@ -17,7 +17,7 @@ import { closeKick } from "./kick.js";
 import { deliver, isSignalled, noteCount, readOut } from "./read-out.js";
 import { forgetReader } from "./reader.js";
 import { linuxRelayThread } from "./relay-thread.js";
-import { inTurn } from "./turn.js";
+import { writeInTurn } from "./turn.js";
 import { linuxWatching } from "./watching.js";
 
 const NAME = "linux-eventfd";
@@ -134,13 +134,12 @@ export function signalFd(memory: HostMemory, ffi: Ffi, eventfd: number): void {
 /** The same of one whose write would sleep where there is no room. */
 function signalBlocking(memory: HostMemory, ffi: Ffi, eventfd: number): number {
   const fd = fdOf(memory, eventfd);
-  for (let result = -ERRNO.EAGAIN; !isFull(ffi, fd); memory.words.relax()) {
-    const write = () => {
-      if (!isFull(ffi, fd)) result = ffi.eventfdWrite(fd, 1);
-    };
-    if (inTurn(memory, eventfd, write) && result !== -ERRNO.EAGAIN) return result;
-  }
-  return -ERRNO.EAGAIN;
+  const hasRoom = () => !isFull(ffi, fd);
+  let result = -ERRNO.EAGAIN;
+  writeInTurn(memory, eventfd, hasRoom, hasRoom, () => {
+    result = ffi.eventfdWrite(fd, 1);
+  });
+  return result;
 }
 
 /** Was the eventfd made without EFD_NONBLOCK? */

@@ -74,7 +74,7 @@ export function auditThreads(view: View, ended: ReadonlySet<number>): void {
   for (let place: number = Header.looking; place < Header.lookingEnd; place++) {
     const looking = words.load(place);
     // Whoever lives may look at any moment, and the relay does: nothing of that is damage. The calling thread does not, it audits.
-    if (looking !== 0 && !(looking > 0 && isAnother(view, looking)))
+    if (looking !== 0 && (looking < 0 || looking === host.thread.lockId || host.thread.isGone(looking)))
       view.find(
         "unfinished",
         THE_HEADER,
@@ -88,13 +88,6 @@ export function auditThreads(view: View, ended: ReadonlySet<number>): void {
     if (state === ThreadState.free) auditFree(view, thread, subject);
     else auditAttached(view, thread, subject, slot < threads, ended);
   }
-}
-
-/** Is this the lock id of a thread that is attached, and not the calling one? */
-function isAnother(view: View, lockId: number): boolean {
-  const { thread } = view.host;
-  const record = thread.recordOf(lockId);
-  return record !== thread.record && view.isAttached(record) && thread.lockIdOf(record) === lockId;
 }
 
 function auditFree(view: View, thread: number, subject: string): void {

@@ -106,9 +106,8 @@ export class View {
 
   /** Is this word a gate of a live device? */
   isGate(word: number): boolean {
-    const { base, stride } = this.host.pools.device;
-    const at = (word - base) % stride;
-    return at >= Device.gates && this.isLive("device", word - at);
+    const record = this.host.pools.device.around(word);
+    return word - record >= Device.gates && this.isLive("device", record);
   }
 
   /** Is this the first record of an MSI-X table? */
