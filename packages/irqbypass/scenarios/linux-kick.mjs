@@ -15,28 +15,36 @@ import { expect } from "./support/guest.mjs";
 /** The eventfd, that of its kicks, and the two that the model takes for them. */
 const ROOM = { eventfd: 3 };
 
+/** Threads with a handle each to an eventfd, by default without a limit that they come to; the first has made it. */
+function eventfdOf(world, names, { room, nonblocking = true } = {}) {
+  const model = new LinuxModel(room);
+  const seen = {};
+  const calls = Object.fromEntries(names.map((name) => [name, model.calls(() => seen[name].words)]));
+  Object.assign(seen, hosts(world, names, { kinds: (name) => [linuxKind(calls[name])], capacity: ROOM }));
+  const host = seen[names[0]];
+  model.takeRoom(host, 2);
+  const eventfd = LinuxEventfd.create(host, { nonblocking });
+  const spare = calls[names[0]].ffi().eventfd(0, O_NONBLOCK);
+  for (const name of names) calls[name].ffi().eventfd = () => spare; // for whoever sleeps first
+  const own = Object.fromEntries(names.map((name) => [name, LinuxEventfd.open(seen[name], eventfd.handle)]));
+  const signals = { host, eventfd, counted: () => model.count(host.words, eventfd.fd) };
+  return { hosts: seen, calls, eventfd, own, keeps: [eventfd, ...Object.values(own)], signals };
+}
+
 /**
  * A reader that is to stop once it was kicked, beside a device that writes once and a VMM that kicks. With `beside` there is another one,
  * which reads once: each kicks on, and what woke a read before can be read still.
  */
 function stops(world, { beside = false, kick = (own) => own.kick(), play = () => {} } = {}) {
-  const model = new LinuxModel();
-  const seen = {};
-  const names = ["reader", ...(beside ? ["once"] : []), "device", "vmm"];
-  const calls = Object.fromEntries(names.map((name) => [name, model.calls(() => seen[name].words)]));
-  Object.assign(seen, hosts(world, names, { kinds: (name) => [linuxKind(calls[name])], capacity: ROOM }));
+  const names = ["vmm", "reader", ...(beside ? ["once"] : []), "device"];
+  const { hosts: seen, calls, eventfd, own, keeps, signals } = eventfdOf(world, names);
   const host = seen.vmm;
-  model.takeRoom(host, 2);
-  const eventfd = LinuxEventfd.create(host);
   const { record } = eventfd;
-  const spare = calls.vmm.ffi().eventfd(0, 0);
-  for (const name of names) calls[name].ffi().eventfd = () => spare; // for whoever sleeps first
   if (beside) {
     kickDescriptor(host, calls.vmm.ffi(), record);
     eventfd.kick();
     eventfd.read();
   }
-  const own = Object.fromEntries(names.map((name) => [name, LinuxEventfd.open(seen[name], eventfd.handle)]));
   const state = play({ seen, calls, record });
   /** Returns what it has taken. */
   const reads = (name, most) => () => {
@@ -58,14 +66,9 @@ function stops(world, { beside = false, kick = (own) => own.kick(), play = () =>
       device: () => own.device.write(),
       vmm: () => void kick(own.vmm, seen.vmm, calls.vmm.ffi()),
     },
-    keeps: [eventfd, ...Object.values(own), ...(state === undefined ? [] : [state])],
+    keeps: [...keeps, ...(state === undefined ? [] : [state])],
     end: conserves(
-      ({ reader, once = 0 }) => ({
-        host,
-        eventfd,
-        counted: () => model.count(host.words, eventfd.fd),
-        taken: reader + once,
-      }),
+      ({ reader, once = 0 }) => ({ ...signals, taken: reader + once }),
       () => {
         const kicked = (host.words.load(record + E.sequence) & READ_KICKED) !== 0;
         expect(beside || !kicked, "a kick was not heard of");
@@ -168,27 +171,9 @@ function hushesItsOwn({ calls }) {
   };
 }
 
-/** Threads with a handle each to a blocking eventfd that has room for so many. */
-function blocking(world, names, room) {
-  const model = new LinuxModel(BigInt(room));
-  const seen = {};
-  const calls = Object.fromEntries(names.map((name) => [name, model.calls(() => seen[name].words)]));
-  Object.assign(seen, hosts(world, names, { kinds: (name) => [linuxKind(calls[name])], capacity: ROOM }));
-  const host = seen[names[0]];
-  const ffi = calls[names[0]].ffi();
-  model.takeRoom(host, 2);
-  const eventfd = LinuxEventfd.create(host, { nonblocking: false });
-  const spare = ffi.eventfd(0, O_NONBLOCK);
-  for (const name of names) calls[name].ffi().eventfd = () => spare;
-  const own = Object.fromEntries(names.map((name) => [name, LinuxEventfd.open(seen[name], eventfd.handle)]));
-  const keeps = [eventfd, ...Object.values(own)];
-  const signals = { host, eventfd, counted: () => model.count(host.words, eventfd.fd) };
-  return { hosts: seen, eventfd, own, keeps, signals };
-}
-
 /** Two threads that write to a blocking eventfd with room for one of them, and a VMM that kicks once. */
 function writesBeside(world, { signals = false, play = () => {} } = {}) {
-  const made = blocking(world, ["vmm", "first", "second"], 1);
+  const made = eventfdOf(world, ["vmm", "first", "second"], { room: 1n, nonblocking: false });
   const { own, keeps } = made;
   play(made);
   return {
@@ -266,5 +251,6 @@ function diesInTurn(world, play) {
     keeps,
     signals: () => ({ ...signals, most: 2 }),
   });
-  return dies(world, make, play, [], (_world, names) => blocking(world, names, 2));
+  const guestOf = (_world, names) => eventfdOf(world, names, { room: 2n, nonblocking: false });
+  return dies(world, make, play, [], guestOf);
 }

@@ -339,6 +339,19 @@ const takesNothingUp = ({ hosts: { reader } }) => {
   reader.pending.takeUp = () => Pending.idle;
 };
 
+const fencesNobody = ({ hosts: { vmm } }) => {
+  vmm.thread.fenceAll = () => {};
+};
+
+/** The same, with something broken once it is ready. */
+const playing = (how, play) => ({
+  ...how,
+  ready(made) {
+    how.ready(made);
+    play(made);
+  },
+});
+
 /** Threads: device, relay, reader. */
 export const readWhileItListens = {
   sentence: "Nobody who reads an eventfd that an irqfd listens to finds what was written for that.",
@@ -366,7 +379,7 @@ function hasBeen(made) {
 
 /** The VMM's thread does what the relay would do now. */
 function relayHere({ host, calls }) {
-  relayAgain({ host, calls: { survivor: calls.vmm } }, false);
+  relayAgain(host, calls.vmm, false);
 }
 
 function takes({ vcpu }) {
@@ -393,14 +406,7 @@ export const readInDeassign = {
     "takes-nothing-up": {
       sentence:
         "reads, and says what has been an interrupt is there no more, while the deassign compares the two",
-      setup: (world) =>
-        readBeside(world, ["vmm"], {
-          ...isReadOnce,
-          ready(made) {
-            hasBeen(made);
-            takesNothingUp(made);
-          },
-        }),
+      setup: (world) => readBeside(world, ["vmm"], playing(isReadOnce, takesNothingUp)),
     },
   },
 };
@@ -428,32 +434,18 @@ export const readInAssign = {
   twins: {
     "waits-for-nobody": {
       sentence: "notes the count beside a read that has begun, and takes it for what is there",
-      setup: (world) =>
-        readBeside(world, ["vmm"], {
-          ...isHeard,
-          ready(made) {
-            isHeard.ready(made);
-            made.hosts.vmm.thread.fenceAll = () => {};
-          },
-        }),
+      setup: (world) => readBeside(world, ["vmm"], playing(isHeard, fencesNobody)),
     },
     "takes-nothing-up": {
       sentence: "reads while the assign notes what is there",
-      setup: (world) =>
-        readBeside(world, ["vmm"], {
-          ...isHeard,
-          ready(made) {
-            isHeard.ready(made);
-            takesNothingUp(made);
-          },
-        }),
+      setup: (world) => readBeside(world, ["vmm"], playing(isHeard, takesNothingUp)),
     },
   },
 };
 
 /** What a relay that comes later would do; for checks. */
-function relayAgain({ host, calls }, arms = true) {
-  const relay = new LinuxRelay(host, calls.survivor);
+function relayAgain(host, calls, arms = true) {
+  const relay = new LinuxRelay(host, calls);
   if (arms) relay.arm();
   while (relay.round(0) > 0);
 }
@@ -471,7 +463,7 @@ const ends =
       survivor: () => eventfd.write(),
       keeps: [others, own, eventfd, vm, irqfd],
       signals() {
-        relayAgain({ host: survivor, calls: made.calls }, arms);
+        relayAgain(survivor, made.calls.survivor, arms);
         return { ...signals, most: 2 }; // repair may make one up
       },
       check: () => check?.(made),

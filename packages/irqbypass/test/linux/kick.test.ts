@@ -28,6 +28,20 @@ describe("a kick of who sleeps in poll(2)", linux, () => {
   const asleep = (many: number) => until("it sleeps", () => eventfds() > many);
   const eventfds = () => openDescriptors().filter((target) => target.includes("[eventfd]")).length;
 
+  /** Kicks until each of the threads has heard of one and has ended; returns what they say, added up. */
+  async function kickAll(eventfd: LinuxEventfd, threads: readonly TestThread[]): Promise<number> {
+    let counts: readonly number[] | undefined;
+    void Promise.all(threads.map((thread) => thread.next<number>())).then((said) => {
+      counts = said;
+    });
+    await until("each has heard of one", () => {
+      if (counts === undefined) eventfd.kick();
+      return counts !== undefined;
+    });
+    await Promise.all(threads.map(({ done }) => done));
+    return counts!.reduce((sum, count) => sum + count, 0);
+  }
+
   it("ends a read at once, without a time limit of poll's", async () => {
     using host = makeHost();
     using eventfd = LinuxEventfd.create(host);
@@ -76,15 +90,7 @@ describe("a kick of who sleeps in poll(2)", linux, () => {
       file.read();
       await until("it is taken", () => file.count === MOST);
     }
-    let written: number | undefined;
-    void Promise.all(writers.map((writer) => writer.next<number>())).then((counts) => {
-      written = counts.reduce((sum, count) => sum + count, 0);
-    });
-    await until("each has heard of one", () => {
-      if (written === undefined) eventfd.kick();
-      return written !== undefined;
-    });
-    await Promise.all(writers.map(({ done }) => done));
+    const written = await kickAll(eventfd, writers);
     assert.deepEqual([file.count, written], [MOST, 300]);
   });
 
@@ -94,16 +100,8 @@ describe("a kick of who sleeps in poll(2)", linux, () => {
     const writes = 2_000;
     const readers = await Promise.all([1, 2, 3].map(() => start(host, eventfd, { act: "read" })));
     for (let round = 0; round < writes; round++) eventfd.write();
-    let taken: number | undefined;
-    void Promise.all(readers.map((reader) => reader.next<number>())).then((counts) => {
-      taken = counts.reduce((sum, count) => sum + count, 0);
-    });
-    await until("each has heard of one", () => {
-      if (taken === undefined) eventfd.kick();
-      return taken !== undefined;
-    });
-    await Promise.all(readers.map(({ done }) => done));
-    assert.equal(taken! + Number(eventfd.tryRead() ?? 0n), writes);
+    const taken = await kickAll(eventfd, readers);
+    assert.equal(taken + Number(eventfd.tryRead() ?? 0n), writes);
   });
 
   it("leaves nothing where the thread that sleeps is terminated, and none of its kicks to the next", async () => {
