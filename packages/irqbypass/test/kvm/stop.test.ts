@@ -5,7 +5,7 @@ import { bootGuest, guestPages, guestTables } from "#src/kvm/guest.js";
 import { Kvm } from "#src/kvm/kvm.js";
 import { KvmMachine } from "#src/kvm/machine.js";
 import { msiTo } from "#src/kvm/structs.js";
-import { openDescriptors } from "../linux/descriptors.js";
+import { settledDescriptors } from "../linux/descriptors.js";
 import { runChild } from "../support/child.js";
 import { kvmTests } from "./available.js";
 import { eventually } from "./eventually.js";
@@ -45,7 +45,7 @@ describe("stopping a guest", kvmTests, () => {
     // The first worker of a process brings lasting descriptors and threads of Node's own.
     using warm = boot();
     await warm.vcpus[0]!.start().stop();
-    const descriptors = openDescriptors();
+    const descriptors = await settledDescriptors();
     const threads = vcpuThreads();
     for (let round = 0; round < 12; round++) {
       const machine = boot(2);
@@ -56,7 +56,7 @@ describe("stopping a guest", kvmTests, () => {
       assert.ok(machine.vcpus.every((vcpu) => vcpu.thread?.left));
       assert.deepEqual(await Promise.all(ended), [undefined, undefined]);
     }
-    assert.deepEqual(openDescriptors(), descriptors);
+    assert.deepEqual(await settledDescriptors(), descriptors);
     eventually(
       () => vcpuThreads() <= threads,
       () => `${vcpuThreads()} threads, ${threads} before`,

@@ -11,7 +11,7 @@ import { LinuxEventfd } from "#src/linux/eventfd.js";
 import { EventfdFile } from "#src/linux/eventfd-file.js";
 import { linux } from "#src/linux/kind.js";
 import { Host } from "#src/vm/host.js";
-import { openDescriptors, settledDescriptors } from "../linux/descriptors.js";
+import { settledDescriptors } from "../linux/descriptors.js";
 import { kvmTests } from "./available.js";
 import type { DeviceData, DeviceReport } from "./device.js";
 import { eventually } from "./eventually.js";
@@ -373,13 +373,7 @@ describe("a KVM guest on a host", kvmTests, () => {
     producer.dispose();
     for (const eventfd of eventfds) eventfd.close();
     host.dispose();
-    // The vCPU threads end on the event loop, and their descriptors with them.
-    for (let turn = 0; turn < 200 && openDescriptors().length > before.length; turn++)
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    assert.deepEqual(
-      openDescriptors().filter((name) => /kvm|eventfd/.test(name)),
-      before.filter((name) => /kvm|eventfd/.test(name)),
-    );
+    assert.deepEqual(await settledDescriptors(), before);
   });
 
   it("has a machine and vCPUs that end with it, and not before, and no other vCPUs", () => {

@@ -1,5 +1,15 @@
 /** What this process has open, to show that nothing is left behind. */
 import { readdirSync, readlinkSync } from "node:fs";
+import { setImmediate } from "node:timers/promises";
+import type { Worker } from "node:worker_threads";
+import { until } from "../support/worker.js";
+
+/** The threads that run: each has descriptors for its event loop, which are closed by the time it says that it has ended. */
+const threads = new Set<Worker>();
+process.on("worker", (worker) => {
+  threads.add(worker);
+  worker.once("exit", () => threads.delete(worker));
+});
 
 /** A file that a thread has open for the moment in which it loads it. */
 const MODULE = /\.(?:[cm]?js|json|node|wasm)$/;
@@ -21,14 +31,12 @@ export function openDescriptors(): string[] {
     .sort();
 }
 
-/** The same as soon as it stays so for a moment: threads that others have ended close theirs on the event loop, a little later. */
-export async function settledDescriptors(): Promise<string[]> {
-  let found = openDescriptors();
-  for (let quiet = 0, turn = 0; quiet < 20 && turn < 500; turn++) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
-    const now = openDescriptors();
-    quiet = now.join() === found.join() ? quiet + 1 : 0;
-    found = now;
-  }
-  return found;
+/**
+ * The same once no more threads run than `running`: those that were told to end, as the relay of a host that was disposed is, do so a
+ * little later.
+ */
+export async function settledDescriptors(running = 0): Promise<string[]> {
+  await setImmediate(); // Node tells of a thread in the turn after its start
+  await until(`no more than ${running} threads run`, () => threads.size <= running);
+  return openDescriptors();
 }

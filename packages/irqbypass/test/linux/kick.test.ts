@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Host } from "irqbypass";
 import { EventfdFile, LinuxEventfd, linux as linuxKind, loadFfi } from "irqbypass/linux";
+import { Eventfd as E } from "#src/host/layout.js";
+import { noRelay } from "../support/host.js";
 import { TestThread, until } from "../support/worker.js";
 import { linux } from "./available.js";
 import { openDescriptors, settledDescriptors } from "./descriptors.js";
@@ -13,7 +15,7 @@ const CAPACITY = { thread: 16, eventfd: 16 };
 describe("a kick of who sleeps in poll(2)", linux, () => {
   const ffi = linux.skip === false ? loadFfi() : undefined!;
 
-  const makeHost = () => Host.create({ kinds: [linuxKind()], capacity: CAPACITY });
+  const makeHost = () => Host.create({ kinds: [linuxKind()], capacity: CAPACITY, spawn: noRelay });
   async function start(host: Host, eventfd: LinuxEventfd, work: Pick<KickWork, "act" | "patient">) {
     const { handle } = eventfd;
     const thread = new TestThread(new URL("./kick-worker.js", import.meta.url), {
@@ -24,9 +26,9 @@ describe("a kick of who sleeps in poll(2)", linux, () => {
     assert.equal(await thread.next(), "ready");
     return thread;
   }
-  /** Until a thread has gone to sleep in it, the kernel has a descriptor more. */
-  const asleep = (many: number) => until("it sleeps", () => eventfds() > many);
-  const eventfds = () => openDescriptors().filter((target) => target.includes("[eventfd]")).length;
+  /** By which descriptor a kick wakes who sleeps in it; the first one to go to sleep makes it. */
+  const kickOf = (host: Host, { record }: LinuxEventfd) => host.words.load(record + E.kick) - 1;
+  const asleep = (host: Host, eventfd: LinuxEventfd) => until("it sleeps", () => kickOf(host, eventfd) >= 0);
 
   /** Kicks until each of the threads has heard of one and has ended; returns what they say, added up. */
   async function kickAll(eventfd: LinuxEventfd, threads: readonly TestThread[]): Promise<number> {
@@ -45,9 +47,8 @@ describe("a kick of who sleeps in poll(2)", linux, () => {
   it("ends a read at once, without a time limit of poll's", async () => {
     using host = makeHost();
     using eventfd = LinuxEventfd.create(host);
-    const many = eventfds();
     const reader = await start(host, eventfd, { act: "read", patient: true });
-    await asleep(many);
+    await asleep(host, eventfd);
     eventfd.write(3);
     await until("it is read", () => eventfd.count === 0n);
     eventfd.kick();
@@ -109,9 +110,10 @@ describe("a kick of who sleeps in poll(2)", linux, () => {
     {
       using host = makeHost();
       using eventfd = LinuxEventfd.create(host);
-      const many = eventfds();
+      const there = openDescriptors();
       const reader = await start(host, eventfd, { act: "read" });
-      await asleep(many);
+      await asleep(host, eventfd);
+      const kick = kickOf(host, eventfd);
       await reader.terminate();
       const next = await start(host, eventfd, { act: "read", patient: true });
       eventfd.write(2);
@@ -119,8 +121,8 @@ describe("a kick of who sleeps in poll(2)", linux, () => {
       eventfd.kick();
       assert.equal(await next.next(), 2);
       await next.done;
-      await settledDescriptors(); // a thread that has ended closes those of its event loop a little later
-      assert.equal(eventfds(), many + 1, "one descriptor for the kicks, however many have slept");
+      assert.equal(kickOf(host, eventfd), kick, "one descriptor for the kicks, however many have slept");
+      assert.deepEqual(await settledDescriptors(), [...there, "anon_inode:[eventfd]"].sort());
     }
     assert.deepEqual(await settledDescriptors(), before);
   });

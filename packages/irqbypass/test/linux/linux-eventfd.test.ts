@@ -184,7 +184,7 @@ describe("a Linux eventfd of a host", linux, () => {
     using eventfd = LinuxEventfd.create(host);
     const first = eventfd.readAsync({ timeoutMs: PATIENCE_MS });
     await until("the relay runs", () => relayRuns(host.words, 1));
-    const before = await settledDescriptors();
+    const before = await settledDescriptors(1);
     const others = Array.from({ length: 50 }, () => eventfd.readAsync({ timeoutMs: PATIENCE_MS }));
     assert.deepEqual(openDescriptors(), before);
     const readers = [first, ...others];
