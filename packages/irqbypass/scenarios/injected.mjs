@@ -1,10 +1,15 @@
 // What a real guest's interrupts go through in shared memory: the code of `KvmVm` and of a producer, over a machine that
 // is none. One KVM_SIGNAL_MSI is a post into the vCPU that the MSI names, by whoever makes it.
+import { override } from "atomics-explorer";
 import { Eventfd, Producer } from "irqbypass";
 import { conserves } from "#scenarios/support/conservation.js";
+import { IrqBypassError } from "#src/host/errors.js";
 import { Vm } from "#src/host/layout.js";
 import { encodeTable } from "#src/kvm/table.js";
+import { whileThere } from "#src/kvm/vm-ref.js";
 import { openRoute } from "#src/vm/route-ref.js";
+import { lifeOf } from "#src/vm/vm-mutex.js";
+import { disposeClaimed } from "#src/vm/vm-record.js";
 import { arrived, expect, lawless, noMutex, pirWord, producer, relayNow } from "./support/guest.mjs";
 import { GSI, irqfdAt, machine, msi } from "./support/machine.mjs";
 
@@ -163,6 +168,64 @@ export const tables = {
       setup: (world) =>
         together(world, (there) => {
           there.follow = () => {};
+        }),
+    },
+  },
+};
+
+/** A thread sends a message through a guest that the VMM ends. */
+function messages(world, break_ = () => {}) {
+  const { hosts, host, life } = machine(world, ["vmm", "device"], { real: true });
+  const there = lifeOf(hosts.device, life.record);
+  const descriptor = life.record + Vm.fd;
+  break_(hosts);
+  return {
+    threads: {
+      vmm: () =>
+        disposeClaimed(
+          host,
+          life.record,
+          () => life.isLive(),
+          () => host.mutex.guard(() => host.words.set(descriptor, 0)),
+        ),
+      device() {
+        try {
+          return whileThere(hosts.device, there, () => hosts.device.words.get(descriptor));
+        } catch (error) {
+          if (!(error instanceof IrqBypassError)) throw error;
+          return error.code;
+        }
+      },
+    },
+    keeps: [],
+    end({ device: sent }) {
+      expect(sent !== 0, "sends a message through a descriptor that was closed");
+      expect(host.pools.vm.live === 1, "the guest's record was not given back");
+    },
+  };
+}
+
+/** Threads: vmm, device. */
+export const message = {
+  conserves: "nothing is signalled",
+  sentence: "A message goes through a real guest while it is there, or is refused; its end waits for it.",
+  mutexes: "assumed",
+  setup: (world) => messages(world),
+  twins: {
+    "no-fence": {
+      sentence: "closes the guest without waiting for a message that is under way",
+      setup: (world) => messages(world, noFence),
+    },
+    "not-announced": {
+      sentence: "looks whether the guest is there, and then sends without saying so",
+      setup: (world) =>
+        messages(world, ({ device }) => {
+          const { words, thread } = device;
+          device.words = override(words, {
+            store(word, value) {
+              if (word !== thread.writing) words.store(word, value);
+            },
+          });
         }),
     },
   },

@@ -112,14 +112,14 @@ export class KvmVmRef extends Shown {
 
   /**
    * Sends a message now (KVM_SIGNAL_MSI), from any thread. Returns how many local APICs took it, as `Vm.signalMsi`. Throws EINVAL for a bad
-   * message.
+   * message. It waits for nobody who changes routes: as in the kernel, no mutex is held meanwhile.
    */
   signalMsi(msi: Msi): number {
     this.host.checkCall();
     const { a, b, c } = checkMsi(msi, this.apics(), "a message");
     const message = encodeMsi({ addressLow: a >>> 0, addressHigh: b >>> 0, data: c >>> 0 });
     const ffi = linuxKindOf(this.host).kind.ffi();
-    return this.life.guard(() => countMsi(ffi, this.fd, message)); // the guest does not go meanwhile
+    return whileThere(this.host, this.life, () => countMsi(ffi, this.fd, message));
   }
 
   /**
@@ -201,6 +201,24 @@ export class KvmVmRef extends Shown {
   /** @internal */
   protected describe(): object {
     return { id: this.id, vcpus: this.vcpus };
+  }
+}
+
+/**
+ * Runs `use` while the guest is there, without a mutex: whoever ends it waits until that has returned. It waits for nobody itself.
+ * Throws EBADF where the guest has gone.
+ */
+export function whileThere<T>({ words, thread }: BypassHost, life: VmLife, use: () => T): T {
+  const { record } = life;
+  for (;;) {
+    const bus = life.look(() => words.load(record + V.bus));
+    words.store(thread.writing, record);
+    try {
+      // After it is announced: whoever ends the guest changes the word first, and then waits for those who have announced something.
+      if (words.load(record + V.bus) === bus) return use();
+    } finally {
+      thread.leave(thread.writing);
+    }
   }
 }
 

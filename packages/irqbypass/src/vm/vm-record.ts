@@ -133,12 +133,14 @@ export function disposeClaimed(
 
 /**
  * Deassigns every irqfd and ioeventfd of a VM that the calling thread has claimed, and gives it back. Whoever comes after a death may do it
- * again. What the VM has open, `close` closes: after the fences of deassign, so nobody injects through it any more.
+ * again. What the VM has open, `close` closes: after all fences, so nobody injects through it any more.
  */
 export function disposeVm(host: BypassHost, vm: number, close: () => void = () => {}): void {
   const mutex = vmMutex(host, vm);
   const failure = deassignAll(host, mutex, vm);
   deassignIoeventfds(host, mutex, vm);
+  // Whoever kicks one of its vCPUs, or sends a message through it, and has found it there before its life ended, is through after this.
+  host.thread.quiesce();
   close();
   const table = mutex.guard(() => removeTable(host, vm));
   if (table !== 0) freeTable(host, table);
@@ -148,9 +150,7 @@ export function disposeVm(host: BypassHost, vm: number, close: () => void = () =
 
 /** Gives back a VM without irqfds, ioeventfds and tables. */
 function freeVm(host: BypassHost, vm: number): void {
-  const { words, mutex, pools, thread } = host;
-  // Whoever kicks one of its vCPUs, and has found it alive before its life ended, is through after this.
-  thread.quiesce();
+  const { words, mutex, pools } = host;
   for (let index = words.get(vm + V.vcpus) - 1; index >= 0; index--) {
     mutex.guard(() => {
       words.set(vm + V.vcpus, index); // first: as above

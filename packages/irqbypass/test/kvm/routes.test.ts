@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import { Host, Producer, Vm } from "irqbypass";
 import { KvmVm, kvm, requestedVectors } from "irqbypass/kvm";
 import { LinuxEventfd, linux } from "irqbypass/linux";
+import { KVM_SET_GSI_ROUTING } from "#src/kvm/ioctl.js";
 import { TestThread } from "../support/worker.js";
 import { kvmTests } from "./available.js";
 
@@ -136,6 +137,24 @@ describe("a KVM guest", kvmTests, () => {
     assert.equal(t.vm.signalMsi({ address: 0xfee05000, data: 0x61 }), 0);
     assert.deepEqual(t.requested(), [0x61]);
     assert.throws(() => t.vm.signalMsi({ vcpu: 3, vector: 0x61 }), { code: "EINVAL" });
+  });
+
+  it("takes a message while another thread gives KVM a table", () => {
+    const own = linux();
+    const host = Host.create({ kinds: [own, kvm()] });
+    using vm = new KvmVm(host);
+    const there = Host.attach(host.handle, { kinds: kinds() });
+    const opened = KvmVm.open(there, vm.handle);
+    const ffi = own.ffi();
+    const { ioctlBuffer } = ffi;
+    const took: number[] = [];
+    ffi.ioctlBuffer = (fd, request, argument) => {
+      if (request === KVM_SET_GSI_ROUTING.request) took.push(opened.signalMsi({ vcpu: 0, vector: 0x61 }));
+      return ioctlBuffer(fd, request, argument);
+    };
+    vm.setGsiRouting([]);
+    assert.deepEqual(took, [1]);
+    there.dispose();
   });
 
   it("deassigns by eventfd and GSI, once", () => {

@@ -133,7 +133,7 @@ export const enum Thread {
   descriptor2 = 15,
   /** The producer this thread is signalling, or the device where that holds it back, plus WAITED if someone waits for it to finish. A, own line */
   signalling = 16,
-  /** The same for the eventfd, irqfd or epoll this thread is writing to, draining, relaying or looking through. A */
+  /** The same for the eventfd, irqfd, epoll or VM this thread is writing to, draining, relaying, looking or sending through. A */
   writing = 17,
   /** The word that it waits for, 0 while it does not, and {@link Header.ticks} when it began. Read by tools alone. A */
   waits = 18,
