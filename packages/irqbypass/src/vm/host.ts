@@ -78,11 +78,11 @@ export class Host extends SlimHost {
    * formed, counts are right, no word names a record that is gone, no interrupt is lost. Says what is wrong, and changes
    * nothing; memory that something else has written to cannot hang it.
    *
-   * It is right when nothing else is going on. What another thread is in the middle of may be reported as unfinished: only
-   * what is still there in the next audit is wrong.
+   * Other threads may go on meanwhile. What it finds beside them it looks at again, for at most about a second: what one of them is in the middle of
+   * has passed then. Only where a thread is stopped in a call, as by a debugger, is that reported.
    *
    * For tests and tools: O(records that were ever in use), and all that time it holds the host mutex and the mutex of each
-   * VM. It waits for them at most about a second; one that is held on is a finding. From any thread; throws EDEADLK where
+   * VM and device. It waits for them at most about a second; one that is held on is a finding. From any thread; throws EDEADLK where
    * the calling thread holds a mutex, that is in a callback.
    */
   audit(): Audit {

@@ -193,6 +193,28 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
     const vm = pick(vms, a);
     vm?.vcpu(b % vm.vcpus).kick();
   },
+  ipi: ({ vcpus }, a, b, c) => {
+    const [to, mode] = [
+      pick([0, 1, "self", "all", "others"] as const, b)!,
+      pick(["fixed", "nmi"] as const, c)!,
+    ];
+    pick(vcpus, a)?.sendIpi({ to, mode, vector: 0x30 + b });
+  },
+  message: ({ vms }, a, b, c) => {
+    pick(vms, a)?.signalMsi({ vcpu: b % 2, vector: 0x30 + c });
+  },
+  mask: ({ devices }, a, b, c) => {
+    const vector = pick(devices, a)?.vector("msix", b % 4);
+    if (c % 2 === 0) vector?.mask();
+    else vector?.unmask();
+  },
+  level: ({ devices }, a, b) => {
+    const device = pick(devices, a);
+    if (b % 2 === 0) device?.intx.assert();
+    else device?.intx.deassert();
+  },
+  resetDevice: ({ devices }, a) => pick(devices, a)?.reset(),
+  resetVm: ({ vms }, a) => pick(vms, a)?.reset(),
   bypass: ({ hosts }, a, b) => {
     pick(hosts, a)!.bypass = b % 4 !== 0;
   },

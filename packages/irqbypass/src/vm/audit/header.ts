@@ -59,6 +59,20 @@ export function auditHeader(view: View): void {
   }
 }
 
+/** What a thread may say that it is in the middle of. */
+const IN_FLIGHT = [
+  {
+    inflight: Thread.signalling,
+    pools: ["producer", "device"],
+    what: ["signals", "no producer or device"],
+  },
+  {
+    inflight: Thread.writing,
+    pools: ["eventfd", "consumer", "epoll", "vm", "vcpu"],
+    what: ["uses", "no eventfd, irqfd, epoll, VM or vCPU"],
+  },
+] as const;
+
 /** The threads: they are in no free list, so their state words say everything. */
 export function auditThreads(view: View, ended: ReadonlySet<number>): void {
   const { words, host } = view;
@@ -92,7 +106,7 @@ export function auditThreads(view: View, ended: ReadonlySet<number>): void {
 
 function auditFree(view: View, thread: number, subject: string): void {
   const { words } = view;
-  for (const inflight of [Thread.signalling, Thread.writing]) {
+  for (const { inflight } of IN_FLIGHT) {
     if (words.load(thread + inflight) !== 0)
       view.find("in-flight", subject, "is free, and its in-flight word is not 0");
   }
@@ -128,23 +142,11 @@ function auditAttached(
   // It may wait for the mutex of a VM that has gone, to be told so.
   if (asked !== 0 && ((asked & Asked.mask) > Asked.alone || !host.pools.vm.has(asked & ~Asked.mask)))
     view.find("value", subject, `asks for a change of a route by ${asked}, which is no VM's`);
-  const signalling = words.load(thread + Thread.signalling);
-  const writing = words.load(thread + Thread.writing);
-  const what = (inflight: number) => inflight & ~WAITED;
-  const signals = (["producer", "device"] as const).some((pool) => view.isLive(pool, what(signalling)));
-  if (signalling !== 0 && !signals)
-    view.find(
-      "in-flight",
-      subject,
-      `it signals word ${what(signalling)}, which is no live producer or device`,
-    );
-  const known = (["eventfd", "consumer", "epoll"] as const).some((pool) => view.isLive(pool, what(writing)));
-  if (writing !== 0 && !known) {
-    view.find(
-      "in-flight",
-      subject,
-      `it writes to word ${what(writing)}, which is no live eventfd, irqfd or epoll`,
-    );
+  for (const { inflight, pools, what } of IN_FLIGHT) {
+    const record = words.load(thread + inflight) & ~WAITED;
+    // Of the pool is enough: a thread announces first and looks then whether it is there, so what it names may have gone.
+    if (record !== 0 && !pools.some((pool) => view.slotOf(pool, record) !== undefined))
+      view.find("in-flight", subject, `it ${what[0]} word ${record}, which is ${what[1]}`);
   }
 }
 

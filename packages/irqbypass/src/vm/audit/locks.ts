@@ -2,6 +2,8 @@ import type { BypassHost } from "../../bypass/bypass-host.js";
 import { deviceMutex } from "../../device/device-life.js";
 import { IrqBypassError } from "../../host/errors.js";
 import type { Mutex } from "../../host/mutex.js";
+import type { ThisThread } from "../../host/thread.js";
+import type { Words } from "../../host/words.js";
 import { vmMutex } from "../vm-mutex.js";
 import type { View } from "./view.js";
 
@@ -36,10 +38,15 @@ export function underAllMutexes(view: View, look: () => void): void {
     } finally {
       for (const mutex of held.reverse()) mutex.give();
     }
-    // On a word of this very thread, which nobody else wakes it by.
-    if (thread.mayBlock) thread.park(thread.writing, words.load(thread.writing), NAP_MS);
-    else words.relax();
+    nap(thread, words, NAP_MS);
   }
+}
+
+/** Lets other threads go on for a moment. */
+export function nap(thread: ThisThread, words: Words, ms: number): void {
+  // On a word of this very thread, which nobody else wakes it by.
+  if (thread.mayBlock) thread.park(thread.writing, words.load(thread.writing), ms);
+  else words.relax();
 }
 
 /** Takes every mutex that is free into `held`; returns the others. */
