@@ -18,18 +18,22 @@ export function machine(isKvm: boolean) {
       : new Msix(vm, nic, () => Eventfd.create(host))
   ) as Msix<EventfdContext>;
   const vcpus = vm instanceof Vm ? [0, 1].map((index) => Vcpu.open(host, vm.vcpu(index).handle)) : [];
-  /** The vectors that have come since the last look, of every vCPU; on KVM, whose vCPUs do not run, all that ever have. */
-  const arrived = () =>
-    vm instanceof KvmVm
-      ? vm.machine.vcpus.flatMap((vcpu) => requestedVectors(vcpu.lapic()))
-      : vcpus.flatMap((vcpu) => {
-          const found: number[] = [];
-          for (let vector = vcpu.acknowledge(); vector !== undefined; vector = vcpu.acknowledge()) {
-            found.push(vector);
-            vcpu.eoi();
-          }
-          return found;
-        });
+  /** The vectors that have come since the last look, of every vCPU. */
+  const arrived = () => {
+    if (vm instanceof KvmVm) {
+      const found = vm.machine.vcpus.flatMap((vcpu) => requestedVectors(vcpu.lapic()));
+      vm.reset(); // its vCPUs do not run
+      return found;
+    }
+    return vcpus.flatMap((vcpu) => {
+      const found: number[] = [];
+      for (let vector = vcpu.acknowledge(); vector !== undefined; vector = vcpu.acknowledge()) {
+        found.push(vector);
+        vcpu.eoi();
+      }
+      return found;
+    });
+  };
   const board = new Int32Array(new SharedArrayBuffer(Board.words * 4));
   const begin = async (place: number) => {
     const part: Part = {
@@ -113,4 +117,47 @@ export async function msixStress(rounds: number, signals: number): Promise<{ rea
   assert.deepEqual(on.arrived(), [firstOf(2) + 1]);
   on.end();
   return { signals: sent };
+}
+
+/**
+ * A vCPU's thread is ended while it stores, again and again: MSI-X goes on without it, no signal after it is lost or leads where an older
+ * store says, and nothing is left over. Returns how many stores the threads made.
+ */
+export async function msixDeaths(isKvm: boolean, deaths: number): Promise<number> {
+  const on = machine(isKvm);
+  openAll(on);
+  let rounds = 0;
+  for (let turn = 1; turn <= deaths; turn++) {
+    Atomics.store(on.board, Board.over + 1, 0);
+    Atomics.store(on.board, Board.round, 0);
+    const worker = await on.begin(1);
+    let round = 0;
+    // As fast as it can, so that it is somewhere in a store when it is ended: early ones and, once it is compiled, late ones.
+    const until = performance.now() + 1 + 3 * (turn % 7);
+    while (performance.now() < until) play(on.board, ++round, 1, [1]);
+    Atomics.store(on.board, Board.round, round + 1);
+    await on.host.terminate(worker);
+    rounds += round;
+    on.arrived();
+    openAll(on);
+    on.arrived();
+    for (let number = 0; number < VECTORS; number++) {
+      on.msix.table.write(number * 16, entryOf(number, turn & 7));
+      on.nic.vector("msix", number).signal();
+    }
+    const wanted = Array.from({ length: VECTORS }, (_, number) => firstOf(number) + (turn & 7));
+    assert.deepEqual(
+      on.arrived().sort((a, b) => a - b),
+      wanted,
+      `turn ${turn}`,
+    );
+    assert.deepEqual(
+      [...on.msix.pba.read(0, 1)],
+      [0],
+      `turn ${turn}: pending in a vector that nothing masks`,
+    );
+    assert.deepEqual(on.host.audit().findings, [], `turn ${turn}`);
+  }
+  on.end();
+  return rounds;
 }

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Eventfd, Host, Msix, VfioPciDevice, Vm } from "irqbypass";
 import { kvmTests } from "../kvm/available.js";
-import { Board, ENABLE, entryOf, firstOf, VECTORS } from "./msix-board.js";
-import { leave, machine, msixStress, openAll, play } from "./msix-machine.js";
+import { ENABLE, entryOf, firstOf, VECTORS } from "./msix-board.js";
+import { leave, machine, msixDeaths, msixStress, openAll, play } from "./msix-machine.js";
 
 describe("MSI-X of two vCPUs' threads beside the device's", () => {
   it("loses no signal and makes none up, whatever they store to the same entry and to others", async () => {
@@ -34,39 +34,13 @@ describe("MSI-X of two vCPUs' threads beside the device's", () => {
   });
 });
 
-/** A vCPU's thread is ended while it stores, again and again: MSI-X goes on without it. */
-async function survives(isKvm: boolean, turns: number): Promise<void> {
-  const on = machine(isKvm);
-  openAll(on);
-  for (let turn = 1; turn <= turns; turn++) {
-    Atomics.store(on.board, Board.over + 1, 0);
-    Atomics.store(on.board, Board.round, 0);
-    const worker = await on.begin(1);
-    let round = 0;
-    // As fast as it can, so that it is somewhere in a store when it is ended.
-    const until = performance.now() + 3 * turn;
-    while (performance.now() < until) {
-      play(on.board, ++round, 1, [1]);
-    }
-    Atomics.store(on.board, Board.round, round + 1);
-    await on.host.terminate(worker);
-    on.arrived();
-    openAll(on);
-    for (let number = 0; number < VECTORS; number++) {
-      on.msix.table.write(number * 16, entryOf(number, turn & 7));
-      on.nic.vector("msix", number).signal();
-    }
-    const found = on.arrived();
-    for (let number = 0; number < VECTORS; number++)
-      assert.ok(found.includes(firstOf(number) + (turn & 7)), `turn ${turn}: vector ${number} is lost`);
-    assert.deepEqual(on.host.audit().findings, []);
-  }
-  on.end();
-}
-
 describe("MSI-X whose vCPU's thread is ended in the middle of a store", () => {
-  it("goes on, with every vector that was connected, and nothing is left over", () => survives(false, 5));
-  it("does so on a KVM guest, too", kvmTests, () => survives(true, 3));
+  it("goes on, with every vector that was connected, and nothing is left over", async (t) => {
+    t.diagnostic(`${await msixDeaths(false, 40)} rounds of stores`);
+  });
+  it("does so on a KVM guest, too", kvmTests, async (t) => {
+    t.diagnostic(`${await msixDeaths(true, 20)} rounds of stores`);
+  });
 });
 
 describe("MSI-X that another view of the host has open", () => {
