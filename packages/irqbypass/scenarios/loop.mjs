@@ -2,7 +2,7 @@
 // post and kick.
 
 import { conserves } from "#scenarios/support/conservation.js";
-import { KICKED, NOTIFICATION_VECTOR } from "#src/host/layout.js";
+import { KICKED, NOTIFICATION_VECTOR, ON, Vcpu as V } from "#src/host/layout.js";
 import * as descriptor from "#src/posting/descriptor.js";
 import { Idle } from "#src/vm/idle.js";
 import { deliverable } from "#src/vm/lapic.js";
@@ -222,3 +222,51 @@ export const disarm = {
     },
   },
 };
+
+/** A vCPU that halts beside two posts, of which its priority holds one back, and then looks at its control word alone. */
+function polls(world, break_ = () => {}) {
+  const { hosts, vm } = guest(world, ["vcpu", "device1", "device2"]);
+  const vcpu = openVcpu(hosts.vcpu, vm);
+  const above = VECTOR + 16;
+  hosts.vcpu.words.set(vcpu.record + V.tpr, VECTOR | 15);
+  break_(hosts, vcpu);
+  return {
+    threads: {
+      vcpu() {
+        while (vcpu.wait() !== "interrupt");
+        return descriptor.isNews(hosts.vcpu.words.load(controlWord(vcpu.record)));
+      },
+      device1: () => descriptor.post(hosts.device1.words, vcpu.file, VECTOR),
+      device2: () => descriptor.post(hosts.device2.words, vcpu.file, above),
+    },
+    keeps: [vcpu, vcpu.waits],
+    end({ vcpu: says }) {
+      expect(says, "it was told of an interrupt, and the word that compiled code polls says nothing");
+      expect(vcpu.acknowledge() === above, "the interrupt is lost");
+    },
+  };
+}
+
+/** Threads: vcpu, device1, device2. */
+export const poll = {
+  conserves: "two posts of two vectors, and none is taken",
+  sentence: "When a wait has ended with an interrupt the control word says so, whichever post came when.",
+  setup: (world) => polls(world),
+  twins: {
+    harvests: {
+      sentence: "takes what is posted into IRR for a look, and clears ON",
+      setup: (world) =>
+        polls(world, (hosts, vcpu) => {
+          vcpu.hasPosted = () => false;
+          playVcpu(hosts.vcpu, keepsOnClear);
+        }),
+    },
+    "says-nothing-more": {
+      sentence: "does not set ON again for what was posted between its look and its harvest",
+      setup: (world) => polls(world, ({ vcpu }) => playVcpu(vcpu, keepsOnClear)),
+    },
+  },
+};
+
+/** Nobody sets ON but who posts. */
+const keepsOnClear = (words) => ({ or: (word, value) => (value === ON ? 0 : words.or(word, value)) });

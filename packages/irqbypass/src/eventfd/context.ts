@@ -96,7 +96,6 @@ export abstract class EventfdContext extends Shown implements Disposable {
   async readAsync(options: WaitOptions = {}): Promise<bigint | undefined> {
     const { timeoutMs, signal } = readWait(options);
     this.checkWait();
-    signal?.throwIfAborted();
     const taken = this.tryRead();
     if (taken !== undefined) return taken;
     if (this.takeKick() || timeoutMs <= 0) return undefined;

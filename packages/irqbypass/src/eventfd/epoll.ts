@@ -222,7 +222,6 @@ export class Epoll extends Shown implements Disposable {
     const { timeoutMs, signal } = readWait(options, WAIT);
     const most = maxEventsOf(options);
     this.checkWait();
-    signal?.throwIfAborted();
     this.beginWait();
     this.waiting = true;
     try {

@@ -222,6 +222,7 @@ export function readWait(
   if (signal !== undefined && !isSignal(signal)) {
     throw new IrqBypassError("EINVAL", `signal is ${show(signal)}: pass that of an AbortController`);
   }
+  signal?.throwIfAborted(); // before anything is taken that a wait ends with
   return { timeoutMs, signal };
 }
 

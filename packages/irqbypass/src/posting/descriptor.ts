@@ -157,6 +157,11 @@ export function block(words: Words, file: number): number {
   }
 }
 
+/** Does the owner sleep, or stand ready to be woken? Of the owner's own thread: by another wait, beside which none is to {@link unblock}. */
+export function isBlocked(words: Words, file: number): boolean {
+  return asksForWakeUp(words.load(file + Descriptor.control));
+}
+
 /** The mirror image of {@link block}. */
 export function unblock(words: Words, file: number): void {
   const control = file + Descriptor.control;

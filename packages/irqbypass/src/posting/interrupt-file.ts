@@ -218,12 +218,13 @@ export class InterruptFile extends Shown {
       if (left <= 0) return "timeout";
       if (!this.platform.mayBlock)
         throw wouldBlock(`a wait for the interrupt file at byteOffset ${this.byteOffset}`, "blockAsync");
+      const stands = descriptor.isBlocked(words, FILE); // a blockAsync, which goes on after this
       const asleep = descriptor.block(words, FILE);
       if (asleep === 0) continue;
       try {
         words.wait(Descriptor.control, asleep, left);
       } finally {
-        descriptor.unblock(words, FILE);
+        if (!stands) descriptor.unblock(words, FILE);
       }
     }
   }

@@ -28,9 +28,13 @@ export class Idle {
     private readonly isPending: () => boolean,
   ) {}
 
+  get isArmed(): boolean {
+    return this.callback !== undefined;
+  }
+
   /** Throws EBUSY while it is armed: `what` would be a second wait of the vCPU. */
   checkFree(what: string): void {
-    if (this.callback === undefined) return;
+    if (!this.isArmed) return;
     throw new IrqBypassError(
       "EBUSY",
       `this vCPU is armed, and ${what} would be a second wait: disarm it first`,
@@ -48,7 +52,7 @@ export class Idle {
 
   /** The mirror image: from here on it is not called. Says whether it was still to be. */
   disarm(): boolean {
-    if (this.callback === undefined) return false;
+    if (!this.isArmed) return false;
     this.callback = undefined;
     this.release?.();
     this.release = undefined;

@@ -2,7 +2,7 @@ import type { BypassHost } from "../bypass/bypass-host.js";
 import { show, type WaitOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
-import { Descriptor, KICKED, Vcpu as V, Vm, VmFlag } from "../host/layout.js";
+import { Descriptor, KICKED, ON, Vcpu as V, Vm, VmFlag } from "../host/layout.js";
 import { checkHost, type Pics } from "../host/memory.js";
 import { checkBits } from "../posting/bits.js";
 import * as descriptor from "../posting/descriptor.js";
@@ -219,7 +219,7 @@ export class SlimVcpu extends VcpuRef implements Disposable {
     const level = isLevel(words, this.record, vector);
     acknowledge(this.memory, this.vm.record, this.record, vector, level);
     endOfInterrupt(words, this.record, vector);
-    this.requested = undefined;
+    this.changed();
   }
 
   /** Task priority, 0 to 255: interrupts of its class and below are held back. */
@@ -238,12 +238,13 @@ export class SlimVcpu extends VcpuRef implements Disposable {
       );
     }
     this.memory.words.set(this.record + V.tpr, priority);
-    this.requested = undefined;
+    this.changed();
   }
 
   /**
    * Does it execute its guest (KVM_GET_MP_STATE)? All do in a new VM. INIT makes the boot processor, that with APIC id 0, start anew, and any other one wait
-   * for a start-up, of which `wait` tells each; both are applied by `wait` and by this. While it does not, no interrupt ends its wait.
+   * for a start-up, of which `wait` tells each; both are applied by `wait` and by this. While it does not, no interrupt ends its wait; with `apic: false` it
+   * does, since there the emulator decides what comes of it.
    */
   get state(): RunState {
     this.memory.checkCall();
@@ -256,6 +257,7 @@ export class SlimVcpu extends VcpuRef implements Disposable {
     this.memory.checkCall();
     this.checkRunning();
     this.events.state = state;
+    this.changed();
   }
 
   /** The vector of the last start-up, with which its guest begins at address vector * 4096; 0 where there was none. */
@@ -322,16 +324,23 @@ export class SlimVcpu extends VcpuRef implements Disposable {
     return pics.ask(memory, this.vm.record);
   }
 
+  /** Is there an interrupt that ends a wait? It stays where it was posted, and ON with it: compiled code polls that word alone. */
   private ready(): boolean {
+    const { words } = this.memory;
     // By the words themselves: one load, where a call of compiled code in a wait that has just woken would cost more than it saves.
-    if (this.bare) return descriptor.pending(this.memory.words, this.file);
-    this.request();
-    return this.hasExtInt() || deliverable(this.memory.words, this.record) >= 0;
+    if (this.bare) return descriptor.pending(words, this.file);
+    const { runs } = this.events;
+    if (runs && this.hasPosted()) return true;
+    this.request(); // what is held back: nobody goes to sleep while ON is set, which tells of it once
+    if (!runs || deliverable(words, this.record) < 0) return false;
+    words.or(this.file + Descriptor.control, ON); // one more was posted since that look: the word says so as before
+    return true;
   }
 
   /** @internal What can be delivered may be another one now. */
   protected changed(): void {
     this.requested = undefined;
+    this.waits.lookAgain();
   }
 
   /** What is posted is requested from here on. */
@@ -343,9 +352,8 @@ export class SlimVcpu extends VcpuRef implements Disposable {
   private whatIsThere(): Wake | undefined {
     this.checkRunning();
     const event = this.events.next();
-    const ready = this.ready();
     if (event !== undefined) return event;
-    if (ready && this.events.runs) return "interrupt";
+    if (this.ready()) return "interrupt";
     return this.memory.words.load(this.file + Descriptor.control) & KICKED ? "kicked" : undefined;
   }
 

@@ -74,12 +74,13 @@ export class VcpuWaits {
       }
       if (!thread.mayBlock)
         throw wouldBlock(`a wait of vCPU ${words.get(this.record + Vcpu.index)}`, "waitAsync");
+      const stands = descriptor.isBlocked(words, file); // an asynchronous wait, which goes on after this
       const asleep = descriptor.block(words, file);
       if (asleep === 0) continue;
       try {
         thread.park(file + Descriptor.control, asleep, left);
       } finally {
-        descriptor.unblock(words, file);
+        if (!stands) descriptor.unblock(words, file);
       }
     }
   }
@@ -129,6 +130,11 @@ export class VcpuWaits {
   /** As {@link Vcpu.disarm}. */
   disarm(): boolean {
     return this.idle.disarm();
+  }
+
+  /** What a wait looks for may be there by something that this very thread has done: those that stand look again. */
+  lookAgain(): void {
+    if (this.waits > 0 || this.idle.isArmed) this.memory.words.notify(this.file + Descriptor.control);
   }
 
   /** The vCPU leaves this thread. */

@@ -5,7 +5,7 @@
 import type { BypassHost } from "../../bypass/bypass-host.js";
 import { show } from "../../host/argument.js";
 import { IrqBypassError } from "../../host/errors.js";
-import { EVENT, Latch, Vcpu, VcpuState } from "../../host/layout.js";
+import { EVENT, Latch, Vcpu, VcpuState, Vm, VmFlag } from "../../host/layout.js";
 import type { Words } from "../../host/words.js";
 import { takeKick } from "../../posting/descriptor.js";
 import type { VmLife } from "../vm-mutex.js";
@@ -86,9 +86,15 @@ export class VcpuEvents {
     foldNmis(words, this.record);
   }
 
-  /** INIT: nobody asks whether it may. */
+  /** INIT: nobody asks whether it may. With an interrupt controller of the emulator's it leaves alone what that has. */
   private reset(): void {
     const { host, record } = this;
+    const { words } = host;
+    if ((words.get(this.life.record + Vm.flags) & VmFlag.bare) !== 0) {
+      words.set(record + Vcpu.pendingNmis, 0);
+      words.store(record + Vcpu.nmis, 0);
+      return;
+    }
     host.thread.begun = true;
     changeApics(host, this.life, () => clear(host, record));
     this.wasReset();
