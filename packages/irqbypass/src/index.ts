@@ -58,7 +58,7 @@ export type { Interrupt } from "./vm/interrupt.js";
 export type { IoeventfdOptions, IoSpace } from "./vm/io-access.js";
 export type { IoApic, Redirection } from "./vm/ioapic-registers.js";
 export type { Ioeventfd, IoeventfdInfo } from "./vm/ioeventfd.js";
-export type { Irqfd } from "./vm/irqfd.js";
+export { Irqfd } from "./vm/irqfd.js";
 export type { MsixBytes } from "./vm/msix/bytes.js";
 export type { MsixVm } from "./vm/msix/connect.js";
 export { Msix } from "./vm/msix/msix.js";

@@ -33,7 +33,10 @@ const NAMES: Partial<Record<PoolName, string>> = {
   vm: "a VM",
   vcpu: "a vCPU",
   device: "a device",
+  consumer: "an irqfd",
 };
+
+const nounOf = ({ name }: Pool) => NAMES[name] ?? `a ${name}`;
 
 /**
  * Records of one size in shared memory, handed out and taken back in constant time. Every call is made while
@@ -203,13 +206,14 @@ export class Pool {
    * kind, and EXDEV for one that no record of this host has ever had.
    */
   open(handle: unknown): number {
-    const subject = NAMES[this.name] ?? `a ${this.name}`;
+    const what = nounOf(this);
+    const subject = what.replace(/^an? /, "");
     if (typeof handle !== "number" || !Number.isSafeInteger(handle) || handle < 0) {
       throw new IrqBypassError(
         "EINVAL",
-        `${show(handle)} is not the handle of ${subject}: pass what its handle says`,
+        `${show(handle)} is not the handle of ${what}: pass what its handle says`,
         {
-          subject: this.name,
+          subject,
         },
       );
     }
@@ -218,27 +222,19 @@ export class Pool {
     if (this.had(slot, generation)) {
       const record = this.at(slot);
       if (this.lives(record) && this.words.get(record + Rec.generation) >>> 0 === generation) return record;
-      throw new IrqBypassError("ESTALE", `${this.name} ${slot}, of which ${handle} is the handle, is gone`, {
-        subject: this.name,
+      throw new IrqBypassError("ESTALE", `${subject} ${slot}, of which ${handle} is the handle, is gone`, {
+        subject,
       });
     }
     const other = this.all.find((pool) => pool.had(slot, generation));
     if (other !== undefined) {
-      throw new IrqBypassError(
-        "ESTALE",
-        `${handle} is not the handle of ${subject}, but of a ${other.name}`,
-        {
-          subject: this.name,
-        },
-      );
+      throw new IrqBypassError("ESTALE", `${handle} is not the handle of ${what}, but of ${nounOf(other)}`, {
+        subject,
+      });
     }
-    throw new IrqBypassError(
-      "EXDEV",
-      `${handle} is the handle of ${subject} of another host, or of nothing`,
-      {
-        subject: this.name,
-      },
-    );
+    throw new IrqBypassError("EXDEV", `${handle} is the handle of ${what} of another host, or of nothing`, {
+      subject,
+    });
   }
 
   /** Has the record of this number ever had this generation? */

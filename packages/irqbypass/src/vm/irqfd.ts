@@ -3,20 +3,23 @@ import { type ChangeWait, untilChange } from "../bypass/changes.js";
 import { type Path, pathOfConsumer, reasonOfConsumer, reasonsOfConsumer } from "../bypass/path.js";
 import { POLICIES, type Policy } from "../bypass/remapping.js";
 import { IrqBypassError } from "../host/errors.js";
+import type { Handle } from "../host/handle.js";
 import { Consumer, Line } from "../host/layout.js";
+import { checkHost } from "../host/memory.js";
 import type { Mutex } from "../host/mutex.js";
 import { Shown } from "../host/shown.js";
 import type { Reason } from "../posting/reason.js";
 import { remedyOf } from "../posting/remedy.js";
 import { type Assigned, deassign } from "./assignment.js";
 import { acknowledgeLine, isOwnLine } from "./line.js";
+import { vmMutex } from "./vm-mutex.js";
 
 /** An assigned irqfd: a VM's interrupt that listens to an eventfd. Any thread may use it. */
 export class Irqfd extends Shown implements Disposable {
   private readonly host: BypassHost;
   private readonly vmMutex: Mutex;
   private readonly record: number;
-  private readonly handle: number;
+  private readonly own: number;
 
   /** @internal */
   constructor(host: BypassHost, vmMutex: Mutex, { record, handle }: Assigned) {
@@ -24,7 +27,35 @@ export class Irqfd extends Shown implements Disposable {
     this.host = host;
     this.vmMutex = vmMutex;
     this.record = record;
-    this.handle = handle;
+    this.own = handle;
+  }
+
+  /**
+   * An irqfd that another thread has assigned, of whichever VM: so that each vCPU's thread acknowledges the lines that the VMM has wired.
+   * Throws ESTALE when it was deassigned, and for the handle of something else, EXDEV for one of another host.
+   *
+   * @example
+   * ```ts
+   * import { Eventfd, Host, Irqfd, Vm } from "irqbypass";
+   *
+   * const host = Host.create();
+   * const irqfd = new Vm(host).irqfd(Eventfd.create(host), 3);
+   * const there = Irqfd.open(Host.attach(host.handle), irqfd.handle); // in another thread
+   * console.log(there.gsi, there.path); // 3 relayed
+   * ```
+   */
+  static open(host: BypassHost, handle: Handle<"irqfd">): Irqfd {
+    checkHost(host);
+    const { words, mutex, pools } = host;
+    return mutex.guard(() => {
+      const record = pools.consumer.open(handle);
+      return new Irqfd(host, vmMutex(host, words.get(record + Consumer.vm)), { record, handle });
+    });
+  }
+
+  /** What another thread passes to `open`. Throws EBADF after it was deassigned, as all of these. */
+  get handle(): Handle<"irqfd"> {
+    return this.live(() => this.own);
   }
 
   /** The GSI that it was assigned for. */
@@ -157,13 +188,13 @@ export class Irqfd extends Shown implements Disposable {
 
   /** Under the host mutex. */
   private isLive(): boolean {
-    return this.host.pools.consumer.handle(this.record) === this.handle; // another one has another, and so has none
+    return this.host.pools.consumer.handle(this.record) === this.own; // another one has another, and so has none
   }
 
   private live<T>(read: () => T): T {
     return this.host.look(() => {
       try {
-        this.host.pools.consumer.open(this.handle);
+        this.host.pools.consumer.open(this.own);
       } catch (cause) {
         throw new IrqBypassError("EBADF", "this irqfd was deassigned: assign another one", { cause });
       }

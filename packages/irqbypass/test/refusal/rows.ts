@@ -217,6 +217,7 @@ export const GIVEN: Readonly<Record<string, (stage: Stage) => readonly unknown[]
   "LocalApic.prototype.readMsr": () => [0x808],
   "LocalApic.prototype.writeMsr": () => [0x808, 0x20],
   "LocalApic.prototype.setBase": () => [0xfee00800n],
+  "Irqfd.open": ({ own }) => [own.host, own.lone.handle],
   "Irqfd.prototype.bypassed": () => [NOW],
   "Irqfd.prototype.relayed": () => [NOW],
   "Producer.prototype.move": ({ own }) => [own.spare],

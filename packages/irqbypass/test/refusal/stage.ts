@@ -81,7 +81,9 @@ export class Side {
   readonly goneHost: Host;
   readonly goneEventfd: Eventfd;
   readonly goneLinux: linuxEntry.LinuxEventfd | undefined;
-  readonly goneHandles: Readonly<Record<"epoll" | "eventfd" | "vm" | "vcpu" | "linux", number | undefined>>;
+  readonly goneHandles: Readonly<
+    Record<"epoll" | "eventfd" | "vm" | "vcpu" | "linux" | "irqfd", number | undefined>
+  >;
 
   constructor(
     options: Parameters<typeof smallHost>[0],
@@ -106,6 +108,7 @@ export class Side {
       linux: this.goneLinux?.handle,
       vm: goneVm.handle,
       vcpu: goneVm.vcpu(0).handle,
+      irqfd: goneVm.irqfd(this.goneEventfd, 3).handle,
     };
     for (const one of [this.goneHost, this.goneEventfd, this.goneLinux, goneVm, goneEpoll])
       one?.[Symbol.dispose]();

@@ -75,6 +75,7 @@ function foreign(entry: Entry, given: readonly unknown[], { foreign: other }: St
     LinuxEventfd: other.linux?.handle,
     Vm: other.vm.handle,
     Vcpu: other.vm.vcpu(0).handle,
+    Irqfd: other.lone.handle,
   });
   walk(given, (path, value) => {
     if (!(value instanceof EventfdContext)) return;
@@ -102,6 +103,7 @@ const staleHandles = (own: Side) => ({
   LinuxEventfd: own.goneHandles.linux,
   Vm: own.goneHandles.vm,
   Vcpu: own.goneHandles.vcpu,
+  Irqfd: own.goneHandles.irqfd,
 });
 
 const otherHandles = (own: Side) => ({
@@ -110,6 +112,7 @@ const otherHandles = (own: Side) => ({
   LinuxEventfd: own.vm.handle,
   Vm: own.vm.vcpu(0).handle,
   Vcpu: own.vm.handle,
+  Irqfd: own.vm.handle,
 });
 
 /** Another handle, by the class that opens it. */
