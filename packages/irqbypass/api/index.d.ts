@@ -631,6 +631,8 @@ declare class Ioeventfd extends Shown implements Disposable {
 }
 declare class Irqfd extends Shown implements Disposable {
     protected constructor();
+    static open(host: BypassHost, handle: Handle<"irqfd">): Irqfd;
+    get handle(): Handle<"irqfd">;
     get gsi(): number;
     get policy(): Policy;
     get path(): Path;
@@ -790,5 +792,5 @@ declare class Vm extends SlimVm {
     ioeventfds(): IoeventfdInfo[];
     write(space: IoSpace, address: number | bigint, length: number, value: number | bigint): boolean;
 }
-export { DeviceVector, Epoll, Eventfd, EventfdContext, FINDING_KINDS, Host, IRQ_INDEXES, InterruptFile, IrqBypassError, MAX_COUNT, Msix, POLICIES, Producer, REASONS, VCPU_STATES, VIRTIO_STATUS, Vcpu, VcpuRef, VdpaDevice, VfioPciDevice, Vm, WORST_FIRST };
-export type { AbortSignalLike, AddCallback, ApicOptions, ArmOptions, AttachOptions, AttachedThread, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, EpollAdd, EpollTake, EpollWait, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileImports, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, Ipi, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, Irqfd, IrqfdOptions, Kind, LocalApic, MemoryOptions, Msi, MsiRoute, MsixBytes, MsixVm, OsThread, Path, Pic, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, RouteRef, RunState, ShortMsi, Shown, Size, Spawn, ThreadLocks, ThreadName, ThreadWorker, VdpaOpenOptions, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };
+export { DeviceVector, Epoll, Eventfd, EventfdContext, FINDING_KINDS, Host, IRQ_INDEXES, InterruptFile, IrqBypassError, Irqfd, MAX_COUNT, Msix, POLICIES, Producer, REASONS, VCPU_STATES, VIRTIO_STATUS, Vcpu, VcpuRef, VdpaDevice, VfioPciDevice, Vm, WORST_FIRST };
+export type { AbortSignalLike, AddCallback, ApicOptions, ArmOptions, AttachOptions, AttachedThread, Audit, BypassHost, Callback, Capacity, ChangeWait, ConsumerOps, Dropped, EpollAdd, EpollTake, EpollWait, ErrorCode, ErrorDetails, EventfdHost, EventfdKind, EventfdOptions, FastPath, FileImports, FileMemory, FileOptions, FileWake, Finding, FindingKind, GsiRoute, Handle, HostHandle, HostKind, HostMemory, HostOptions, Interrupt, Intx, IoApic, IoSpace, Ioeventfd, IoeventfdInfo, IoeventfdOptions, Ipi, IrqAction, IrqIndex, IrqInfo, IrqRange, IrqSet, IrqSetBool, IrqSetEventfd, IrqSetNone, IrqchipPin, IrqfdOptions, Kind, LocalApic, MemoryOptions, Msi, MsiRoute, MsixBytes, MsixVm, OsThread, Path, Pic, PinRoute, PlaceOptions, Platform, Policy, PoolName, Posting, ProducerOps, RawMsi, Reason, Redirection, Refusal, RouteRef, RunState, ShortMsi, Shown, Size, Spawn, ThreadLocks, ThreadName, ThreadWorker, VdpaOpenOptions, VdpaOps, VdpaOptions, VdpaSession, VfioPciOptions, Virtqueue, VmOptions, WaitOptions, Wake, WasmMemory, WatchableWorker, Words };

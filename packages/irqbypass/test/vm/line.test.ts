@@ -1,7 +1,7 @@
 /** Level-triggered irqfds of a VM whose interrupt controller is the emulator's. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Eventfd, Producer, Vcpu, Vm } from "irqbypass";
+import { Eventfd, Host, Irqfd, Producer, Vcpu, Vm } from "irqbypass";
 import { Consumer, Line } from "#src/host/layout.js";
 import { notifyForIt } from "#src/vm/repair.js";
 import { smallHost } from "../support/host.js";
@@ -99,6 +99,26 @@ describe("a level line of an interrupt controller of the emulator's", () => {
     irqfd.dispose();
     assert.throws(() => irqfd.acknowledge(), { code: "EBADF" });
     assert.throws(() => irqfd.level, { code: "EBADF" });
+  });
+
+  it("is acknowledged in whichever thread opens the irqfd, for as long as that is assigned", () => {
+    const { host, vm, line } = open();
+    vm.setGsiRouting([{ gsi: 5, msi: { vcpu: 0, vector: 0x41 } }]);
+    const { trigger, resample, irqfd } = line(5);
+    const other = Host.attach(host.handle);
+    const there = Irqfd.open(other, irqfd.handle);
+    assert.deepEqual([there.handle, there.gsi, there.level], [irqfd.handle, 5, false]);
+    trigger.signal();
+    vm.setGsiRouting([{ gsi: 5, msi: { vcpu: 0, vector: 0x42 } }]); // what was signalled has been delivered
+    assert.deepEqual([irqfd.level, there.level], [true, true]);
+    there.acknowledge();
+    assert.deepEqual([irqfd.level, there.level, resample.tryRead()], [false, false, 1n]);
+    const { handle } = irqfd;
+    there.dispose();
+    for (const use of [() => irqfd.level, () => irqfd.handle, () => there.acknowledge(), () => there.handle])
+      assert.throws(use, { code: "EBADF", message: /was deassigned/ });
+    assert.throws(() => Irqfd.open(other, handle), { code: "ESTALE", message: /irqfd \d+, of which/ });
+    other.dispose();
   });
 
   it("asks once more for a thread that died before it had asked", () => {
