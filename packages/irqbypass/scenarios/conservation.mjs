@@ -5,7 +5,18 @@ import { Eventfd, VfioPciDevice, Vm } from "irqbypass";
 import { conserves } from "#scenarios/support/conservation.js";
 import { Descriptor, Eventfd as E, Gate, LEAVING, Thread, Vcpu as V } from "#src/host/layout.js";
 import { dies, mortal } from "./support/death.mjs";
-import { BIT, expect, forgets, guest, openVcpu, relay, VECTOR, waitsForNobody } from "./support/guest.mjs";
+import {
+  BIT,
+  expect,
+  forgets,
+  guest,
+  openVcpu,
+  overlooksDue,
+  overlooksOther,
+  relay,
+  VECTOR,
+  waitsForNobody,
+} from "./support/guest.mjs";
 
 const GSI = 24;
 
@@ -189,14 +200,15 @@ export const written = {
   twins: {
     "leaves-due": {
       sentence: "leaves what is due to the relay, which finds no route any more",
-      setup: (world) =>
-        writesFirst(world, ({ vmm }) => {
-          vmm.pending.claim = () => false;
-        }),
+      setup: (world) => writesFirst(world, ({ vmm }, irqfd) => overlooksDue(vmm, irqfd)),
     },
     "waits-for-nobody": {
       sentence: "takes the route away from a relay that has begun",
-      setup: (world) => writesFirst(world, ({ vmm }, irqfd) => waitsForNobody(vmm, irqfd)),
+      setup: (world) =>
+        writesFirst(world, ({ vmm }, irqfd) => {
+          overlooksOther(vmm, irqfd);
+          waitsForNobody(vmm, irqfd);
+        }),
     },
   },
 };

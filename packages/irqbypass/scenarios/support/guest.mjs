@@ -4,7 +4,15 @@ import { override } from "atomics-explorer";
 import { Eventfd, Producer, Vcpu, Vm } from "irqbypass";
 import { rewrittenModule } from "#scenarios/support/compiled.js";
 import { hosts, runCompiled } from "#scenarios/support/hosts.js";
-import { Eventfd as E, Header, READER_SLEEPS, RelayState, WAKEUP_VECTOR } from "#src/host/layout.js";
+import {
+  Consumer,
+  Eventfd as E,
+  Header,
+  READER_SLEEPS,
+  RelayState,
+  WAKEUP_VECTOR,
+} from "#src/host/layout.js";
+import { Pending } from "#src/host/pending.js";
 import { relayOne, runRelay } from "#src/vm/relay.js";
 
 /** The vector that every interrupt here has, and where its bit is. */
@@ -176,6 +184,21 @@ export function forgets({ pending }) {
 export function waitsForNobody({ thread }, irqfd) {
   const fenceAll = thread.fenceAll.bind(thread);
   thread.fenceAll = (word, record) => record === irqfd.record || fenceAll(word, record);
+}
+
+/** Takes an irqfd for idle that has an injection due, or one at which another thread is. */
+export const overlooksDue = (host, irqfd) => overlooks(host, irqfd, (state) => state === Pending.due);
+export const overlooksOther = (host, irqfd) => overlooks(host, irqfd, (state) => state > Pending.due);
+
+function overlooks(host, irqfd, hides) {
+  const { words } = host;
+  const pending = irqfd.record + Consumer.pending;
+  host.words = override(words, {
+    load(word) {
+      const seen = words.load(word);
+      return word === pending && hides(seen) ? Pending.idle : seen;
+    },
+  });
 }
 
 /** `Kind.open` of whoever finds the record of a handle, and takes a reference to it in another step. */

@@ -14,7 +14,7 @@ import { closeEventfd, closeLeft } from "./descriptor.js";
 import { closeEpolls, EPOLL_CTL_ADD, EPOLL_CTL_DEL, eachWrite, readersEpoll, relayEpoll } from "./epoll.js";
 import type { Ffi } from "./ffi.js";
 import { closeKick } from "./kick.js";
-import { deliver, isSignalled, noteCount, readOut } from "./read-out.js";
+import { deliverThere, noteCount, readOut } from "./read-out.js";
 import { forgetReader } from "./reader.js";
 import { linuxRelayThread } from "./relay-thread.js";
 import { writeInTurn } from "./turn.js";
@@ -101,7 +101,7 @@ export function linuxKind(calls: LinuxCalls): LinuxKind {
         readOut(memory, calls, irqfd, eventfd);
       },
       flush(memory, irqfd, generation) {
-        deliver(memory, calls, irqfd, generation, (eventfd) => isSignalled(memory, calls, eventfd));
+        deliverThere(memory, calls, irqfd, generation);
       },
       waits(memory, eventfd) {
         const { words, mutex } = memory;

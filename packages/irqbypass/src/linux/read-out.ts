@@ -18,28 +18,37 @@ import { isReadable } from "./blocking.js";
 import { fdOf, type LinuxCalls } from "./calls.js";
 
 /**
- * Takes the signal of an irqfd and injects it, if the irqfd lives and `isThere` says so of its eventfd. The announcement comes
+ * Takes the signal of an irqfd, of which an event has come, and injects it, if the irqfd lives. The announcement comes
  * before the irqfd is looked at: deassign makes it unreachable first, then waits for the announcement to be gone, so the
  * eventfd's descriptor is open while it is used here.
  */
-export function deliver(
-  memory: HostMemory,
-  calls: LinuxCalls,
-  irqfd: number,
-  generation: number,
-  isThere: (eventfd: number) => boolean = () => true,
-): void {
+export function deliver(memory: HostMemory, calls: LinuxCalls, irqfd: number, generation: number): void {
   const { words } = memory;
   const lives = () =>
     words.load(irqfd + Consumer.source) !== 0 && words.get(irqfd + Rec.generation) === generation;
-  injectFound(memory, irqfd, lives, () => {
+  injectFound(memory, irqfd, lives, () =>
+    takeSignal(memory, calls, irqfd, words.get(irqfd + Consumer.holds)),
+  );
+}
+
+/**
+ * Takes the signal that is there, whether or not its event has come, and injects it, for as long as the irqfd listens: one whose deassign
+ * has begun does until that has read its eventfd out, and waits for the announcement after that.
+ */
+export function deliverThere(memory: HostMemory, calls: LinuxCalls, irqfd: number, generation: number): void {
+  const { words } = memory;
+  const listens = () =>
+    words.load(irqfd + Consumer.listening) === Listening.yes &&
+    words.get(irqfd + Rec.generation) === generation;
+  injectFound(memory, irqfd, listens, () => {
     const eventfd = words.get(irqfd + Consumer.holds);
-    return isThere(eventfd) && takeSignal(memory, calls, irqfd, eventfd);
+    // Looked at again: the end of its listening may have been between the two. What is there then is nobody's signal.
+    return listens() && isSignalled(memory, calls, eventfd) && takeSignal(memory, calls, irqfd, eventfd);
   });
 }
 
 /** Is there something in the counter that has not been an interrupt? False where nobody can say. */
-export function isSignalled(memory: HostMemory, calls: LinuxCalls, eventfd: number): boolean {
+function isSignalled(memory: HostMemory, calls: LinuxCalls, eventfd: number): boolean {
   const fd = fdOf(memory, eventfd);
   const known = knownOf(memory, eventfd);
   if (known === 0n) return isReadable(calls.ffi(), fd); // no count is needed, which takes a descriptor

@@ -71,12 +71,13 @@ export function runRelay(memory: HostMemory): void {
  * Injects what is pending of one irqfd, unless another thread has claimed it. The in-flight word is there from before the
  * claim until nothing of the irqfd is used any more: deassign and routing updates fence on it, and they hold no mutex
  * while they do. What deassign finds unclaimed it injects itself, so a claim is never left to a thread that may not look.
+ * Returns whether it has injected.
  */
-export function relayOne(memory: HostMemory, irqfd: number): void {
+export function relayOne(memory: HostMemory, irqfd: number): boolean {
   const { words, thread } = memory;
   words.store(thread.writing, irqfd);
   try {
-    injectDue(memory, irqfd);
+    return injectDue(memory, irqfd);
   } finally {
     thread.leave(thread.writing);
   }
@@ -87,8 +88,14 @@ export function relayOne(memory: HostMemory, irqfd: number): void {
  * when this returns. Not under a mutex.
  */
 export function deliverDue(memory: HostMemory, irqfd: number): void {
-  if (memory.words.load(irqfd + Consumer.pending) !== 0) relayOne(memory, irqfd);
-  memory.thread.fenceAll(Thread.writing, irqfd);
+  const { words, thread } = memory;
+  const isIdle = () => words.load(irqfd + Consumer.pending) === Pending.idle;
+  for (;;) {
+    // One that this thread has injected is all that was due then. What comes meanwhile is not waited for: it might never end.
+    const injected = !isIdle() && relayOne(memory, irqfd);
+    thread.fenceAll(Thread.writing, irqfd);
+    if (injected || isIdle()) return; // else who was at it may have died, and it is due once more
+  }
 }
 
 /**
@@ -133,11 +140,12 @@ function injectTaken(memory: HostMemory, irqfd: number, take: () => boolean): vo
 }
 
 /** As {@link relayOne}, for an irqfd that the calling thread has announced. */
-function injectDue(memory: HostMemory, irqfd: number): void {
+function injectDue(memory: HostMemory, irqfd: number): boolean {
   const { pending, thread } = memory;
-  if (!pending.claim(irqfd, thread.record)) return; // deassign was here first, or the record is another's by now
+  if (!pending.claim(irqfd, thread.record)) return false; // deassign was here first, or the record is another's by now
   deliverSignal(memory, irqfd);
   pending.settle(irqfd, thread.record);
+  return true;
 }
 
 /** Delivers one signal of an irqfd that the calling thread has announced and claimed. */
@@ -152,10 +160,10 @@ function deliverSignal(memory: HostMemory, irqfd: number): void {
     // No plain MSI to one vCPU: by the live table.
     const vm = words.get(irqfd + Consumer.vm);
     const level = (words.get(irqfd + Consumer.flags) & LEVEL) !== 0;
-    if (isOwnLine(words, irqfd)) raiseLine(words, irqfd);
-    const dropped = vmMutex(memory, vm).guard(() =>
-      inject(memory, vm, words.get(irqfd + Consumer.gsi), level),
-    );
+    const dropped = vmMutex(memory, vm).guard(() => {
+      if (isOwnLine(words, irqfd)) raiseLine(words, irqfd); // with its interrupt: a reset finds both, or neither
+      return inject(memory, vm, words.get(irqfd + Consumer.gsi), level);
+    });
     if (dropped !== undefined) drop(words, words.get(irqfd + Consumer.holds), dropped);
   }
 }

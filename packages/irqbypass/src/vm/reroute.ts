@@ -118,9 +118,18 @@ export function giveOwnTable(host: BypassHost, life: VmLife): void {
  */
 export function deliverBefore(host: BypassHost, life: VmLife, change: Pick<RouteChange, "irqfds">): void {
   const { words } = host;
+  deliverWaiting(host, life, () =>
+    [...change.irqfds()].filter(
+      (irqfd) => whyNotOneMsi(host, life.record, words.get(irqfd + Consumer.gsi)) === undefined,
+    ),
+  );
+}
+
+/** Delivers what is signalled already of irqfds of a VM, which `find` names under its mutex. Not under a mutex. */
+export function deliverWaiting(host: BypassHost, life: VmLife, find: () => Iterable<number>): void {
+  const { words } = host;
   const waiting = life.guard(() =>
-    [...change.irqfds()].flatMap((irqfd) => {
-      if (whyNotOneMsi(host, life.record, words.get(irqfd + Consumer.gsi)) !== undefined) return [];
+    [...find()].flatMap((irqfd) => {
       const { flush } = listenOf(host, irqfd, words.get(irqfd + Consumer.holds));
       if (flush === undefined && words.load(irqfd + Consumer.pending) === 0) return [];
       return [{ irqfd, generation: words.get(irqfd + Rec.generation), flush }];

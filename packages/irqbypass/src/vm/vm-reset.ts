@@ -10,17 +10,20 @@ import { reset as resetIoapic } from "./ioapic.js";
 import { irqfdsOf } from "./irqfd-list.js";
 import { isOwnLine } from "./line.js";
 import { hasPics, resetPics } from "./pic-lines.js";
-import { retargetAll } from "./reroute.js";
+import { deliverWaiting, retargetAll } from "./reroute.js";
 import { vcpusOf } from "./vcpus.js";
 import type { VmLife } from "./vm-mutex.js";
 
 /**
  * Resets the local APICs, the I/O APIC and the 8259s of a VM, with every line down. Throws EBUSY, with nothing changed, while another thread runs
- * one of its vCPUs. Not under a mutex.
+ * one of its vCPUs. What was signalled before does not come after it: in the kernel the write itself has requested it of a local APIC, or
+ * has raised its line, and here it may wait for a relay still. Not under a mutex.
  */
 export function resetVm(host: BypassHost, life: VmLife): void {
-  const { words, mutex } = host;
+  const { words, mutex, thread } = host;
   const { record: vm } = life;
+  deliverWaiting(host, life, () => irqfdsOf(host, vm));
+  thread.quiesce(); // a relay that is at an earlier signal than the last of its irqfd
   const reset = () => {
     life.check();
     // Nobody begins to run one while the host mutex is held.
@@ -38,7 +41,7 @@ export function resetVm(host: BypassHost, life: VmLife): void {
     return retargetAll(host, vm);
   });
   if (!changed) return;
-  host.thread.quiesce(); // not under a mutex: what is under way may need it to finish
+  thread.quiesce(); // not under a mutex: what is under way may need it to finish
   announceChange(words);
 }
 
