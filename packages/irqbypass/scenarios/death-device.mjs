@@ -422,13 +422,14 @@ export const disIntx = {
   setup: (world) => dies(world, drives(disables)),
   twins: {
     "two-steps": {
-      sentence: "enables INTx in one step and unmasks the line in the next",
+      sentence:
+        "masks the line as it disables INTx, enables that in one step and unmasks the line in the next",
       setup: (world) =>
         dies(
           world,
           drives({
             act({ card: { intx, life } }) {
-              intx.disIntx = true;
+              life.act(() => life.use(DeviceUse.disabled | DeviceUse.masked, true));
               life.act(() => {
                 life.use(DeviceUse.disabled, false);
                 intx.unmask();

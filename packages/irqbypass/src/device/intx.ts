@@ -45,9 +45,9 @@ export class Intx extends Shown {
     return this.life.uses(DeviceUse.intx);
   }
 
-  /** Has it masked itself, or been masked? */
+  /** Has it masked itself, or been masked, or does the guest disable it? */
   get masked(): boolean {
-    return this.life.uses(this.enabled ? DeviceUse.masked : DeviceUse.disabled);
+    return this.disIntx || (this.enabled && this.life.uses(DeviceUse.masked));
   }
 
   /** The guest's Interrupt Disable bit in the command register (DisINTx): setting it masks, clearing it unmasks. */
@@ -60,9 +60,7 @@ export class Intx extends Shown {
     checkFlag(on ?? null, "disIntx");
     this.life.act(() => {
       if (on === this.disIntx) return;
-      // In one step with the bit, so that a thread that dies in between leaves it enabled or disabled, and not masked for ever.
-      const masked = this.enabled && (on || !this.asserted) ? DeviceUse.masked : 0;
-      this.life.use(DeviceUse.disabled | masked, on);
+      this.life.use(DeviceUse.disabled, on); // beside the mask, so that a reset takes back this alone
       if (!on && this.enabled) this.unmask();
     });
   }
@@ -96,9 +94,8 @@ export class Intx extends Shown {
 
   /** @internal As a reset of the device leaves it: the line is down, and the guest has not disabled it. Under the device's mutex. */
   reset(): void {
-    const { life } = this;
-    // Masked by itself it stays so: the VMM's unmask is still to come.
-    life.use(DeviceUse.line | (this.disIntx ? DeviceUse.disabled | DeviceUse.masked : 0), false);
+    // Masked by itself, or by the VMM, it stays so, whether the guest had it disabled or not: the VMM's unmask is still to come.
+    this.life.use(DeviceUse.line | DeviceUse.disabled, false);
   }
 
   /** vfio_pci_set_intx_mask and vfio_pci_set_intx_unmask. */
@@ -141,7 +138,6 @@ export class Intx extends Shown {
   private enable(): void {
     const { life } = this;
     life.host.words.add(life.record + Device.enabling, 1);
-    life.use(DeviceUse.masked, this.disIntx);
     life.use(DeviceUse.intx, true);
     this.interrupt();
   }
@@ -204,12 +200,15 @@ export class Intx extends Shown {
     this.send();
   }
 
-  /** Unmasks, or signals again while the line is up (vfio_pci_intx_unmask_handler). Nothing while the guest disables it. */
+  /**
+   * Unmasks, or signals again while the line is up (vfio_pci_intx_unmask_handler). While the guest disables it, that holds it back still,
+   * and nothing is signalled.
+   */
   private unmask(): void {
     const { life, disIntx, asserted } = this;
-    if (disIntx) return;
-    life.use(DeviceUse.masked, asserted);
-    if (asserted) this.send();
+    const fires = asserted && !disIntx;
+    life.use(DeviceUse.masked, fires);
+    if (fires) this.send();
   }
 
   /** vfio_send_intx_eventfd. */

@@ -149,6 +149,43 @@ describe("a reset", () => {
     nic.dispose();
     host.dispose();
   });
+
+  for (const [how, mask, unmask] of [
+    [
+      "the VMM has masked",
+      (nic: VfioPciDevice) => nic.mask("intx"),
+      (nic: VfioPciDevice) => nic.unmask("intx"),
+    ],
+    [
+      "has masked itself",
+      (nic: VfioPciDevice) => nic.intx.assert(),
+      (nic: VfioPciDevice) => nic.unmask("intx"),
+    ],
+  ] as const) {
+    it(`of a device whose INTx ${how}: it stays masked until the VMM unmasks it, whether the guest has disabled it or not`, () => {
+      const host = smallHost();
+      const eventfd = Eventfd.create(host);
+      for (const disables of [() => false, () => true]) {
+        for (const unmasks of ["before", "after"]) {
+          const nic = new VfioPciDevice(host, { intx: true });
+          nic.setTrigger("intx", 0, eventfd);
+          mask(nic);
+          nic.intx.disIntx = disables();
+          nic.intx.deassert();
+          if (unmasks === "before") unmask(nic); // a guest's end of interrupt that comes late
+          eventfd.tryRead();
+          nic.reset();
+          assert.deepEqual([nic.intx.disIntx, nic.intx.masked], [false, unmasks === "after"]);
+          nic.intx.assert();
+          assert.equal(eventfd.count, unmasks === "after" ? 0n : 1n);
+          unmask(nic);
+          assert.equal(eventfd.count, unmasks === "after" ? 1n : 2n); // the line is up still
+          nic.dispose();
+        }
+      }
+      host.dispose();
+    });
+  }
 });
 
 describe("a handle", () => {
