@@ -1,6 +1,9 @@
 // MSI-X as bytes, stored to by threads that are not the device's: beside each other, beside a signal, and by one that dies.
+import { override } from "atomics-explorer";
 import { Eventfd, Msix, VfioPciDevice, Vm } from "irqbypass";
 import { conserves } from "#scenarios/support/conservation.js";
+import { holdsCount } from "#src/eventfd/listen.js";
+import { Eventfd as E, Reference } from "#src/host/layout.js";
 import { dies, mortal } from "./support/death.mjs";
 import { arrived, expect, guest, openVcpu, VECTOR } from "./support/guest.mjs";
 
@@ -18,10 +21,15 @@ function said(msix) {
 }
 
 /** A device of `owner`, whose thread signals, with MSI-X that the threads of `others` have open as well. */
-function machine({ hosts, vm }, owner, others, { before = entry(VECTOR), control = ENABLE } = {}) {
+function machine(
+  { hosts, vm },
+  owner,
+  others,
+  { before = entry(VECTOR), control = ENABLE, dynamicMsix = true } = {},
+) {
   openVcpu(hosts[owner], vm);
   vm.routeMsi({ vcpu: 0, vector: 0x60 }).dispose(); // it has a table of its own from here on
-  const nic = new VfioPciDevice(hosts[owner], { msix: 1 });
+  const nic = new VfioPciDevice(hosts[owner], { msix: 1, dynamicMsix });
   const msix = new Msix(vm, nic, () => Eventfd.create(hosts[owner]));
   if (before !== null) msix.table.write(0, before);
   msix.control = control;
@@ -82,6 +90,47 @@ export const stored = {
   },
 };
 
+/** What waits in a trigger that leads nowhere yet. */
+function waiting(host, { shared }) {
+  const reference = shared.reference(0);
+  return reference !== 0 && holdsCount(host, host.words.get(reference + Reference.eventfd)) ? 1 : 0;
+}
+
+/** The VMM's thread resets the device, whose vector the guest has masked, and the device signals. Threads: vmm, device. */
+function resets(world, play = () => {}) {
+  const made = guest(world, ["device", "vmm"]);
+  const { hosts, vm } = made;
+  const on = machine(made, "device", []);
+  on.msix.table.write(12, [1]);
+  const theirs = VfioPciDevice.open(hosts.vmm, on.nic.handle);
+  play(theirs);
+  return {
+    threads: { vmm: () => theirs.reset(), device: () => on.vector.signal() },
+    keeps: [vm, on.nic, on.msix, theirs],
+    end: conserves(
+      () => ({ host: hosts.device, vm, sent: 0, most: 0 }),
+      () => expect(on.vector.masked, "its table says that it is masked"),
+    ),
+  };
+}
+
+/** Threads: vmm, device. */
+export const reset = {
+  sentence:
+    "A device is reset under a table that masks its vector: nothing is delivered until the guest unmasks it.",
+  mutexes: "assumed",
+  setup: (world) => resets(world),
+  twins: {
+    "clears-masks": {
+      sentence: "clears the mask bits of a device whose table has them",
+      setup: (world) =>
+        resets(world, (nic) =>
+          Object.defineProperty(nic.vector("msix", 0), "isTabled", { get: () => false }),
+        ),
+    },
+  },
+};
+
 /** The victim stores while the survivor's device signals; what the entry says after the repair is where the device's next signal goes. */
 function storeDies(world, victim, how, play = () => {}) {
   return dies(world, (made) => {
@@ -89,14 +138,16 @@ function storeDies(world, victim, how, play = () => {}) {
     const on = machine(made, "survivor", ["victim"], how);
     play({ ...made, ...on });
     if (how?.signal === "before") on.vector.signal();
+    if (how?.signal === "loopback")
+      on.nic.setIrqs({ index: "msix", start: 0, count: 1, action: "trigger", data: "none" });
     const [theirs] = on.theirs;
     return {
       victim: () => victim(theirs),
       survivor: () => {
-        if (how?.signal !== "before") on.vector.signal();
+        if (how?.signal === undefined) on.vector.signal();
       },
       keeps: [on.nic, on.msix, theirs, vm, hosts],
-      signals: () => ({ host, vm, taken: elsewhere(host, vm, on.vector, NEW) }),
+      signals: () => ({ host, vm, taken: elsewhere(host, vm, on.vector, NEW) + waiting(host, on.msix) }),
       check() {
         on.msix.table.write(0, entry(NEWER)); // the guest's next store brings back what there was no time for
         if ((on.msix.control & ENABLE) === 0) on.msix.control = ENABLE;
@@ -143,6 +194,41 @@ export const connects = dying(
   (msix) => msix.table.write(0, entry(NEW)),
   { before: null, signal: "before" },
 );
+
+/** What is in the counter of an eventfd is not seen when that is taken away. */
+const blind = ({ hosts, msix }) => {
+  const { shared } = msix;
+  const { words } = hosts.survivor;
+  const counter = words.get(shared.reference(0) + Reference.eventfd) + E.counter;
+  for (const host of Object.values(hosts)) {
+    const { words } = host;
+    host.words = override(words, { load64: (word) => (word === counter ? 0n : words.load64(word)) });
+  }
+};
+
+const keepsWaiting = dying(
+  "A thread dies while it unmasks a vector in whose trigger something waits: that is an interrupt, or pending.",
+  (msix) => msix.table.write(0, entry(NEW)),
+  { before: null, signal: "loopback", dynamicMsix: false },
+);
+
+/** Threads: survivor, victim. */
+export const waits = {
+  ...keepsWaiting,
+  twins: {
+    ...keepsWaiting.twins,
+    blind: {
+      sentence: "closes the eventfd of a trigger that it replaces with what waits in it",
+      setup: (world) =>
+        storeDies(
+          world,
+          (msix) => msix.table.write(0, entry(NEW)),
+          { before: null, signal: "loopback", dynamicMsix: false },
+          blind,
+        ),
+    },
+  },
+};
 
 /** Threads: survivor, victim. */
 export const disables = dying(

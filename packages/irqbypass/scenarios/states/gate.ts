@@ -26,6 +26,7 @@ export const gate: StateTable = {
     { from: "held", to: "held", who: "holder", does: "holds it back for one more reason, or one less", shown: "death-device/reset" },
     { from: "free", to: "free", who: "holder", does: "notes that it has a host interrupt", shown: "gate/end" },
     { from: "held", to: "pending", who: "owner", does: "the device raises it", shown: "gate/mask" },
+    { from: "held", to: "pending", who: "holder", does: "what waits in a trigger that is taken away is the vector's again", shown: "msix/waits" },
     { from: "free", to: "owed", who: "owner", does: "the device raises it, and it has no producer", shown: "conservation/vector" },
     { from: "owed", to: "pending", who: "holder", does: "holds back what is pending", shown: "conservation/vector" },
     { from: "pending", to: "owed", who: "holder", does: "lets it go: it is to be sent", shown: "gate/unmask" },

@@ -83,6 +83,36 @@ export function release(life: DeviceLife, word: number, why: number): void {
   settle(life, word);
 }
 
+/** The same for several, each of them: what the first has thrown is thrown in the end. */
+export function releaseAll(life: DeviceLife, gates: readonly number[], why: number): void {
+  let failure: unknown;
+  for (const gate of gates) {
+    try {
+      release(life, gate, why);
+    } catch (error) {
+      failure ??= error;
+    }
+  }
+  if (failure !== undefined) throw failure;
+}
+
+/** The same, of all of them or of none: where one throws, what was held back for this is again. */
+export function reopen(life: DeviceLife, gates: readonly number[], why: number): void {
+  const held = gates.filter((gate) => (life.host.words.load(gate) & why) !== 0);
+  try {
+    releaseAll(life, gates, why);
+  } catch (error) {
+    for (const gate of held) hold(life, gate, why);
+    throw error;
+  }
+}
+
+/** It was raised, by what its trigger had when that was taken away. Under the device's mutex. */
+export function pend(life: DeviceLife, word: number): void {
+  life.host.words.or(word, Gate.pending);
+  settle(life, word);
+}
+
 /**
  * Sends what is pending, where the gate is open, in whichever thread. The entry of the producer does not change under the host mutex,
  * under which it is posted; where it is not to be posted it goes to the eventfd, to which whoever listens listens. Under the device's mutex.

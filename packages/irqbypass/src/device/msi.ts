@@ -2,6 +2,7 @@ import type { EventfdContext } from "../eventfd/context.js";
 import { signalRecord } from "../eventfd/signal.js";
 import { Device, DeviceFlag, DeviceUse, Gate } from "../host/layout.js";
 import type { DeviceLife } from "./device-life.js";
+import { hold, reopen } from "./gate.js";
 import { checkOpen, type IrqSet, irqError, selects } from "./set-irqs.js";
 import { setTriggers } from "./trigger-changes.js";
 import { DeviceVector } from "./vector.js";
@@ -15,14 +16,15 @@ import { DeviceVector } from "./vector.js";
  */
 export class MsiIndex {
   readonly vectors: readonly DeviceVector[];
+  private readonly gates: readonly number[];
 
   constructor(
     private readonly life: DeviceLife,
     readonly name: "msi" | "msix",
   ) {
     const { msi } = life;
-    const gates = name === "msi" ? life.gates.slice(0, msi) : life.gates.slice(msi);
-    this.vectors = gates.map((gate, number) => new DeviceVector(number, name, life, gate));
+    this.gates = name === "msi" ? life.gates.slice(0, msi) : life.gates.slice(msi);
+    this.vectors = this.gates.map((gate, number) => new DeviceVector(number, name, life, gate));
   }
 
   get enabled(): boolean {
@@ -42,13 +44,23 @@ export class MsiIndex {
 
   /** The same under the device's mutex. */
   setFunctionMask(on: boolean): void {
-    this.life.use(DeviceUse.functionMask, on);
-    for (const vector of this.vectors) vector.setMask(on, Gate.functionMask);
+    const { life, gates } = this;
+    if (!on) reopen(life, gates, Gate.functionMask); // first: refused, it is set still
+    life.use(DeviceUse.functionMask, on);
+    if (on) for (const gate of gates) hold(life, gate, Gate.functionMask);
   }
 
   /** Sets the mask bit of each vector, or clears it. Under the device's mutex. */
   setMasks(isMasked: (number: number) => boolean): void {
-    for (const vector of this.vectors) vector.setMask(isMasked(vector.number));
+    const { life, gates } = this;
+    gates.forEach((gate, number) => {
+      if (isMasked(number)) hold(life, gate, Gate.mask);
+    });
+    reopen(
+      life,
+      gates.filter((_, number) => !isMasked(number)),
+      Gate.mask,
+    );
   }
 
   /** The pending bits as the guest reads them: bit n of word n / 32, whole 64-bit words (the PBA). */
@@ -92,8 +104,9 @@ export class MsiIndex {
 
   /** As a reset of the device leaves it: see {@link DeviceVector.reset}. Under the device's mutex. */
   reset(): void {
-    if (this.name === "msix") this.life.use(DeviceUse.functionMask, false);
-    for (const vector of this.vectors) vector.clear(Gate.functionMask);
+    const { life, vectors, name } = this;
+    if (name === "msix" && vectors[0]?.isTabled === false) life.use(DeviceUse.functionMask, false);
+    for (const vector of vectors) vector.clear(Gate.functionMask);
   }
 
   private setTriggers(start: number, eventfds: readonly (EventfdContext | null)[]): number {

@@ -74,7 +74,10 @@ export function readIrqSet(given: IrqSet, count: (index: IrqIndex) => number): I
   }
   const read = readData(set);
   if (!knows(index, action)) {
-    throw irqError("ENOTTY", index, `knows no ${action}: mask a vector with vector("${index}", n).mask()`);
+    const instead = index.startsWith("msi")
+      ? `: use vector("${index}", n).${action}()`
+      : ", and cannot be held back";
+    throw irqError("ENOTTY", index, `knows no ${action}${instead}`);
   }
   return read;
 }

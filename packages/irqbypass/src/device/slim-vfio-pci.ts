@@ -151,7 +151,8 @@ export class SlimVfioPciDevice extends Shown implements Disposable {
   /**
    * Resets the device (VFIO_DEVICE_RESET), as `pci_restore_state` leaves it: its line is down, DisINTx, the function mask and the mask
    * bits are clear, nothing is pending. What the VMM has wired stays: the indexes enabled, every eventfd, and INTx masked where it had
-   * masked itself, for the VMM to unmask. `docs/semantics.md` has what each reset clears. Throws EBADF. Blocks as `setIrqs`.
+   * masked itself, for the VMM to unmask. Under an `Msix` the masks of MSI-X stay too: they are what its table says, until its own `reset`.
+   * `docs/semantics.md` has what each reset clears. Throws EBADF. Blocks as `setIrqs`.
    */
   reset(): void {
     this.host.checkChange();

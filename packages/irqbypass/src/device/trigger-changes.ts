@@ -8,7 +8,7 @@ import { Consumer, Device, Gate } from "../host/layout.js";
 import { reasonOf } from "../posting/irte.js";
 import type { Reason } from "../posting/reason.js";
 import type { DeviceLife } from "./device-life.js";
-import { hold, release } from "./gate.js";
+import { hold, releaseAll } from "./gate.js";
 import type { Changed, Trigger } from "./trigger.js";
 
 /** A change of one trigger, as {@link Trigger.set} takes it. */
@@ -23,17 +23,19 @@ export interface TriggerChange {
 
 /**
  * Makes the changes in their order, under the device's mutex. What is raised meanwhile is pending, and goes where the change, done or
- * refused, leaves the interrupt. Throws what {@link Trigger.set} throws, with every trigger as it was.
+ * refused, leaves the interrupt. Throws what {@link Trigger.set} throws, with every trigger as it was; and what a signal of what was raised
+ * meanwhile throws: that one stays pending, and all triggers are set.
  */
 export function setTriggers(life: DeviceLife, changes: readonly TriggerChange[]): void {
   if (changes.length === 0) return;
   check(life, changes);
-  for (const { trigger } of changes) hold(life, trigger.gate, Gate.changing);
+  const gates = changes.map(({ trigger }) => trigger.gate);
+  for (const gate of gates) hold(life, gate, Gate.changing);
   try {
     for (const one of setAll(changes)) one.keep();
   } finally {
     // Only now: nothing that is pending goes to a trigger that is taken back.
-    for (const { trigger } of changes) release(life, trigger.gate, Gate.changing);
+    releaseAll(life, gates, Gate.changing);
   }
 }
 

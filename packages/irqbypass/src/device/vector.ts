@@ -1,10 +1,10 @@
 import type { Path } from "../bypass/path.js";
 import type { EventfdContext } from "../eventfd/context.js";
-import { Gate } from "../host/layout.js";
+import { Device, Gate } from "../host/layout.js";
 import { Shown } from "../host/shown.js";
 import type { Reason } from "../posting/reason.js";
 import type { DeviceLife } from "./device-life.js";
-import { hold, isOpen, release } from "./gate.js";
+import { hold, isOpen, reopen } from "./gate.js";
 import { signalGate } from "./owner.js";
 import { Trigger } from "./trigger.js";
 import { recordOf, type TriggerChange } from "./trigger-changes.js";
@@ -47,13 +47,17 @@ export class DeviceVector extends Shown {
     this.life.act(() => this.setMask(true));
   }
 
-  /** Clears the mask bit; what was held back fires once, as soon as there is a trigger. Blocks for the device's mutex. */
+  /**
+   * Clears the mask bit; what was held back fires once, as soon as there is a trigger. Throws what signalling that throws, as ENOSYS for a
+   * Linux eventfd in a thread that cannot make system calls, with the mask bit as before. Blocks for the device's mutex.
+   */
   unmask(): void {
     this.life.act(() => this.setMask(false));
   }
 
   /**
-   * As a reset of the device leaves it: nothing is pending, and its mask bit is clear; its trigger stays. Blocks as {@link mask}.
+   * As a reset of the device leaves it: nothing is pending, and its mask bit is clear; its trigger stays. Under an `Msix` the mask bit stays
+   * as well: that is what the guest's table says. Blocks as {@link mask}.
    */
   reset(): void {
     this.life.host.checkPassing();
@@ -115,15 +119,20 @@ export class DeviceVector extends Shown {
   }
 
   /** @internal Under the device's mutex. */
-  setMask(on: boolean, why: Gate.mask | Gate.functionMask = Gate.mask): void {
-    if (on) hold(this.life, this.gate, why);
-    else release(this.life, this.gate, why);
+  setMask(on: boolean): void {
+    if (on) hold(this.life, this.gate, Gate.mask);
+    else reopen(this.life, [this.gate], Gate.mask);
   }
 
   /** @internal {@link reset} under the device's mutex, and no function mask any more where that is reset, too. */
   clear(also: 0 | Gate.functionMask = 0): void {
-    const { life, gate } = this;
+    const { life, gate, isTabled } = this;
     hold(life, gate, Gate.changing); // a signal of before the reset is not pending after it
-    life.host.words.and(gate, ~(Gate.pending | Gate.mask | Gate.changing | also));
+    life.host.words.and(gate, ~(Gate.pending | Gate.changing | (isTabled ? 0 : Gate.mask | also)));
+  }
+
+  /** @internal Are its masks those of an MSI-X table, which the guest alone changes? Under the device's mutex. */
+  get isTabled(): boolean {
+    return this.index === "msix" && this.life.read(Device.table) !== 0;
   }
 }

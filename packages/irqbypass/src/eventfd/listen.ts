@@ -40,15 +40,19 @@ export function mayReadOut(words: Words, irqfd: number): boolean {
   return words.compareExchange(irqfd + Consumer.listening, Listening.yes, Listening.over) === Listening.yes;
 }
 
-/**
- * Does a signal wait in an eventfd whose irqfd was taken away, for another one or for who reads it? Makes system calls for an eventfd of the
- * system's, and under no mutex, so that the eventfd may be gone by now.
- */
+/** Does a signal wait in an eventfd whose irqfd was taken away, for another one or for who reads it? Makes system calls as {@link holdsCount}. */
 export function isUnheard(memory: EventfdHost, eventfd: number): boolean {
+  return (memory.words.load(eventfd + E.flags) & EventfdFlag.heard) !== 0 && holdsCount(memory, eventfd);
+}
+
+/**
+ * Has an eventfd a count, and no irqfd? Makes system calls for an eventfd of the system's, and under no mutex, so that the eventfd may be
+ * gone by now.
+ */
+export function holdsCount(memory: EventfdHost, eventfd: number): boolean {
   const { words, kinds } = memory;
-  const flags = words.load(eventfd + E.flags);
-  if ((flags & EventfdFlag.heard) === 0 || words.load(eventfd + E.irqfd) !== 0) return false;
-  const waits = kinds[flags >>> EventfdFlag.kindShift]?.listen?.waits;
+  if (words.load(eventfd + E.irqfd) !== 0) return false;
+  const waits = kinds[words.load(eventfd + E.flags) >>> EventfdFlag.kindShift]?.listen?.waits;
   return waits === undefined ? words.load64(eventfd + E.counter) !== 0n : waits(memory, eventfd);
 }
 

@@ -16,7 +16,12 @@ export interface MsixWorld extends Disposable {
     routeMsi(msi: { vcpu: number; vector: number }): RouteRef;
   };
   /** A device of so many vectors, and what its PCI model forwards to. */
-  device(vectors: number): { readonly nic: VfioPciDevice; readonly msix: Msix<EventfdContext> };
+  device(
+    vectors: number,
+    dynamicMsix?: boolean,
+  ): { readonly nic: VfioPciDevice; readonly msix: Msix<EventfdContext> };
+  /** An eventfd that is an interrupt of a GSI. */
+  irqfd(gsi: number): EventfdContext;
   /** Every "vcpu:vector" that has come so far, in order. */
   arrived(): string[];
 }
@@ -30,11 +35,16 @@ export function softwareWorld(): MsixWorld {
   return {
     host,
     vm,
-    device(vectors) {
-      const nic = new VfioPciDevice(host, { msix: vectors });
+    device(vectors, dynamicMsix = true) {
+      const nic = new VfioPciDevice(host, { msix: vectors, dynamicMsix });
       const msix = new Msix<EventfdContext>(vm, nic, () => Eventfd.create(host));
       devices.push(msix, nic);
       return { nic, msix };
+    },
+    irqfd(gsi) {
+      const eventfd = Eventfd.create(host);
+      vm.irqfd(eventfd, gsi);
+      return eventfd;
     },
     arrived() {
       vcpus.forEach((vcpu, index) => {
@@ -62,11 +72,16 @@ export function kvmWorld(): MsixWorld {
   return {
     host,
     vm,
-    device(vectors) {
-      const nic = new VfioPciDevice(host, { msix: vectors });
+    device(vectors, dynamicMsix = true) {
+      const nic = new VfioPciDevice(host, { msix: vectors, dynamicMsix });
       const msix = new Msix<LinuxEventfd>(vm, nic, () => LinuxEventfd.create(host));
       devices.push(msix, nic);
       return { nic, msix: msix as unknown as Msix<EventfdContext> };
+    },
+    irqfd(gsi) {
+      const eventfd = LinuxEventfd.create(host);
+      vm.irqfd(eventfd, gsi);
+      return eventfd;
     },
     arrived: () =>
       vm.machine.vcpus

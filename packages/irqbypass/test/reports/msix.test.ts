@@ -166,6 +166,133 @@ const SITUATIONS: Readonly<Record<string, (world: MsixWorld) => void>> = {
     assert.deepEqual([world.arrived(), msix.pba.read(0, 1)[0]], [["1:81"], 2]);
   },
 
+  "a VMM resets the device under a guest that has it masked: the masks are the table's, and nothing of before comes"(
+    world,
+  ) {
+    const { nic, msix } = world.device(2);
+    const [first, second] = [nic.vector("msix", 0), nic.vector("msix", 1)];
+    msix.table.write(0, bytesOf(...entry(0, 0x41), ...entry(0, 0x42, 1)));
+    msix.control = ENABLE;
+    second.signal();
+    for (const reset of [() => nic.reset(), () => second.reset()]) {
+      reset();
+      assert.deepEqual([msix.pba.read(0, 1)[0], first.masked, second.masked], [0, false, true]);
+      second.signal();
+      assert.deepEqual([world.arrived(), msix.pba.read(0, 1)[0]], [[], 2]);
+    }
+    msix.control = ENABLE | FUNCTION_MASK;
+    for (const reset of [() => nic.reset(), () => first.reset()]) {
+      reset();
+      first.signal();
+      assert.deepEqual(
+        [msix.control, nic.functionMask, first.masked],
+        [ENABLE | FUNCTION_MASK | 1, true, true],
+      );
+      assert.deepEqual([world.arrived(), msix.pba.read(0, 1)[0]], [[], 1]);
+    }
+    msix.control = ENABLE;
+    assert.deepEqual(world.arrived(), ["0:65"]);
+    nic.reset();
+    second.signal();
+    msix.table.write(28, bytesOf(0));
+    assert.deepEqual([world.arrived(), msix.pba.read(0, 1)[0]], [["0:65", "0:66"], 0]);
+    msix.dispose();
+    nic.reset(); // nobody's table any more
+    assert.deepEqual([second.masked, nic.functionMask], [true, false]); // it has no trigger
+    const route = world.vm.routeMsi({ vcpu: 1, vector: 0x50 });
+    nic.setTrigger("msix", 1, world.irqfd(route.gsi));
+    second.signal();
+    assert.ok(world.arrived().includes("1:80"));
+  },
+
+  "a function is reset in its guest's hands: nothing that the old driver has pending comes to the new one"(
+    world,
+  ) {
+    for (const dynamic of [true, false]) {
+      const { nic, msix } = world.device(2, dynamic);
+      const vector = nic.vector("msix", 0);
+      for (const held of [
+        () => msix.table.write(12, bytesOf(1)),
+        () => (msix.control = ENABLE | FUNCTION_MASK),
+        () => (msix.control = 0),
+      ]) {
+        msix.control = ENABLE;
+        msix.table.write(0, bytesOf(...entry(0, 0x41)));
+        held();
+        vector.signal();
+        assert.equal(msix.pba.read(0, 1)[0], 1);
+        msix.reset();
+        assert.equal(msix.pba.read(0, 1)[0], 0);
+        msix.control = ENABLE;
+        msix.table.write(0, bytesOf(...entry(1, 0x51)));
+        assert.deepEqual(world.arrived(), []);
+      }
+    }
+  },
+
+  "a device that takes all its triggers at once is enabled with interrupts pending: each comes when its entry leads to one"(
+    world,
+  ) {
+    const turns: readonly (readonly ("nic" | "msix")[])[] = [
+      [],
+      ["nic"],
+      ["msix"],
+      ["nic", "msix"],
+      ["msix", "nic"],
+    ];
+    for (const [turn, resets] of turns.entries()) {
+      const base = 0x41 + 16 * turn;
+      const all = world.device(3, false);
+      const { nic, msix } = all;
+      for (const what of resets) all[what].reset();
+      for (const number of [0, 1, 2]) nic.vector("msix", number).signal();
+      msix.table.write(16, bytesOf(0, 1, 0, 0)); // lets it signal, and leads to no interrupt
+      msix.table.write(32, bytesOf(...entry(1, base + 2)));
+      const came = () => world.arrived().filter((one) => Number(one.slice(2)) >= base);
+      msix.control = ENABLE;
+      assert.deepEqual([came(), msix.pba.read(0, 1)[0]], [[`1:${base + 2}`], 3]);
+      msix.table.write(0, bytesOf(...entry(0, base)));
+      msix.table.write(16, bytesOf(...entry(0, base + 1)));
+      assert.deepEqual(
+        [came(), msix.pba.read(0, 1)[0]],
+        [[`0:${base}`, `0:${base + 1}`, `1:${base + 2}`], 0],
+      );
+    }
+  },
+
+  "a device that takes all its triggers at once finds no GSI left: it is not enabled, and what is pending stays so"(
+    world,
+  ) {
+    const { nic, msix } = world.device(2, false);
+    msix.table.write(0, bytesOf(...entry(0, 0x41), ...entry(0, 0x42)));
+    for (const number of [0, 1]) nic.vector("msix", number).signal();
+    const routes = [];
+    for (;;) {
+      try {
+        routes.push(world.vm.routeMsi({ vcpu: 1, vector: 0x80 }));
+      } catch (error) {
+        assert.equal((error as { code?: string }).code, "ENOSPC");
+        break;
+      }
+    }
+    routes.pop()!.dispose(); // one vector can be connected, and the second cannot
+    assert.throws(() => (msix.control = ENABLE), { code: "ENOSPC" });
+    assert.deepEqual([msix.control, nic.functionMask, msix.pba.read(0, 1)[0]], [1, false, 3]);
+    routes.pop()!.dispose();
+    msix.control = ENABLE;
+    assert.deepEqual([world.arrived(), msix.pba.read(0, 1)[0]], [["0:65", "0:66"], 0]);
+  },
+
+  "a VMM fires a loopback test into a trigger that leads nowhere yet: it comes when the guest has connected the vector"(
+    world,
+  ) {
+    const { nic, msix } = world.device(1, false);
+    msix.control = ENABLE;
+    nic.setIrqs({ index: "msix", start: 0, count: 1, action: "trigger", data: "none" });
+    msix.table.write(0, bytesOf(...entry(0, 0x41)));
+    assert.deepEqual([world.arrived(), msix.pba.read(0, 1)[0]], [["0:65"], 0]);
+  },
+
   "two vectors have the same message: either of them raises it, and one may move away from the other"(world) {
     const { nic, msix } = world.device(2);
     msix.control = ENABLE;

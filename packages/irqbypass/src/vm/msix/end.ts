@@ -8,13 +8,21 @@ import { isMasked, isMessage, RESET } from "./entry.js";
 import { disconnect, disconnectAll, irqfdOfVector, routedTo, triggerOf, unlessGone } from "./release.js";
 import { type MsixTable, tableAt } from "./table.js";
 
-/** Disabled, and every entry as at the start. Done again, it finishes what a thread has begun that died. Under the table's mutex. */
+/** Disabled, every entry as at the start, and nothing pending. Done again, it finishes what a thread has begun that died. Under the table's mutex. */
 export function resetTable(table: MsixTable): void {
-  table.change(MsixState.resetting, MsixState.enable | MsixState.functionMask);
+  const { device, index } = table;
+  table.change(MsixState.resetting);
+  clear(table);
+  unlessGone(() => device?.guard(() => index?.reset()));
+  table.change(0, MsixState.resetting);
+}
+
+/** The same, but for what is pending. */
+function clear(table: MsixTable): void {
+  table.change(0, MsixState.enable | MsixState.functionMask);
   disconnectAll(table);
   for (const number of table.known) table.commit(number, RESET);
   follow(table);
-  table.change(0, MsixState.resetting);
 }
 
 /** The device's masks are what the table and the control register say. Under the table's mutex. */
@@ -60,7 +68,7 @@ function finishTable(table: MsixTable): void {
   words.add(record + Msix.life, 1); // it has ended, for whoever looks
   let failure: unknown;
   try {
-    resetTable(table);
+    clear(table);
   } catch (error) {
     failure = error; // what the system refuses is told in the end
   }

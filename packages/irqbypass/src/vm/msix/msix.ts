@@ -19,6 +19,8 @@ import { ENTRY_BYTES, type Entry, isMasked, isMessage, isSame, stored } from "./
 import { disconnect, disconnectAll } from "./release.js";
 import { createTable, MsixTable, openTable, tableAt } from "./table.js";
 
+/** What of the control register a store changes. */
+const CONTROL = MsixState.enable | MsixState.functionMask;
 const VM_TEXT = "a VM: a Vm or a KvmVm";
 /** What a vector takes that is connected. */
 const ROOM: readonly PoolName[] = ["eventfd", "reference", "producer", "consumer", "route"];
@@ -158,7 +160,7 @@ export class Msix<E extends EventfdContext = EventfdContext> extends Shown imple
   /** The message control register, 16 bits: the table's size less one, the function mask (bit 14), enable (bit 15). */
   get control(): number {
     this.check();
-    return this.shared.count - 1 + (this.shared.state & (MsixState.enable | MsixState.functionMask));
+    return this.shared.count - 1 + (this.shared.state & CONTROL);
   }
 
   /**
@@ -173,7 +175,7 @@ export class Msix<E extends EventfdContext = EventfdContext> extends Shown imple
     const { shared, connector } = this;
     const enables = () => (value & MsixState.enable) !== 0 && (shared.state & MsixState.enable) === 0;
     const givesAll = () => enables() && this.device.irqInfo("msix").noresize;
-    const opens = (value & (MsixState.enable | MsixState.functionMask)) === MsixState.enable;
+    const opens = (value & CONTROL) === MsixState.enable;
     const lacking = () => {
       if (givesAll()) return shared.count;
       return opens
@@ -181,27 +183,29 @@ export class Msix<E extends EventfdContext = EventfdContext> extends Shown imple
         : 0;
     };
     this.change(lacking, (brought) => {
-      const before = shared.state;
+      const { state: before } = shared;
       const connected: number[] = [];
-      // First: nothing that follows lets one through.
-      if (value & MsixState.functionMask) this.device.functionMask = true;
       try {
+        // First: until all of it is done, nothing goes out, to a vector that is half connected or past what this masks.
+        if (value & MsixState.functionMask || enables()) this.device.functionMask = true;
         if (givesAll()) connector.giveTriggers(brought);
         for (const number of opens ? shared.known : [])
           if (connector.lead(number, shared.entry(number), brought)) connected.push(number);
+        // What is connected has been by now, what is to be disconnected is not: by this a thread that repairs tells which it is.
+        shared.change(value & CONTROL, CONTROL);
+        if (opens) {
+          this.disconnectOthers();
+          follow(shared);
+        }
       } catch (error) {
-        this.device.functionMask = (before & MsixState.functionMask) !== 0;
+        shared.change(before & CONTROL, CONTROL);
         if ((before & MsixState.enable) === 0) disconnectAll(shared);
         else for (const number of connected) disconnect(shared, number);
+        this.device.functionMask = (before & MsixState.functionMask) !== 0;
         throw error;
       }
-      // What is connected has been by now, what is to be disconnected is not: by this a thread that repairs tells which it is.
-      shared.change(
-        value & (MsixState.enable | MsixState.functionMask),
-        MsixState.enable | MsixState.functionMask,
-      );
+      if (opens) return;
       if ((value & MsixState.enable) === 0) disconnectAll(shared);
-      else if (opens) this.disconnectOthers();
       follow(shared);
     });
   }
@@ -273,14 +277,19 @@ export class Msix<E extends EventfdContext = EventfdContext> extends Shown imple
     const entryAfter = () => stored(shared.entry(number), at, bytes);
     const lacking = () => (shared.isOpen && connector.needsEventfd(number, entryAfter()) ? 1 : 0);
     this.change(lacking, (brought) => {
-      const entry = entryAfter();
+      const [before, entry] = [shared.entry(number), entryAfter()];
       if (isMasked(entry))
         vector.mask(); // where it leads is looked at when it is unmasked
       else if (shared.isOpen) connector.lead(number, entry, brought);
       this.commit(number, entry);
       if (isMasked(entry)) return;
       if (shared.isOpen && !isMessage(entry)) disconnect(shared, number); // no interrupt: what it raises waits for one
-      vector.unmask(); // last: what is pending goes where the entry leads now
+      try {
+        vector.unmask(); // last: what is pending goes where the entry leads now
+      } catch (error) {
+        if (isMasked(before)) this.commit(number, before);
+        throw error;
+      }
     });
   }
 

@@ -1,6 +1,8 @@
 /** What the vectors of an MSI-X table are connected to, taken away. For whoever has the table's mutex, with or without the VM open. */
+import { pend } from "../../device/gate.js";
 import { setTriggers } from "../../device/trigger-changes.js";
 import { closeHandle } from "../../eventfd/close.js";
+import { holdsCount } from "../../eventfd/listen.js";
 import { irqfdOf } from "../../eventfd/reference.js";
 import { isOf } from "../../host/argument.js";
 import { IrqBypassError } from "../../host/errors.js";
@@ -82,6 +84,7 @@ function release(table: MsixTable, number: number): void {
     const eventfd = words.get(reference + Reference.eventfd);
     try {
       deassign(host, vm.mutex, () => irqfdOfVector(table, eventfd));
+      keep(table, number, eventfd);
     } catch (error) {
       failure = error; // what the system refuses: it is gone all the same
     }
@@ -97,6 +100,12 @@ function release(table: MsixTable, number: number): void {
     table.setRoute(number, undefined);
   }
   if (failure !== undefined) throw failure;
+}
+
+/** What waits in its eventfd, to which nobody has listened since, is pending from here on. */
+function keep({ host, device, index }: MsixTable, number: number, eventfd: number): void {
+  if (device === undefined || index === undefined || !holdsCount(host, eventfd)) return;
+  unlessGone(() => device.guard(() => pend(device, index.vectors[number]!.trigger.gate)));
 }
 
 /** Takes a route out at which no irqfd of the table listens any more. Throws EBADF where the VM has gone. */
