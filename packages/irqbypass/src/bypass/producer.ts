@@ -140,10 +140,13 @@ export class Producer extends Shown implements Disposable {
     return this.host.look(() => pathOf(this.host, this.record));
   }
 
-  /** Why it would not be bypassed; undefined while it would. Throws EBADF after it was disposed. */
+  /**
+   * Why it would not be bypassed, the worst reason, which is the irqfd's own word where there is one; undefined while it would. Of a relay
+   * that does not run only the irqfd tells. Throws EBADF after it was disposed.
+   */
   get reason(): Reason | undefined {
     this.check();
-    return reasonOfProducer(this.host, this.record);
+    return this.host.look(() => reasonOfProducer(this.host, this.record));
   }
 
   /** Unregisters, and gives the record back. */

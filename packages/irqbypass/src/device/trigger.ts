@@ -1,7 +1,6 @@
-import { type Path, pathOf, reasonOfProducer, unbypassedPath } from "../bypass/path.js";
+import { type Path, pathOf, reasonOfProducer } from "../bypass/path.js";
 import { requires } from "../bypass/remapping.js";
 import { isUnheard } from "../eventfd/listen.js";
-import { irqfdOf } from "../eventfd/reference.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Device, Gate, Producer } from "../host/layout.js";
 import { relayed } from "../posting/irte.js";
@@ -167,12 +166,7 @@ export class Trigger {
 
   /** Which way a signal would go now; undefined without an eventfd. */
   get path(): Path | undefined {
-    return this.look((producer) => {
-      const { host } = this.life;
-      if (host.words.get(producer + Producer.eventfd) !== 0) return pathOf(host, producer);
-      const irqfd = irqfdOf(host, host.words.load(producer + Producer.holds));
-      return irqfd === 0 ? "relayed" : unbypassedPath(host, irqfd);
-    });
+    return this.look((producer) => pathOf(this.life.host, producer));
   }
 
   /** Why it would not be bypassed; undefined while it would, and without an eventfd. */

@@ -89,7 +89,10 @@ export class DeviceVector extends Shown {
     return this.trigger.path;
   }
 
-  /** Why it would not be bypassed; undefined while it would, and without a trigger. */
+  /**
+   * Why it would not be bypassed, the worst reason, which is the irqfd's own word where this is the trigger's producer; undefined while it
+   * would, and without a trigger. Of a relay that does not run only the irqfd tells.
+   */
   get reason(): Reason | undefined {
     return this.trigger.reason;
   }

@@ -40,7 +40,7 @@ export class Virtqueue extends Shown {
     return armed ? this.trigger.path : undefined;
   }
 
-  /** Why it would not be bypassed; undefined while it would, and without a call eventfd. */
+  /** Why it would not be bypassed, as `DeviceVector.reason`; undefined while it would, and without a call eventfd. */
   get reason(): Reason | undefined {
     return this.trigger.reason;
   }

@@ -7,8 +7,8 @@ export const REASONS = [
   /** Nothing has been decided yet. */
   "none",
   /**
-   * No device interrupt of this host signals the eventfd. What to do: set the trigger of a device to it, or leave it if only
-   * programs write to it.
+   * No device interrupt of this host is the eventfd's producer: none signals it, or one that found another there, which has left. What to
+   * do: set the trigger of a device to it, again where it has it, or leave it if only programs write to it.
    */
   "no-producer",
   /** No irqfd listens to the eventfd. What to do: assign one: `vm.irqfd(eventfd, gsi)`. */
@@ -57,8 +57,8 @@ export const REASONS = [
    */
   "thread-died",
   /**
-   * Another device interrupt signals the eventfd already, and an eventfd has one producer. What to do: give each device
-   * interrupt an eventfd of its own.
+   * Another device interrupt is the eventfd's producer, and it has one. What to do: give each device interrupt an eventfd of
+   * its own.
    */
   "another-producer",
   /** The virtqueue's driver has not set DRIVER_OK. What to do: wait for it: `session.setStatus` with DRIVER_OK connects. */

@@ -1,6 +1,12 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
-import { type Path, pathOf, pathOfConsumer, reasonOfConsumer, reasonOfProducer } from "../bypass/path.js";
-import { irqfdOf } from "../eventfd/reference.js";
+import {
+  irqfdAt,
+  type Path,
+  pathOf,
+  pathOfConsumer,
+  reasonOfConsumer,
+  reasonOfProducer,
+} from "../bypass/path.js";
 import { Consumer, Header, Producer } from "../host/layout.js";
 import { type Dropped, droppedOf } from "../posting/dropped.js";
 import type { Reason } from "../posting/reason.js";
@@ -53,8 +59,7 @@ export function interruptsOf(host: BypassHost): Interrupt[] {
 function interruptAt(host: BypassHost, eventfd: number, now: number): Interrupt | undefined {
   const { words, pools, manager } = host;
   const producer = manager.producerAt(eventfd);
-  const consumer = manager.consumerAt(eventfd);
-  const irqfd = consumer === 0 ? irqfdOf(host, eventfd) : consumer;
+  const irqfd = irqfdAt(host, eventfd);
   if (producer === 0 && irqfd === 0) return undefined;
   const since = words.get(producer === 0 ? irqfd + Consumer.since : producer + Producer.since);
   return {

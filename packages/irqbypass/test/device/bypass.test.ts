@@ -121,8 +121,8 @@ describe("a trigger that cannot be bypassed", () => {
     it.nic.setTrigger("msix", 0, null);
     assert.deepEqual(
       [second.path, second.reason],
-      ["relayed", "another-producer"],
-      "nobody tries again by himself",
+      ["relayed", "no-producer"],
+      "nobody tries again by himself, and nobody else has it any more",
     );
     it.nic.setTrigger("msix", 1, it.eventfds[0]!);
     assert.deepEqual([second.path, second.reason], ["posted", undefined]);

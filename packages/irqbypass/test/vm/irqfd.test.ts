@@ -281,7 +281,7 @@ describe("the policy", () => {
     const nic = device();
     const irqfd = vm.irqfd(eventfd, GSI, { bypass: "off" });
     assert.deepEqual([irqfd.path, whyRelayed(irqfd), irqfd.policy], ["relayed", "policy-off", "off"]);
-    assert.deepEqual([nic.path, nic.reason], ["relayed", "no-consumer"]);
+    assert.deepEqual([nic.path, nic.reason], ["relayed", "policy-off"]);
     assert.equal(
       host.mutex.guard(() => host.manager.consumerAt(eventfd.record)),
       0,
