@@ -1,5 +1,6 @@
 // The example of v86: a machine of the package as it is published takes each interrupt of its devices, in Node and in a page.
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -13,6 +14,8 @@ import { browserTests, whyNotInstalled } from "../workspace.mjs";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const VERSIONS = ["v86-0.5.319", "v86-0.5.424", "v86"];
 const INTERRUPTS = 200;
+/** As much of a vCPU as is asked before the guest starts. */
+const BARE = { toJSON: () => ({ apic: false }) };
 const each = { 65: INTERRUPTS / 2, 46: INTERRUPTS / 2 };
 
 async function v86Of(name) {
@@ -37,6 +40,41 @@ describe("a v86 machine in Node", { skip: await whyNotInstalled() }, () => {
         assert.deepEqual(result.taken, each);
       });
 
+  /** What `ends.mjs` prints, which ends by itself. */
+  function ends(...args) {
+    const program = fileURLToPath(new URL("../v86/ends.mjs", import.meta.url));
+    const ended = spawnSync(process.execPath, [program, ...args], { encoding: "utf8", timeout: 60_000 });
+    assert.deepEqual([ended.status, ended.signal, ended.stderr], [0, null, ""]);
+    return JSON.parse(ended.stdout);
+  }
+
+  for (const name of VERSIONS)
+    for (const guest of ["busy", "idle"])
+      it(`${name}, ${guest}: keeps its process alive for as long as it runs, and is woken at once meanwhile`, () => {
+        const { taken, medianUs, armed } = ends(name, "device", guest);
+        assert.deepEqual([taken, armed], [20, false]);
+        assert.ok(medianUs < 50_000, `${medianUs} us; v86 by itself looks again after 100 ms`);
+        for (const how of ["stopped", "put"]) assert.deepEqual(ends(name, how, guest), { armed: false });
+        assert.equal(ends(name, "again", guest).taken, 20);
+      });
+
+  it("is refused before it starts where its vCPU is of a VM with local APICs, or not open in this thread", async () => {
+    const { V86, wasm } = await v86Of("v86");
+    const host = Host.create();
+    const [withApic, bare] = [true, false].map((apic) => new Vm(host, { vcpus: 1, apic }));
+    const vcpu = Vcpu.open(host, withApic.vcpu(0).handle);
+    const put = Vcpu.open(host, bare.vcpu(0).handle);
+    put.put();
+    for (const wrong of [vcpu, put, bare.vcpu(0), undefined])
+      await assert.rejects(
+        createMachine({ V86, wasm, vcpu: wrong }),
+        /pass a vCPU as Vcpu\.open gives it, of a VM made with apic: false/,
+      );
+    vcpu.put();
+    for (const vm of [withApic, bare]) vm.dispose();
+    host.dispose();
+  });
+
   it("goes idle again after a kick", async () => {
     const { V86, wasm } = await v86Of("v86");
     const host = Host.create();
@@ -44,11 +82,12 @@ describe("a v86 machine in Node", { skip: await whyNotInstalled() }, () => {
     const vcpu = Vcpu.open(host, vm.vcpu(0).handle);
     let idle = 0;
     const watched = {
+      toJSON: () => vcpu.toJSON(),
       pending: () => vcpu.pending(),
       wait: (options) => vcpu.wait(options),
       disarm: () => vcpu.disarm(),
-      arm(callback) {
-        const armed = vcpu.arm(callback);
+      arm(callback, options) {
+        const armed = vcpu.arm(callback, options);
         if (armed) idle++;
         return armed;
       },
@@ -79,7 +118,7 @@ describe("a v86 machine in Node", { skip: await whyNotInstalled() }, () => {
     const { V86, wasm } = await v86Of("v86");
     const swapped = renamed(wasm, ["write32", "write--"], ["write16", "write32"], ["write--", "write16"]);
     await assert.rejects(
-      createMachine({ V86, wasm: swapped }),
+      createMachine({ V86, wasm: swapped, vcpu: BARE }),
       /did not set its bit in this v86's IRR alone/,
     );
   });
@@ -88,7 +127,7 @@ describe("a v86 machine in Node", { skip: await whyNotInstalled() }, () => {
     const { V86, wasm } = await v86Of("v86");
     const other = renamed(wasm, ["main_loop", "main_lo0p"], ["device_raise_irq", "device_raise_ir0"]);
     await assert.rejects(
-      createMachine({ V86, wasm: other }),
+      createMachine({ V86, wasm: other, vcpu: BARE }),
       /no main_loop, device_raise_irq among its exports/,
     );
   });

@@ -23,7 +23,8 @@ const CHECKED = {
 /**
  * Makes a machine, not started yet, that takes its interrupts from `vcpu`: it belongs to this thread, and to a VM made with
  * `apic: false`, since v86 brings an interrupt controller. The thread returns to its event loop by itself, as v86 has it; while
- * the guest is halted, a post ends the sleep. At the end: `await machine.destroy()`, then `vcpu.put()`.
+ * the guest is halted, a post ends the sleep. A machine that runs keeps the loop alive, one that is stopped does not, and leaves the
+ * vCPU to others until it runs again. At the end: `await machine.destroy()`, then `vcpu.put()`.
  *
  * - `V86`: the class that the package "v86" exports; `wasm`: the bytes of its v86.wasm, or the compiled module.
  * - `options`: v86's own, but for `wasm_fn` and `autostart`. The local APIC is there with `acpi: true` alone, so that is set.
@@ -36,14 +37,34 @@ export async function createMachine({ V86, wasm, vcpu, options = {}, lines = {} 
   for (const name of ["wasm_fn", "autostart"])
     if (name in options) throw new Error(`v86's option ${name} belongs to the adapter: leave it out`);
   if (options.acpi === false) throw new Error("v86 has no local APIC with acpi: false: leave it out");
+  checkVcpu(vcpu);
   const module = wasm instanceof WebAssembly.Module ? wasm : await WebAssembly.compile(wasm);
   await checkSelfIpi(V86, module);
   const { machine } = await boot(V86, module, options, (exports, imports) => ({
     awake: () => vcpu.disarm(),
     deliver: delivery(vcpu, exports, lines),
-    idle: () => vcpu.arm(imports.stop_idling) || takeKick(vcpu),
+    // Without a reference: v86's own timer keeps the loop alive, for as long as the machine runs.
+    idle: () => vcpu.arm(imports.stop_idling, { ref: false }) || takeKick(vcpu),
   }));
+  machine.add_listener("emulator-stopped", () => disarm(vcpu));
   return machine;
+}
+
+/** A VM with local APICs keeps what is posted for them: the guest would run, and see no interrupt. */
+function checkVcpu(vcpu) {
+  if (vcpu?.toJSON?.().apic !== false)
+    throw new Error(
+      "v86 brings an interrupt controller: pass a vCPU as Vcpu.open gives it, of a VM made with apic: false",
+    );
+}
+
+/** The machine has stopped: it waits for nothing any more. */
+function disarm(vcpu) {
+  try {
+    vcpu.disarm();
+  } catch (error) {
+    if (error.code !== "EBADF") throw error; // it was put before the machine had stopped, and is not armed then
+  }
 }
 
 /** A kick ends one sleep, and means nothing else here; what is posted stays for the next slice. */
