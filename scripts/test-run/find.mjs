@@ -38,6 +38,7 @@ const GROUPS = {
       "/linux-eventfd.",
       "linux/epoll.",
       "linux/kick.",
+      "linux/blocking.",
       "linux/descriptor-ends.",
       "/ffi.",
       "test/kvm/",

@@ -6,11 +6,14 @@ import { hosts } from "#scenarios/support/hosts.js";
 import { LinuxModel } from "#scenarios/support/linux.js";
 import { kickReader } from "#src/eventfd/signal.js";
 import { Eventfd as E, READ_KICKED } from "#src/host/layout.js";
+import { POLLIN } from "#src/linux/blocking.js";
 import { O_NONBLOCK } from "#src/linux/ffi.js";
 import { kickDescriptor, ring } from "#src/linux/kick.js";
 import { linuxKind } from "#src/linux/kind.js";
 import { dies, mortal } from "./support/death.mjs";
 import { expect } from "./support/guest.mjs";
+
+const EAGAIN = 11;
 
 /** The eventfd, that of its kicks, and the two that the model takes for them. */
 const ROOM = { eventfd: 3 };
@@ -35,9 +38,9 @@ function eventfdOf(world, names, { room, nonblocking = true } = {}) {
  * A reader that is to stop once it was kicked, beside a device that writes once and a VMM that kicks. With `beside` there is another one,
  * which reads once: each kicks on, and what woke a read before can be read still.
  */
-function stops(world, { beside = false, kick = (own) => own.kick(), play = () => {} } = {}) {
+function stops(world, { beside = false, nonblocking, kick = (own) => own.kick(), play = () => {} } = {}) {
   const names = ["vmm", "reader", ...(beside ? ["once"] : []), "device"];
-  const { hosts: seen, calls, eventfd, own, keeps, signals } = eventfdOf(world, names);
+  const { hosts: seen, calls, eventfd, own, keeps, signals } = eventfdOf(world, names, { nonblocking });
   const host = seen.vmm;
   const { record } = eventfd;
   if (beside) {
@@ -123,6 +126,46 @@ export const kick = {
     },
   },
 };
+
+/** Threads: reader, device, vmm. */
+export const kickBlocking = {
+  sentence:
+    "The same of a Linux eventfd that was made blocking: the read does not sleep in read(2), where no kick reaches.",
+  mutexes: "assumed",
+  setup: (world) => stops(world, { nonblocking: false }),
+  twins: {
+    "reads-as-it-is": {
+      sentence: "reads by read(2), which sleeps where there is nothing",
+      setup: (world) => stops(world, { nonblocking: false, play: readsAsItIs }),
+    },
+    "looks-first": {
+      sentence:
+        "looks whether it can be read, and reads by read(2) then, which sleeps where another reader was first",
+      setup: (world) => stops(world, { nonblocking: false, beside: true, play: looksFirst }),
+    },
+  },
+};
+
+/** Reads by read(2), as the reader. */
+function readsAsItIs({ calls: { reader } }) {
+  const ffi = reader.ffi();
+  const views = [];
+  ffi.addressOf = (view) => views.push(view) - 1;
+  ffi.syscall = (_number, fd, vector) => {
+    const into = views[Number(views[vector][0])];
+    views.length = 0;
+    return ffi.read(fd, into);
+  };
+}
+
+/** The same once it can be read. */
+function looksFirst(made) {
+  const ffi = made.calls.reader.ffi();
+  readsAsItIs(made);
+  const { syscall } = ffi;
+  ffi.syscall = (...args) =>
+    ffi.poll(new Int32Array([args[1], POLLIN]), 1, 0) === 0 ? -EAGAIN : syscall(...args);
+}
 
 /** Threads: reader, once, device, vmm. */
 export const kickOn = {

@@ -47,7 +47,7 @@ const RECORD_AT = 32n;
  */
 export class LinuxModel {
   private spare: readonly number[] = [];
-  /** Of the eventfds that were made: are they semaphores, and does a write without room sleep? */
+  /** Of the eventfds that were made: are they semaphores, and does a write without room sleep, and a read of nothing? */
   private readonly semaphores: boolean[] = [];
   private readonly blocking: boolean[] = [];
   /** What the generations of a run have in common, and what is not in a word. */
@@ -71,6 +71,7 @@ export class LinuxModel {
 
   /** The calls of a thread; `words` is its way to the memory. */
   calls(words: () => Words): LinuxCalls {
+    const views: ArrayBufferView[] = []; // of which the thread has asked the addresses, for one call
     const ffi: Partial<Ffi> = {
       eventfd: (_count, flags) => this.make((flags & EFD_SEMAPHORE) !== 0, (flags & O_NONBLOCK) === 0),
       close: () => 0,
@@ -91,6 +92,14 @@ export class LinuxModel {
           ? this.waitReaders(words(), events as DataView)
           : this.wait(words(), events as DataView, timeoutMs),
       poll: (fds, count, timeoutMs) => this.poll(words(), fds as Int32Array, count, timeoutMs),
+      addressOf: (view) => views.push(view) - 1,
+      // preadv2 with RWF_NOWAIT, of one buffer: the library makes no other call by its number.
+      syscall: (_number, fd = 0, vector = 0) => {
+        const [address] = views[vector] as BigUint64Array;
+        const into = views[Number(address)] as BigUint64Array;
+        views.length = 0;
+        return into.byteLength < 8 ? EINVAL : this.readNow(words(), fd, into);
+      },
     };
     return {
       ffi: () => ffi as Ffi,
@@ -126,7 +135,18 @@ export class LinuxModel {
     }
   }
 
+  /** read(2): of one that blocks it sleeps until there is something. */
   private read(words: Words, fd: number, buffer: BigUint64Array): number {
+    for (;;) {
+      const seen = this.blocking[fd - FIRST] ? words.load(this.doorbell) : 0; // before the look, as in an epoll
+      const result = this.readNow(words, fd, buffer);
+      if (result !== EAGAIN || !this.blocking[fd - FIRST]) return result;
+      change(words, this.wordOf(fd), (now) => now | POLLED);
+      if (this.count(words, fd) === 0) words.wait(this.doorbell, seen, Infinity);
+    }
+  }
+
+  private readNow(words: Words, fd: number, buffer: BigUint64Array): number {
     const isSemaphore = this.isSemaphore(fd);
     const before = change(words, this.wordOf(fd), (now) => {
       if ((now & COUNT) === 0n) return now;

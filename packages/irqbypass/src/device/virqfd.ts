@@ -13,7 +13,7 @@ export class Virqfd {
   private readonly reader: EventfdReader;
 
   /**
-   * Starts to listen. Throws what reading throws: EBADF, EINVAL for a Linux eventfd that blocks, and ENOMEM or EMFILE where there is
+   * Starts to listen. Throws what reading throws: EBADF, EINVAL for a Linux eventfd that blocks before Linux 5.8, and ENOMEM or EMFILE where there is
    * no room for one more who waits; nothing is read then.
    */
   constructor(

@@ -188,6 +188,7 @@ export const RECORD_FIELDS: Readonly<Record<PoolName, Fields>> = {
     closing: [Consumer.closing, "V"],
     listening: [Consumer.listening, "A"],
     line: [Consumer.line, "A"],
+    known: [Consumer.known, "A64", 2],
   },
   vm: {
     ...REC_FIELDS,

@@ -3,7 +3,7 @@
  * system call, and the thread that created a host has wishes of others to see to.
  */
 import { MAX_COUNT } from "../eventfd/signal.js";
-import { ERRNO } from "../host/errors.js";
+import { ERRNO, IrqBypassError } from "../host/errors.js";
 import { eventfdInfo } from "./eventfd-info.js";
 import type { Ffi } from "./ffi.js";
 import { systemCall } from "./system-call.js";
@@ -38,21 +38,43 @@ export function untilReady(ffi: Ffi, fd: number, events: number, kick: number, t
   return ffi.poll(pollfds, 2, Math.ceil(timeoutMs)) > 0 && pollfds[3]! >>> 16 !== 0;
 }
 
-/** read(2) of a blocking eventfd. Where another reader was faster it waits again. */
+/**
+ * Reads a blocking eventfd, and sleeps until there is something. Where another reader was faster it waits again; before Linux 5.8 in
+ * read(2).
+ */
 export function readBlocking(ffi: Ffi, fd: number, into: BigUint64Array): number {
   for (;;) {
     const result = readNow(ffi, fd, into);
+    if (isNotRead(result)) return ffi.read(fd, into);
     if (result !== -ERRNO.EAGAIN) return result;
     untilReadable(ffi, fd, SLICE_MS);
   }
 }
 
-/** A read that does not block, whatever the descriptor says (preadv2; before Linux 5.8 as the descriptor says). */
-function readNow(ffi: Ffi, fd: number, into: BigUint64Array): number {
+/** A read that does not sleep, whatever the descriptor says (preadv2); where the kernel has none, {@link isNotRead} of its result. */
+export function readNow(ffi: Ffi, fd: number, into: ArrayBufferView): number {
   const vector = new BigUint64Array([BigInt(ffi.addressOf(into)), BigInt(into.byteLength)]);
   const here = -1;
-  const result = ffi.syscall(systemCall("preadv2"), fd, ffi.addressOf(vector), 1, here, here, RWF_NOWAIT);
-  return result === -ERRNO.EOPNOTSUPP || result === -ERRNO.ENOSYS ? ffi.read(fd, into) : result;
+  return ffi.syscall(systemCall("preadv2"), fd, ffi.addressOf(vector), 1, here, here, RWF_NOWAIT);
+}
+
+/** Was nothing read because the kernel has no such read of an eventfd? Linux has it from 5.8 on. */
+export function isNotRead(result: number): boolean {
+  return result === -ERRNO.EOPNOTSUPP || result === -ERRNO.ENOSYS;
+}
+
+/** Does the kernel have it? Takes nothing: the read is too short for a count. */
+export function canReadNow(ffi: Ffi, fd: number): boolean {
+  return !isNotRead(readNow(ffi, fd, new Uint8Array(1)));
+}
+
+/** What an eventfd is refused for that blocks where it is not to, and the kernel knows no other way. EINVAL. */
+export function mustNotBlock(name: string): IrqBypassError {
+  return new IrqBypassError(
+    "EINVAL",
+    `${name} was made without EFD_NONBLOCK, and this kernel reads it in no other way (Linux 5.8 does): make it non-blocking`,
+    { subject: name },
+  );
 }
 
 /** Sleeps until a blocking eventfd has room for `value`; false where `sleep` ends it. */

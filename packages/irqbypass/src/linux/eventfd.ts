@@ -7,14 +7,23 @@ import { ERRNO, IrqBypassError, wouldBlock } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
 import { Eventfd as E, EventfdFlag, Role } from "../host/layout.js";
 import { checkHost, type HostMemory } from "../host/memory.js";
-import { hasRoom, POLLIN, SLICE_MS, type Sleep, untilReady, untilRoom } from "./blocking.js";
-import { fdOf } from "./calls.js";
+import {
+  hasRoom,
+  isNotRead,
+  mustNotBlock,
+  POLLIN,
+  SLICE_MS,
+  type Sleep,
+  untilReady,
+  untilRoom,
+} from "./blocking.js";
+import { fdOf, isBlocking } from "./calls.js";
 import { checkDescriptor, checked } from "./checked.js";
 import { closeOwn, handOver, openOwn } from "./descriptor.js";
 import { type EventfdFileOptions, newEventfd } from "./eventfd-file.js";
 import { F_DUPFD_CLOEXEC, type Ffi } from "./ffi.js";
 import { hush, kickDescriptor, ring } from "./kick.js";
-import { byKernelId, isBlocking, type LinuxKind, linuxKindOf, signalFd } from "./kind.js";
+import { byKernelId, type LinuxKind, linuxKindOf, noteMode, signalFd } from "./kind.js";
 import { readFor } from "./read-out.js";
 import { armReader, prepareReader } from "./reader.js";
 import { writeInTurn } from "./turn.js";
@@ -123,7 +132,8 @@ export class LinuxEventfd extends EventfdContext {
           words.set(record + E.owner, thread.record);
         }
         reference = addReference(memory, record, Role.handle);
-        if (!known) byKernelId(memory).insert(id, record);
+        if (known) noteMode(memory, record, nonblocking);
+        else byKernelId(memory).insert(id, record);
       });
     } catch (error) {
       closeOwn(memory, ffi, own);
@@ -183,8 +193,9 @@ export class LinuxEventfd extends EventfdContext {
 
   /**
    * As {@link EventfdContext.write}; one write(2). Blocks where the eventfd was made blocking and has no room: true once it is written,
-   * false after {@link kick}, with nothing added. Threads of the host take turns; where a writer outside of it takes the last room
-   * just then, this sleeps in write(2), where no kick reaches, until somebody reads.
+   * false after {@link kick}, with nothing added. Throws EAGAIN then in a thread that may not block, and EDEADLK in a callback. Threads of
+   * the host take turns; where a writer outside of it takes the last room just then, this sleeps in write(2), where no kick reaches,
+   * until somebody reads.
    */
   write(value: number | bigint = 1): boolean {
     const wide = value === 1 ? 1n : checkWrite(value);
@@ -194,7 +205,12 @@ export class LinuxEventfd extends EventfdContext {
       this.writeNow(fd);
       return true;
     }
-    const sleep: Sleep = (told, events) => this.sleep(told, events, Infinity);
+    const sleep: Sleep = (told, events) => {
+      memory.checkCall(); // no callback waits
+      if (this.takeKick()) return false;
+      if (!memory.thread.mayBlock) throw noRoomYet(`eventfd ${this.id}`);
+      return this.sleep(told, events, Infinity);
+    };
     return writeInTurn(
       memory,
       record,
@@ -214,19 +230,17 @@ export class LinuxEventfd extends EventfdContext {
   }
 
   /**
-   * As {@link EventfdContext.tryRead}. Throws EINVAL on an eventfd made without EFD_NONBLOCK. What was written for an irqfd of a software VM
-   * is delivered first, and not read; so in a callback it throws EDEADLK where there is such an irqfd.
+   * As {@link EventfdContext.tryRead}. What was written for an irqfd of a software VM is delivered first, and not read; so in a callback it
+   * throws EDEADLK where there is such an irqfd. Before Linux 5.8 it throws EINVAL on an eventfd that was made blocking.
    */
   tryRead(): bigint | undefined {
     this.check();
-    if (isBlocking(this.memory, this.record)) {
-      throw new IrqBypassError("EINVAL", `eventfd ${this.id} blocks: make it with EFD_NONBLOCK`);
-    }
     const result = readFor(this.memory, this.kind, this.record, this.value);
     if (result === -ERRNO.EAGAIN) {
       this.memory.thread.serveAtTimes();
       return undefined;
     }
+    if (isNotRead(result)) throw mustNotBlock(`eventfd ${this.id}`);
     checked(result, "read", `eventfd ${this.id}`);
     return this.value[0];
   }
@@ -287,4 +301,13 @@ export class LinuxEventfd extends EventfdContext {
   get count(): bigint {
     return this.kind.info(this.fd).count;
   }
+}
+
+/** There is no write that waits without blocking the thread. */
+function noRoomYet(subject: string): IrqBypassError {
+  return new IrqBypassError(
+    "EAGAIN",
+    `a write to ${subject}, which has no room, would block, and this thread may not: read it first, or write in a thread that may`,
+    { subject },
+  );
 }

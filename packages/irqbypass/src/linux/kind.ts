@@ -7,8 +7,8 @@ import { ERRNO, IrqBypassError } from "../host/errors.js";
 import { Eventfd as E, EventfdFlag, Header, Rec, Thread } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { XArray } from "../host/xarray.js";
-import { isFull, isReadable } from "./blocking.js";
-import { fdOf, type LinuxCalls, realCalls } from "./calls.js";
+import { canReadNow, isFull, isReadable, mustNotBlock } from "./blocking.js";
+import { fdOf, isBlocking, type LinuxCalls, realCalls } from "./calls.js";
 import { checked } from "./checked.js";
 import { closeEventfd, closeLeft } from "./descriptor.js";
 import { closeEpolls, EPOLL_CTL_ADD, EPOLL_CTL_DEL, eachWrite, readersEpoll, relayEpoll } from "./epoll.js";
@@ -77,12 +77,8 @@ export function linuxKind(calls: LinuxCalls): LinuxKind {
       start(memory, irqfd, eventfd) {
         const fd = fdOf(memory, eventfd);
         const { nonblocking, id } = info(fd);
-        if (!nonblocking) {
-          throw new IrqBypassError(
-            "EINVAL",
-            `eventfd ${id} was made without EFD_NONBLOCK: a software VM's relay could sleep in it, so make it non-blocking`,
-          );
-        }
+        if (!nonblocking && !canReadNow(ffi(), fd)) throw mustNotBlock(`eventfd ${id}`);
+        noteMode(memory, eventfd, nonblocking); // before the relay hears of it
         const { number } = linuxKindOf(memory);
         readersEpoll(memory, ffi(), number); // before anything is written: it may be refused; and so that who waits later is not
         const epoll = relayEpoll(memory, ffi(), number);
@@ -142,9 +138,10 @@ function signalBlocking(memory: HostMemory, ffi: Ffi, eventfd: number): number {
   return result;
 }
 
-/** Was the eventfd made without EFD_NONBLOCK? */
-export function isBlocking({ words }: HostMemory, eventfd: number): boolean {
-  return (words.load(eventfd + E.flags) & EventfdFlag.blocking) !== 0;
+/** Notes of an eventfd that it blocks, which its descriptors say together, and whoever has one may change. */
+export function noteMode(memory: HostMemory, eventfd: number, nonblocking: boolean): void {
+  if (!nonblocking && !isBlocking(memory, eventfd))
+    memory.words.or(eventfd + E.flags, EventfdFlag.blocking);
 }
 
 /** Can the calling thread make system calls? */

@@ -1,8 +1,8 @@
 /**
  * Taking the count out of a Linux eventfd that an irqfd of a software VM listens to. The kernel's own irqfd does that inside
  * the write. Here it comes after it, by whoever finds the count, and so has to tell a signal from what has been an interrupt
- * already and is still in the counter: the count at assign, and the units of a semaphore. That is the eventfd's
- * {@link Eventfd.counter}. Several threads may come to the same count, the relay and whoever changes routes: one at a time takes, and
+ * already and is still in the counter: the count at assign, and the units of a semaphore. That is the irqfd's
+ * {@link Consumer.known}. Several threads may come to the same count, the relay and whoever changes routes: one at a time takes, and
  * injects what it has taken, so that a count is one interrupt. Who dies in between leaves an injection that is due: so no signal
  * is lost with it, and one that had not been taken out yet may be two interrupts then.
  */
@@ -15,7 +15,7 @@ import type { HostMemory } from "../host/memory.js";
 import { deadlock } from "../host/mutex.js";
 import { injectFound } from "../vm/relay.js";
 import { isReadable } from "./blocking.js";
-import { fdOf, type LinuxCalls } from "./calls.js";
+import { fdOf, type LinuxCalls, readCount } from "./calls.js";
 
 /**
  * Takes the signal of an irqfd, of which an event has come, and injects it, if the irqfd lives. The announcement comes
@@ -43,14 +43,14 @@ export function deliverThere(memory: HostMemory, calls: LinuxCalls, irqfd: numbe
   injectFound(memory, irqfd, listens, () => {
     const eventfd = words.get(irqfd + Consumer.holds);
     // Looked at again: the end of its listening may have been between the two. What is there then is nobody's signal.
-    return listens() && isSignalled(memory, calls, eventfd) && takeSignal(memory, calls, irqfd, eventfd);
+    return listens() && isSignalled(memory, calls, irqfd, eventfd) && takeSignal(memory, calls, irqfd, eventfd);
   });
 }
 
 /** Is there something in the counter that has not been an interrupt? False where nobody can say. */
-function isSignalled(memory: HostMemory, calls: LinuxCalls, eventfd: number): boolean {
+function isSignalled(memory: HostMemory, calls: LinuxCalls, irqfd: number, eventfd: number): boolean {
   const fd = fdOf(memory, eventfd);
-  const known = knownOf(memory, eventfd);
+  const known = knownOf(memory, irqfd);
   if (known === 0n) return isReadable(calls.ffi(), fd); // no count is needed, which takes a descriptor
   const count = countOf(calls, fd);
   return count !== undefined && count !== 0n && count !== known;
@@ -68,11 +68,11 @@ function takeSignal(memory: HostMemory, calls: LinuxCalls, irqfd: number, eventf
   if (isFirst) {
     words.store(irqfd + Consumer.leftover, 0);
     const count = countOf(calls, fd);
-    if (count === undefined || count === knownOf(memory, eventfd)) return true; // no signal has come with it
+    if (count === undefined || count === knownOf(memory, irqfd)) return true; // no signal has come with it
   }
   const count = isSemaphore(memory, eventfd) ? (countOf(calls, fd) ?? 0n) : 0n;
-  words.store64(eventfd + Eventfd.counter, count > 0n ? count - 1n : 0n);
-  return take(calls, fd) !== 0n || isFirst;
+  words.store64(irqfd + Consumer.known, count > 0n ? count - 1n : 0n);
+  return take(memory, calls, eventfd) !== 0n || isFirst;
 }
 
 /**
@@ -88,14 +88,14 @@ export function readOut(memory: HostMemory, calls: LinuxCalls, irqfd: number, ev
     () => true, // it is the calling thread's to give back
     () => {
       if (!mayReadOut(words, irqfd)) return false;
-      const known = knownOf(memory, eventfd);
+      const known = knownOf(memory, irqfd);
       // Of a semaphore the read says only that there was a unit. Where there was none, one that comes meanwhile stays.
       const semaphore = isSemaphore(memory, eventfd);
       const before = semaphore ? countOf(calls, fd) : undefined;
-      const taken = before === 0n ? 0n : take(calls, fd);
+      const taken = before === 0n ? 0n : take(memory, calls, eventfd);
       const count = before ?? taken;
       const isSignal = count !== 0n && count !== known;
-      if (isSignal && semaphore) take(calls, fd); // the signal's unit, beside that of the end
+      if (isSignal && semaphore) take(memory, calls, eventfd); // the signal's unit, beside that of the end
       return isSignal || words.load(irqfd + Consumer.leftover) !== 0;
     },
   );
@@ -114,7 +114,7 @@ export function noteCount(memory: HostMemory, irqfd: number, eventfd: number, co
     () => true, // the calling thread is making it
     () => {
       const there = count();
-      words.store64(eventfd + Eventfd.counter, there);
+      words.store64(irqfd + Consumer.known, there);
       words.store(irqfd + Consumer.leftover, there > 0n ? 1 : 0);
       listensNow(words, irqfd, eventfd); // in one step with that for who reads
       return false;
@@ -123,7 +123,7 @@ export function noteCount(memory: HostMemory, irqfd: number, eventfd: number, co
 }
 
 /**
- * read(2) of an eventfd for whoever calls it. What was written for an irqfd of a software VM is an interrupt first, whether or not the
+ * Reads an eventfd for whoever calls it, as {@link readCount}. What was written for an irqfd of a software VM is an interrupt first, whether or not the
  * relay has come to it: the kernel's own irqfd takes it inside the write, so that nobody ever reads it. Throws EDEADLK in a callback
  * where there is such an irqfd, since that cannot be delivered there.
  */
@@ -140,7 +140,7 @@ export function readFor(
     const irqfd = irqfdOf(memory, eventfd);
     try {
       if (irqfd === 0 || memory.kinds[words.get(irqfd + Consumer.kind)]?.listen !== undefined)
-        return calls.ffi().read(fdOf(memory, eventfd), into);
+        return readCount(memory, calls, eventfd, into);
     } finally {
       thread.leave(thread.writing);
     }
@@ -158,7 +158,7 @@ function readBeside(
   into: BigUint64Array,
 ): number | undefined {
   const { words, thread } = memory;
-  const read = () => calls.ffi().read(fdOf(memory, eventfd), into);
+  const read = () => readCount(memory, calls, eventfd, into);
   if (thread.callback !== undefined) throw deadlock("the mutex of its VM", thread.callback);
   let result: number | undefined;
   injectFound(
@@ -173,16 +173,16 @@ function readBeside(
       }
       // The count of before the assign has still to be an interrupt, which no event will bring once it is read.
       const isFirst = words.load(irqfd + Consumer.leftover) !== 0;
-      const isDue = isFirst || isSignalled(memory, calls, eventfd);
+      const isDue = isFirst || isSignalled(memory, calls, irqfd, eventfd);
       const isSignal = isDue && takeSignal(memory, calls, irqfd, eventfd);
-      const known = knownOf(memory, eventfd);
+      const known = knownOf(memory, irqfd);
       if (known === 0n) {
         result = -ERRNO.EAGAIN; // what comes from here on is the irqfd's
         return isSignal;
       }
       const semaphore = isSemaphore(memory, eventfd);
       // Before the read: a thread that dies in between leaves one interrupt too many, and none too few.
-      words.store64(eventfd + Eventfd.counter, semaphore ? known - 1n : 0n);
+      words.store64(irqfd + Consumer.known, semaphore ? known - 1n : 0n);
       result = read();
       if (semaphore || result < 0 || into[0]! <= known) return isSignal;
       into[0] = known; // the rest was written since the look
@@ -204,14 +204,14 @@ function countOf({ info }: LinuxCalls, fd: number): bigint | undefined {
 }
 
 /** What is in the counter, or was, and has been an interrupt. */
-function knownOf({ words }: HostMemory, eventfd: number): bigint {
-  return BigInt.asUintN(64, words.load64(eventfd + Eventfd.counter));
+function knownOf({ words }: HostMemory, irqfd: number): bigint {
+  return BigInt.asUintN(64, words.load64(irqfd + Consumer.known));
 }
 
-/** What was taken, 0 where there was nothing: a software VM listens to non-blocking eventfds only. */
-function take({ ffi }: LinuxCalls, fd: number): bigint {
+/** What was taken, 0 where there was nothing. */
+function take(memory: HostMemory, calls: LinuxCalls, eventfd: number): bigint {
   const count = new BigUint64Array(1);
-  return ffi().read(fd, count) < 0 ? 0n : count[0]!;
+  return readCount(memory, calls, eventfd, count) < 0 ? 0n : count[0]!;
 }
 
 function isSemaphore({ words }: HostMemory, eventfd: number): boolean {

@@ -56,7 +56,7 @@ export class Quiet {
       if (words.load(irqfd + Consumer.leftover) !== 0)
         return `what was in ${this.accounts.name(line)} at assign`;
       const { count } = eventfd;
-      if (count !== 0n && count !== words.load64(eventfd.record + E.counter)) return this.accounts.name(line);
+      if (count !== 0n && count !== words.load64(irqfd + Consumer.known)) return this.accounts.name(line);
     }
     return undefined;
   }

@@ -7,7 +7,7 @@ export const enum Eventfd {
   flags = 2,
   /** Its references of role handle; when the last closes, its irqfd is deassigned. H */
   handles = 3,
-  /** The counter. Linux: what of the kernel's is still in it and has been an interrupt; of a blocking one, who writes: its lock id. A, 64 bits */
+  /** The counter. Linux: the lock id of who writes to one that blocks, 0 for nobody. A, 64 bits */
   counter = 4,
   /** {@link READ_KICKED}, {@link READER_SLEEPS}; above them a number that changes with the counter, on which readers sleep. A */
   sequence = 6,
@@ -43,9 +43,9 @@ export const READER_SLEEPS = 2;
 export const enum EventfdFlag {
   semaphore = 1,
   linux = 2,
-  /** Linux: made without EFD_NONBLOCK. */
+  /** Linux: made without EFD_NONBLOCK, or seen without it since. */
   blocking = 4,
-  /** An irqfd has listened to it. The one that is set later than the eventfd is made. */
+  /** An irqfd has listened to it. */
   heard = 8,
   kindShift = 8,
 }
@@ -114,6 +114,8 @@ export const enum Consumer {
   listening = 26,
   /** {@link Line}, where it is an {@link OWN_LINE}. A */
   line = 27,
+  /** Linux eventfds: what is in the kernel's counter, or was, and has been an interrupt. A, 64 bits */
+  known = 28,
   words = 32,
 }
 

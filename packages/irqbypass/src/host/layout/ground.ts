@@ -2,7 +2,7 @@
  * What every host has: the header, the roots and nodes of the xarrays, the threads.
  */
 export const MAGIC = 0x42515249; // "IRQB" in memory
-export const LAYOUT_VERSION = 26;
+export const LAYOUT_VERSION = 27;
 /** Words of one cache line; records that different threads write start on lines of their own. */
 export const LINE = 16;
 
