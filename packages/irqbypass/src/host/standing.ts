@@ -5,10 +5,19 @@
 import { Header, Thread } from "./layout.js";
 import type { Words } from "./words.js";
 
+/** An asynchronous wait. */
+export interface StandingWait {
+  readonly word: number;
+  /** Header.ticks when it began. */
+  since: number;
+  /** The thread leaves the host: it is to end. */
+  wake(): void;
+}
+
 /** The waits of one thread. */
 export class Standing {
-  /** What wakes each asynchronous wait, in the order in which they began. */
-  private readonly asleep = new Map<() => void, { readonly word: number; readonly since: number }>();
+  /** The asynchronous ones, in the order in which they began. */
+  private readonly asleep = new Set<StandingWait>();
 
   private left = false;
 
@@ -24,27 +33,30 @@ export class Standing {
 
   /** The mirror image. */
   unblock(): void {
-    for (const { word, since } of this.asleep.values()) {
+    for (const { word, since } of this.asleep) {
       this.say(word, since);
       return;
     }
     this.words.store(this.record + Thread.waits, 0);
   }
 
-  /** An asynchronous wait begins, which `wake` ends. Returns what is to be called when it has ended. */
-  add(wake: () => void, word: number): () => void {
-    this.asleep.set(wake, { word, since: this.words.load(Header.ticks) });
+  /** An asynchronous wait begins. */
+  add(wait: StandingWait): void {
+    wait.since = this.words.load(Header.ticks);
+    this.asleep.add(wait);
     this.unblock();
-    return () => {
-      this.asleep.delete(wake);
-      if (!this.left) this.unblock();
-    };
+  }
+
+  /** The mirror image. */
+  remove(wait: StandingWait): void {
+    this.asleep.delete(wait);
+    if (!this.left) this.unblock();
   }
 
   /** The thread has left the host, and its record may be another's: wakes all asynchronous waits. */
   end(): void {
     this.left = true;
-    for (const wake of this.asleep.keys()) wake();
+    for (const wait of this.asleep) wait.wake();
   }
 
   private say(word: number, since: number): void {

@@ -47,7 +47,7 @@ export class ThisThread implements MutexThread {
   repair: ((gone: number) => void) | undefined;
   private running: string | undefined;
   private notServed = 0;
-  private readonly standing: Standing;
+  readonly standing: Standing;
   private readonly spinning: Spinning;
   private readonly os: OsThread;
   private readonly lock: OwnLock | undefined;
@@ -256,7 +256,11 @@ export class ThisThread implements MutexThread {
 
   /** `Words.waitAsync`, which ends early when `signal` is aborted or this thread leaves, and keeps the event loop alive. */
   parkAsync(word: number, expected: number, timeoutMs: number, signal?: AbortSignalLike): Promise<void> {
-    const begin = (wake: () => void) => this.standing.add(wake, word);
+    const begin = (wake: () => void) => {
+      const wait = { word, since: 0, wake };
+      this.standing.add(wait);
+      return () => this.standing.remove(wait);
+    };
     return sleepAsync(this.words, this.platform, word, expected, timeoutMs, signal, begin);
   }
 

@@ -10,11 +10,14 @@
 import { IrqBypassError } from "../host/errors.js";
 import { Descriptor } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
+import type { StandingWait } from "../host/standing.js";
 import { checkWaitAsync } from "../host/words.js";
 import { block, unblock } from "../posting/descriptor.js";
 
-/** The idle of one vCPU, in the thread that runs it. */
-export class Idle {
+/** The idle of one vCPU, in the thread that runs it. While it is armed, that is what the thread waits for. */
+export class Idle implements StandingWait {
+  readonly word: number;
+  since = 0;
   private callback: (() => void) | undefined;
   /** Lets the event loop end, where it was to be kept alive. */
   private release: (() => void) | undefined;
@@ -26,7 +29,9 @@ export class Idle {
     private readonly memory: HostMemory,
     private readonly file: number,
     private readonly isPending: () => boolean,
-  ) {}
+  ) {
+    this.word = file + Descriptor.control;
+  }
 
   get isArmed(): boolean {
     return this.callback !== undefined;
@@ -56,14 +61,18 @@ export class Idle {
     this.callback = undefined;
     this.release?.();
     this.release = undefined;
+    this.memory.thread.standing.remove(this);
     unblock(this.memory.words, this.file);
     return true;
   }
 
+  /** A thread that leaves has put its vCPUs, or somebody repairs after it. */
+  wake(): void {}
+
   /** The vCPU leaves this thread: so does the wait. */
   end(): void {
     this.disarm();
-    if (this.stands) this.memory.words.notify(this.file + Descriptor.control);
+    if (this.stands) this.memory.words.notify(this.word);
   }
 
   /** Makes ready to be woken; false where something is pending. */
@@ -72,6 +81,7 @@ export class Idle {
       if (this.isPending()) return false;
       const asleep = block(this.memory.words, this.file);
       if (asleep === 0) continue; // a bit has come that nobody was woken for
+      if (this.callback === undefined) this.memory.thread.standing.add(this);
       if (!this.stands) void this.stand(asleep);
       return true;
     }
@@ -79,7 +89,7 @@ export class Idle {
 
   private async stand(asleep: number): Promise<void> {
     this.stands = true;
-    await this.memory.words.waitAsync(this.file + Descriptor.control, asleep, Infinity);
+    await this.memory.words.waitAsync(this.word, asleep, Infinity);
     this.stands = false;
     const { callback } = this;
     // Armed, the vCPU is this thread's: whoever puts it disarms it. So this may unblock it, as no other continuation may.

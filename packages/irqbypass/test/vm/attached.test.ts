@@ -1,7 +1,7 @@
 // Who is attached to a host: with what it has, what it waits for, and since when.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Epoll, Eventfd, type Host, VfioPciDevice, Vm } from "irqbypass";
+import { Epoll, Eventfd, type Host, Vcpu, VfioPciDevice, Vm } from "irqbypass";
 import { noRelay, SMALL, smallHost } from "../support/host.js";
 import { TestThread, until } from "../support/worker.js";
 import type { Waiter } from "./attached-worker.js";
@@ -70,6 +70,44 @@ describe("the threads of a host", () => {
     second.kick();
     await waiting[1];
     assert.equal(find(host, "me")?.waitsFor, undefined);
+    host.dispose();
+  });
+
+  it("wait for a vCPU for as long as it is armed, and not while the wait stands that it has left behind", async () => {
+    const host = smallHost({ name: "me", spawn: noRelay });
+    const vm = new Vm(host);
+    const vcpu = Vcpu.open(host, vm.vcpu(0).handle);
+    const waitsFor = () => find(host, "me")?.waitsFor;
+    for (let round = 0; round < 2; round++) {
+      let woken = false;
+      assert.equal(
+        vcpu.arm(() => (woken = true)),
+        true,
+      );
+      assert.equal(waitsFor(), "vCPU 0 of VM 0");
+      assert.deepEqual([vcpu.disarm(), waitsFor()], [true, undefined]);
+      assert.equal(
+        vcpu.arm(() => (woken = true), { ref: false }),
+        true,
+      );
+      const eventfd = Eventfd.create(host);
+      const reading = eventfd.readAsync();
+      assert.equal(waitsFor(), "vCPU 0 of VM 0", "for longest");
+      vm.vcpu(0).kick();
+      await until("it is woken", () => woken);
+      assert.equal(waitsFor(), `eventfd ${eventfd.id}`);
+      eventfd.kick();
+      await reading;
+      eventfd.close();
+      assert.deepEqual([vcpu.wait({ timeoutMs: 0 }), waitsFor()], ["kicked", undefined]);
+    }
+    assert.equal(
+      vcpu.arm(() => {}),
+      true,
+    );
+    vcpu.put();
+    assert.equal(waitsFor(), undefined);
+    vm.dispose();
     host.dispose();
   });
 
