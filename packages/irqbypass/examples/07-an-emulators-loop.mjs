@@ -35,11 +35,6 @@ function cpu({ host: handle, vm: vmHandle, vcpu: vcpuHandle, stop }) {
   const vcpu = Vcpu.open(host, vcpuHandle);
   let served = 0;
   let halted = false;
-  const step = () => {
-    // The guest: asks the disk for something, and halts until it has that.
-    vm.write("mmio", DOORBELL, 2, 1);
-    halted = true;
-  };
   const serve = () => {
     vcpu.acknowledge(); // the guest's handler would run here, and write EOI in the end
     vcpu.eoi();
@@ -48,7 +43,8 @@ function cpu({ host: handle, vm: vmHandle, vcpu: vcpuHandle, stop }) {
   };
   const slice = () => {
     for (let steps = 0; steps < SLICE && !halted; steps++) {
-      step();
+      vm.write("mmio", DOORBELL, 2, 1); // a step of the guest: it asks the disk for something,
+      halted = true; // and halts until it has that
       if (vcpu.hasInterrupt()) serve(); // one load: after each step, or as often as one likes
     }
     if (vcpu.hasInterrupt()) serve();
@@ -73,8 +69,7 @@ async function disk({ host: handle, eventfd, stop }) {
   const interrupt = Producer.create(host);
   interrupt.register(Eventfd.open(host, eventfd));
   while (!Atomics.load(stop, 0)) {
-    const rung = doorbell.read(); // undefined: kicked
-    if (rung !== undefined) interrupt.signal();
+    if (doorbell.read() !== undefined) interrupt.signal(); // undefined: kicked
   }
   interrupt.dispose();
   host.dispose();
