@@ -140,8 +140,7 @@ function signalBlocking(memory: HostMemory, ffi: Ffi, eventfd: number): number {
 
 /** Notes of an eventfd that it blocks, which its descriptors say together, and whoever has one may change. */
 export function noteMode(memory: HostMemory, eventfd: number, nonblocking: boolean): void {
-  if (!nonblocking && !isBlocking(memory, eventfd))
-    memory.words.or(eventfd + E.flags, EventfdFlag.blocking);
+  if (!nonblocking && !isBlocking(memory, eventfd)) memory.words.or(eventfd + E.flags, EventfdFlag.blocking);
 }
 
 /** Can the calling thread make system calls? */

@@ -1,7 +1,7 @@
 /** Linux eventfds that were made without EFD_NONBLOCK: they are read as the others are, and no read sleeps in read(2). */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Epoll, Host, Vcpu, Vm } from "irqbypass";
+import { Epoll, Host, Producer, Vcpu, Vm } from "irqbypass";
 import { EventfdFile, LinuxEventfd, linux as linuxKind } from "irqbypass/linux";
 import { noRelay } from "../support/host.js";
 import { TestThread, until } from "../support/worker.js";
@@ -173,6 +173,38 @@ describe("a Linux eventfd that was made blocking", linux, () => {
         assert.deepEqual([epoll.wait(), eventfd.tryRead(), epoll.tryWait()], [[7], 1n, []]);
       });
     });
+
+  it("is not written to in a callback where there is no room, which would sleep there", () => {
+    let write = () => {};
+    const addConsumer = () => {
+      write();
+      return undefined;
+    };
+    const host = Host.create({
+      kinds: [linuxKind(), { name: "k", producer: { addConsumer } }],
+      capacity: CAPACITY,
+      spawn: noRelay,
+    });
+    const vm = new Vm(host);
+    const [full, source] = [LinuxEventfd.create(host, { nonblocking: false }), LinuxEventfd.create(host)];
+    full.write(2n ** 64n - 2n);
+    vm.irqfd(source, GSI);
+    let refused: unknown;
+    write = () => {
+      try {
+        full.write();
+      } catch (error) {
+        refused = (error as { code: string }).code;
+      }
+    };
+    const producer = Producer.create(host, "k");
+    producer.register(source);
+    assert.equal(refused, "EDEADLK");
+    producer.dispose();
+    vm.dispose();
+    for (const eventfd of [full, source]) eventfd.close();
+    host.dispose();
+  });
 
   it("is refused where the kernel reads it in no other way, with nothing left behind", async () => {
     for (const answer of [-95, -38]) {
