@@ -6,7 +6,7 @@ import { Device, DeviceUse, Gate, Producer } from "../host/layout.js";
 import { relayed } from "../posting/irte.js";
 import type { DeviceLife } from "./device-life.js";
 import { finishDevice, lifeAt } from "./device-record.js";
-import { hold, producerOf, releaseAll } from "./gate.js";
+import { hold, producerOf, release } from "./gate.js";
 import { endProducer } from "./producers.js";
 
 /** Makes whole what the mutex of a device guards, which the caller holds; the thread of the record `dead` did. */
@@ -21,27 +21,20 @@ export function healDevice(host: BypassHost, record: number, dead: number): void
   const { words } = host;
   for (const producer of straysOf(life)) followUp(life, producer);
   for (const gate of life.gates) connectAgain(life, producerOf(host, words.load(gate)));
+  // All of the vectors have the function mask, or none; and a change goes on from where it had come to.
   const masked = life.uses(DeviceUse.functionMask);
-  // All of the vectors have it, or none.
-  const vectors = life.gates.slice(life.msi);
-  if (masked) for (const gate of vectors) hold(life, gate, Gate.functionMask);
-  else letGo(life, vectors, Gate.functionMask);
-  letGo(life, life.gates, Gate.changing); // a change goes on from where it had come to
+  if (masked) for (const gate of life.gates.slice(life.msi)) hold(life, gate, Gate.functionMask);
+  try {
+    release(life, life.gates, masked ? Gate.changing : Gate.changing | Gate.functionMask);
+  } catch (error) {
+    if (!(error instanceof IrqBypassError)) throw error; // what this thread cannot signal goes with what is done to its vector next
+  }
   if (life.uses(DeviceUse.intx) && life.uses(DeviceUse.line) && !life.uses(DeviceUse.disabled)) {
     life.use(DeviceUse.masked, true); // once more, should it have been said already: the line is up
     life.signalEventfd(Device.intx);
   }
   // It may not have let go of what a trigger has had before.
   host.mutex.guard(() => recountContexts(host, dead));
-}
-
-/** Lets gates go that were held back for this. What this thread cannot signal is pending still, and goes with what is done to its vector next. */
-function letGo(life: DeviceLife, gates: readonly number[], why: number): void {
-  try {
-    releaseAll(life, gates, why);
-  } catch (error) {
-    if (!(error instanceof IrqBypassError)) throw error;
-  }
 }
 
 /** The producers of its gates to which these do not lead: another one was being made, or ended. */

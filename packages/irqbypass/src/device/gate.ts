@@ -77,34 +77,23 @@ export function hold(life: DeviceLife, word: number, why: number): void {
   if (isOpen(before)) life.fence(producerOf(host, before));
 }
 
-/** The mirror image: what is pending goes out once, where nothing else holds it back. Throws as {@link raise}; it is pending then. */
-export function release(life: DeviceLife, word: number, why: number): void {
-  life.host.words.and(word, ~why);
-  settle(life, word);
-}
-
-/** The same for several, each of them: what the first has thrown is thrown in the end. */
-export function releaseAll(life: DeviceLife, gates: readonly number[], why: number): void {
+/**
+ * The mirror image, of each of these: what is pending goes out once, where nothing else holds it back. Where that throws as {@link raise},
+ * it stays pending; that is thrown in the end, and what was masked, all of it, is masked again. Under the device's mutex.
+ */
+export function release(life: DeviceLife, gates: readonly number[], why: number): void {
   let failure: unknown;
-  for (const gate of gates) {
+  for (const word of gates) {
+    life.host.words.and(word, ~why);
     try {
-      release(life, gate, why);
+      settle(life, word);
     } catch (error) {
       failure ??= error;
     }
   }
-  if (failure !== undefined) throw failure;
-}
-
-/** The same, of all of them or of none: where one throws, what was held back for this is again. */
-export function reopen(life: DeviceLife, gates: readonly number[], why: number): void {
-  const held = gates.filter((gate) => (life.host.words.load(gate) & why) !== 0);
-  try {
-    releaseAll(life, gates, why);
-  } catch (error) {
-    for (const gate of held) hold(life, gate, why);
-    throw error;
-  }
+  if (failure === undefined) return;
+  if (why <= Gate.functionMask) for (const word of gates) hold(life, word, why);
+  throw failure;
 }
 
 /** It was raised, by what its trigger had when that was taken away. Under the device's mutex. */

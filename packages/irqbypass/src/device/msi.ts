@@ -2,7 +2,7 @@ import type { EventfdContext } from "../eventfd/context.js";
 import { signalRecord } from "../eventfd/signal.js";
 import { Device, DeviceFlag, DeviceUse, Gate } from "../host/layout.js";
 import type { DeviceLife } from "./device-life.js";
-import { hold, reopen } from "./gate.js";
+import { hold, release } from "./gate.js";
 import { checkOpen, type IrqSet, irqError, selects } from "./set-irqs.js";
 import { setTriggers } from "./trigger-changes.js";
 import { DeviceVector } from "./vector.js";
@@ -44,23 +44,11 @@ export class MsiIndex {
 
   /** The same under the device's mutex. */
   setFunctionMask(on: boolean): void {
-    const { life, gates } = this;
-    if (!on) reopen(life, gates, Gate.functionMask); // first: refused, it is set still
+    const { life, gates, functionMask } = this;
+    if (on === functionMask) return;
+    if (!on) release(life, gates, Gate.functionMask); // first: refused, it is set still
     life.use(DeviceUse.functionMask, on);
     if (on) for (const gate of gates) hold(life, gate, Gate.functionMask);
-  }
-
-  /** Sets the mask bit of each vector, or clears it. Under the device's mutex. */
-  setMasks(isMasked: (number: number) => boolean): void {
-    const { life, gates } = this;
-    gates.forEach((gate, number) => {
-      if (isMasked(number)) hold(life, gate, Gate.mask);
-    });
-    reopen(
-      life,
-      gates.filter((_, number) => !isMasked(number)),
-      Gate.mask,
-    );
   }
 
   /** The pending bits as the guest reads them: bit n of word n / 32, whole 64-bit words (the PBA). */

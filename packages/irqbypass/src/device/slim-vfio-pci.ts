@@ -137,7 +137,7 @@ export class SlimVfioPciDevice extends Shown implements Disposable {
     return this.msix.functionMask;
   }
 
-  /** Sets or clears it; what was held back fires then. */
+  /** Sets or clears it; what was held back fires then. Throws what signalling that throws, with all vectors held back as before. */
   set functionMask(on: boolean) {
     checkFlag(on ?? null, "functionMask");
     this.msix.functionMask = on;
@@ -151,7 +151,9 @@ export class SlimVfioPciDevice extends Shown implements Disposable {
   /**
    * Resets the device (VFIO_DEVICE_RESET), as `pci_restore_state` leaves it: its line is down, DisINTx, the function mask and the mask
    * bits are clear, nothing is pending. What the VMM has wired stays: the indexes enabled, every eventfd, and INTx masked where it had
-   * masked itself, for the VMM to unmask. Under an `Msix` the masks of MSI-X stay too: they are what its table says, until its own `reset`.
+   * masked itself, or been masked, for the VMM to unmask. A count that waits in an eventfd without an irqfd stays as well, though it is not
+   * pending any more: it is an interrupt of the next irqfd, unless the VMM reads it before. Under an `Msix` the masks of
+   * MSI-X stay too: they are what its table says, until its own `reset`.
    * `docs/semantics.md` has what each reset clears. Throws EBADF. Blocks as `setIrqs`.
    */
   reset(): void {

@@ -8,7 +8,7 @@ import { Consumer, Device, Gate } from "../host/layout.js";
 import { reasonOf } from "../posting/irte.js";
 import type { Reason } from "../posting/reason.js";
 import type { DeviceLife } from "./device-life.js";
-import { hold, releaseAll } from "./gate.js";
+import { hold, release } from "./gate.js";
 import type { Changed, Trigger } from "./trigger.js";
 
 /** A change of one trigger, as {@link Trigger.set} takes it. */
@@ -35,7 +35,7 @@ export function setTriggers(life: DeviceLife, changes: readonly TriggerChange[])
     for (const one of setAll(changes)) one.keep();
   } finally {
     // Only now: nothing that is pending goes to a trigger that is taken back.
-    releaseAll(life, gates, Gate.changing);
+    release(life, gates, Gate.changing);
   }
 }
 

@@ -2,7 +2,7 @@ import { type Path, pathOf, reasonOfProducer } from "../bypass/path.js";
 import { requires } from "../bypass/remapping.js";
 import { isUnheard } from "../eventfd/listen.js";
 import { IrqBypassError } from "../host/errors.js";
-import { Device, Gate, Producer } from "../host/layout.js";
+import { Device, Eventfd, Gate, Producer } from "../host/layout.js";
 import { relayed } from "../posting/irte.js";
 import { REASONS, type Reason } from "../posting/reason.js";
 import type { DeviceLife } from "./device-life.js";
@@ -174,11 +174,15 @@ export class Trigger {
     return this.look((producer) => reasonOfProducer(this.life.host, producer));
   }
 
-  /** Does a signal wait in the eventfd, whose irqfd was taken away? */
+  /** Does a signal wait in the eventfd, whose irqfd was taken away? Not once nobody can hear it: its last handle was closed. */
   get isUnheard(): boolean {
     const { host } = this.life;
-    const eventfd = this.look((producer) => host.words.load(producer + Producer.holds)) ?? 0;
-    return eventfd !== 0 && isUnheard(host, eventfd);
+    const { words } = host;
+    const eventfd = this.look((producer) => {
+      const held = words.load(producer + Producer.holds);
+      return words.get(held + Eventfd.handles) === 0 ? 0 : held;
+    });
+    return !!eventfd && isUnheard(host, eventfd);
   }
 
   /** Looks at its producer under the host mutex, under which none is given back; undefined without one. */

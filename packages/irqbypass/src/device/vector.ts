@@ -1,10 +1,11 @@
 import type { Path } from "../bypass/path.js";
 import type { EventfdContext } from "../eventfd/context.js";
+import { forget } from "../eventfd/listen.js";
 import { Device, Gate } from "../host/layout.js";
 import { Shown } from "../host/shown.js";
 import type { Reason } from "../posting/reason.js";
 import type { DeviceLife } from "./device-life.js";
-import { hold, isOpen, reopen } from "./gate.js";
+import { hold, isOpen, release } from "./gate.js";
 import { signalGate } from "./owner.js";
 import { Trigger } from "./trigger.js";
 import { recordOf, type TriggerChange } from "./trigger-changes.js";
@@ -56,7 +57,8 @@ export class DeviceVector extends Shown {
   }
 
   /**
-   * As a reset of the device leaves it: nothing is pending, and its mask bit is clear; its trigger stays. Under an `Msix` the mask bit stays
+   * As a reset of the device leaves it: nothing is pending, and its mask bit is clear; its trigger stays, with what waits in its counter:
+   * that is an interrupt of the next irqfd, unless somebody reads it before. Under an `Msix` the mask bit stays
    * as well: that is what the guest's table says. Blocks as {@link mask}.
    */
   reset(): void {
@@ -77,7 +79,10 @@ export class DeviceVector extends Shown {
   /**
    * Was it raised, and has that come to nobody yet: because it is held back, or because its signal waits in a trigger whose irqfd was taken
    * away, as a VMM masks that leaves the device alone? The next irqfd takes it, or whoever reads the trigger. Whether the device raised it
-   * or a backend wrote to the eventfd is one. Makes a system call where such a trigger is a Linux eventfd. Waits for the host mutex.
+   * or a backend wrote to the eventfd is one. A trigger to which no irqfd has listened, since it was made or the device was reset, is its
+   * reader's, and nothing pends there: a VMM that masks before its first irqfd masks the vector, or looks at the trigger itself. Nor does it
+   * once the last handle of the trigger was closed: nobody hears of that. Makes a system call where such a trigger is a Linux eventfd. Waits
+   * for the host mutex.
    */
   get pending(): boolean {
     const gate = this.life.host.words.load(this.gate);
@@ -124,13 +129,15 @@ export class DeviceVector extends Shown {
   /** @internal Under the device's mutex. */
   setMask(on: boolean): void {
     if (on) hold(this.life, this.gate, Gate.mask);
-    else reopen(this.life, [this.gate], Gate.mask);
+    else release(this.life, [this.gate], Gate.mask);
   }
 
   /** @internal {@link reset} under the device's mutex, and no function mask any more where that is reset, too. */
   clear(also: 0 | Gate.functionMask = 0): void {
     const { life, gate, isTabled } = this;
+    const { eventfd } = this.trigger;
     hold(life, gate, Gate.changing); // a signal of before the reset is not pending after it
+    if (eventfd !== 0) forget(life.host, eventfd);
     life.host.words.and(gate, ~(Gate.pending | Gate.changing | (isTabled ? 0 : Gate.mask | also)));
   }
 

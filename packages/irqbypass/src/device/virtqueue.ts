@@ -63,7 +63,7 @@ export class Virtqueue extends Shown {
 
   /** @internal The driver of the device is told whom to call (set_vq_cb). Under the device's mutex. */
   arm(): void {
-    release(this.life, this.gate, Gate.disarmed);
+    release(this.life, [this.gate], Gate.disarmed);
   }
 
   /**

@@ -32,6 +32,13 @@ export function listensNow(words: Words, irqfd: number, eventfd: number): void {
     words.or(eventfd + E.flags, EventfdFlag.heard);
 }
 
+/** What waits in it counts as heard, until another irqfd has listened; one that listens now goes on. */
+export function forget({ words }: EventfdHost, eventfd: number): void {
+  words.and(eventfd + E.flags, ~EventfdFlag.heard);
+  // Behind it: an irqfd that comes later says so itself.
+  if (words.load(eventfd + E.irqfd) !== 0) words.or(eventfd + E.flags, EventfdFlag.heard);
+}
+
 /**
  * Whether the caller, which ends the listening, is to read the counter out: once for an irqfd, and only where what is in it
  * has been an interrupt. Where a thread died in its assign or in its deassign, the count stays instead, and nothing is lost.

@@ -123,6 +123,55 @@ export const vectorReports: readonly Report[] = [
     },
   },
   {
+    says: "a VMM gives a trigger before its first irqfd, and closes one for good: what waits in either is not the vector's",
+    async play(it) {
+      const nic = it.nic();
+      const vector = nic.vector("msix", 0);
+      const [unheard, closed] = [it.on.eventfd(), it.on.eventfd()];
+      nic.setTrigger("msix", 0, unheard);
+      vector.signal();
+      assert.deepEqual([vector.pending, unheard.count], [false, 1n]);
+      it.on.irqfd(unheard, A);
+      await it.arrive(A);
+      nic.setTrigger("msix", 0, closed);
+      it.on.irqfd(closed, B).dispose();
+      vector.signal();
+      assert.equal(vector.pending, true);
+      closed.close(); // the device has it still, and nobody else
+      assert.deepEqual([vector.pending, nic.pendingBits("msix")[0], vector.masked], [false, 0, false]);
+      vector.signal();
+      assert.equal(vector.pending, false);
+      await it.quiet();
+    },
+  },
+  {
+    says: "a guest resets a device that its VMM has masked by taking the irqfd away: nothing is pending, and the eventfd is as it was",
+    async play(it) {
+      const nic = it.nic();
+      const eventfd = it.on.eventfd();
+      const vector = nic.vector("msix", 0);
+      nic.setTrigger("msix", 0, eventfd);
+      let irqfd = it.on.irqfd(eventfd, A);
+      for (const reset of [() => vector.reset(), () => nic.reset()]) {
+        irqfd.dispose();
+        vector.signal();
+        assert.deepEqual([vector.pending, nic.pendingBits("msix")[0]], [true, 1]);
+        reset();
+        assert.deepEqual([vector.pending, nic.pendingBits("msix")[0], eventfd.count], [false, 0, 1n]);
+        await it.quiet();
+        irqfd = it.on.irqfd(eventfd, A);
+        await it.arrive(A); // the count is the eventfd's: Linux delivers it, too
+        reset(); // while an irqfd listens
+        irqfd.dispose();
+        vector.signal();
+        assert.equal(vector.pending, true);
+        assert.equal(eventfd.tryRead(), 1n); // as a VMM that wants nothing of before
+        irqfd = it.on.irqfd(eventfd, A);
+        await it.quiet();
+      }
+    },
+  },
+  {
     says: "a VMM masks by pointing the vector at an eventfd of its own, which it reads: the guest hears nothing, and the next one after the switch back",
     async play(it) {
       const nic = it.nic();

@@ -45,7 +45,7 @@ export const enum EventfdFlag {
   linux = 2,
   /** Linux: made without EFD_NONBLOCK, or seen without it since. */
   blocking = 4,
-  /** An irqfd has listened to it. */
+  /** An irqfd has listened to it, since the last reset of a device that signals it. */
   heard = 8,
   kindShift = 8,
 }

@@ -31,8 +31,16 @@ export function follow(table: MsixTable): void {
   if (device === undefined || index === undefined) return;
   unlessGone(() =>
     device.guard(() => {
-      index.setMasks((number) => isMasked(table.entry(number)));
+      let failure: unknown;
+      for (const vector of index.vectors) {
+        try {
+          vector.setMask(isMasked(table.entry(vector.number)));
+        } catch (error) {
+          failure ??= error; // that one is masked, and the others follow too
+        }
+      }
       index.setFunctionMask((table.state & MsixState.functionMask) !== 0);
+      if (failure !== undefined) throw failure;
     }),
   );
 }

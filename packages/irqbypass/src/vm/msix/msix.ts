@@ -166,7 +166,7 @@ export class Msix<E extends EventfdContext = EventfdContext> extends Shown imple
   /**
    * What the guest stores there: only the function mask and enable change. Disabled, the vectors lose their routes, irqfds and triggers,
    * and the table stays. Throws EINVAL for what are no 16 bits; ENOSPC and ENOMEM where there is no room for the vectors that can
-   * signal from here on, and what the device says of triggers; the register is as before then. From any thread that has it open; blocks
+   * signal from here on, what the device says of triggers, and what it throws to signal what is pending; the register is as before then. From any thread that has it open; blocks
    * for its mutex, those of the device and the VM, and for signals that are under way.
    */
   set control(value: number) {
@@ -210,7 +210,10 @@ export class Msix<E extends EventfdContext = EventfdContext> extends Shown imple
     });
   }
 
-  /** The function's reset: disabled, and the table as at the start. From any thread that has it open; blocks as {@link control}. */
+  /**
+   * The function's reset: disabled, the table as at the start, and nothing pending. The rest of the device is its `reset`, before this or
+   * after it. From any thread that has it open; blocks as {@link control}.
+   */
   reset(): void {
     this.shared.host.checkChange();
     this.shared.guard(() => resetTable(this.shared));
