@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type Eventfd, IRQ_INDEXES, type IrqSet, VfioPciDevice } from "irqbypass";
-import { closedEventfd, counts, refused, withEventfds } from "./support.js";
+import { closedEventfd, counts, refused, smallHost, withEventfds } from "./support.js";
 
 /** A device with everything, eventfds for it, and what a row of a table needs. */
 class Bench {
@@ -611,5 +611,23 @@ describe("what an index is like (VFIO_DEVICE_GET_IRQ_INFO)", () => {
     refused("EINVAL", () => device.intx);
     device.dispose();
     host.dispose();
+  });
+});
+
+describe("the refusal of an action that an index does not know", () => {
+  it("says what does it, and of ERR and REQ that nothing does", () => {
+    const device = new VfioPciDevice(smallHost(), { msi: 1, msix: 1 });
+    for (const action of ["mask", "unmask"] as const) {
+      for (const index of ["msi", "msix"] as const) {
+        const { message } = refused("ENOTTY", () => device[action](index));
+        assert.match(
+          message,
+          new RegExp(`${index} knows no ${action}: use vector\\("${index}", n\\)\\.${action}\\(\\)`),
+        );
+        device.vector(index, 0)[action]();
+      }
+      for (const index of ["err", "req"] as const)
+        assert.match(refused("ENOTTY", () => device[action](index)).message, /, and cannot be held back$/);
+    }
   });
 });
