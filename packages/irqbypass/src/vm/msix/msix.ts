@@ -9,7 +9,7 @@ import { checkEventfd, EventfdContext } from "../../eventfd/context.js";
 import { checkClass, checkObject, isOf, reading, show } from "../../host/argument.js";
 import { IrqBypassError } from "../../host/errors.js";
 import type { Handle } from "../../host/handle.js";
-import { Device, MsixState, type PoolName } from "../../host/layout.js";
+import { MsixState, type PoolName } from "../../host/layout.js";
 import { Shown } from "../../host/shown.js";
 import { VmLife } from "../vm-mutex.js";
 import { checkBytes, loadBytes, type MsixBytes } from "./bytes.js";
@@ -17,7 +17,7 @@ import { type Brought, MsixConnector, type MsixVm } from "./connect.js";
 import { endTable, follow, resetTable } from "./end.js";
 import { ENTRY_BYTES, type Entry, isMasked, isMessage, isSame, stored } from "./entry.js";
 import { disconnect, disconnectAll } from "./release.js";
-import { createTable, MsixTable, openTable, tableAt } from "./table.js";
+import { MsixTable, openTable, tableOf } from "./table.js";
 
 /** What of the control register a store changes. */
 const CONTROL = MsixState.enable | MsixState.functionMask;
@@ -159,8 +159,7 @@ export class Msix<E extends EventfdContext = EventfdContext> extends Shown imple
 
   /** The message control register, 16 bits: the table's size less one, the function mask (bit 14), enable (bit 15). */
   get control(): number {
-    this.check();
-    return this.shared.count - 1 + (this.shared.state & CONTROL);
+    return this.look(({ count, state }) => count - 1 + (state & CONTROL));
   }
 
   /**
@@ -237,15 +236,23 @@ export class Msix<E extends EventfdContext = EventfdContext> extends Shown imple
 
   /** @internal */
   protected describe(): object {
-    this.check();
-    const { shared } = this;
-    const { state, count } = shared;
-    return {
-      enabled: (state & MsixState.enable) !== 0,
-      functionMask: (state & MsixState.functionMask) !== 0,
-      vectors: count,
+    return this.look((shared) => ({
+      enabled: (shared.state & MsixState.enable) !== 0,
+      functionMask: (shared.state & MsixState.functionMask) !== 0,
+      vectors: shared.count,
       connected: shared.known.filter((number) => shared.reference(number) !== 0),
-    };
+    }));
+  }
+
+  /** Reads what it is now. */
+  private look<T>(read: (shared: MsixTable) => T): T {
+    const { shared } = this;
+    shared.host.checkCall();
+    // While it is there it has its records, and gives them back under the host mutex.
+    return shared.host.look(() => {
+      shared.check();
+      return read(shared);
+    });
   }
 
   private load(offset: number, length: number): Uint8Array {
@@ -374,12 +381,14 @@ function newTable(vm: MsixVm<never>, device: VfioPciDevice): MsixTable {
     throw new IrqBypassError("EXDEV", `VM ${life.id} is of another host than this device: make both on one`);
   host.checkChange();
   for (;;) {
-    const made = createTable(host, { device: device.life, vm: life, count });
-    if (made !== undefined) {
-      made.mutex.enclose(() => follow(made)); // not refused any more: it is made
-      return made;
+    const { table, isNew } = tableOf(host, { device: device.life, vm: life, count });
+    if (!isNew) endTable(table);
+    else {
+      // Not refused any more, it is made; another thread may have ended it since.
+      table.mutex.enclose(() => {
+        if (table.isLive()) follow(table);
+      });
+      return table;
     }
-    const before = tableAt(host, host.words.load(device.life.record + Device.table));
-    if (before !== undefined) endTable(before);
   }
 }

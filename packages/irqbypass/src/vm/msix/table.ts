@@ -16,11 +16,14 @@ export class MsixTable {
   readonly mutex: Mutex;
   /** How many vectors the device has. */
   readonly count: number;
-  /** Undefined where the device has ended. */
+  /** Undefined where the device has ended, or has another table already. */
   readonly device: DeviceLife | undefined;
   /** The device's MSI-X vectors. */
   readonly index: MsiIndex | undefined;
-  private readonly life: number;
+  /** The VM that its messages are for, which may have gone. */
+  readonly vm: VmLife;
+  /** Undefined where it was ending already: that of the next one in its record would be taken for its. */
+  private readonly life: number | undefined;
   /** The records that this thread has met, by the number of their part. */
   private readonly parts: Map<number, number>;
 
@@ -32,12 +35,21 @@ export class MsixTable {
     const { words } = host;
     this.parts = new Map([[0, record]]);
     this.mutex = deviceMutex(host, record);
-    this.life = words.load(record + Msix.life);
+    const life = words.load(record + Msix.life);
+    // Behind the look at its life, which may be over: that says first that it ends, and then changes.
+    this.life = (words.load(record + Msix.state) & MsixState.ending) === 0 ? life : undefined;
     this.count = words.get(record + Msix.count);
-    const device = words.load(record + Msix.device);
-    if (isDevice(host, device) && words.load(device + Device.life) === words.get(record + Msix.deviceLife)) {
-      this.device = new DeviceLife(host, device);
-      this.index = new MsiIndex(this.device, "msix");
+    this.vm = new VmLife(host, words.get(record + Msix.vm), words.get(record + Msix.vmGeneration));
+    const at = words.load(record + Msix.device);
+    if (isDevice(host, at)) {
+      const device = new DeviceLife(host, at);
+      // Behind it, for the same reason.
+      const isLive = words.load(at + Device.life) === words.get(record + Msix.deviceLife);
+      // One whose thread died when it had let go of the device is no part of that any more: the next one may be.
+      if (isLive && words.load(at + Device.table) === record) {
+        this.device = device;
+        this.index = new MsiIndex(device, "msix");
+      }
     }
   }
 
@@ -67,16 +79,6 @@ export class MsixTable {
     const { host, device, vm } = this;
     if (host.thread.mayBlock) return;
     for (const mutex of [device?.mutex, vm.mutex, host.mutex]) mutex?.enclose(() => {});
-  }
-
-  /** The VM that its messages are for, which may have gone. */
-  get vm(): VmLife {
-    const { words } = this.host;
-    return new VmLife(
-      this.host,
-      words.get(this.record + Msix.vm),
-      words.get(this.record + Msix.vmGeneration),
-    );
   }
 
   /** {@link MsixState}. To be read without the mutex, too. */
@@ -231,12 +233,16 @@ export interface MsixPlan {
   readonly count: number;
 }
 
-/** A new table for a device that has none; undefined where another thread has made one meanwhile. Throws ENOMEM, EBADF where the device has ended. */
-export function createTable(host: BypassHost, { device, vm, count }: MsixPlan): MsixTable | undefined {
+/** The table of a device: a new one where it has none. Throws ENOMEM, EBADF where the device has ended. */
+export function tableOf(
+  host: BypassHost,
+  { device, vm, count }: MsixPlan,
+): { readonly table: MsixTable; readonly isNew: boolean } {
   const { words, mutex, pools } = host;
   return device.guard(() =>
     mutex.guard(() => {
-      if (words.load(device.record + Device.table) !== 0) return undefined;
+      const before = words.load(device.record + Device.table);
+      if (before !== 0) return { table: new MsixTable(host, before), isNew: false };
       const made = pools.device.allocate();
       words.set(made + Msix.head, made);
       words.set(made + Msix.flags, DeviceFlag.table);
@@ -246,12 +252,12 @@ export function createTable(host: BypassHost, { device, vm, count }: MsixPlan): 
       words.set(made + Msix.count, count);
       words.store(device.record + Device.table, made);
       words.store(made + Msix.device, device.record); // last: without a device it is half made
-      return new MsixTable(host, made);
+      return { table: new MsixTable(host, made), isNew: true };
     }),
   );
 }
 
-/** The table in a record, undefined where there is none. */
+/** The table in a record, undefined where there is none; one that is ending as well, which is not live then. */
 export function tableAt(host: BypassHost, record: number): MsixTable | undefined {
   return host.mutex.guard(() => (isTable(host, record) ? new MsixTable(host, record) : undefined));
 }
@@ -260,10 +266,10 @@ export function tableAt(host: BypassHost, record: number): MsixTable | undefined
 export function openTable(host: BypassHost, handle: unknown): MsixTable {
   return host.mutex.guard(() => {
     const record = host.pools.device.open(handle);
-    if (isTable(host, record)) return new MsixTable(host, record);
-    throw new IrqBypassError("ESTALE", `${String(handle)} is the handle of a device, not of its MSI-X`, {
-      subject: "msix",
-    });
+    const table = isTable(host, record) ? new MsixTable(host, record) : undefined;
+    if (table?.isLive()) return table;
+    const what = table === undefined ? "a device, not of its MSI-X" : "an MSI-X that is being disposed";
+    throw new IrqBypassError("ESTALE", `${String(handle)} is the handle of ${what}`, { subject: "msix" });
   });
 }
 
