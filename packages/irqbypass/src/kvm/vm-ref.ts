@@ -2,7 +2,7 @@ import type { BypassHost } from "../bypass/bypass-host.js";
 import { readOptions } from "../host/argument.js";
 import { IrqBypassError } from "../host/errors.js";
 import type { Handle } from "../host/handle.js";
-import { MAX_VCPUS, Vm as V, VmFlag } from "../host/layout.js";
+import { Vm as V, VmFlag } from "../host/layout.js";
 import { checkHost } from "../host/memory.js";
 import { Shown } from "../host/shown.js";
 import type { LinuxEventfd } from "../linux/eventfd.js";
@@ -22,6 +22,7 @@ import { replaceRoutes } from "../vm/reroute.js";
 import { type Apics, checkMsi, checkRoutes, type GsiRoute, type Msi } from "../vm/route.js";
 import { makeRoute, openRoute, type RouteRef, type Routes } from "../vm/route-ref.js";
 import { IRQFD, IRQFD_TEXT, type IrqfdOptions } from "../vm/slim-vm.js";
+import { countVcpus } from "../vm/vcpus.js";
 import { lifeOf, type VmLife } from "../vm/vm-mutex.js";
 import { guestRouting } from "./guest-routing.js";
 import { ioctl, KVM_IRQ_LINE_STATUS } from "./ioctl.js";
@@ -67,13 +68,7 @@ export class KvmVmRef extends Shown {
 
   /** How many vCPUs it has. */
   get vcpus(): number {
-    const { words } = this.host;
-    const first = this.life.record + V.vcpu;
-    return this.life.look(() => {
-      let count = 0;
-      while (count < MAX_VCPUS && words.get(first + count) !== 0) count++;
-      return count;
-    });
+    return this.life.look(() => countVcpus(this.host.words, this.life.record));
   }
 
   /** @internal */

@@ -296,7 +296,9 @@ export class SlimHost extends HostMemory implements BypassHost, Disposable {
   /**
    * Leaves the host, closing the eventfd handles of this thread, whose asynchronous waits reject with EBADF; in the thread that
    * created it, ends the relay too. Throws EBUSY while this thread has producers registered, its own or those of devices that it
-   * signals, or runs vCPUs, and in the creator while VMs are left, naming them. Doing it again does nothing.
+   * signals, runs vCPUs or has a `KvmVm` that it made, and in the creator while VMs are left, naming them. What else it made and others
+   * may use stays: software VMs, irqfds, ioeventfds, eventfds that are open elsewhere. Its devices without producers, the vDPA sessions
+   * that it has open and the unmask eventfds that it listens to end. Doing it again does nothing.
    */
   dispose(): void {
     if (this.disposed) return;

@@ -1,9 +1,10 @@
-import { Device, Producer, Vm as V, Vcpu } from "../host/layout.js";
+import { Device, Producer, Vm as V, Vcpu, VmFlag } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
+import { countVcpus } from "./vcpus.js";
 
 /**
  * What the calling thread has to end before it may leave the host, each by name: its producers, the devices that have some, the
- * vCPUs that it runs and, for whoever created the host, the VMs.
+ * vCPUs that it runs, the KVM guests that it made, which nobody else can end, and, for whoever created the host, all VMs.
  */
 export function unfinishedOf(memory: HostMemory, creator: boolean): string[] {
   const { words, pools, thread } = memory;
@@ -21,10 +22,11 @@ export function unfinishedOf(memory: HostMemory, creator: boolean): string[] {
     if (words.load(vcpu + Vcpu.runner) !== thread.record) return;
     left.push(`vCPU ${words.get(vcpu + Vcpu.index)} of VM ${pools.vm.slot(words.get(vcpu + Vcpu.vm))}`);
   });
-  if (creator) {
-    memory.forEachLive(pools.vm, (vm) => {
-      left.push(`VM ${pools.vm.slot(vm)} (${words.get(vm + V.vcpus)} vCPUs)`);
-    });
-  }
+  memory.forEachLive(pools.vm, (vm) => {
+    const isGuest = (words.get(vm + V.flags) & VmFlag.kvm) !== 0;
+    if (!creator && !(isGuest && words.get(vm + V.owner) === thread.record)) return;
+    const count = countVcpus(words, vm);
+    left.push(`VM ${pools.vm.slot(vm)} (${count} vCPU${count === 1 ? "" : "s"})`);
+  });
   return left;
 }

@@ -50,16 +50,18 @@ describe("terminating the thread of a guest", kvmTests, () => {
     const host = Host.create({ kinds, capacity: SMALL, platform, spawn: noRelay });
     const maker = Host.attach(host.handle, { kinds, platform });
     const number = maker.threadId;
-    const vm = new KvmVm(maker);
+    const vm = new KvmVm(host);
     vm.setGsiRouting([{ gsi: 24, msi: { vcpu: 0, vector: 0x41 } }]);
     const eventfd = LinuxEventfd.create(host);
-    vm.irqfd(LinuxEventfd.open(maker, eventfd.handle), 24);
+    KvmVm.open(maker, vm.handle).irqfd(LinuxEventfd.open(maker, eventfd.handle), 24);
     maker.dispose();
     assert.equal(Host.attach(host.handle, { kinds, platform }).threadId, number);
     assert.equal(host.threadLost(number), true);
     assert.deepEqual(host.audit().findings, []);
     assert.equal(host.pools.injection.live, 1);
-    vm.machine.end();
+    vm.dispose();
+    assert.equal(host.pools.injection.live, 0);
+    host.dispose();
   });
 
   it("leaves the guests of other threads running", async () => {
