@@ -2,7 +2,7 @@
 import { override } from "atomics-explorer";
 import { Eventfd, Msix, VfioPciDevice, Vm } from "irqbypass";
 import { hosts } from "#scenarios/support/hosts.js";
-import { Msix as Table, MsixState } from "#src/host/layout.js";
+import { MsixState, Msix as Table } from "#src/host/layout.js";
 import { dies, mortal } from "./support/death.mjs";
 import { expect, guest, outcome } from "./support/guest.mjs";
 
@@ -58,9 +58,12 @@ function opened(world, break_) {
         after.next = join(seen.vmm, vm, nic);
       },
       other: () =>
-        outcome(() => {
-          Msix.open(theirVm, handle, () => Eventfd.create(seen.other)).control = ENABLE;
-        }, ...ENDED),
+        outcome(
+          () => {
+            Msix.open(theirVm, handle, () => Eventfd.create(seen.other)).control = ENABLE;
+          },
+          ...ENDED,
+        ),
     },
     keeps: [...keeps, after],
     end: () => sound(seen.vmm, after.next),
@@ -70,7 +73,8 @@ function opened(world, break_) {
 /** Threads: vmm, other. */
 export const open = {
   conserves: none,
-  sentence: "An MSI-X that is opened beside its end is that one or refused, never the next one in its record.",
+  sentence:
+    "An MSI-X that is opened beside its end is that one or refused, never the next one in its record.",
   mutexes: "assumed",
   setup: (world) => opened(world),
   twins: {
@@ -202,7 +206,8 @@ function endDies(world, play) {
 /** Threads: survivor, victim. */
 export const death = {
   conserves: none,
-  sentence: "A thread dies while it disposes an MSI-X: whoever opens it is refused or has it, and the next one is whole.",
+  sentence:
+    "A thread dies while it disposes an MSI-X: whoever opens it is refused or has it, and the next one is whole.",
   ...mortal,
   setup: (world) => endDies(world),
   twins: {

@@ -43,7 +43,9 @@ export function deliverThere(memory: HostMemory, calls: LinuxCalls, irqfd: numbe
   injectFound(memory, irqfd, listens, () => {
     const eventfd = words.get(irqfd + Consumer.holds);
     // Looked at again: the end of its listening may have been between the two. What is there then is nobody's signal.
-    return listens() && isSignalled(memory, calls, irqfd, eventfd) && takeSignal(memory, calls, irqfd, eventfd);
+    return (
+      listens() && isSignalled(memory, calls, irqfd, eventfd) && takeSignal(memory, calls, irqfd, eventfd)
+    );
   });
 }
 
