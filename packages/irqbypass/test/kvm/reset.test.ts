@@ -104,6 +104,22 @@ describe("a reset of a KVM guest", kvmTests, () => {
     await end();
   });
 
+  it("takes one unit of a semaphore that a resampling irqfd listens to; what is left raises the line again, as at any assign", async () => {
+    const { host, guest, end } = guestOf();
+    const isUp = () => (guest.ioapic.lines & (1 << PIN)) !== 0;
+    const line = LinuxEventfd.create(host, { semaphore: true });
+    const resample = LinuxEventfd.create(host);
+    line.write(2n);
+    guest.irqfd(line, PIN, { resample });
+    eventually(isUp, () => "the line is not up");
+    guest.reset();
+    assert.equal(line.count, 1n);
+    eventually(isUp, () => "what is left is no interrupt");
+    guest.reset();
+    assert.deepEqual([line.count, isUp(), resample.count], [0n, false, 0n]);
+    await end();
+  });
+
   it("leaves the 8259s as they come out of reset", async () => {
     const { guest, end } = guestOf({ pic: true });
     const fresh = registers(guest);
