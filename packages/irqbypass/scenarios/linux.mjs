@@ -5,7 +5,7 @@ import { Vm } from "irqbypass";
 import { LinuxEventfd } from "irqbypass/linux";
 import { conserves, whereabouts } from "#scenarios/support/conservation.js";
 import { LinuxModel } from "#scenarios/support/linux.js";
-import { Consumer, Header, RelayState } from "#src/host/layout.js";
+import { Consumer, Header, Leftover, RelayState } from "#src/host/layout.js";
 import { Pending } from "#src/host/pending.js";
 import { readersEpoll } from "#src/linux/epoll.js";
 import { linuxKind } from "#src/linux/kind.js";
@@ -44,7 +44,7 @@ function linuxGuest(world, names, { semaphore = false, assigned = true } = {}) {
 function beside(
   world,
   act,
-  { most, relayed = true, written = true, units = 1, play = () => {}, end, ...how } = {},
+  { sent, most, relayed = true, written = true, units = 1, play = () => {}, end, ...how } = {},
 ) {
   const names = ["vmm", ...(written ? ["device"] : []), ...(relayed ? ["relay"] : [])];
   const made = linuxGuest(world, names, how);
@@ -59,7 +59,10 @@ function beside(
     },
     ...(relayed ? { daemons: ["relay"] } : {}),
     keeps: [...(irqfd === undefined ? [] : [irqfd]), own, vm, eventfd],
-    end: conserves({ ...signals, ...(most === undefined ? {} : { most }) }, () => end?.(made)),
+    end: conserves(
+      { ...signals, ...(sent === undefined ? {} : { sent }), ...(most === undefined ? {} : { most }) },
+      () => end?.(made),
+    ),
   };
 }
 
@@ -290,6 +293,131 @@ export const writtenBeside = {
             bothByOldRoute.play(made);
             flushesBy(made, (flush, pending) => pending > Pending.due || flush());
           },
+        }),
+    },
+  },
+};
+
+const resets = ({ vm, eventfd }) => {
+  eventfd.write();
+  vm.reset();
+};
+const isForgotten = ({ host, vm }) => expect(!arrived(host, vm), "it comes to the guest that has begun anew");
+const forgotten = { written: false, end: isForgotten };
+/** The interrupt was forgotten with the guest. */
+const isNone = { sent: 0, end: isForgotten };
+
+/** Threads: vmm, relay. */
+export const reset = {
+  sentence: "What was written before a reset of the guest does not come after it, whoever has delivered it.",
+  mutexes: "assumed",
+  setup: (world) => beside(world, resets, { ...forgotten, ...isNone }),
+  twins: {
+    "does-not-look": {
+      sentence: "does not look at what is in the counter, and leaves it to the relay",
+      setup: (world) =>
+        beside(world, resets, { ...forgotten, ...isNone, play: (made) => flushesBy(made, () => {}) }),
+    },
+  },
+};
+
+/** Takes what an event tells of for a signal, as the relay, though it has been an interrupt before the event came. */
+function forgetsDone({ hosts: { relay } }) {
+  const { words } = relay;
+  const { leftover } = Consumer;
+  relay.words = override(words, {
+    load(word) {
+      const seen = words.load(word);
+      const isDone = relay.pools.consumer.has(word - leftover) && seen === Leftover.done;
+      return isDone ? Leftover.none : seen;
+    },
+  });
+}
+
+const assignsAndResets = ({ vm, eventfd }) => {
+  eventfd.write();
+  vm.irqfd(eventfd, GSI);
+  vm.reset();
+};
+const atAssign = { ...forgotten, assigned: false, sent: 0, most: 1 };
+
+/** Threads: vmm, relay. */
+export const resetAtAssign = {
+  sentence: "What was in the counter at an assign is no interrupt after a reset, whose event comes still.",
+  mutexes: "assumed",
+  setup: (world) => beside(world, assignsAndResets, atAssign),
+  twins: {
+    "does-not-look": {
+      sentence: "does not look at what is in the counter, and leaves it to the relay",
+      setup: (world) =>
+        beside(world, assignsAndResets, { ...atAssign, play: (made) => flushesBy(made, () => {}) }),
+    },
+    "goes-by-the-event": {
+      sentence: "takes the count out at its event, as the relay, though it has been an interrupt",
+      setup: (world) => beside(world, assignsAndResets, { ...atAssign, play: forgetsDone }),
+    },
+  },
+};
+
+const resetsOnly = ({ vm }) => vm.reset();
+/** The second unit is nobody's. */
+const twoUnits = {
+  ...{ ...forgotten, semaphore: true, sent: 0, most: 1 },
+  play: ({ eventfd }) => eventfd.write(2),
+};
+
+/** Threads: vmm, relay. */
+export const resetOfSemaphore = {
+  sentence:
+    "A write to a semaphore before a reset is no interrupt after it, though a unit is there when its event comes.",
+  mutexes: "assumed",
+  setup: (world) => beside(world, resetsOnly, twoUnits),
+  twins: {
+    "goes-by-the-event": {
+      sentence: "takes another unit out at the event, as the relay",
+      setup: (world) =>
+        beside(world, resetsOnly, {
+          ...twoUnits,
+          play(made) {
+            twoUnits.play(made);
+            forgetsDone(made);
+          },
+        }),
+    },
+  },
+};
+
+/** The VMM has written, and resets, while another thread deassigns the irqfd. */
+function resetsInDeassign(world, play = () => {}) {
+  const made = linuxGuest(world, ["vmm", "other"]);
+  const { hosts, vm, eventfd, irqfd, signals } = made;
+  const others = Vm.open(hosts.other, vm.handle);
+  const own = LinuxEventfd.open(hosts.other, eventfd.handle);
+  eventfd.write();
+  play(made);
+  return {
+    threads: {
+      vmm: () => resetsOnly(made),
+      other: () => void others.deassign(own, GSI),
+    },
+    keeps: [irqfd, own, others, vm, eventfd],
+    end: conserves({ ...signals, sent: 0, most: 1 }, () => isForgotten(made)),
+  };
+}
+
+/** Threads: vmm, other. */
+export const resetInDeassign = {
+  sentence:
+    "What was written before a reset, at any moment of a deassign, does not come after it; once nobody listens it is counted.",
+  mutexes: "assumed",
+  setup: (world) => resetsInDeassign(world),
+  twins: {
+    "leaves-it": {
+      sentence: "leaves it to the deassign, which has begun",
+      setup: (world) =>
+        resetsInDeassign(world, (made) => {
+          const { words } = made.hosts.vmm;
+          flushesBy(made, (flush) => words.load(made.irqfd.record + Consumer.source) !== 0 && flush());
         }),
     },
   },

@@ -1,5 +1,5 @@
 import { Listening } from "#src/host/layout.js";
-import { ANY, type StateTable, WHOLE } from "./table.js";
+import { type StateTable, WHOLE } from "./table.js";
 
 /** How far the eventfd of an irqfd is listened to (`src/eventfd/listen.ts`): whether its counter may be read out. */
 export const listening: StateTable = {
@@ -19,6 +19,6 @@ export const listening: StateTable = {
   rows: [
     { from: "not", to: "yes", who: "owner", does: "is assigned, and a count is due", shown: "signal/assign" },
     { from: "yes", to: "over", who: "anyone", does: "is deassigned, and reads it out", shown: "signal/deassign" },
-    { from: ANY, to: "not", who: "holder", does: "is given back", shown: "signal/deassign" },
+    { from: "over", to: "not", who: "holder", does: "is given back", shown: "signal/deassign" },
   ],
 };

@@ -10,7 +10,7 @@ import type { EventfdHost } from "../eventfd/kind.js";
 import { listensNow, mayReadOut } from "../eventfd/listen.js";
 import { irqfdOf } from "../eventfd/reference.js";
 import { ERRNO } from "../host/errors.js";
-import { Consumer, Eventfd, EventfdFlag, Listening, Rec, Thread } from "../host/layout.js";
+import { Consumer, Eventfd, EventfdFlag, Leftover, Listening, Rec, Thread } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { deadlock } from "../host/mutex.js";
 import { injectFound } from "../vm/relay.js";
@@ -41,11 +41,11 @@ export function deliverThere(memory: HostMemory, calls: LinuxCalls, irqfd: numbe
     words.load(irqfd + Consumer.listening) === Listening.yes &&
     words.get(irqfd + Rec.generation) === generation;
   injectFound(memory, irqfd, listens, () => {
-    const eventfd = words.get(irqfd + Consumer.holds);
     // Looked at again: the end of its listening may have been between the two. What is there then is nobody's signal.
-    return (
-      listens() && isSignalled(memory, calls, irqfd, eventfd) && takeSignal(memory, calls, irqfd, eventfd)
-    );
+    if (!listens()) return false;
+    const eventfd = words.get(irqfd + Consumer.holds);
+    if (isSignalled(memory, calls, irqfd, eventfd)) return takeEarly(memory, calls, irqfd, eventfd);
+    return words.compareExchange(irqfd + Consumer.leftover, Leftover.due, Leftover.done) === Leftover.due;
   });
 }
 
@@ -66,15 +66,27 @@ function isSignalled(memory: HostMemory, calls: LinuxCalls, irqfd: number, event
 function takeSignal(memory: HostMemory, calls: LinuxCalls, irqfd: number, eventfd: number): boolean {
   const { words } = memory;
   const fd = fdOf(memory, eventfd);
-  const isFirst = words.load(irqfd + Consumer.leftover) !== 0;
-  if (isFirst) {
-    words.store(irqfd + Consumer.leftover, 0);
+  const leftover = words.load(irqfd + Consumer.leftover);
+  const isDue = leftover === Leftover.due;
+  if (leftover !== Leftover.none) {
+    words.store(irqfd + Consumer.leftover, Leftover.none);
     const count = countOf(calls, fd);
-    if (count === undefined || count === knownOf(memory, irqfd)) return true; // no signal has come with it
+    if (count === knownOf(memory, irqfd)) return isDue; // no signal has come with it
+    if (count === undefined && isDue) return true;
   }
   const count = isSemaphore(memory, eventfd) ? (countOf(calls, fd) ?? 0n) : 0n;
   words.store64(irqfd + Consumer.known, count > 0n ? count - 1n : 0n);
-  return take(memory, calls, eventfd) !== 0n || isFirst;
+  return take(memory, calls, eventfd) !== 0n || isDue;
+}
+
+/**
+ * The same of a signal that is there, and whose event may be still to come: what is left of a semaphore then has been an interrupt. The
+ * calling thread has taken the irqfd up.
+ */
+function takeEarly(memory: HostMemory, calls: LinuxCalls, irqfd: number, eventfd: number): boolean {
+  const isSignal = takeSignal(memory, calls, irqfd, eventfd);
+  if (isSemaphore(memory, eventfd)) memory.words.store(irqfd + Consumer.leftover, Leftover.done);
+  return isSignal;
 }
 
 /**
@@ -98,7 +110,7 @@ export function readOut(memory: HostMemory, calls: LinuxCalls, irqfd: number, ev
       const count = before ?? taken;
       const isSignal = count !== 0n && count !== known;
       if (isSignal && semaphore) take(memory, calls, eventfd); // the signal's unit, beside that of the end
-      return isSignal || words.load(irqfd + Consumer.leftover) !== 0;
+      return isSignal || words.load(irqfd + Consumer.leftover) === Leftover.due;
     },
   );
 }
@@ -117,7 +129,7 @@ export function noteCount(memory: HostMemory, irqfd: number, eventfd: number, co
     () => {
       const there = count();
       words.store64(irqfd + Consumer.known, there);
-      words.store(irqfd + Consumer.leftover, there > 0n ? 1 : 0);
+      words.store(irqfd + Consumer.leftover, there > 0n ? Leftover.due : Leftover.none);
       listensNow(words, irqfd, eventfd); // in one step with that for who reads
       return false;
     },
@@ -174,9 +186,9 @@ function readBeside(
         return false;
       }
       // The count of before the assign has still to be an interrupt, which no event will bring once it is read.
-      const isFirst = words.load(irqfd + Consumer.leftover) !== 0;
+      const isFirst = words.load(irqfd + Consumer.leftover) === Leftover.due;
       const isDue = isFirst || isSignalled(memory, calls, irqfd, eventfd);
-      const isSignal = isDue && takeSignal(memory, calls, irqfd, eventfd);
+      const isSignal = isDue && takeEarly(memory, calls, irqfd, eventfd);
       const known = knownOf(memory, irqfd);
       if (known === 0n) {
         result = -ERRNO.EAGAIN; // what comes from here on is the irqfd's

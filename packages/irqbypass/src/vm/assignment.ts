@@ -19,6 +19,7 @@ import {
   IRQFD_LISTS,
   LEAVING,
   LEVEL,
+  Listening,
   OWN_LINE,
   Producer,
   Thread,
@@ -358,6 +359,7 @@ function release(host: BypassHost, irqfd: number, undo: boolean): void {
     const eventfd = words.get(irqfd + Consumer.holds);
     const resample = words.get(irqfd + Consumer.resample);
     forgetTarget(host, words.load(irqfd + Consumer.target), undo);
+    words.store(irqfd + Consumer.listening, Listening.not); // for who looks whether it listens, and has come too late
     if (undo) pools.consumer.undo(irqfd);
     else pools.consumer.release(irqfd);
     return [dropContext(host, eventfd), resample === 0 ? undefined : dropContext(host, resample)];

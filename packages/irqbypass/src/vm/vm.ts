@@ -130,10 +130,11 @@ export class Vm extends SlimVm {
 
   /**
    * What a guest's reset does to the platform: nothing is posted, requested or in service on any vCPU, no NMI is due, the task priority is
-   * 0, the I/O APIC is as it comes out of reset, and every line is down. What the VMM has wired stays: irqfds, routes, ioeventfds. So do
-   * the devices: reset those first (`VfioPciDevice.reset`), or what they raise meanwhile is an interrupt after the reset.
-   * `docs/semantics.md` has what each reset clears. Throws EBUSY, with nothing changed, while another thread runs one of its vCPUs.
-   * Blocks for this VM's mutex.
+   * 0, the I/O APIC is as it comes out of reset, and every line is down. What was signalled before does not come after it,
+   * through whatever eventfd. What the VMM has wired stays: irqfds, routes, ioeventfds. So do the devices: reset those first
+   * (`VfioPciDevice.reset`), or what they raise meanwhile is an interrupt after the reset. `docs/semantics.md` has what each reset clears.
+   * Throws EBUSY, with nothing changed, while another thread runs one of its vCPUs. Blocks for this VM's mutex, and for signals that are
+   * under way.
    */
   reset(): void {
     this.host.checkChange();

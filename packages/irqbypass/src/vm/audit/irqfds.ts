@@ -1,5 +1,5 @@
 import { POLICIES } from "../../bypass/remapping.js";
-import { Consumer, Eventfd, Injection, Line, Listening, OWN_LINE, Vm } from "../../host/layout.js";
+import { Consumer, Eventfd, Injection, Leftover, Line, Listening, OWN_LINE, Vm } from "../../host/layout.js";
 import { Mode, modeOf, targetOf, vectorOf } from "../../posting/irte.js";
 import { REASONS } from "../../posting/reason.js";
 import { isReason, tell } from "./producers.js";
@@ -47,7 +47,7 @@ function auditWords(view: View, irqfd: number, subject: string): void {
   view.within(words.get(irqfd + Consumer.policy), 0, POLICIES.length - 1, subject, "policy");
   view.within(words.get(irqfd + Consumer.refusal), 0, REASONS.length - 1, subject, "refusal");
   view.within(words.get(irqfd + Consumer.flags), 0, OWN_LINE, subject, "flags");
-  view.within(words.load(irqfd + Consumer.leftover), 0, 1, subject, "leftover");
+  view.within(words.load(irqfd + Consumer.leftover), 0, Leftover.done, subject, "leftover");
   view.within(words.load(irqfd + Consumer.listening), 0, Listening.over, subject, "listening state");
   auditLine(view, words.load(irqfd + Consumer.line), subject);
   const resample = words.get(irqfd + Consumer.resample);
