@@ -188,10 +188,12 @@ export abstract class EventfdContext extends Shown implements Disposable {
     this.close();
   }
 
-  /** @internal What has taken the reference over keeps the handle open, and closes it: to this thread it is closed. */
+  /**
+   * @internal What has taken the reference over keeps the handle open, and closes it: to this thread it is closed. It may be gone by now;
+   * those who read through this handle were woken before.
+   */
   handOver(): void {
     this.open = false;
-    wakeSleepers(this.memory.words, this.record);
   }
 
   /** @internal The count as a number, exact below 2^53: JSON has no other. */

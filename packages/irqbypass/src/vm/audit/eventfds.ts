@@ -29,7 +29,7 @@ export function auditEventfds(view: View): void {
         );
       }
     }
-    view.madeBy(words.get(eventfd + Eventfd.owner), subject);
+    view.madeBy(words.get(eventfd + Eventfd.owner), subject, view.ofVectors.has(eventfd));
   }
   for (const [id, eventfd] of view.linuxEventfdAt) {
     const its = view.isLive("eventfd", eventfd) ? words.get(eventfd + Eventfd.kernelId) >>> 0 : undefined;

@@ -13,6 +13,7 @@ export function auditReferences(view: View): void {
     const eventfd = words.get(reference + Reference.eventfd);
     if (!view.within(role, Role.handle, Role.watcher, subject, "role")) continue;
     if (view.isMsix(owner)) {
+      view.ofVectors.add(eventfd);
       if (!view.isOwned(reference))
         view.find("unreachable", subject, "no vector of its MSI-X table leads to it");
     } else if (!view.isAttached(owner))

@@ -58,6 +58,8 @@ export class View {
   waiting = 0;
   private readonly findings: Finding[] = [];
   private readonly left: string[] = [];
+  /** Eventfds of vectors: an MSI-X table has them, whoever made them. */
+  readonly ofVectors = new Set<number>();
   private readonly owners = new Map<number, string>();
   private found = 0;
 
@@ -174,13 +176,15 @@ export class View {
     return false;
   }
 
-  /** The thread that made something: one of this host, and if it has left that is noted; or the MSI-X table that has it now. */
-  madeBy(thread: number, subject: string): void {
+  /**
+   * The thread that made something: one of this host, and if it has left that is noted, unless a table of MSI-X `has` it; or the table
+   * itself.
+   */
+  madeBy(thread: number, subject: string, has = false): void {
     if (this.isMsix(thread)) return; // no thread's: it goes with the table
-    if (thread === IN_USE) this.left.push(subject);
-    else if (this.slotOf("thread", thread) === undefined) {
+    if (thread !== IN_USE && this.slotOf("thread", thread) === undefined)
       this.find("dangling", subject, `its owner is word ${thread}, which is no thread of this host`);
-    } else if (!this.isAttached(thread)) this.left.push(subject);
+    else if (!has && !this.isAttached(thread)) this.left.push(subject);
   }
 
   handle(eventfd: number): void {

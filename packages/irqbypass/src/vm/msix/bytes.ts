@@ -42,7 +42,12 @@ export function checkBytes(offset: number, given: ArrayLike<number>): Uint8Array
   checkPlace(offset);
   checkObject(given, BYTES_TEXT);
   const bytes = reading(BYTES_TEXT, () => {
-    const { length } = given;
+    const { length } = given as Partial<ArrayLike<number>>;
+    if (length === undefined)
+      throw new IrqBypassError(
+        "EINVAL",
+        `${show(given)} has no bytes one by one: pass ${BYTES_TEXT}, or an array`,
+      );
     if (!Number.isInteger(length) || length < 1 || length > MOST_BYTES)
       throw new IrqBypassError("EINVAL", `${show(length)} bytes were passed: a store has 1 to ${MOST_BYTES}`);
     return Array.from(given);

@@ -1,14 +1,14 @@
 /** What the vectors of an MSI-X table are connected to, made: by a thread that has the VM open, and brings the eventfds along. */
 import type { VfioPciDevice } from "../../device/vfio-pci.js";
 import type { EventfdContext } from "../../eventfd/context.js";
-import { irqfdOf } from "../../eventfd/reference.js";
+import { wakeSleepers } from "../../eventfd/signal.js";
 import { IrqBypassError } from "../../host/errors.js";
 import { Consumer, MsixState, Reference } from "../../host/layout.js";
 import type { Irqfd } from "../irqfd.js";
 import type { Msi } from "../route.js";
 import { makeRoute, RouteRef, type Routes } from "../route-ref.js";
-import { type Entry, isMasked, isMessage, leadsTo, messageOf } from "./entry.js";
-import { disconnect, routedTo } from "./release.js";
+import { type Entry, isMasked, leadsTo, messageOf, type Numbered } from "./entry.js";
+import { disconnect, evenIfRefused, irqfdOfVector, isWired, routedTo } from "./release.js";
 import type { MsixTable } from "./table.js";
 
 /** What MSI-X needs of a VM: `Vm` and `KvmVm` have it, and what `open` of either gives in another thread. */
@@ -39,36 +39,47 @@ export class MsixConnector<E extends EventfdContext> {
 
   /** Does a vector with this entry, which may signal, need an eventfd? */
   needsEventfd(number: number, entry: Entry): boolean {
-    return !isMasked(entry) && isMessage(entry) && !this.isConnected(number);
+    const { table } = this;
+    if (isMasked(entry) || !table.isMessage(entry)) return false;
+    return routedTo(table, number) === undefined || !isWired(table, number);
   }
 
   /**
-   * A vector leads where this entry says: by a new route and irqfd the first time, from then on by a change of that route. Returns whether
-   * it has been connected. Throws what refuses it, with the vector connected as before, or to nothing.
+   * These vectors lead where their entries say: by a new route and irqfd the first time, from then on by a change of that route. Throws
+   * what refuses one of them, with each connected as before, or to nothing where it was.
    */
-  lead(number: number, entry: Entry, brought: Brought<E>): boolean {
-    if (isMasked(entry) || !isMessage(entry)) return false;
-    const { table } = this;
-    const route = table.route(number);
-    const now = table.reference(number) === 0 ? undefined : routedTo(table, number);
-    if (route === undefined || now === undefined) {
-      this.connect(number, messageOf(entry), brought);
-      return true;
+  leadAll(entries: readonly Numbered[], brought: Brought<E>): void {
+    const undo: (() => void)[] = [];
+    try {
+      for (const [number, entry] of entries) undo.push(this.lead(number, entry, brought));
+    } catch (error) {
+      for (const one of undo.reverse()) evenIfRefused(one);
+      throw error;
     }
-    if (!leadsTo(entry, now)) new RouteRef(this.vm.routes, route).change(messageOf(entry));
-    return false;
+  }
+
+  /** The same for one of them. Returns what takes it back. */
+  private lead(number: number, entry: Entry, brought: Brought<E>): () => void {
+    const { table } = this;
+    if (isMasked(entry) || !table.isMessage(entry)) return () => {};
+    const route = table.route(number);
+    const now = routedTo(table, number);
+    if (route === undefined || now === undefined || !isWired(table, number)) {
+      this.connect(number, messageOf(entry), brought);
+      return () => disconnect(table, number);
+    }
+    if (leadsTo(entry, now)) return () => {};
+    const ref = new RouteRef(this.vm.routes, route);
+    ref.change(messageOf(entry));
+    return () => ref.change(now);
   }
 
   /** Sets the triggers of all vectors at once, for a device that cannot have vectors added later. */
   giveTriggers(brought: Brought<E>): void {
     const { table, device } = this;
     const numbers = Array.from({ length: table.count }, (_, number) => number);
-    const eventfds = brought.free.splice(0, table.count);
-    for (const number of numbers) {
-      table.makeRoom(number);
-      brought.triggers.set(number, eventfds[number]!);
-      this.adopt(number, eventfds[number]!);
-    }
+    for (const number of numbers) table.makeRoom(number);
+    const eventfds = numbers.map((number) => this.adopt(number, brought));
     table.change(MsixState.wired);
     const had = device.setIrqs({
       index: "msix",
@@ -85,25 +96,17 @@ export class MsixConnector<E extends EventfdContext> {
       );
   }
 
-  private isConnected(number: number): boolean {
-    return this.table.reference(number) !== 0 && routedTo(this.table, number) !== undefined;
-  }
-
   /** Each step is noted in the table with it or before it: whoever dies here, what there is of it is found. */
   private connect(number: number, msi: Msi, brought: Brought<E>): void {
     const { table, vm, device } = this;
     const given = brought.triggers.get(number);
-    if (given === undefined) disconnect(table, number); // the whole table was replaced meanwhile
+    if (given === undefined) disconnect(table, number); // somebody took a part of it away, as the route with the whole table
     table.makeRoom(number);
     try {
       const { gsi } = makeRoute(vm.routes, msi, (route) => table.setRoute(number, route));
-      const eventfd = given ?? brought.free.pop()!;
-      if (given === undefined) {
-        brought.triggers.set(number, eventfd);
-        this.adopt(number, eventfd);
-      }
+      const eventfd = given ?? this.adopt(number, brought);
       vm.irqfd(eventfd, gsi);
-      this.own(eventfd);
+      this.own(number);
       if (given !== undefined) return;
       table.change(MsixState.wired);
       device.setTrigger("msix", number, eventfd);
@@ -113,20 +116,27 @@ export class MsixConnector<E extends EventfdContext> {
     }
   }
 
-  /** The handle that an eventfd was made with is the vector's from here on. */
-  private adopt(number: number, { reference }: E): void {
+  /** One of the eventfds that were brought: the handle that it was made with is the vector's from here on. */
+  private adopt(number: number, brought: Brought<E>): E {
     const { host, record } = this.table;
+    const { words } = host;
+    const eventfd = brought.free.pop()!;
+    const { reference } = eventfd;
+    brought.triggers.set(number, eventfd);
     host.mutex.guard(() => {
       this.table.setReference(number, reference); // first: whoever comes after a death goes on from here
-      host.words.set(reference + Reference.owner, record);
+      words.set(reference + Reference.owner, record);
     });
+    // Here, where it is certain to be there. Who reads through that handle is this thread, and looks when the call has returned.
+    wakeSleepers(words, eventfd.record);
+    return eventfd;
   }
 
-  /** So is the irqfd that listens to it: it stays when this thread goes. */
-  private own(eventfd: E): void {
+  /** So is the irqfd that this thread has assigned to it: it stays when this thread goes. */
+  private own(number: number): void {
     const { host, record } = this.table;
     host.mutex.guard(() => {
-      const irqfd = irqfdOf(host, eventfd.record);
+      const irqfd = irqfdOfVector(this.table, number, host.thread.record);
       if (irqfd !== 0) host.words.set(irqfd + Consumer.owner, record);
     });
   }

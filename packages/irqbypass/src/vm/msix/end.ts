@@ -1,11 +1,18 @@
 /** The ends of an MSI-X table, by whichever thread, and what a thread leaves of one that dies in the middle of a store. */
 import type { BypassHost } from "../../bypass/bypass-host.js";
 import { liveNow } from "../../bypass/live-records.js";
-import { IrqBypassError } from "../../host/errors.js";
 import { Consumer, Device, Msix, MsixState, Reference } from "../../host/layout.js";
 import { giveUpAsked } from "../asked-routes.js";
-import { isMasked, isMessage, RESET } from "./entry.js";
-import { disconnect, disconnectAll, irqfdOfVector, routedTo, triggerOf, unlessGone } from "./release.js";
+import { isMasked, RESET } from "./entry.js";
+import {
+  disconnect,
+  disconnectAll,
+  evenIfRefused,
+  irqfdOfVector,
+  isWired,
+  routedTo,
+  unlessGone,
+} from "./release.js";
 import { type MsixTable, tableAt } from "./table.js";
 
 /** Disabled, every entry as at the start, and nothing pending. Done again, it finishes what a thread has begun that died. Under the table's mutex. */
@@ -105,14 +112,14 @@ export function healTable(host: BypassHost, record: number, gone: number): boole
     else if (table.device === undefined)
       return; // whoever ended the device, or repairs after that, ends it
     else if (table.state & MsixState.resetting) resetTable(table);
-    else settle(table);
+    else settle(table, gone);
   });
   return true;
 }
 
 /** A store, or a change of the control register, is undone or done: what only the table's mutex guards says which. */
-function settle(table: MsixTable): void {
-  for (const number of table.known) takeOver(table, number);
+function settle(table: MsixTable, gone: number): void {
+  for (const number of table.known) takeOver(table, number, gone);
   if ((table.state & MsixState.enable) === 0) evenIfRefused(() => disconnectAll(table));
   else {
     for (const number of table.known) {
@@ -124,45 +131,31 @@ function settle(table: MsixTable): void {
 }
 
 /** What a vector is connected to is the table's, and not the dead thread's: whether that was about to give it, or to take it away. */
-function takeOver(table: MsixTable, number: number): void {
+function takeOver(table: MsixTable, number: number, gone: number): void {
   const { host, record } = table;
   const { words, mutex } = host;
   const reference = table.reference(number);
   if (reference === 0) return;
   mutex.guard(() => {
     words.set(reference + Reference.owner, record);
-    const irqfd = irqfdOfVector(table, words.get(reference + Reference.eventfd));
+    const irqfd = gone === 0 ? 0 : irqfdOfVector(table, number, gone);
     if (irqfd !== 0) words.set(irqfd + Consumer.owner, record);
   });
 }
 
 /** Has a vector all that it needs, or nothing? A route that went with the whole table comes back with the guest's next store. */
 function isWhole(table: MsixTable, number: number): boolean {
-  const { host } = table;
-  const reference = table.reference(number);
-  if (reference === 0) return table.route(number) === undefined;
-  const eventfd = host.words.get(reference + Reference.eventfd);
-  const isHeard = host.mutex.guard(() => irqfdOfVector(table, eventfd) !== 0);
-  return isHeard && triggerOf(table, number) === eventfd;
+  return table.reference(number) === 0 ? table.route(number) === undefined : isWired(table, number);
 }
 
 /** An entry that lets its vector signal says where that leads: the thread may have changed the one, and not the other yet. */
 function agree(table: MsixTable, number: number): void {
   const entry = table.entry(number);
   if (isMasked(entry)) return;
-  if (!isMessage(entry)) {
+  if (!table.isMessage(entry)) {
     evenIfRefused(() => disconnect(table, number));
     return;
   }
   const msi = routedTo(table, number);
   if (msi !== undefined) table.commit(number, [msi.address, msi.addressHigh ?? 0, msi.data, entry[3]]);
-}
-
-/** What the system refuses is nobody's to hear of here. */
-function evenIfRefused(act: () => void): void {
-  try {
-    act();
-  } catch (error) {
-    if (!(error instanceof IrqBypassError)) throw error;
-  }
 }

@@ -5,6 +5,8 @@ import type { RawMsi } from "../route.js";
 
 /** Message address, its high half, message data, vector control. */
 export type Entry = readonly [address: number, addressHigh: number, data: number, control: number];
+/** The vector of an entry, and the entry. */
+export type Numbered = readonly [number: number, entry: Entry];
 
 export const ENTRY_BYTES = 16;
 const MASK_BIT = 1;
@@ -27,9 +29,9 @@ export function isMasked([, , , control]: Entry): boolean {
   return (control & MASK_BIT) !== 0;
 }
 
-/** Is it an interrupt's address? What such a vector raises otherwise waits for one. */
-export function isMessage([, addressHigh]: Entry): boolean {
-  return (addressHigh & 0xff) === 0;
+/** Is it an interrupt's address, in a VM with `longIds` or without? */
+export function isMessage([, addressHigh]: Entry, longIds: boolean): boolean {
+  return !longIds || (addressHigh & 0xff) === 0;
 }
 
 /** Where it leads. */

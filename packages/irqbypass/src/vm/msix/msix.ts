@@ -10,13 +10,14 @@ import { checkClass, checkObject, isOf, reading, show } from "../../host/argumen
 import { IrqBypassError } from "../../host/errors.js";
 import type { Handle } from "../../host/handle.js";
 import { MsixState, type PoolName } from "../../host/layout.js";
+import type { HostMemory } from "../../host/memory.js";
 import { Shown } from "../../host/shown.js";
 import { VmLife } from "../vm-mutex.js";
 import { checkBytes, loadBytes, type MsixBytes } from "./bytes.js";
 import { type Brought, MsixConnector, type MsixVm } from "./connect.js";
 import { endTable, follow, resetTable } from "./end.js";
-import { ENTRY_BYTES, type Entry, isMasked, isMessage, isSame, stored } from "./entry.js";
-import { disconnect, disconnectAll } from "./release.js";
+import { ENTRY_BYTES, type Entry, isMasked, isSame, type Numbered } from "./entry.js";
+import { disconnectAll, disconnectEach, evenIfRefused, forEach } from "./release.js";
 import { MsixTable, openTable, tableOf } from "./table.js";
 
 /** What of the control register a store changes. */
@@ -139,11 +140,13 @@ export class Msix<E extends EventfdContext = EventfdContext> extends Shown imple
     host.checkCall();
     const table = openTable(host, handle);
     table.check();
-    if (table.vm.record !== life.record || table.vm.generation !== life.generation)
-      throw new IrqBypassError(
-        "EINVAL",
-        `this MSI-X is of VM ${table.vm.id}: pass that, and not VM ${life.id}`,
-      );
+    life.look(() => {}); // EBADF
+    if (table.vm.record !== life.record || table.vm.generation !== life.generation) {
+      const [code, why] = host.look(() => table.vm.isLive())
+        ? (["EINVAL", `is of VM ${table.vm.id}: pass that, and not VM ${life.id}`] as const)
+        : (["EBADF", `is of a VM that was disposed: make another one for VM ${life.id}`] as const);
+      throw new IrqBypassError(code, `this MSI-X ${why}`);
+    }
     return new Msix(vm, table, createEventfd);
   }
 
@@ -178,34 +181,36 @@ export class Msix<E extends EventfdContext = EventfdContext> extends Shown imple
     const lacking = () => {
       if (givesAll()) return shared.count;
       return opens
-        ? shared.known.filter((number) => connector.needsEventfd(number, shared.entry(number))).length
+        ? shared.entries.filter(([number, entry]) => connector.needsEventfd(number, entry)).length
         : 0;
     };
+    // Held meanwhile: what is refused has let nothing through, nor does what follows.
+    const holds = () => (opens ? !shared.isOpen : (value & MsixState.functionMask) !== 0);
     this.change(lacking, (brought) => {
-      const { state: before } = shared;
-      const connected: number[] = [];
+      if (value & MsixState.enable) shared.vm.look(() => {}); // EBADF
+      if (holds()) this.device.functionMask = true;
+      const before = shared.state & CONTROL;
       try {
-        // First: until all of it is done, nothing goes out, to a vector that is half connected or past what this masks.
-        if (value & MsixState.functionMask || enables()) this.device.functionMask = true;
         if (givesAll()) connector.giveTriggers(brought);
-        for (const number of opens ? shared.known : [])
-          if (connector.lead(number, shared.entry(number), brought)) connected.push(number);
+        if (opens) connector.leadAll(shared.entries, brought);
         // What is connected has been by now, what is to be disconnected is not: by this a thread that repairs tells which it is.
         shared.change(value & CONTROL, CONTROL);
         if (opens) {
-          this.disconnectOthers();
+          disconnectEach(shared, othersOf(shared, shared.entries));
           follow(shared);
         }
       } catch (error) {
-        shared.change(before & CONTROL, CONTROL);
-        if ((before & MsixState.enable) === 0) disconnectAll(shared);
-        else for (const number of connected) disconnect(shared, number);
-        this.device.functionMask = (before & MsixState.functionMask) !== 0;
+        shared.change(before, CONTROL);
+        if ((before & MsixState.enable) === 0) evenIfRefused(() => disconnectAll(shared));
+        evenIfRefused(() => follow(shared));
         throw error;
       }
       if (opens) return;
-      if ((value & MsixState.enable) === 0) disconnectAll(shared);
-      follow(shared);
+      try {
+        if ((value & MsixState.enable) === 0) disconnectAll(shared);
+      } finally {
+        follow(shared);
+      }
     });
   }
 
@@ -271,51 +276,50 @@ export class Msix<E extends EventfdContext = EventfdContext> extends Shown imple
   private store(offset: number, given: ArrayLike<number>): void {
     const bytes = checkBytes(offset, given);
     this.check();
-    const end = Math.min(offset + bytes.length, this.table.length);
-    for (let at = offset; at < end; ) {
-      const number = Math.floor(at / ENTRY_BYTES);
-      const next = Math.min(end, (number + 1) * ENTRY_BYTES);
-      this.storeEntry(number, at % ENTRY_BYTES, bytes.subarray(at - offset, next - offset));
-      at = next;
+    const { shared, connector } = this;
+    const after = () => shared.after(offset, bytes);
+    const lacking = () =>
+      shared.isOpen ? after().filter(([number, entry]) => connector.needsEventfd(number, entry)).length : 0;
+    this.change(lacking, (brought) => this.commit(after(), brought));
+  }
+
+  /**
+   * The entries that a store changes become these: all of them, or none. The new words of each are one change, of which nobody sees a part.
+   */
+  private commit(after: readonly Numbered[], brought: Brought<E>): void {
+    const { shared, connector, device } = this;
+    const before = new Map(after.map(([number]) => [number, shared.entry(number)]));
+    const changed = after.filter(([number, entry]) => !isSame(entry, before.get(number)!));
+    for (const [number] of changed) shared.makeRoom(number);
+    try {
+      // Of several, nothing goes by one before it is known that no other is refused.
+      for (const [number, entry] of after)
+        if (isMasked(entry) || after.length > 1) device.vector("msix", number).mask();
+      if (shared.isOpen) connector.leadAll(after, brought); // where a masked one leads is looked at when it is unmasked
+    } catch (error) {
+      evenIfRefused(() => follow(shared));
+      throw error;
+    }
+    for (const [number, entry] of changed) shared.commit(number, entry);
+    try {
+      if (shared.isOpen) disconnectEach(shared, othersOf(shared, after));
+    } finally {
+      // Last: what is pending goes where the entry leads now.
+      const open = after.filter(([, entry]) => !isMasked(entry));
+      forEach(
+        open.map(([number]) => number),
+        (number) => this.unmask(number, before.get(number)!),
+      );
     }
   }
 
-  /** One entry of a store: its new words are one change, of which nobody sees a part. */
-  private storeEntry(number: number, at: number, bytes: Uint8Array): void {
-    const { shared, connector, device } = this;
-    const vector = device.vector("msix", number);
-    const entryAfter = () => stored(shared.entry(number), at, bytes);
-    const lacking = () => (shared.isOpen && connector.needsEventfd(number, entryAfter()) ? 1 : 0);
-    this.change(lacking, (brought) => {
-      const [before, entry] = [shared.entry(number), entryAfter()];
-      if (isMasked(entry))
-        vector.mask(); // where it leads is looked at when it is unmasked
-      else if (shared.isOpen) connector.lead(number, entry, brought);
-      this.commit(number, entry);
-      if (isMasked(entry)) return;
-      if (shared.isOpen && !isMessage(entry)) disconnect(shared, number); // no interrupt: what it raises waits for one
-      try {
-        vector.unmask(); // last: what is pending goes where the entry leads now
-      } catch (error) {
-        if (isMasked(before)) this.commit(number, before);
-        throw error;
-      }
-    });
-  }
-
-  private commit(number: number, entry: Entry): void {
-    const { shared } = this;
-    if (isSame(entry, shared.entry(number))) return;
-    shared.makeRoom(number);
-    shared.commit(number, entry);
-  }
-
-  /** Vectors that lead to no interrupt are connected to nothing. */
-  private disconnectOthers(): void {
-    const { shared } = this;
-    for (const number of shared.known) {
-      const entry = shared.entry(number);
-      if (!isMasked(entry) && !isMessage(entry)) disconnect(shared, number);
+  /** What cannot be signalled stays pending, and the vector masked where it was: the entry says so. */
+  private unmask(number: number, before: Entry): void {
+    try {
+      this.device.vector("msix", number).unmask();
+    } catch (error) {
+      if (isMasked(before)) this.shared.commit(number, before);
+      throw error;
     }
   }
 
@@ -331,8 +335,10 @@ export class Msix<E extends EventfdContext = EventfdContext> extends Shown imple
       for (;;) {
         const more = shared.guard(() => {
           const wanted = lacking() - brought.free.length;
-          if (wanted <= 0) act(brought);
-          else this.checkRoom(wanted);
+          if (wanted <= 0) {
+            checkBrought(shared.host, brought.free);
+            act(brought);
+          } else this.checkRoom(wanted);
           return wanted;
         });
         if (more <= 0) return;
@@ -340,7 +346,7 @@ export class Msix<E extends EventfdContext = EventfdContext> extends Shown imple
       }
     } finally {
       for (const eventfd of brought.triggers.values()) eventfd.handOver();
-      for (const eventfd of brought.free) eventfd.close();
+      for (const eventfd of brought.free) if (!eventfd.closed) eventfd.close();
     }
   }
 
@@ -355,7 +361,6 @@ export class Msix<E extends EventfdContext = EventfdContext> extends Shown imple
   private newEventfd(): E {
     const eventfd = this.createEventfd();
     checkClass(eventfd, EventfdContext, () => `createEventfd gave ${show(eventfd)}, which is no eventfd`);
-    checkEventfd(this.shared.host, eventfd, "a vector signals");
     return eventfd;
   }
 
@@ -371,6 +376,29 @@ function checkVm(vm: MsixVm<never>): void {
   throw new IrqBypassError("EINVAL", `this object has no routes and irqfds: pass ${VM_TEXT}`);
 }
 
+/**
+ * Throws for eventfds of which not each can be one vector's alone, whatever `createEventfd` has given, or closed since: EBADF, EXDEV, EBUSY.
+ */
+function checkBrought(host: HostMemory, eventfds: readonly EventfdContext[]): void {
+  const found = new Set<number>();
+  for (const eventfd of eventfds) {
+    const { record, closed, id } = eventfd;
+    const refusal = (code: "EBADF" | "EBUSY", why: string) =>
+      new IrqBypassError(code, `createEventfd gave eventfd ${id} ${why}: make a new one in each call`, {
+        subject: `eventfd ${id}`,
+      });
+    if (closed) throw refusal("EBADF", "closed, or as another vector's that has it");
+    checkEventfd(host, eventfd, "createEventfd makes");
+    if (found.has(record)) throw refusal("EBUSY", "for two vectors");
+    found.add(record);
+  }
+}
+
+/** Those of these vectors that are to signal and lead to no interrupt: they are connected to nothing. */
+function othersOf(table: MsixTable, entries: readonly Numbered[]): number[] {
+  return entries.filter(([, entry]) => !isMasked(entry) && !table.isMessage(entry)).map(([number]) => number);
+}
+
 /** A new table, in the place of one that the device may have. */
 function newTable(vm: MsixVm<never>, device: VfioPciDevice): MsixTable {
   const { host } = device;
@@ -380,6 +408,7 @@ function newTable(vm: MsixVm<never>, device: VfioPciDevice): MsixTable {
   if (!host.isSameHost(vm.routes.host))
     throw new IrqBypassError("EXDEV", `VM ${life.id} is of another host than this device: make both on one`);
   host.checkChange();
+  life.look(() => {}); // EBADF
   for (;;) {
     const { table, isNew } = tableOf(host, { device: device.life, vm: life, count });
     if (!isNew) endTable(table);

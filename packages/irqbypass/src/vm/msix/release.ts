@@ -17,11 +17,21 @@ import type { MsixTable } from "./table.js";
 /** A vector loses its trigger, irqfd, eventfd and route, where it has them: the device keeps what it raises from here on. */
 export function disconnect(table: MsixTable, number: number): void {
   const { device, index } = table;
-  if (device !== undefined && index !== undefined && table.reference(number) !== 0) {
+  const eventfd = eventfdOf(table, number);
+  if (device !== undefined && index !== undefined && eventfd !== 0) {
     const vector = index.vectors[number]!;
-    unlessGone(() => device.guard(() => setTriggers(device, [vector.change(null)])));
+    unlessGone(() =>
+      device.guard(() => {
+        if (vector.trigger.eventfd === eventfd) setTriggers(device, [vector.change(null)]);
+      }),
+    );
   }
   release(table, number);
+}
+
+/** The same for these vectors. */
+export function disconnectEach(table: MsixTable, numbers: readonly number[]): void {
+  forEach(numbers, (number) => disconnect(table, number));
 }
 
 /** The same for all vectors, and the device gives back its host interrupts. */
@@ -36,25 +46,59 @@ export function disconnectAll(table: MsixTable): void {
     );
     table.change(0, MsixState.wired);
   }
+  forEach(table.known, (number) => release(table, number));
+}
+
+/** Does it for each of them; what the system refuses of one is told in the end: that one is gone, and the others go too. */
+export function forEach(numbers: readonly number[], end: (number: number) => void): void {
   let failure: unknown;
-  for (const number of table.known) {
+  for (const number of numbers) {
     try {
-      release(table, number);
+      end(number);
     } catch (error) {
-      failure ??= error; // that one is gone, and the others go too
+      failure ??= error;
     }
   }
   if (failure !== undefined) throw failure;
 }
 
-/** The irqfd that listens to a vector's eventfd for the table's VM, 0 where there is none or it is on its way out. Under the host mutex. */
-export function irqfdOfVector({ host, vm }: MsixTable, eventfd: number): number {
-  const irqfd = irqfdOf(host, eventfd);
-  return irqfd !== 0 && host.words.get(irqfd + Consumer.vm) === vm.record ? irqfd : 0;
+/**
+ * The irqfd that was assigned for a vector, 0 where there is none or it is on its way out: that of its eventfd, for its VM and its route,
+ * which `owner` has, the table or the thread that is about to give it that. Its eventfd may have one that somebody else has assigned. Under
+ * the host mutex.
+ */
+export function irqfdOfVector(table: MsixTable, number: number, owner: number): number {
+  const { host, vm } = table;
+  const { words } = host;
+  const eventfd = eventfdOf(table, number);
+  const irqfd = eventfd === 0 ? 0 : irqfdOf(host, eventfd);
+  if (irqfd === 0) return 0;
+  const isIts =
+    words.get(irqfd + Consumer.owner) === owner &&
+    words.get(irqfd + Consumer.vm) === vm.record &&
+    words.get(irqfd + Consumer.gsi) >>> 0 === table.route(number)?.gsi;
+  return isIts ? irqfd : 0;
+}
+
+/** Has a vector all that it needs: an eventfd that is its trigger, and to which its irqfd listens? */
+export function isWired(table: MsixTable, number: number): boolean {
+  const { host, record } = table;
+  const eventfd = eventfdOf(table, number);
+  return (
+    eventfd !== 0 &&
+    host.mutex.guard(() => irqfdOfVector(table, number, record) !== 0) &&
+    triggerOf(table, number) === eventfd
+  );
+}
+
+/** The eventfd of a vector, 0 without one. */
+function eventfdOf(table: MsixTable, number: number): number {
+  const reference = table.reference(number);
+  return reference === 0 ? 0 : table.host.words.get(reference + Reference.eventfd);
 }
 
 /** The eventfd that a vector's trigger is, 0 without one. */
-export function triggerOf(table: MsixTable, number: number): number {
+function triggerOf(table: MsixTable, number: number): number {
   const { device, index } = table;
   if (device === undefined || index === undefined) return 0;
   return unlessGone(() => device.guard(() => index.vectors[number]!.trigger.eventfd)) ?? 0;
@@ -75,7 +119,7 @@ export function routedTo(table: MsixTable, number: number): RawMsi | undefined {
 
 /** What a vector has beside its trigger. Each step may have been done before, by a thread that died. */
 function release(table: MsixTable, number: number): void {
-  const { host, vm } = table;
+  const { host, vm, record } = table;
   const { words, mutex, thread } = host;
   const reference = table.reference(number);
   let failure: unknown;
@@ -83,7 +127,7 @@ function release(table: MsixTable, number: number): void {
     thread.begun = true; // the end of something, which nobody can refuse
     const eventfd = words.get(reference + Reference.eventfd);
     try {
-      deassign(host, vm.mutex, () => irqfdOfVector(table, eventfd));
+      deassign(host, vm.mutex, () => irqfdOfVector(table, number, record));
       keep(table, number, eventfd);
     } catch (error) {
       failure = error; // what the system refuses: it is gone all the same
@@ -133,5 +177,14 @@ export function unlessGone<T>(act: () => T): T | undefined {
   } catch (error) {
     if (isOf(error, IrqBypassError) && error.code === "EBADF") return undefined;
     throw error;
+  }
+}
+
+/** Goes on where the system refuses it: that is nobody's to hear of here. */
+export function evenIfRefused(act: () => void): void {
+  try {
+    act();
+  } catch (error) {
+    if (!(error instanceof IrqBypassError)) throw error;
   }
 }

@@ -4,11 +4,11 @@ import { isDevice } from "../../bypass/live-records.js";
 import { DeviceLife, deviceMutex } from "../../device/device-life.js";
 import { MsiIndex } from "../../device/msi.js";
 import { IrqBypassError } from "../../host/errors.js";
-import { Device, DeviceFlag, Msix, MsixState, MsixVector, VECTORS } from "../../host/layout.js";
+import { Device, DeviceFlag, Msix, MsixState, MsixVector, VECTORS, Vm, VmFlag } from "../../host/layout.js";
 import type { Mutex } from "../../host/mutex.js";
 import type { RouteEntry } from "../route-entry.js";
 import { VmLife } from "../vm-mutex.js";
-import { type Entry, RESET } from "./entry.js";
+import { ENTRY_BYTES, type Entry, isMessage, type Numbered, RESET, stored } from "./entry.js";
 
 /** One MSI-X table, and not what comes after it in its record. All of it under its mutex, but where it says otherwise. */
 export class MsixTable {
@@ -22,6 +22,8 @@ export class MsixTable {
   readonly index: MsiIndex | undefined;
   /** The VM that its messages are for, which may have gone. */
   readonly vm: VmLife;
+  /** Does the upper half of an address say something in that? */
+  private readonly longIds: boolean;
   /** Undefined where it was ending already: that of the next one in its record would be taken for its. */
   private readonly life: number | undefined;
   /** The records that this thread has met, by the number of their part. */
@@ -40,6 +42,7 @@ export class MsixTable {
     this.life = (words.load(record + Msix.state) & MsixState.ending) === 0 ? life : undefined;
     this.count = words.get(record + Msix.count);
     this.vm = new VmLife(host, words.get(record + Msix.vm), words.get(record + Msix.vmGeneration));
+    this.longIds = (words.get(this.vm.record + Vm.flags) & VmFlag.shortIds) === 0;
     const at = words.load(record + Msix.device);
     if (isDevice(host, at)) {
       const device = new DeviceLife(host, at);
@@ -105,6 +108,11 @@ export class MsixTable {
     );
   }
 
+  /** The entries of those. */
+  get entries(): Numbered[] {
+    return this.known.map((number) => [number, this.entry(number)]);
+  }
+
   /** A vector's entry. */
   entry(number: number): Entry {
     const at = this.at(number);
@@ -116,6 +124,25 @@ export class MsixTable {
       words.load(at + MsixVector.data) >>> 0,
       words.load(at + MsixVector.unmasked) ^ 1,
     ];
+  }
+
+  /** Is an entry a message of its VM? What such a vector raises otherwise waits for one. */
+  isMessage(entry: Entry): boolean {
+    return isMessage(entry, this.longIds);
+  }
+
+  /** The entries that a store of these bytes changes, as they are after it. */
+  after(offset: number, bytes: Uint8Array): Numbered[] {
+    const found: Numbered[] = [];
+    const end = Math.min(offset + bytes.length, this.count * ENTRY_BYTES);
+    for (let at = offset; at < end; ) {
+      const number = Math.floor(at / ENTRY_BYTES);
+      const next = Math.min(end, (number + 1) * ENTRY_BYTES);
+      const own = bytes.subarray(at - offset, next - offset);
+      found.push([number, stored(this.entry(number), at % ENTRY_BYTES, own)]);
+      at = next;
+    }
+    return found;
   }
 
   /** Gives a vector, which has {@link makeRoom}, another entry: whoever dies meanwhile, all of it or nothing. */
