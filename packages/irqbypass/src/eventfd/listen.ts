@@ -2,6 +2,15 @@ import { Consumer, Eventfd as E, EventfdFlag, Listening, Thread } from "../host/
 import type { Words } from "../host/words.js";
 import type { EventfdHost, Listen } from "./kind.js";
 
+/** {@link Consumer.leftover}: what the next event tells of where no signal has come with it. */
+export const enum Leftover {
+  none = 0,
+  /** Of the count that was there at assign, which has still to be an interrupt. */
+  due = 1,
+  /** Of what has been one before its event came. */
+  done = 2,
+}
+
 /**
  * How an irqfd listens to an eventfd in the host's memory: the writer looks for it, takes its own count out again and makes
  * the irqfd pending. A writer that saw no irqfd is still adding to the counter when `start` is called, which waits for it.

@@ -180,8 +180,8 @@ export class KvmVm extends KvmVmRef implements Disposable {
    * What a guest's reset does to the platform, as `Vm.reset`: nothing is requested or in service on any vCPU, no NMI, INIT or start-up is due,
    * the I/O APIC and the 8259s are as they come out of reset, every line that a GSI leads to is down, and each vCPU runs from the beginning of
    * the guest's code. What the VMM has wired stays, and what the guest's handlers have noted. Resampling irqfds are assigned
-   * anew, which reads their eventfds out, of a semaphore one unit: where some are left, its line is up again. Throws EBUSY, with nothing
-   * changed, while a vCPU runs: `stop` it first. Of the thread that made the guest; blocks for this VM's mutex, and for KVM to let go of
+   * anew, which reads their eventfds out, of a semaphore one unit: where some are left, its line may be up again. Throws EBUSY, with
+   * nothing changed, while a vCPU runs: `stop` it first. Of the thread that made the guest; blocks for this VM's mutex, and for KVM to let go of
    * resampling irqfds.
    */
   reset(): void {

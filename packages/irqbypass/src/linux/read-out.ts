@@ -7,10 +7,10 @@
  * is lost with it, and one that had not been taken out yet may be two interrupts then.
  */
 import type { EventfdHost } from "../eventfd/kind.js";
-import { listensNow, mayReadOut } from "../eventfd/listen.js";
+import { Leftover, listensNow, mayReadOut } from "../eventfd/listen.js";
 import { irqfdOf } from "../eventfd/reference.js";
 import { ERRNO } from "../host/errors.js";
-import { Consumer, Eventfd, EventfdFlag, Leftover, Listening, Rec, Thread } from "../host/layout.js";
+import { Consumer, Eventfd, EventfdFlag, Listening, Rec, Thread } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import { deadlock } from "../host/mutex.js";
 import { injectFound } from "../vm/relay.js";

@@ -102,7 +102,7 @@ export const enum Consumer {
   flags = 20,
   /** Level-triggered: the eventfd to signal at EOI. C */
   resample = 21,
-  /** {@link Leftover}, of Linux eventfds. A */
+  /** Linux eventfds: `Leftover` of `eventfd/listen.ts`. A */
   leftover = 22,
   /** The next level-triggered irqfd of the VM; written under the VM's mutex. A */
   nextResampler = 23,
@@ -127,15 +127,6 @@ export const enum Listening {
   yes = 1,
   /** It is being read out, or has been: not a second time, by whoever goes on for a thread that died. */
   over = 2,
-}
-
-/** {@link Consumer.leftover}: what the next event tells of where no signal has come with it. */
-export const enum Leftover {
-  none = 0,
-  /** Of the count that was there at assign, which has still to be an interrupt. */
-  due = 1,
-  /** Of what has been one before its event came. */
-  done = 2,
 }
 
 /** {@link Consumer.flags}: level-triggered, by the VM's I/O APIC. */

@@ -1,5 +1,6 @@
 import { POLICIES } from "../../bypass/remapping.js";
-import { Consumer, Eventfd, Injection, Leftover, Line, Listening, OWN_LINE, Vm } from "../../host/layout.js";
+import { Leftover } from "../../eventfd/listen.js";
+import { Consumer, Eventfd, Injection, Line, Listening, OWN_LINE, Vm } from "../../host/layout.js";
 import { Mode, modeOf, targetOf, vectorOf } from "../../posting/irte.js";
 import { REASONS } from "../../posting/reason.js";
 import { isReason, tell } from "./producers.js";
