@@ -28,15 +28,15 @@ const beside =
     const nic = new VfioPciDevice(host, { msix: 2 });
     nic.setTrigger("msix", 0, eventfd);
     const [vector, second] = [nic.vector("msix", 0), nic.vector("msix", 1)];
-    ready({ nic, vector });
+    ready({ nic, vector, other });
     const theirs = VfioPciDevice.open(victim, nic.handle);
-    const others = Eventfd.open(victim, other.handle);
+    const [own, others] = [eventfd, other].map(({ handle }) => Eventfd.open(victim, handle));
     return {
-      victim: () => act({ nic: theirs, vector: theirs.vector("msix", 0), other: others }),
+      victim: () => act({ nic: theirs, vector: theirs.vector("msix", 0), other: others, own }),
       survivor: () => vector.signal(),
-      keeps: [irqfd, nic, theirs, others, other, eventfd],
-      signals: () => ({
-        ...{ host, vm, eventfd, sent, most: 2 },
+      keeps: [irqfd, nic, theirs, own, others, other, eventfd],
+      signals: (_results, died) => ({
+        ...{ host, vm, eventfd, sent, most: died ? 2 : 1 },
         taken: (vector.pending ? 1 : 0) + Number(other.count),
       }),
       check(_, died) {
@@ -122,6 +122,27 @@ export const functionMask = scenario(
 export const trigger = scenario(
   "A VMM's thread dies while it replaces a trigger: what is raised is at the old one, at the new one, or pending.",
   { act: ({ nic, other }) => nic.setTrigger("msix", 0, other) },
+);
+
+const exchanges = {
+  ready: ({ nic, other }) => nic.setTrigger("msix", 1, other),
+  act({ nic, own, other }) {
+    const block = { index: "msix", start: 0, count: 2, action: "trigger", data: "eventfd" };
+    nic.setIrqs({ ...block, eventfds: [other, own] });
+  },
+  check({ vector, second }, died) {
+    const paths = [vector.path, second.path];
+    expect(paths.includes("posted"), `the eventfd of the guest has no producer: ${paths.join(", ")}`);
+    expect(died || second.path === "posted", "the exchange was not done");
+    for (const { reason } of [vector, second])
+      expect(reason !== "no-producer", "one has been left where it was for a moment");
+  },
+};
+
+/** Threads: survivor, victim. */
+export const exchange = scenario(
+  "A VMM's thread dies while two vectors exchange their eventfds: what is raised is at one of them or pending, and bypass goes on.",
+  exchanges,
 );
 
 /** Threads: survivor, victim. */

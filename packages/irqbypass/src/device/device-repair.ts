@@ -3,11 +3,12 @@ import type { BypassHost } from "../bypass/bypass-host.js";
 import { recountContexts } from "../bypass/heal.js";
 import { IrqBypassError } from "../host/errors.js";
 import { Device, DeviceUse, Gate, Producer } from "../host/layout.js";
-import { relayed } from "../posting/irte.js";
+import { relayed, UNCONNECTED } from "../posting/irte.js";
 import type { DeviceLife } from "./device-life.js";
 import { finishDevice, lifeAt } from "./device-record.js";
 import { hold, producerOf, release } from "./gate.js";
 import { endProducer } from "./producers.js";
+import { whyRefused } from "./trigger.js";
 
 /** Makes whole what the mutex of a device guards, which the caller holds; the thread of the record `dead` did. */
 export function healDevice(host: BypassHost, record: number, dead: number): void {
@@ -49,7 +50,10 @@ function straysOf({ host, gates }: DeviceLife): number[] {
   return strays;
 }
 
-/** Its connection was being made or undone, and has been given up with the host mutex: it is made anew, if that can be had. */
+/**
+ * Its connection was being made or undone, and has been given up with the host mutex, or it had left its eventfd to another one of a
+ * block: it is made anew, if that can be had.
+ */
 function connectAgain({ host, record }: DeviceLife, producer: number): void {
   const { words, mutex, manager } = host;
   if (producer === 0) return;
@@ -57,9 +61,12 @@ function connectAgain({ host, record }: DeviceLife, producer: number): void {
     const registered = words.get(producer + Producer.eventfd);
     const partner = registered === 0 ? 0 : manager.consumerAt(registered);
     return {
-      eventfd: registered,
+      eventfd: registered || words.load(producer + Producer.holds),
       irq: words.get(producer + Producer.irq),
-      alone: partner !== 0 && words.get(producer + Producer.consumer) === 0,
+      alone:
+        registered === 0
+          ? words.load(producer + Producer.irte) === UNCONNECTED // else it says why it is not
+          : partner !== 0 && words.get(producer + Producer.consumer) === 0,
     };
   });
   if (!alone) return;
@@ -68,7 +75,7 @@ function connectAgain({ host, record }: DeviceLife, producer: number): void {
     manager.registerProducer(producer, eventfd, irq, words.load(record + Device.owner));
   } catch (error) {
     if (!(error instanceof IrqBypassError)) throw error;
-    words.store(producer + Producer.irte, relayed("refused"));
+    words.store(producer + Producer.irte, relayed(whyRefused(error) ?? "refused"));
   }
 }
 

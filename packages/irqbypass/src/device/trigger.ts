@@ -99,6 +99,14 @@ export class Trigger {
     };
   }
 
+  /** It is no producer, until {@link set}: another one of the same block comes to its eventfd first. As that. */
+  leave(irq: number | Reason): Changed {
+    const { producer } = this;
+    const before = this.state(producer);
+    this.life.host.manager.unregisterProducer(producer);
+    return { keep() {}, undo: () => this.restore(producer, before, irq) };
+  }
+
   /** The first eventfd of an interrupt that has none. */
   private first(eventfd: number, irq: number | Reason): Changed {
     const { life, gate } = this;
@@ -199,11 +207,8 @@ export class Trigger {
 
   /** The reason of a refusal that the interrupt can live with; undefined for an error that must be thrown. */
   private bearable(error: unknown, eventfd: number): Reason | undefined {
-    if (!(error instanceof IrqBypassError)) return undefined;
-    const known = REASONS.find((reason) => reason === error.reason);
-    const reason = error.code === "EBUSY" && known === undefined ? "another-producer" : known;
-    if (reason === undefined || reason === "none") return undefined;
-    return this.required(eventfd) ? undefined : reason;
+    const reason = whyRefused(error);
+    return reason === undefined || this.required(eventfd) ? undefined : reason;
   }
 
   private required(eventfd: number): boolean {
@@ -213,6 +218,14 @@ export class Trigger {
       return consumer !== 0 && requires(host, consumer);
     });
   }
+}
+
+/** Why the manager refuses a producer its place or its connection; undefined for any other error. */
+export function whyRefused(error: unknown): Reason | undefined {
+  if (!(error instanceof IrqBypassError)) return undefined;
+  const known = REASONS.find((reason) => reason === error.reason);
+  const reason = error.code === "EBUSY" && known === undefined ? "another-producer" : known;
+  return reason === "none" ? undefined : reason;
 }
 
 const NOTHING: Changed = { keep() {}, undo() {} };

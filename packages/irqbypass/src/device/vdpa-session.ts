@@ -66,7 +66,8 @@ export class VdpaSession extends Shown implements Disposable {
 
   /**
    * Sets, replaces or (null) takes away the eventfd that a queue signals (VHOST_SET_VRING_CALL). Under DRIVER_OK the queue
-   * becomes a producer at once. Throws ENOBUFS for the number of a queue that the device does not have, EBADF for a closed eventfd,
+   * becomes a producer at once; where another one has the eventfd it is not, and says `another-producer`, and is to be given it again once
+   * that has left. Throws ENOBUFS for the number of a queue that the device does not have, EBADF for a closed eventfd,
    * EINVAL for what is none, ENOMEM, and EOPNOTSUPP with the reason where bypass is required and cannot be had; the old
    * one stays then. What the queue says meanwhile goes where the call leaves it. Blocks for the mutexes of the device and the host, and for
    * a signal that is under way.
