@@ -11,7 +11,6 @@ const ENDED = ["ESTALE", "EBADF"];
 /** The bytes of an entry, masked: it is connected to nothing. */
 const ENTRY = new Uint8Array(Uint32Array.of(0xfee00000, 0, 0x41, 1).buffer);
 
-const none = "nothing is signalled";
 const join = (host, vm, nic) => new Msix(vm, nic, () => Eventfd.create(host));
 
 /** Throws where memory is not sound, or a table has what was stored to the one before. */
@@ -72,7 +71,6 @@ function opened(world, break_) {
 
 /** Threads: vmm, other. */
 export const open = {
-  conserves: none,
   sentence:
     "An MSI-X that is opened beside its end is that one or refused, never the next one in its record.",
   mutexes: "assumed",
@@ -106,7 +104,6 @@ function remade(world, what, break_) {
 }
 
 const again = (what, sentence) => ({
-  conserves: none,
   sentence,
   mutexes: "assumed",
   setup: (world) => remade(world, what),
@@ -151,7 +148,6 @@ function storedBeside(world, play = () => {}) {
 
 /** Threads: vmm, other. */
 export const store = {
-  conserves: none,
   sentence: "A store beside the end of an MSI-X is in that or refused, never in the next one in its record.",
   mutexes: "assumed",
   setup: (world) => storedBeside(world),
@@ -205,7 +201,7 @@ function endDies(world, play) {
 
 /** Threads: survivor, victim. */
 export const death = {
-  conserves: none,
+  conserves: "nothing is signalled",
   sentence:
     "A thread dies while it disposes an MSI-X: whoever opens it is refused or has it, and the next one is whole.",
   ...mortal,

@@ -5,7 +5,7 @@ import { conserves } from "#scenarios/support/conservation.js";
 import { holdsCount } from "#src/eventfd/listen.js";
 import { Eventfd as E, Reference } from "#src/host/layout.js";
 import { dies, mortal } from "./support/death.mjs";
-import { arrived, expect, guest, openVcpu, VECTOR } from "./support/guest.mjs";
+import { arrived, expect, guest, openVcpu, outcome, VECTOR } from "./support/guest.mjs";
 
 const ENABLE = 0x8000;
 const [NEW, NEWER] = [0x42, 0x43];
@@ -238,3 +238,55 @@ export const disables = dying(
   },
   { signal: "before" },
 );
+
+/** Threads `vmm`, which enables MSI-X and is refused, and `device`, which signals. */
+function refuses(world, play = () => {}) {
+  const { hosts, vm } = guest(world, ["device", "vmm"]);
+  openVcpu(hosts.device, vm);
+  vm.routeMsi({ vcpu: 0, vector: 0x60 }).dispose(); // it has a table of its own from here on
+  const nic = new VfioPciDevice(hosts.device, { msix: 2, hostInterrupts: 1 });
+  const msix = new Msix(vm, nic, () => Eventfd.create(hosts.device));
+  const theirs = Msix.open(Vm.open(hosts.vmm, vm.handle), msix.handle, () => Eventfd.create(hosts.vmm));
+  msix.table.write(0, [...entry(NEW), ...entry(NEWER)]);
+  const [vector, second] = [0, 1].map((number) => nic.vector("msix", number));
+  second.signal();
+  play(theirs);
+  return {
+    threads: {
+      device: () => vector.signal(),
+      vmm: () => outcome(() => (theirs.control = ENABLE), "ENOSPC"),
+    },
+    keeps: [vm, nic, msix, theirs],
+    end: conserves(
+      () => ({
+        host: hosts.device,
+        vm,
+        sent: 2,
+        taken: [vector, second].filter((one) => one.pending).length,
+      }),
+      () => {
+        expect(theirs.control === 1, "it is enabled");
+        expect(vector.pending && second.pending, "a signal came while MSI-X was off");
+        const { findings, live } = hosts.device.audit();
+        expect(findings.length === 0, findings[0]?.message);
+        expect(live.consumer === 0, "a vector is still connected");
+      },
+    ),
+  };
+}
+
+/** Threads: device, vmm. */
+export const refused = {
+  sentence:
+    "MSI-X that is refused to be enabled lets no signal through: what is raised before, beside and after it is pending.",
+  mutexes: "assumed",
+  preemptions: 2,
+  setup: (world) => refuses(world),
+  twins: {
+    "not-held": {
+      sentence: "connects one vector after the other without the function mask",
+      setup: (world) =>
+        refuses(world, ({ device }) => Object.defineProperty(device, "functionMask", { set() {} })),
+    },
+  },
+};

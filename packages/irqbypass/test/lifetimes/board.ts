@@ -16,6 +16,9 @@ export const CALLS = [
   "device use",
   "device signal",
   "device adopt",
+  "msix new",
+  "msix open",
+  "msix use",
   "vdpa open",
   "vdpa use",
   "vdpa adopt",
@@ -31,6 +34,7 @@ export const ENDS = [
   "irqfd dispose",
   "eventfd close",
   "device dispose",
+  "msix dispose",
   "vdpa dispose",
   "vdpa release",
   "epoll close",
@@ -39,8 +43,8 @@ export const ENDS = [
 ] as const;
 export type End = (typeof ENDS)[number];
 
-/** Kinds of objects that are published: VMs, eventfds, epolls, devices, vDPA devices. */
-const KINDS = 5;
+/** Kinds of objects that are published: VMs, eventfds, epolls, devices, vDPA devices, MSI-X and its VM. */
+const KINDS = 7;
 const COUNTS = CALLS.length * ENDS.length;
 /** Threads at once, with the one that starts them. */
 const SEATS = 16;
@@ -111,6 +115,15 @@ export class Board {
   }
   vdpaAt(place: number): number {
     return this.handles[4 * PLACES + place]!;
+  }
+
+  /** Two handles: whoever reads them may have those of two. */
+  publishMsix(place: number, msix: number, vm: number): void {
+    this.handles[5 * PLACES + place] = msix;
+    this.handles[6 * PLACES + place] = vm;
+  }
+  msixAt(place: number): { readonly msix: number; readonly vm: number } {
+    return { msix: this.handles[5 * PLACES + place]!, vm: this.handles[6 * PLACES + place]! };
   }
 
   /** Runs a call, and counts the ends that were under way when it began or ended. */

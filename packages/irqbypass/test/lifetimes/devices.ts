@@ -8,6 +8,7 @@ import {
   type VdpaSession,
   VfioPciDevice,
   VIRTIO_STATUS,
+  type Vm,
 } from "irqbypass";
 import { isDevice } from "#src/bypass/live-records.js";
 import { Device, DeviceFlag } from "#src/host/layout.js";
@@ -23,11 +24,13 @@ export interface Actor {
   attempt<T>(call: () => T): T | undefined;
   ending(end: End, run: () => void): void;
   openEventfd(): Eventfd | undefined;
+  /** A VM, and the handle that it was opened by. */
+  openVm(): { readonly vm: Vm; readonly handle: number } | undefined;
 }
 
 const READY = VIRTIO_STATUS.acknowledge | VIRTIO_STATUS.driver | VIRTIO_STATUS.driverOk;
 /** Devices at these places have an INTx pin, the others vectors: one of the two is in use at a time. */
-const hasPin = (place: number) => place % 2 === 1;
+export const hasPin = (place: number) => place % 2 === 1;
 
 /** Devices as this thread has had them open: what is used of one may have ended long ago, and another one have its record. */
 export function deviceOperations(actor: Actor): readonly (() => void)[] {

@@ -28,15 +28,15 @@ const CAPACITY = {
   thread: 16,
   vm: 4,
   vcpu: 4,
-  eventfd: 8,
+  eventfd: 12,
   producer: 16,
-  consumer: 8,
+  consumer: 12,
   reference: 256,
   routing: 8,
   epoll: 4,
   watch: 12,
   ioeventfd: 4,
-  device: 6,
+  device: 9,
 };
 
 /** Runs `threads` threads for so many seconds. Throws for a stranger's vector, a raw error, and memory that is not sound. */

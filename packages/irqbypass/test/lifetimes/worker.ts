@@ -4,6 +4,7 @@ import { Epoll, Eventfd, Host, type HostHandle, IrqBypassError, Vcpu, VfioPciDev
 import { random } from "../death/random.js";
 import { Board, type End, PLACES, vectorOf } from "./board.js";
 import { deviceOperations, endOwnDevices } from "./devices.js";
+import { msixOperations } from "./msix.js";
 
 export interface LifetimesWork {
   readonly host: HostHandle;
@@ -79,6 +80,14 @@ function someVm(): Known | undefined {
   if (vcpu !== undefined) known[place] = { vm: published, vcpu };
   return known[place];
 }
+
+function openVm(): { readonly vm: Vm; readonly handle: number } | undefined {
+  const found = someVm();
+  const vm = found && attempt(() => Vm.open(host, found.vm));
+  return vm && { vm, handle: found!.vm };
+}
+
+const actor = { host, board, pick, attempt, ending, openEventfd, openVm };
 
 const operations: readonly (() => void)[] = [
   function makeVm() {
@@ -221,7 +230,8 @@ const operations: readonly (() => void)[] = [
     }
     ending("eventfd close", () => eventfd.close());
   },
-  ...deviceOperations({ host, board, pick, attempt, ending, openEventfd }),
+  ...deviceOperations(actor),
+  ...msixOperations(actor),
 ];
 
 parentPort!.postMessage("begun");
