@@ -2,7 +2,8 @@
 import { Eventfd, VfioPciDevice } from "irqbypass";
 import { conserves } from "#scenarios/support/conservation.js";
 import { hosts } from "#scenarios/support/hosts.js";
-import { Eventfd as E } from "#src/host/layout.js";
+import { finishDevice } from "#src/device/device-record.js";
+import { Device, Eventfd as E } from "#src/host/layout.js";
 import { expect } from "./support/guest.mjs";
 
 /** A reader for whom nothing ever comes: the event loop is not what these are about. */
@@ -42,7 +43,7 @@ function shared(
       device: () => device({ card, trigger, unmask, fifo, fired: () => fired(seen.device) }),
       vcpu: () => vcpu({ card: theirs, ...their, fired: () => fired(seen.vcpu) }),
     },
-    keeps: [trigger, unmask, fifo, card, theirs, their.unmask, their.fifo],
+    keeps: [trigger, unmask, fifo, card, theirs, their.unmask, their.fifo, ...pinsOf(card, theirs)],
     end: conserves(
       (results) => ({
         ...{ host: seen.device, eventfd: trigger },
@@ -60,6 +61,10 @@ function shared(
     ),
   };
 }
+
+/** The pins of cards, and what listens in them. */
+const pinsOf = (...cards) =>
+  cards.flatMap(({ intx }) => (intx.listener === undefined ? [intx] : [intx, intx.listener]));
 
 /** What the vCPU's thread does to the card is not done under its mutex. */
 const unlocked = ({ theirs: { life } }) => {
@@ -242,6 +247,18 @@ export const console = {
   },
 };
 
+/** Reads the unmask eventfd, and looks only then whether it is the one that is to unmask. */
+function readsFirst({ intx, life }, isTheOne) {
+  const { listener } = intx;
+  listener.look = () => {
+    if (listener.eventfd.tryRead() === undefined) return isTheOne() ? undefined : false;
+    life.act(() => {
+      if (isTheOne()) intx.unmask();
+    });
+    return true;
+  };
+}
+
 /** The vCPU's thread listens to the unmask eventfd and looks at it; the device's disables INTx and enables it anew, with the line up. */
 const enablesAnew = {
   ready({ card, theirs, unmask, their }) {
@@ -273,10 +290,7 @@ export const anew = {
       setup: (world) =>
         shared(world, {
           ...enablesAnew,
-          play({ theirs }) {
-            const { listener } = theirs.intx;
-            listener.handler = () => theirs.life.act(() => theirs.intx.unmask());
-          },
+          play: ({ theirs }) => readsFirst(theirs, () => true),
         }),
     },
   },
@@ -317,6 +331,89 @@ export const resample = {
           ...resamples,
           play({ card }) {
             card.intx.unmask = () => card.intx.send();
+          },
+        }),
+    },
+  },
+};
+
+/** The vCPU's thread listens, in its event loop, until it finds out that the device's has taken the unmask eventfd away. */
+const listens = {
+  ready({ card, theirs, unmask, their }) {
+    isUp({ card });
+    setUnmask(theirs, their.unmask);
+    unmask.reader = neverRead;
+  },
+  vcpu({ card, unmask }) {
+    const { listener } = card.intx;
+    listener.stop = new AbortController();
+    listener.reader = Object.getPrototypeOf(Eventfd.prototype).reader.call(unmask);
+    return listener.listen();
+  },
+};
+
+const handsOver = {
+  ...listens,
+  ready(scene) {
+    listens.ready(scene);
+    scene.unmask.write();
+  },
+  device({ card, unmask }) {
+    setUnmask(card, null);
+    unmask.write();
+    setUnmask(card, unmask);
+    card.intx.poll();
+  },
+  sent: 2,
+  check: (_, { fired }) => expect(fired === 2, `two unmasks, and it fired ${fired} times`),
+};
+
+/** Threads: device, vcpu. */
+export const handover = {
+  sentence:
+    "An unmask eventfd that another thread takes over: each write unmasks once, whoever listens, and the first listener ends.",
+  mutexes: "assumed",
+  setup: (world) => shared(world, handsOver),
+  twins: {
+    "reads-first": {
+      sentence: "reads the eventfd, and throws away what it has read once it is not the one any more",
+      setup: (world) =>
+        shared(world, {
+          ...handsOver,
+          play: ({ theirs }) => readsFirst(theirs, () => theirs.intx.isArmed(theirs.intx.arming)),
+        }),
+    },
+    "leaves-the-count": {
+      sentence: "takes the eventfd away with a write in it, which is one with the next",
+      setup: (world) =>
+        shared(world, {
+          ...handsOver,
+          play({ card }) {
+            card.intx.listens = () => false;
+          },
+        }),
+    },
+  },
+};
+
+const endsDevice = { ...listens, device: ({ card }) => card.dispose(), sent: 0 };
+
+/** Threads: device, vcpu. */
+export const ends = {
+  sentence: "A listener ends by itself when another thread ends the device.",
+  mutexes: "assumed",
+  setup: (world) => shared(world, endsDevice),
+  twins: {
+    "is-not-told": {
+      sentence: "sleeps on",
+      setup: (world) =>
+        shared(world, {
+          ...endsDevice,
+          device({ card: { life } }) {
+            life.act(() => {
+              life.setEventfd(Device.unmask, 0); // nobody is found who listens
+              finishDevice(life, () => {});
+            });
           },
         }),
     },

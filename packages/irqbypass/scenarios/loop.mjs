@@ -249,7 +249,6 @@ function polls(world, break_ = () => {}) {
 
 /** Threads: vcpu, device1, device2. */
 export const poll = {
-  conserves: "two posts of two vectors, and none is taken",
   sentence: "When a wait has ended with an interrupt the control word says so, whichever post came when.",
   setup: (world) => polls(world),
   twins: {

@@ -79,6 +79,7 @@ const KIND: Readonly<Record<keyof Kind, What>> = {
   closeVm: "function",
   settle: "function",
   signal: "function",
+  take: "function",
   inject: "function",
   ffi: "function",
   info: "function",

@@ -3,6 +3,7 @@ import type { BypassHost } from "../bypass/bypass-host.js";
 import { isDevice } from "../bypass/live-records.js";
 import { refresh } from "../bypass/remapping.js";
 import { dropContext } from "../eventfd/reference.js";
+import { wakeSleepers } from "../eventfd/signal.js";
 import { IrqBypassError } from "../host/errors.js";
 import {
   DEVICE_EVENTFDS,
@@ -158,6 +159,8 @@ export function finishDevice(life: DeviceLife, end: (host: BypassHost, producer:
   const { host, record, gates } = life;
   const { words } = host;
   host.thread.begun = true; // the end of something, which nobody can refuse
+  const unmask = words.load(record + Device.unmask);
+  if (unmask !== 0) wakeSleepers(words, unmask); // who listens looks, which takes the mutex, and finds out
   life.use(DeviceUse.ending, true);
   words.add(record + Device.life, 1); // it has ended, for whoever looks
   words.add(record + Device.tenure, 1); // and for whoever signals; who does so already is waited for

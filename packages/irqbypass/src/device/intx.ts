@@ -1,4 +1,6 @@
 import type { EventfdContext } from "../eventfd/context.js";
+import { wakeSleepers } from "../eventfd/signal.js";
+import { takeRecord } from "../eventfd/take.js";
 import { checkFlag } from "../host/argument.js";
 import { Device, DeviceUse, Eventfd } from "../host/layout.js";
 import { Shown } from "../host/shown.js";
@@ -14,8 +16,9 @@ import { Virqfd } from "./virqfd.js";
  * mutex, as the kernel's is under igate, so that the level that an unmask finds is the level.
  */
 export class Intx extends Shown {
-  /** What listens to the unmask eventfd in this thread, where this thread has set it. */
+  /** What listens to the unmask eventfd in this thread, where this has set it, and by which number it knows that it is the one. */
   private listener: Virqfd | undefined;
+  private arming = 0;
 
   /** @internal Devices make their pin. */
   constructor(private readonly life: DeviceLife) {
@@ -65,7 +68,10 @@ export class Intx extends Shown {
     });
   }
 
-  /** Looks at the unmask eventfd now, for a thread that does not return to its event loop: the one that has set it. */
+  /**
+   * Looks at the unmask eventfd now, for a thread that does not return to its event loop: the one that has set it. Blocks for the
+   * device's mutex.
+   */
   poll(): void {
     this.listener?.poll();
   }
@@ -87,7 +93,6 @@ export class Intx extends Shown {
   disable(): void {
     const { life } = this;
     this.removeUnmask();
-    life.host.words.add(life.record + Device.enabling, 1);
     life.use(DeviceUse.intx | DeviceUse.masked, false);
     life.setEventfd(Device.intx, 0);
   }
@@ -137,7 +142,6 @@ export class Intx extends Shown {
   /** vfio_intx_enable. The line may be up already; a guest that has it disabled starts masked. */
   private enable(): void {
     const { life } = this;
-    life.host.words.add(life.record + Device.enabling, 1);
     life.use(DeviceUse.intx, true);
     this.interrupt();
   }
@@ -153,37 +157,61 @@ export class Intx extends Shown {
     if (this.listens()) {
       throw irqError("EBUSY", "intx", "has an unmask eventfd already: take that away first");
     }
-    const enabling = words.load(life.record + Device.enabling);
-    // One that is still under way when INTx is disabled, or its eventfd taken away elsewhere, finds that out.
-    const unmask = () => {
-      if (words.load(life.record + Device.enabling) === enabling) this.unmask();
-    };
-    const listener = new Virqfd(eventfd, () => (life.mutex.held() ? unmask() : life.act(unmask)));
-    this.removeUnmask();
-    this.listener = listener;
-    words.store(life.record + Device.listener, thread.record); // first, here and below last: with a thread that dies, what it keeps goes
+    this.removeUnmask(); // what was closed meanwhile
+    const arming = (words.add(life.record + Device.enabling, 1) + 1) | 0;
+    this.listener = new Virqfd(
+      eventfd,
+      () => this.unmask(),
+      (look) => this.inTurn(arming, look),
+    );
+    this.arming = arming;
+    words.store(life.record + Device.listener, thread.record); // first, and the eventfd last: with a thread that dies, what it keeps goes
     life.setEventfd(Device.unmask, eventfd.record);
+  }
+
+  /** Runs `look` under the device's mutex for a listener while it is the one; returns false, with nothing done, where it is no more. */
+  private inTurn(arming: number, look: () => void): boolean {
+    const { life } = this;
+    let isTheOne = false;
+    const section = () => {
+      isTheOne = this.isArmed(arming);
+      if (isTheOne) look();
+    };
+    if (life.mutex.held()) section();
+    else life.act(section);
+    return isTheOne;
+  }
+
+  private isArmed(arming: number): boolean {
+    return this.life.host.words.load(this.life.record + Device.enabling) === arming;
   }
 
   /** Does somebody listen to an unmask eventfd that can still be written to? */
   private listens(): boolean {
     const { life, listener } = this;
-    const { words, mutex, thread } = life.host;
+    const { words, mutex } = life.host;
     const eventfd = words.load(life.record + Device.unmask);
-    if (eventfd === 0) return false;
-    if (words.load(life.record + Device.listener) === thread.record) return listener?.closed !== true;
+    if (eventfd === 0 || (listener?.closed && this.isArmed(this.arming))) return false;
     return mutex.guard(() => words.get(eventfd + Eventfd.handles)) !== 0;
   }
 
+  /** Whoever listens does so no more; what was written before has unmasked. */
   private removeUnmask(): void {
-    const { life } = this;
-    const { words, thread } = life.host;
-    const there = words.load(life.record + Device.listener);
-    if (there !== 0 && there !== thread.record) words.add(life.record + Device.enabling, 1); // it finds out when it hears of something
+    const { life, listener } = this;
+    const { host, record } = life;
+    const { words } = host;
+    const isOurs = listener !== undefined && this.isArmed(this.arming);
+    const eventfd = words.load(record + Device.unmask);
+    if (eventfd !== 0 && !isOurs) {
+      if (this.listens() && takeRecord(host, eventfd)) this.unmask();
+      // It looks under the device's mutex, so once this is through: told before, it is told also where this thread dies on the way.
+      wakeSleepers(words, eventfd);
+    }
     this.stopListening();
-    if (there === 0) return;
+    if (words.load(record + Device.listener) === 0) return;
     life.setEventfd(Device.unmask, 0);
-    words.store(life.record + Device.listener, 0);
+    words.add(record + Device.enabling, 1); // behind it: where this thread dies in between it listens still, and another one may too
+    words.store(record + Device.listener, 0);
   }
 
   /** @internal This thread listens to no unmask eventfd any more. */

@@ -101,7 +101,7 @@ export abstract class EventfdContext extends Shown implements Disposable {
     if (this.takeKick() || timeoutMs <= 0) return undefined;
     const reader = this.reader();
     try {
-      return await this.untilRead(timeoutMs, signal, true);
+      return await this.untilRead(timeoutMs, signal, () => this.tryRead(), true);
     } finally {
       reader.close();
     }
@@ -134,7 +134,7 @@ export abstract class EventfdContext extends Shown implements Disposable {
     // Held meanwhile: this very handle may be closed.
     let reader = memory.mutex.guard(() => addReference(memory, this.record, Role.hold));
     return {
-      next: (signal) => this.untilRead(Infinity, signal, false),
+      next: (signal, take) => this.untilRead(Infinity, signal, take, false),
       close() {
         if (reader !== 0 && !memory.thread.left) dropReference(memory, reader); // who leaves the host gives all of them back
         reader = 0;
@@ -142,17 +142,18 @@ export abstract class EventfdContext extends Shown implements Disposable {
     };
   }
 
-  /** Reads as soon as there is something, or until a kick that is meant for it. The caller holds the eventfd. */
-  private async untilRead(
+  /** Until `take` has taken something, or a kick that is meant for it. The caller holds the eventfd. */
+  private async untilRead<T>(
     timeoutMs: number,
     signal: AbortSignalLike | undefined,
+    take: () => T | undefined,
     kickable: boolean,
-  ): Promise<bigint | undefined> {
+  ): Promise<T | undefined> {
     const { words, thread } = this.memory;
     const deadline = deadlineOf(words, timeoutMs);
     for (;;) {
       const sequence = words.load(this.record + E.sequence);
-      const taken = this.tryRead();
+      const taken = take();
       if (taken !== undefined) return taken;
       if (kickable && sequence & READ_KICKED) {
         if (this.takeKick()) return undefined;
@@ -214,10 +215,10 @@ export abstract class EventfdContext extends Shown implements Disposable {
 /** A standing wait on an eventfd. */
 export interface EventfdReader {
   /**
-   * Resolves when there was something to read. As `readAsync`, it rejects only where `signal` is aborted, and with EBADF where the
-   * handle was closed; a kick is left to whoever reads.
+   * Resolves with what `take` returns once that is something: it is called at once, and whenever there may be something to read, or the
+   * handle was closed. Rejects where `signal` is aborted, and with what `take` throws; a kick is left to whoever reads.
    */
-  next(signal: AbortSignalLike): Promise<unknown>;
+  next<T>(signal: AbortSignalLike, take: () => T | undefined): Promise<T | undefined>;
   /** Ends it; nobody waits any more. Doing it again does nothing. */
   close(): void;
 }

@@ -14,6 +14,7 @@ import { checkHost, type HostMemory } from "../host/memory.js";
 import { checkWrite, EventfdContext } from "./context.js";
 import { addReference } from "./reference.js";
 import { fallAsleep, signalContext, signalOnce } from "./signal.js";
+import { takeCount } from "./take.js";
 
 /** Options of {@link Eventfd.create}. */
 export interface EventfdOptions {
@@ -126,17 +127,7 @@ export class Eventfd extends EventfdContext {
   }
 
   private take(): bigint | undefined {
-    const { memory, semaphore } = this;
-    const { words } = memory;
-    const counter = this.record + E.counter;
-    for (;;) {
-      const count = words.load64(counter);
-      if (count === 0n) return undefined;
-      // Nobody is told: no write waits for room, and to whoever waits for a count less of it is no news.
-      if (words.compareExchange64(counter, count, semaphore ? count - 1n : 0n) === count)
-        return semaphore ? 1n : BigInt.asUintN(64, count);
-      words.relax();
-    }
+    return takeCount(this.memory.words, this.record, this.semaphore);
   }
 
   read(options?: Pick<WaitOptions, "timeoutMs">): bigint | undefined {

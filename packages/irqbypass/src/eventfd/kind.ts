@@ -35,6 +35,11 @@ export interface EventfdKind extends HostKind {
   };
   /** @internal Signals an eventfd record of this kind as a device does; may make system calls, never refuses for a full counter. */
   readonly signal?: (memory: HostMemory, eventfd: number) => void;
+  /**
+   * @internal Takes the counter of an eventfd record of this kind, of a semaphore one unit: was there something? May make system calls;
+   * false where the calling thread can make none.
+   */
+  readonly take?: (memory: HostMemory, eventfd: number) => boolean;
   /** @internal The C library of the calling thread, for a kind that makes system calls. */
   readonly ffi?: () => unknown;
   /** @internal What the system says of a descriptor, for a kind that has some. */

@@ -14,7 +14,7 @@ import { closeEventfd, closeLeft } from "./descriptor.js";
 import { closeEpolls, EPOLL_CTL_ADD, EPOLL_CTL_DEL, eachWrite, readersEpoll, relayEpoll } from "./epoll.js";
 import type { Ffi } from "./ffi.js";
 import { closeKick } from "./kick.js";
-import { deliverThere, noteCount, readOut } from "./read-out.js";
+import { deliverThere, noteCount, readFor, readOut } from "./read-out.js";
 import { forgetReader } from "./reader.js";
 import { linuxRelayThread } from "./relay-thread.js";
 import { writeInTurn } from "./turn.js";
@@ -73,6 +73,10 @@ export function linuxKind(calls: LinuxCalls): LinuxKind {
     },
     closeLeft: (memory, gone) => closeLeft(memory, ffi(), gone),
     signal: (memory, eventfd) => signalFd(memory, ffi(), eventfd),
+    take: (memory, eventfd) =>
+      isCapable(ffi) &&
+      !isBlocking(memory, eventfd) &&
+      readFor(memory as BypassHost, calls, eventfd, new BigUint64Array(1)) >= 0,
     listen: {
       start(memory, irqfd, eventfd) {
         const fd = fdOf(memory, eventfd);

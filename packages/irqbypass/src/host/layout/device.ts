@@ -27,7 +27,7 @@ export const enum Device {
   available = 12,
   /** {@link DeviceUse}. A */
   use = 13,
-  /** Counts what ends a listener to {@link unmask}, which may be in another thread: how often INTx was enabled and disabled. A */
+  /** Counts what begins and ends a listener to {@link unmask}, which by this knows, in whichever thread, whether it is the one. A */
   enabling = 14,
   /** Counts how often a vDPA device was opened. A */
   opening = 15,
