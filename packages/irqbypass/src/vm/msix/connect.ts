@@ -7,6 +7,7 @@ import { Consumer, MsixState, Reference } from "../../host/layout.js";
 import type { Irqfd } from "../irqfd.js";
 import type { Msi } from "../route.js";
 import { makeRoute, RouteRef, type Routes } from "../route-ref.js";
+import type { Brought } from "./bring.js";
 import { type Entry, isMasked, leadsTo, messageOf, type Numbered } from "./entry.js";
 import { disconnect, evenIfRefused, irqfdOfVector, isWired, routedTo } from "./release.js";
 import type { MsixTable } from "./table.js";
@@ -19,14 +20,6 @@ export interface MsixVm<E extends EventfdContext> {
   irqfd(eventfd: E, gsi: number): Irqfd;
   /** @internal */
   readonly routes: Routes;
-}
-
-/** Eventfds that a call has made before it took the table's mutex. */
-export interface Brought<E> {
-  /** For vectors that are connected from here on. */
-  readonly free: E[];
-  /** Those that are triggers already, by vector. */
-  readonly triggers: Map<number, E>;
 }
 
 /** Connects the vectors of a table. All of it under the table's mutex. */

@@ -5,16 +5,16 @@
  */
 
 import { VfioPciDevice } from "../../device/vfio-pci.js";
-import { checkEventfd, EventfdContext } from "../../eventfd/context.js";
+import type { EventfdContext } from "../../eventfd/context.js";
 import { checkClass, checkObject, isOf, reading, show } from "../../host/argument.js";
 import { IrqBypassError } from "../../host/errors.js";
 import type { Handle } from "../../host/handle.js";
-import { MsixState, type PoolName } from "../../host/layout.js";
-import type { HostMemory } from "../../host/memory.js";
+import { MsixState } from "../../host/layout.js";
 import { Shown } from "../../host/shown.js";
 import { VmLife } from "../vm-mutex.js";
+import { type Brought, bring } from "./bring.js";
 import { checkBytes, loadBytes, type MsixBytes } from "./bytes.js";
-import { type Brought, MsixConnector, type MsixVm } from "./connect.js";
+import { MsixConnector, type MsixVm } from "./connect.js";
 import { endTable, follow, resetTable } from "./end.js";
 import { ENTRY_BYTES, type Entry, isMasked, isSame, type Numbered } from "./entry.js";
 import { disconnectAll, disconnectEach, evenIfRefused, forEach } from "./release.js";
@@ -23,8 +23,6 @@ import { MsixTable, openTable, tableOf } from "./table.js";
 /** What of the control register a store changes. */
 const CONTROL = MsixState.enable | MsixState.functionMask;
 const VM_TEXT = "a VM: a Vm or a KvmVm";
-/** What a vector takes that is connected. */
-const ROOM: readonly PoolName[] = ["eventfd", "reference", "producer", "consumer", "route"];
 
 /**
  * The MSI-X capability of a device of a VM. What the guest stores in {@link table} and {@link control} masks and unmasks the device's
@@ -323,45 +321,10 @@ export class Msix<E extends EventfdContext = EventfdContext> extends Shown imple
     }
   }
 
-  /**
-   * Makes a change under the table's mutex, with as many eventfds as it finds `lacking` there: they are made before that, by code that is
-   * the caller's. What is left of them is closed.
-   */
+  /** Makes a change of the table, which finds out how many eventfds it lacks: see {@link bring}. */
   private change(lacking: () => number, act: (brought: Brought<E>) => void): void {
-    const { shared } = this;
-    shared.host.checkChange();
-    const brought: Brought<E> = { free: [], triggers: new Map() };
-    try {
-      for (;;) {
-        const more = shared.guard(() => {
-          const wanted = lacking() - brought.free.length;
-          if (wanted <= 0) {
-            checkBrought(shared.host, brought.free);
-            act(brought);
-          } else this.checkRoom(wanted);
-          return wanted;
-        });
-        if (more <= 0) return;
-        for (let made = 0; made < more; made++) brought.free.push(this.newEventfd());
-      }
-    } finally {
-      for (const eventfd of brought.triggers.values()) eventfd.handOver();
-      for (const eventfd of brought.free) if (!eventfd.closed) eventfd.close();
-    }
-  }
-
-  /** Throws ENOMEM where so many vectors would find no room half-way. */
-  private checkRoom(vectors: number): void {
-    const { mutex, pools } = this.shared.host;
-    mutex.guard(() => {
-      for (const name of ROOM) pools[name].checkRoom(vectors);
-    });
-  }
-
-  private newEventfd(): E {
-    const eventfd = this.createEventfd();
-    checkClass(eventfd, EventfdContext, () => `createEventfd gave ${show(eventfd)}, which is no eventfd`);
-    return eventfd;
+    this.shared.host.checkChange();
+    bring(this.shared, this.createEventfd, lacking, act);
   }
 
   private check(): void {
@@ -374,24 +337,6 @@ function checkVm(vm: MsixVm<never>): void {
   checkObject(vm, VM_TEXT);
   if (reading(VM_TEXT, () => typeof vm.irqfd === "function" && isOf(vm.routes?.life, VmLife))) return;
   throw new IrqBypassError("EINVAL", `this object has no routes and irqfds: pass ${VM_TEXT}`);
-}
-
-/**
- * Throws for eventfds of which not each can be one vector's alone, whatever `createEventfd` has given, or closed since: EBADF, EXDEV, EBUSY.
- */
-function checkBrought(host: HostMemory, eventfds: readonly EventfdContext[]): void {
-  const found = new Set<number>();
-  for (const eventfd of eventfds) {
-    const { record, closed, id } = eventfd;
-    const refusal = (code: "EBADF" | "EBUSY", why: string) =>
-      new IrqBypassError(code, `createEventfd gave eventfd ${id} ${why}: make a new one in each call`, {
-        subject: `eventfd ${id}`,
-      });
-    if (closed) throw refusal("EBADF", "closed, or as another vector's that has it");
-    checkEventfd(host, eventfd, "createEventfd makes");
-    if (found.has(record)) throw refusal("EBUSY", "for two vectors");
-    found.add(record);
-  }
 }
 
 /** Those of these vectors that are to signal and lead to no interrupt: they are connected to nothing. */
