@@ -5,7 +5,7 @@ import { Device, DeviceUse, Eventfd } from "../host/layout.js";
 import { Shown } from "../host/shown.js";
 import type { Reason } from "../posting/reason.js";
 import type { DeviceLife } from "./device-life.js";
-import { endSession } from "./session-end.js";
+import { claimSession, endSession, isClaimed } from "./session-end.js";
 import { checkOpen } from "./set-irqs.js";
 import { recordOf, setTriggers } from "./trigger-changes.js";
 import type { VdpaOps } from "./vdpa-ops.js";
@@ -114,7 +114,8 @@ export class VdpaSession extends Shown implements Disposable {
 
   /**
    * VHOST_VDPA_SET_STATUS. Setting DRIVER_OK makes the queues producers; 0 ends that, and then resets the device, which forgets whom
-   * to call: its queues and its configuration tell nobody until {@link setVringCall} and {@link setConfigCall}. Throws
+   * to call: its queues and its configuration tell nobody until {@link setVringCall} and {@link setConfigCall}. What another thread sets
+   * meanwhile has been set before. Throws
    * EINVAL for what is no status and for bits taken away other than by 0; and what the reset throws, with the queues no
    * producers any more and the status as it was. Setting DRIVER_OK throws EBADF where a call eventfd has no handle any more, ENOMEM, and EOPNOTSUPP where an irqfd requires bypass that it
    * cannot have, with nothing changed. Blocks as {@link setVringCall}.
@@ -153,19 +154,22 @@ export class VdpaSession extends Shown implements Disposable {
     const { life } = this;
     if (!this.open) return;
     life.host.checkChange();
-    const mine = life.mutex.enclose(() => {
-      if (!this.open) return false;
-      this.unsetAll(); // first: this may be refused
-      // It is not open any more, and nobody opens it until this is through.
-      life.host.words.store(life.record + Device.opener, -life.host.thread.record);
-      return true;
-    });
-    if (!mine) return;
+    if (!life.mutex.enclose(() => this.close())) return;
     try {
       this.ops.reset?.();
     } finally {
-      life.act(() => endSession(life));
+      life.act(() => {
+        if (isClaimed(life)) endSession(life); // unless the device is being disposed meanwhile
+      });
     }
+  }
+
+  /** @internal It is not open any more, and what is left is the calling thread's to end. Was it open? Under the device's mutex. */
+  close(): boolean {
+    if (!this.open) return false;
+    this.unsetAll(); // first: this may be refused
+    claimSession(this.life);
+    return true;
   }
 
   /** As {@link release}. */
@@ -211,6 +215,7 @@ export class VdpaSession extends Shown implements Disposable {
   /** What a reset does to the callbacks that the device has been given; one that fails leaves them. */
   private forgetCalls(): void {
     if (!this.open) return; // released meanwhile
+    this.unsetAll(); // once more: what another thread has set up while the device was being reset comes before that
     for (const queue of this.queues) queue.disarm();
     this.life.use(DeviceUse.configArmed, false);
     this.setBits(0);

@@ -7,8 +7,9 @@ import { Device, DeviceFlag, DeviceUse, Gate } from "../host/layout.js";
 import { checkHost } from "../host/memory.js";
 import { Shown } from "../host/shown.js";
 import type { DeviceLife } from "./device-life.js";
-import { adoptDevice, createDevice, endDevice, handleOf, openDevice } from "./device-record.js";
+import { adoptDevice, createDevice, endDevice, finishDevice, handleOf, openDevice } from "./device-record.js";
 import { endProducer } from "./producers.js";
+import { claimSession, endSession, isClaimed } from "./session-end.js";
 import type { VdpaOps } from "./vdpa-ops.js";
 import { VdpaSession } from "./vdpa-session.js";
 import { Virtqueue } from "./virtqueue.js";
@@ -114,21 +115,32 @@ export class VdpaDevice extends Shown implements Disposable {
   }
 
   /**
-   * Opens the device for a VMM, resetting it. Throws EBUSY while it is open, in whichever thread, what the reset throws (it is closed
-   * then), and EBADF when it was disposed.
+   * Opens the device for a VMM, resetting it. Throws EBUSY while it is open, or another thread opens or releases it, with nothing done;
+   * what the reset throws (it is closed then), and EBADF when it was disposed, also meanwhile.
    */
   open(): VdpaSession {
     const { host, life } = this;
     host.checkCall();
-    life.guard(() => this.checkClosed());
-    this.ops.reset?.();
+    // Before the reset: what another thread has open is not reset.
     life.guard(() => {
-      this.checkClosed(); // what the device's own function may have done, or another thread
+      this.checkClosed();
       host.words.add(life.record + Device.opening, 1);
-      host.words.store(life.record + Device.opener, host.thread.record);
-      life.use(DeviceUse.open, true);
+      claimSession(life);
     });
-    return new VdpaSession(life, this.queues, this.ops);
+    try {
+      this.ops.reset?.();
+    } catch (error) {
+      life.act(() => {
+        if (isClaimed(life)) endSession(life);
+      });
+      throw error;
+    }
+    return life.guard(() => {
+      if (!isClaimed(life))
+        throw new IrqBypassError("EBADF", "this device is being disposed: make another one");
+      host.words.store(life.record + Device.opener, host.thread.record);
+      return new VdpaSession(life, this.queues, this.ops);
+    });
   }
 
   /** The session that is open, whoever has opened it; undefined while none is. Threads of a VMM share it. */
@@ -157,20 +169,26 @@ export class VdpaDevice extends Shown implements Disposable {
   }
 
   /**
-   * Releases the session, if the device is open in whichever thread, and closes the device in every thread. Throws what its reset throws, with
-   * all of that done. Doing it again does nothing.
+   * Releases the session, if the device is open in whichever thread, and closes the device in every thread, also in one that is just opening
+   * or releasing it. Throws what its reset throws, with all of that done. Doing it again does nothing.
    */
   dispose(): void {
     if (this.disposed || (!this.host.thread.left && !this.life.isLive())) return;
-    this.host.checkChange();
+    const { host, life } = this;
+    host.checkChange();
+    const wasOpen = life.mutex.enclose(() => {
+      if (!life.isLive()) return false;
+      if (new VdpaSession(life, this.queues, this.ops).close()) return true;
+      // Nobody has it open, or who is just opening or releasing it finds out.
+      host.mutex.enclose(() => {}); // a thread that may not wait for it is refused here
+      finishDevice(life, endProducer);
+      return false;
+    });
     try {
-      this.session?.release();
+      if (wasOpen) this.ops.reset?.();
     } finally {
-      // Also where its reset has thrown.
-      if (!this.life.uses(DeviceUse.open)) {
-        endDevice(this.life, endProducer);
-        this.disposed = true;
-      }
+      if (wasOpen) endDevice(life, endProducer);
+      this.disposed = true;
     }
   }
 
@@ -186,7 +204,10 @@ export class VdpaDevice extends Shown implements Disposable {
 
   private checkClosed(): void {
     if (this.life.uses(DeviceUse.open)) {
-      throw new IrqBypassError("EBUSY", "this device is open already: release it there first");
+      throw new IrqBypassError(
+        "EBUSY",
+        "this device is open already, or is just being opened or released: release it there first",
+      );
     }
   }
 }

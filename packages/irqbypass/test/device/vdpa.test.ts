@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Eventfd, VdpaDevice, type VdpaOps, VIRTIO_STATUS } from "irqbypass";
+import { Eventfd, VdpaDevice, type VdpaOps, VfioPciDevice, VIRTIO_STATUS } from "irqbypass";
 import { whyRelayed } from "../support/host.js";
 import { closedEventfd, Guest, producers, refused, smallHost } from "./support.js";
 
@@ -397,6 +397,75 @@ describe("a device whose own functions call it back", () => {
       refused("EBADF", call === "setVringCall" ? again : () => it.session.setStatus(READY));
       assert.deepEqual([it.host.pools.producer.live, it.device.queue(0).path], [0, undefined]);
     }
+  });
+
+  it("is not reset by who finds it open, or opens it while another does: EBUSY", () => {
+    const { device, host } = bench();
+    let resets = 0;
+    const there = VdpaDevice.open(host, device.handle, { ops: { reset: () => void resets++ } });
+    refused("EBUSY", () => there.open());
+    device.session!.release();
+    const first = VdpaDevice.open(host, device.handle, {
+      ops: { reset: () => refused("EBUSY", () => there.open()) },
+    });
+    assert.equal(first.open().open, true);
+    assert.equal(resets, 0);
+    device.session!.release();
+    there.open();
+    assert.equal(resets, 1);
+  });
+
+  for (const [when, act] of [
+    ["opens", (device: VdpaDevice) => refused("EBADF", () => device.open())],
+    ["releases", (device: VdpaDevice) => device.session!.release()],
+    ["resets", (device: VdpaDevice) => refused("EBADF", () => device.session!.setStatus(0))],
+    ["disposes", (device: VdpaDevice) => device.dispose()],
+  ] as const) {
+    it(`is closed in every thread when dispose has returned, also while another ${when} it`, () => {
+      const it = bench();
+      let during = () => {};
+      const there = VdpaDevice.open(it.host, it.device.handle, { ops: { reset: () => during() } });
+      it.session.setVringCall(0, it.eventfds[0]);
+      it.session.setStatus(READY);
+      if (when === "opens") it.session.release();
+      const { handle } = it.device;
+      let disposed = false;
+      during = () => {
+        during = () => {};
+        it.device.dispose();
+        disposed = true;
+        refused("ESTALE", () => VdpaDevice.open(it.host, handle));
+        refused("EBADF", () => it.device.open());
+      };
+      act(there);
+      assert.deepEqual([disposed, it.produced(), it.host.pools.device.live], [true, [], 0]);
+      refused("EBADF", () => there.open());
+      there.dispose();
+      assert.deepEqual(it.host.audit().findings, []);
+    });
+  }
+
+  it("status 0 unregisters what another thread sets up while the device is being reset, or before (4.0.7)", () => {
+    using it = bench();
+    const there = VdpaDevice.open(it.host, it.device.handle, { ops: { getVqIrq: (queue) => queue } })
+      .session!;
+    it.session.setVringCall(0, it.eventfds[0]);
+    it.session.setStatus(READY);
+    it.ops.reset = () => {
+      there.setVringCall(1, it.eventfds[1]);
+      there.setVringCall(0, it.eventfds[2]);
+      there.setStatus(READY); // it is so still
+    };
+    it.session.setStatus(0);
+    assert.deepEqual([it.session.status, it.produced(), it.queue.reason], [0, [], "no-driver-ok"]);
+    const next = new VfioPciDevice(it.host, { msix: 1 });
+    next.setTrigger("msix", 0, it.eventfds[1]);
+    assert.equal(next.vector("msix", 0).path, "posted", "the eventfd is free for another device");
+    next.dispose();
+    delete it.ops.reset;
+    it.session.setStatus(READY);
+    assert.deepEqual(it.produced(), [1, 2]);
+    assert.equal(it.queue.path, undefined, "the reset has forgotten it");
   });
 
   it("opened or disposed in the reset of open there is one session, and none of a disposed device", () => {
