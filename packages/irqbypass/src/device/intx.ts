@@ -60,7 +60,7 @@ export class Intx extends Shown {
 
   /** Sets or clears it. */
   set disIntx(on: boolean) {
-    checkFlag(on ?? null, "disIntx");
+    checkFlag(on, "disIntx", "needed");
     this.life.act(() => {
       if (on === this.disIntx) return;
       this.life.use(DeviceUse.disabled, on); // beside the mask, so that a reset takes back this alone

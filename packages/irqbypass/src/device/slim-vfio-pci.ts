@@ -139,7 +139,7 @@ export class SlimVfioPciDevice extends Shown implements Disposable {
 
   /** Sets or clears it; what was held back fires then. Throws what signalling that throws, with all vectors held back as before. */
   set functionMask(on: boolean) {
-    checkFlag(on ?? null, "functionMask");
+    checkFlag(on, "functionMask", "needed");
     this.msix.functionMask = on;
   }
 

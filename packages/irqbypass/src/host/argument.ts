@@ -140,7 +140,7 @@ export function readOptions<Options extends object>(
 function unknownName(name: string, known: readonly string[], where: string): IrqBypassError {
   return new IrqBypassError(
     "EINVAL",
-    `${where}${show(name)} is not known: did you mean ${where}${nearest(name, known)}? There ` +
+    `${where}${show(name)} is not known: did you mean ${where.replace(/^a .*: /, "")}${nearest(name, known)}? There ` +
       `${known.length === 1 ? "is" : "are"} ${known.join(", ")}`,
   );
 }
@@ -160,9 +160,9 @@ export function checkParts(
   if (prototype === Object.prototype || prototype === null) readOptions(value as object, names, what, where);
 }
 
-/** Refuses what is neither true, nor false, nor left out. */
-export function checkFlag(value: unknown, name: string): void {
-  if (value === undefined || typeof value === "boolean") return;
+/** Refuses what is neither true, nor false, nor left out, where that is `needed` not either. */
+export function checkFlag(value: unknown, name: string, needed?: "needed"): void {
+  if (typeof value === "boolean" || (value === undefined && !needed)) return;
   throw new IrqBypassError("EINVAL", `${name} is ${show(value)}: it is true or false`);
 }
 

@@ -103,7 +103,7 @@ export function kvm(): Kind {
       removeOrphans(ffi); // those of its vCPUs
     },
     settle(memory, vm) {
-      const apics = () => ({ ids: [], longIds: true }); // nobody makes a message here
+      const apics = () => ({ ids: [], longIds: false }); // nobody makes a message here
       guestRouting(memory as BypassHost, lifeOf(memory, vm), kvmKindOf(memory), apics).settle();
     },
     hangup: (memory, consumer) => hangUp(memory as BypassHost, consumer),

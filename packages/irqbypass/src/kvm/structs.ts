@@ -213,7 +213,7 @@ export function encodeMsi(msi: KvmMsi): Uint32Array {
 
 /** struct kvm_irq_level. */
 export function encodeIrqLevel(gsi: number, level: boolean): Uint32Array {
-  checkFlag(level ?? null, "level");
+  checkFlag(level, "level", "needed");
   return words(u32(gsi, "a GSI"), level ? 1 : 0);
 }
 

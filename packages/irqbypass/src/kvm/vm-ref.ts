@@ -22,7 +22,7 @@ import { replaceRoutes } from "../vm/reroute.js";
 import { type Apics, checkMsi, checkRoutes, type GsiRoute, type Msi } from "../vm/route.js";
 import { makeRoute, openRoute, type RouteRef, type Routes } from "../vm/route-ref.js";
 import { IRQFD, IRQFD_TEXT, type IrqfdOptions } from "../vm/slim-vm.js";
-import { countVcpus } from "../vm/vcpus.js";
+import { countVcpus, hasLongIds } from "../vm/vcpus.js";
 import { lifeOf, type VmLife } from "../vm/vm-mutex.js";
 import { guestRouting } from "./guest-routing.js";
 import { ioctl, KVM_IRQ_LINE_STATUS } from "./ioctl.js";
@@ -78,7 +78,8 @@ export class KvmVmRef extends Shown {
 
   /** Whom a message can name. */
   private apics(): Apics {
-    return { ids: Array.from({ length: this.vcpus }, (_, index) => index), longIds: true };
+    const ids = Array.from({ length: this.vcpus }, (_, index) => index);
+    return { ids, longIds: hasLongIds(this.host.words, this.life.record) };
   }
 
   /**
@@ -107,7 +108,7 @@ export class KvmVmRef extends Shown {
 
   /**
    * Sends a message now (KVM_SIGNAL_MSI), from any thread. Returns how many local APICs took it, as `Vm.signalMsi`. Throws EINVAL for a bad
-   * message. It waits for nobody who changes routes: as in the kernel, no mutex is held meanwhile.
+   * message. Ids have 8 bits here, as in a `Vm` with `apic: { longIds: false }`: nobody looks at `addressHigh`. It waits for nobody who changes routes: as in the kernel, no mutex is held meanwhile.
    */
   signalMsi(msi: Msi): number {
     this.host.checkCall();

@@ -147,7 +147,7 @@ export class SlimHost extends HostMemory implements BypassHost, Disposable {
    */
   set bypass(on: boolean) {
     this.checkChange();
-    checkFlag(on ?? null, "bypass");
+    checkFlag(on, "bypass", "needed");
     const { words } = this;
     if (on)
       this.mutex.guard(() => {}); // a thread that may not wait for it is refused here, and not when all has been turned

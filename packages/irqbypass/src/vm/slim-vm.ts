@@ -14,6 +14,7 @@ import { replaceRoutes, reroute } from "./reroute.js";
 import { type Apics, checkRoutes, type GsiRoute } from "./route.js";
 import { resolveFor } from "./routing.js";
 import { VcpuRef } from "./vcpu-ref.js";
+import { hasLongIds } from "./vcpus.js";
 import { lifeOf, VmLife } from "./vm-mutex.js";
 import { readVmOptions, type VmOptions } from "./vm-options.js";
 import { createVm, disposeClaimed } from "./vm-record.js";
@@ -201,7 +202,7 @@ export class SlimVm extends Shown implements Disposable {
       const vcpus = Array.from({ length: words.get(record + V.vcpus) }, (_, index) =>
         words.get(record + V.vcpu + index),
       );
-      const longIds = (words.get(record + V.flags) & VmFlag.shortIds) === 0;
+      const longIds = hasLongIds(words, record);
       return { ids: vcpus.map((vcpu) => words.get(vcpu + Vcpu.id)), longIds };
     });
   }

@@ -1,4 +1,4 @@
-import { MAX_VCPUS, Vm } from "../host/layout.js";
+import { MAX_VCPUS, Vm, VmFlag } from "../host/layout.js";
 import type { HostMemory } from "../host/memory.js";
 import type { Words } from "../host/words.js";
 
@@ -13,4 +13,9 @@ export function countVcpus(words: Words, vm: number): number {
   let count = 0;
   while (count < MAX_VCPUS && words.get(vm + Vm.vcpu + count) !== 0) count++;
   return count;
+}
+
+/** Has a message to them room for an id of more than 8 bits, in the upper half of its address? KVM is not told so (KVM_CAP_X2APIC_API). */
+export function hasLongIds(words: Words, vm: number): boolean {
+  return (words.get(vm + Vm.flags) & (VmFlag.kvm | VmFlag.shortIds)) === 0;
 }

@@ -104,7 +104,7 @@ export class Vm extends SlimVm {
     if (!Number.isInteger(gsi) || gsi < 0 || gsi >= 2 ** 32) {
       throw new IrqBypassError("EINVAL", `gsi is ${show(gsi)}: it must be a whole number from 0 to 2^32-1`);
     }
-    checkFlag(level ?? null, "level");
+    checkFlag(level, "level", "needed");
     return this.life.guard(() => setGsi(this.host, this.life.record, gsi, Source.user, level, true).status);
   }
 

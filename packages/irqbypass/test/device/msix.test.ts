@@ -224,6 +224,23 @@ describe("a vector of MSI-X", () => {
     assert.deepEqual([arrived(), nic.vector("msix", 0).reason], [[], "no-vcpu"]);
   });
 
+  it("leads where its lower half says in a VM whose ids have 8 bits, whatever is in the upper half", () => {
+    const short = new Vm(host, { vcpus: 2, apic: { longIds: false } });
+    const vcpu = Vcpu.open(host, short.vcpu(1).handle);
+    const card = new VfioPciDevice(host, { msix: 1 });
+    const { table } = Object.assign(make(card, short), { control: ENABLE });
+    for (const [round, high] of [0, 1, 0x100, 0xffff_ffff].entries()) {
+      table.write(0, new Uint8Array(Uint32Array.of(0xfee01000, high, 0x50 + round, UNMASKED).buffer));
+      card.vector("msix", 0).signal();
+      assert.deepEqual([vcpu.acknowledge(), card.vector("msix", 0).path], [0x50 + round, "posted"]);
+      vcpu.eoi();
+      assert.deepEqual(host.audit().findings, []);
+    }
+    card.dispose();
+    vcpu.put();
+    short.dispose();
+  });
+
   it("gets its route back when the VMM has replaced the whole table", () => {
     up();
     vm.setGsiRouting([{ gsi: 30, msi: { vcpu: 0, vector: 0x70 } }]);

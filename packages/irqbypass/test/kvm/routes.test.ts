@@ -1,7 +1,7 @@
 /** A KVM guest's routes one by one, and what of it other threads reach. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Host, Producer, Vm } from "irqbypass";
+import { Host, Msix, Producer, type RawMsi, Vcpu, VfioPciDevice, Vm } from "irqbypass";
 import { KvmVm, kvm, requestedVectors } from "irqbypass/kvm";
 import { LinuxEventfd, linux } from "irqbypass/linux";
 import { KVM_SET_GSI_ROUTING } from "#src/kvm/ioctl.js";
@@ -70,6 +70,52 @@ describe("single routes of a KVM guest", kvmTests, () => {
     assert.deepEqual(t.requested(), [0x41, 0x42, 0x43]);
     t.vm.machine.setIrqLine(10, true);
     assert.notEqual(t.vm.machine.ioapic().irr & (1 << 10), 0);
+    t.sound();
+  });
+
+  it("reach whom the lower half of an address names, whatever is in the upper half", () => {
+    using t = setUp(2);
+    using software = new Vm(t.host, { vcpus: 2, apic: { longIds: false } });
+    using vcpu = Vcpu.open(t.host, software.vcpu(1).handle);
+    const halves = [0, 1, 0xff, 0x100, 0xffff_ff00, 0xffff_ffff];
+    const each = (vector: number, send: (msi: RawMsi) => void) => {
+      for (const [n, addressHigh] of halves.entries())
+        send({ address: 0xfee01000, addressHigh, data: vector + n });
+      const vectors = halves.map((_, n) => vector + n);
+      assert.deepEqual([t.requested(0), t.requested(1).filter((one) => one >= vector)], [[], vectors]);
+    };
+    // What KVM does itself.
+    each(0x30, ({ address, addressHigh = 0, data }) =>
+      t.vm.machine.signalMsi({ addressLow: address, addressHigh, data }),
+    );
+    each(0x40, (msi) => {
+      t.vm.signalMsi(msi);
+      software.signalMsi(msi);
+      assert.equal(vcpu.acknowledge(), msi.data);
+      vcpu.eoi();
+    });
+    const eventfd = t.eventfd();
+    each(0x50, (msi) => {
+      t.vm.setGsiRouting([{ gsi: 40, msi }]);
+      using irqfd = t.vm.irqfd(eventfd, 40);
+      eventfd.signal();
+      assert.equal(irqfd.path, "irqfd");
+    });
+    using device = Producer.create(t.host);
+    device.register(eventfd);
+    each(0x60, (msi) => {
+      using route = t.vm.routeMsi(msi);
+      using irqfd = t.vm.irqfd(eventfd, route.gsi);
+      device.signal();
+      assert.equal(irqfd.path, "injected");
+    });
+    using nic = new VfioPciDevice(t.host, { msix: 1 });
+    const msix = new Msix(t.vm, nic, () => t.eventfd());
+    msix.control = 0x8000;
+    each(0x70, ({ address, addressHigh = 0, data }) => {
+      msix.table.write(0, new Uint8Array(Uint32Array.of(address, addressHigh, data, 0).buffer));
+      nic.vector("msix", 0).signal();
+    });
     t.sound();
   });
 

@@ -138,6 +138,31 @@ describe("an option that is not known names the nearest one that is", () => {
     });
   });
 
+  it("of a message alone, too, whose sentence says once what it is about", () => {
+    const vm = new Vm(host);
+    assert.throws(() => loose(vm.routeMsi, vm)({ foo: 1, vcpu: 0, vector: 1 }), {
+      message: /^EINVAL: a route: foo is not known: did you mean \w+\? There are vcpu, vector$/,
+    });
+    assert.throws(() => loose(vm.signalMsi, vm)({ adress: 1, data: 1 }), {
+      message: /^EINVAL: a message: adress is not known: did you mean address\? /,
+    });
+    vm.dispose();
+  });
+
+  it("what is true or false and left out is said to be undefined, where it may not be", () => {
+    const vm = new Vm(host);
+    const nic = new VfioPciDevice(host, { msix: 1, intx: true });
+    for (const [name, set] of [
+      ["level", () => loose(vm.setIrqLine, vm)(5)],
+      ["functionMask", () => Object.assign(nic, { functionMask: undefined })],
+      ["disIntx", () => Object.assign(nic.intx, { disIntx: undefined })],
+      ["bypass", () => Object.assign(host, { bypass: undefined })],
+    ] as const)
+      assert.throws(set, { code: "EINVAL", message: `EINVAL: ${name} is undefined: it is true or false` });
+    nic.dispose();
+    vm.dispose();
+  });
+
   it("the kind of a device is one of the host's, when it is made", () => {
     for (const make of [
       () => construct(VfioPciDevice, host, { msix: 1, kind: "irqfds" }),

@@ -12,6 +12,7 @@ import {
   Vm,
 } from "../../host/layout.js";
 import { pinIndex } from "../routing.js";
+import { hasLongIds } from "../vcpus.js";
 import type { View } from "./view.js";
 
 const MSI_HIGH_LOW_BYTE = 0xff;
@@ -32,7 +33,10 @@ export function auditRoutes(view: View): void {
       auditUse(view, table);
     }
   }
-  for (const table of view.live.routing) auditTable(view, table);
+  const long = new Set(
+    view.live.vm.filter((vm) => hasLongIds(words, vm)).map((vm) => words.get(vm + Vm.routing)),
+  );
+  for (const table of view.live.routing) auditTable(view, table, long.has(table));
   view.findUnowned("routing", "is that of no VM");
   view.findUnowned("route", "is in no routing table");
 }
@@ -47,7 +51,7 @@ function auditUse(view: View, table: number): void {
     );
 }
 
-function auditTable(view: View, table: number): void {
+function auditTable(view: View, table: number, longIds: boolean): void {
   const { words } = view;
   const subject = view.name("routing", table);
   const pins = new Map<number, Set<number>>();
@@ -62,7 +66,7 @@ function auditTable(view: View, table: number): void {
       count += 1;
       if (words.get(route + Route.table) !== table)
         view.find("partner", view.name("route", route), `is in ${subject}, and names another`);
-      auditRoute(view, route, gsi, route === first && words.get(route + Route.next) === 0);
+      auditRoute(view, route, gsi, route === first && words.get(route + Route.next) === 0, longIds);
       if (words.get(route + Route.type) !== RouteType.irqchip) continue;
       const pin = pinIndex(words.get(route + Route.a), words.get(route + Route.b));
       pins.set(pin, (pins.get(pin) ?? new Set()).add(gsi));
@@ -84,14 +88,14 @@ function auditTable(view: View, table: number): void {
   }
 }
 
-function auditRoute(view: View, route: number, gsi: number, alone: boolean): void {
+function auditRoute(view: View, route: number, gsi: number, alone: boolean, longIds: boolean): void {
   const { words } = view;
   const subject = view.name("route", route);
   const type = words.get(route + Route.type);
   if (!view.within(type, RouteType.irqchip, RouteType.msi, subject, "type")) return;
   if (type === RouteType.msi) {
     if (!alone) view.find("list", subject, `is an MSI, and GSI ${gsi} has another route`);
-    if (words.get(route + Route.b) & MSI_HIGH_LOW_BYTE) {
+    if (longIds && words.get(route + Route.b) & MSI_HIGH_LOW_BYTE) {
       view.find("value", subject, "its high address has bits in the low byte");
     }
     return;

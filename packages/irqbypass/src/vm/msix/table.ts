@@ -4,9 +4,10 @@ import { isDevice } from "../../bypass/live-records.js";
 import { DeviceLife, deviceMutex } from "../../device/device-life.js";
 import { MsiIndex } from "../../device/msi.js";
 import { IrqBypassError } from "../../host/errors.js";
-import { Device, DeviceFlag, Msix, MsixState, MsixVector, VECTORS, Vm, VmFlag } from "../../host/layout.js";
+import { Device, DeviceFlag, Msix, MsixState, MsixVector, VECTORS } from "../../host/layout.js";
 import type { Mutex } from "../../host/mutex.js";
 import type { RouteEntry } from "../route-entry.js";
+import { hasLongIds } from "../vcpus.js";
 import { VmLife } from "../vm-mutex.js";
 import { ENTRY_BYTES, type Entry, isMessage, type Numbered, RESET, stored } from "./entry.js";
 
@@ -42,7 +43,7 @@ export class MsixTable {
     this.life = (words.load(record + Msix.state) & MsixState.ending) === 0 ? life : undefined;
     this.count = words.get(record + Msix.count);
     this.vm = new VmLife(host, words.get(record + Msix.vm), words.get(record + Msix.vmGeneration));
-    this.longIds = (words.get(this.vm.record + Vm.flags) & VmFlag.shortIds) === 0;
+    this.longIds = hasLongIds(words, this.vm.record);
     const at = words.load(record + Msix.device);
     if (isDevice(host, at)) {
       const device = new DeviceLife(host, at);
