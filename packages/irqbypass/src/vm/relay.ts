@@ -89,13 +89,14 @@ export function relayOne(memory: HostMemory, irqfd: number): boolean {
  */
 export function deliverDue(memory: HostMemory, irqfd: number): void {
   const { words, thread } = memory;
-  const isIdle = () => words.load(irqfd + Consumer.pending) === Pending.idle;
-  for (;;) {
-    // One that this thread has injected is all that was due then. What comes meanwhile is not waited for: it might never end.
-    const injected = !isIdle() && relayOne(memory, irqfd);
+  const pending = irqfd + Consumer.pending;
+  // Again where another thread was at it: if that has died, it is due once more. The second time that this thread has injected, that was
+  // in it; what comes meanwhile is not waited for, which might never end.
+  let turns = 2;
+  do {
+    if (relayOne(memory, irqfd)) turns--;
     thread.fenceAll(Thread.writing, irqfd);
-    if (injected || isIdle()) return; // else who was at it may have died, and it is due once more
-  }
+  } while (turns > 0 && words.load(pending) !== 0);
 }
 
 /**

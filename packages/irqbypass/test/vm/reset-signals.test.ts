@@ -283,7 +283,14 @@ describe("what was signalled before a reset of a VM does not come after it", () 
   });
 
   it("of a Linux eventfd, beside the relay", linux, () =>
-    all(Host.create({ kinds: [linuxKind()] }), LinuxEventfd, pause),
+    // Of a semaphore with units left, a relay that is late with the event of a round takes the next one's signal for it, and then a
+    // unit for the next event: nothing says how many events there are.
+    all(
+      Host.create({ kinds: [linuxKind()] }),
+      LinuxEventfd,
+      pause,
+      combinations.filter(({ name }) => !name.includes("semaphore")),
+    ),
   );
 
   it("of a Linux eventfd, before a relay comes", linux, () => {
