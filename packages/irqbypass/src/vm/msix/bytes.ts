@@ -10,7 +10,7 @@ export interface MsixBytes {
   readonly length: number;
   /** A load of `length` bytes, 1 to 4096. Throws EINVAL for what is no place. */
   read(offset: number, length: number): Uint8Array;
-  /** A store of 1 to 4096 bytes. Throws EINVAL for what is no place, and for what are no bytes. */
+  /** A store of 1 to 4096 bytes: all of it, or none where it is refused. Throws EINVAL for what is no place, and for what are no bytes. */
   write(offset: number, bytes: ArrayLike<number>): void;
 }
 

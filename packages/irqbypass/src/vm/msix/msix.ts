@@ -16,8 +16,9 @@ import { type Brought, bring } from "./bring.js";
 import { checkBytes, loadBytes, type MsixBytes } from "./bytes.js";
 import { MsixConnector, type MsixVm } from "./connect.js";
 import { endTable, follow, resetTable } from "./end.js";
-import { ENTRY_BYTES, type Entry, isMasked, isSame, type Numbered } from "./entry.js";
-import { disconnectAll, disconnectEach, evenIfRefused, forEach } from "./release.js";
+import { ENTRY_BYTES } from "./entry.js";
+import { disconnectAll, disconnectEach, evenIfRefused } from "./release.js";
+import { entriesAfter, othersOf, storeEntries } from "./store.js";
 import { MsixTable, openTable, tableOf } from "./table.js";
 
 /** What of the control register a store changes. */
@@ -36,10 +37,13 @@ const VM_TEXT = "a VM: a Vm or a KvmVm";
  * no thread: it stays when the one goes that has stored. It ends with {@link dispose}, in whichever thread, and with the device.
  *
  * The triggers of INTx and MSI are to be taken away before it is enabled. A table that was replaced by `setGsiRouting` has lost its routes:
- * each comes back with the guest's next store to its entry.
+ * each comes back with the guest's next store to its entry, as do a trigger and an irqfd that somebody has taken away.
  */
 export class Msix<E extends EventfdContext = EventfdContext> extends Shown implements Disposable {
-  /** The MSI-X table, 16 bytes a vector: address, its high half, data, vector control. Its reset state is 0, and masked. */
+  /**
+   * The MSI-X table, 16 bytes a vector: address, its high half, data, vector control. Its reset state is 0, and masked. A store is refused
+   * for the reasons for which {@link control} is: each of its entries is as before then.
+   */
   readonly table: MsixBytes;
   /** The pending bit array, a bit a vector in whole 8 bytes. Stores change nothing. */
   readonly pba: MsixBytes;
@@ -49,10 +53,10 @@ export class Msix<E extends EventfdContext = EventfdContext> extends Shown imple
   private readonly connector: MsixConnector<E>;
 
   /**
-   * Joins a device and a VM. `createEventfd` makes the eventfd of a vector, which is this object's from then on, and closed with the
-   * vector: `() => Eventfd.create(host)`, and for a `KvmVm` `() => LinuxEventfd.create(host)`. Masks every vector of the device. A device
-   * has one of these: the one before, if there is one, ends. Throws EINVAL for a device without MSI-X, EXDEV for a device and a VM of two
-   * hosts, ENOMEM.
+   * Joins a device and a VM. `createEventfd` makes the eventfd of a vector, a new one in each call, which is this object's from then on,
+   * and closed with the vector, or where it is not taken: `() => Eventfd.create(host)`, and for a `KvmVm` `() => LinuxEventfd.create(host)`.
+   * Masks every vector of the device. A device has one of these: the one before, if there is one, ends. Throws EINVAL for a device without
+   * MSI-X, EXDEV for a device and a VM of two hosts, EBADF where one of them has ended, ENOMEM.
    *
    * @example
    * ```ts
@@ -113,7 +117,7 @@ export class Msix<E extends EventfdContext = EventfdContext> extends Shown imple
   /**
    * One that another thread has made, for this one, with the same VM as this thread has it, and the same kind of eventfds: `createEventfd`
    * makes those of the vectors that this thread connects. Everything may be done here that may be done there. Throws ESTALE when it is gone,
-   * and for the handle of something else, EXDEV for one of another host, EINVAL for another VM.
+   * and for the handle of something else, EXDEV for one of another host, EINVAL for another VM, EBADF where its VM or its device has ended.
    *
    * @example
    * ```ts
@@ -166,8 +170,9 @@ export class Msix<E extends EventfdContext = EventfdContext> extends Shown imple
   /**
    * What the guest stores there: only the function mask and enable change. Disabled, the vectors lose their routes, irqfds and triggers,
    * and the table stays. Throws EINVAL for what are no 16 bits; ENOSPC and ENOMEM where there is no room for the vectors that can
-   * signal from here on, what the device says of triggers, and what it throws to signal what is pending; the register is as before then. From any thread that has it open; blocks
-   * for its mutex, those of the device and the VM, and for signals that are under way.
+   * signal from here on, what the device says of triggers, what it throws to signal what is pending, EBUSY or EBADF for an eventfd that is
+   * not a vector's alone, and EBADF where the VM has gone; the register is as before then, and nothing that is pending has come. From any
+   * thread that has it open; blocks for its mutex, those of the device and the VM, and for signals that are under way.
    */
   set control(value: number) {
     if (!Number.isInteger(value) || value < 0 || value > 0xffff)
@@ -275,50 +280,10 @@ export class Msix<E extends EventfdContext = EventfdContext> extends Shown imple
     const bytes = checkBytes(offset, given);
     this.check();
     const { shared, connector } = this;
-    const after = () => shared.after(offset, bytes);
+    const after = () => entriesAfter(shared, offset, bytes);
     const lacking = () =>
       shared.isOpen ? after().filter(([number, entry]) => connector.needsEventfd(number, entry)).length : 0;
-    this.change(lacking, (brought) => this.commit(after(), brought));
-  }
-
-  /**
-   * The entries that a store changes become these: all of them, or none. The new words of each are one change, of which nobody sees a part.
-   */
-  private commit(after: readonly Numbered[], brought: Brought<E>): void {
-    const { shared, connector, device } = this;
-    const before = new Map(after.map(([number]) => [number, shared.entry(number)]));
-    const changed = after.filter(([number, entry]) => !isSame(entry, before.get(number)!));
-    for (const [number] of changed) shared.makeRoom(number);
-    try {
-      // Of several, nothing goes by one before it is known that no other is refused.
-      for (const [number, entry] of after)
-        if (isMasked(entry) || after.length > 1) device.vector("msix", number).mask();
-      if (shared.isOpen) connector.leadAll(after, brought); // where a masked one leads is looked at when it is unmasked
-    } catch (error) {
-      evenIfRefused(() => follow(shared));
-      throw error;
-    }
-    for (const [number, entry] of changed) shared.commit(number, entry);
-    try {
-      if (shared.isOpen) disconnectEach(shared, othersOf(shared, after));
-    } finally {
-      // Last: what is pending goes where the entry leads now.
-      const open = after.filter(([, entry]) => !isMasked(entry));
-      forEach(
-        open.map(([number]) => number),
-        (number) => this.unmask(number, before.get(number)!),
-      );
-    }
-  }
-
-  /** What cannot be signalled stays pending, and the vector masked where it was: the entry says so. */
-  private unmask(number: number, before: Entry): void {
-    try {
-      this.device.vector("msix", number).unmask();
-    } catch (error) {
-      if (isMasked(before)) this.shared.commit(number, before);
-      throw error;
-    }
+    this.change(lacking, (brought) => storeEntries(shared, connector, after(), brought));
   }
 
   /** Makes a change of the table, which finds out how many eventfds it lacks: see {@link bring}. */
@@ -337,11 +302,6 @@ function checkVm(vm: MsixVm<never>): void {
   checkObject(vm, VM_TEXT);
   if (reading(VM_TEXT, () => typeof vm.irqfd === "function" && isOf(vm.routes?.life, VmLife))) return;
   throw new IrqBypassError("EINVAL", `this object has no routes and irqfds: pass ${VM_TEXT}`);
-}
-
-/** Those of these vectors that are to signal and lead to no interrupt: they are connected to nothing. */
-function othersOf(table: MsixTable, entries: readonly Numbered[]): number[] {
-  return entries.filter(([, entry]) => !isMasked(entry) && !table.isMessage(entry)).map(([number]) => number);
 }
 
 /** A new table, in the place of one that the device may have. */

@@ -9,7 +9,7 @@ import type { Mutex } from "../../host/mutex.js";
 import type { RouteEntry } from "../route-entry.js";
 import { hasLongIds } from "../vcpus.js";
 import { VmLife } from "../vm-mutex.js";
-import { ENTRY_BYTES, type Entry, isMessage, type Numbered, RESET, stored } from "./entry.js";
+import { type Entry, isMessage, type Numbered, RESET } from "./entry.js";
 
 /** One MSI-X table, and not what comes after it in its record. All of it under its mutex, but where it says otherwise. */
 export class MsixTable {
@@ -130,20 +130,6 @@ export class MsixTable {
   /** Is an entry a message of its VM? What such a vector raises otherwise waits for one. */
   isMessage(entry: Entry): boolean {
     return isMessage(entry, this.longIds);
-  }
-
-  /** The entries that a store of these bytes changes, as they are after it. */
-  after(offset: number, bytes: Uint8Array): Numbered[] {
-    const found: Numbered[] = [];
-    const end = Math.min(offset + bytes.length, this.count * ENTRY_BYTES);
-    for (let at = offset; at < end; ) {
-      const number = Math.floor(at / ENTRY_BYTES);
-      const next = Math.min(end, (number + 1) * ENTRY_BYTES);
-      const own = bytes.subarray(at - offset, next - offset);
-      found.push([number, stored(this.entry(number), at % ENTRY_BYTES, own)]);
-      at = next;
-    }
-    return found;
   }
 
   /** Gives a vector, which has {@link makeRoom}, another entry: whoever dies meanwhile, all of it or nothing. */
