@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { KvmVm } from "irqbypass/kvm";
 import { kvmTests } from "../kvm/available.js";
 import {
   bytesOf,
@@ -246,7 +247,8 @@ const SITUATIONS: Readonly<Record<string, (world: MsixWorld) => void>> = {
       const { nic, msix } = all;
       for (const what of resets) all[what].reset();
       for (const number of [0, 1, 2]) nic.vector("msix", number).signal();
-      msix.table.write(16, bytesOf(0, 1, 0, 0)); // lets it signal, and leads to no interrupt
+      // Lets it signal, and leads to no interrupt; on KVM, which looks at no upper half, nothing does.
+      if (!(world.vm instanceof KvmVm)) msix.table.write(16, bytesOf(0, 1, 0, 0));
       msix.table.write(32, bytesOf(...entry(1, base + 2)));
       const came = () => world.arrived().filter((one) => Number(one.slice(2)) >= base);
       msix.control = ENABLE;
