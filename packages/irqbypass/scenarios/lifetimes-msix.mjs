@@ -205,6 +205,7 @@ export const death = {
   sentence:
     "A thread dies while it disposes an MSI-X: whoever opens it is refused or has it, and the next one is whole.",
   ...mortal,
+  preemptions: 3,
   setup: (world) => endDies(world),
   twins: {
     "no-heal": {
@@ -216,3 +217,6 @@ export const death = {
     },
   },
 };
+
+/** The same in every schedule. */
+export const deathWhole = { ...death, preemptions: undefined, long: true };
