@@ -411,6 +411,7 @@ export const resetInDeassign = {
   sentence:
     "What was written before a reset, at any moment of a deassign, does not come after it; once nobody listens it is counted.",
   mutexes: "assumed",
+  preemptions: 2,
   setup: (world) => resetsInDeassign(world),
   twins: {
     "leaves-it": {
@@ -423,6 +424,9 @@ export const resetInDeassign = {
     },
   },
 };
+
+/** The same in every schedule. */
+export const resetInDeassignWhole = { ...resetInDeassign, preemptions: undefined, long: true };
 
 /** A thread that reads the eventfd once, while others do this. */
 function readBeside(

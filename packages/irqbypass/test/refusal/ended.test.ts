@@ -224,7 +224,7 @@ describe("what another host has (d9)", () => {
     // @ts-expect-error: the types say so too
     assert.throws(() => Eventfd.open(mine, handle), {
       code: "ESTALE",
-      message: /not the handle of an eventfd, but of a vm/,
+      message: /not the handle of an eventfd, but of a VM/,
     });
     // @ts-expect-error: the types say so too
     assert.throws(() => Vcpu.open(mine, own.handle), { code: "ESTALE" });
