@@ -58,6 +58,7 @@ const coalesces = (made) => {
     survivor() {
       for (;;) {
         const wake = vcpu.wait({ timeoutMs: 100 });
+        if (wake === "interrupt") vcpu.acknowledge(); // what was posted is taken, and what comes after it shows by itself
         if (wake !== "timeout") return wake;
         host.threadLost(id);
       }

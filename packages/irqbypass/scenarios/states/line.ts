@@ -28,7 +28,7 @@ export const line: StateTable = {
     { from: "asking", to: "asking", who: "anyone", names: "self", does: "the same, beside another thread, whose question is not needed any more", unused: "in the scenario the device has answered before the next interrupt is ended" },
     { from: "asking", to: "high", who: "anyone", does: "a signal raises it before the device was asked, or because it was", shown: "line/eoi" },
     { from: "asking", to: "low", who: "anyone", does: "the device was asked", shown: "line/eoi" },
-    { from: "high", to: "low", who: "anyone", does: "the guest is reset", unused: "no scenario resets a VM" },
+    { from: "high", to: "low", who: "anyone", does: "the guest is reset", shown: "reset/line" },
     { from: ANY, to: "low", who: "holder", does: "is given back", unused: "no scenario gives an irqfd back whose line is up" },
   ],
 };

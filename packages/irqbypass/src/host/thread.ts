@@ -291,11 +291,13 @@ export class ThisThread implements MutexThread {
       const seen = words.load(inflight);
       if ((seen & ~WAITED) !== what) return;
       if (seen !== (what | WAITED) && words.compareExchange(inflight, what, what | WAITED) !== what) continue;
-      if (!this.mayBlock) words.relax();
-      else if (this.park(inflight, what | WAITED, FENCE_PROBE_MS) === "timed-out") {
-        const record = this.pool.at(Math.floor((inflight - this.pool.base) / this.pool.stride));
-        if (this.isDead(record)) this.repair?.(record);
-      }
+      const record = this.pool.at(Math.floor((inflight - this.pool.base) / this.pool.stride));
+      const { repair } = this;
+      // At once where it is known: who waits here may be the one that repairs after it.
+      if (repair !== undefined && words.load(record + Thread.state) & ThreadState.lost) repair(record);
+      else if (!this.mayBlock) words.relax();
+      else if (this.park(inflight, what | WAITED, FENCE_PROBE_MS) === "timed-out" && this.isDead(record))
+        repair?.(record);
     }
   }
 
