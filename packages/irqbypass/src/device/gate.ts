@@ -83,6 +83,8 @@ export function hold(life: DeviceLife, word: number, why: number): void {
  */
 export function release(life: DeviceLife, gates: readonly number[], why: number): void {
   let failure: unknown;
+  const isMask = why <= Gate.functionMask;
+  const masked = isMask ? gates.filter((word) => life.host.words.load(word) & why) : [];
   for (const word of gates) {
     life.host.words.and(word, ~why);
     try {
@@ -92,7 +94,7 @@ export function release(life: DeviceLife, gates: readonly number[], why: number)
     }
   }
   if (failure === undefined) return;
-  if (why <= Gate.functionMask) for (const word of gates) hold(life, word, why);
+  for (const word of masked) hold(life, word, why);
   throw failure;
 }
 

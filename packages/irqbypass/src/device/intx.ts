@@ -159,11 +159,16 @@ export class Intx extends Shown {
     }
     this.removeUnmask(); // what was closed meanwhile
     const arming = (words.add(life.record + Device.enabling, 1) + 1) | 0;
-    this.listener = new Virqfd(
-      eventfd,
-      () => this.unmask(),
-      (look) => this.inTurn(arming, look),
-    );
+    try {
+      this.listener = new Virqfd(
+        eventfd,
+        () => this.unmask(),
+        (look) => this.inTurn(arming, look),
+      );
+    } catch (error) {
+      words.add(life.record + Device.enabling, -1); // a refusal leaves no word
+      throw error;
+    }
     this.arming = arming;
     words.store(life.record + Device.listener, thread.record); // first, and the eventfd last: with a thread that dies, what it keeps goes
     life.setEventfd(Device.unmask, eventfd.record);

@@ -1,4 +1,5 @@
 import type { EventfdContext, Host, Vm } from "irqbypass";
+import { Leftover } from "#src/eventfd/listen.js";
 import { Consumer, Descriptor, Eventfd as E, Thread, Vcpu as V } from "#src/host/layout.js";
 import type { Accounts } from "./accounts.js";
 import { isLinux, type Line } from "./board.js";
@@ -53,7 +54,7 @@ export class Quiet {
       if (eventfd === undefined || !isLinux(this.lines[line]!.kind)) continue;
       const irqfd = words.load(eventfd.record + E.irqfd);
       if (irqfd === 0 || this.guest !== undefined) continue;
-      if (words.load(irqfd + Consumer.leftover) !== 0)
+      if (words.load(irqfd + Consumer.leftover) === Leftover.due)
         return `what was in ${this.accounts.name(line)} at assign`;
       const { count } = eventfd;
       if (count !== 0n && count !== words.load64(irqfd + Consumer.known)) return this.accounts.name(line);
