@@ -5,6 +5,7 @@
 import type { BypassHost } from "../bypass/bypass-host.js";
 import { signalElsewhere } from "../bypass/elsewhere.js";
 import { signalRecord } from "../eventfd/signal.js";
+import { each } from "../host/each.js";
 import { Device, Gate, Producer, Vcpu } from "../host/layout.js";
 import { post, signalAnnounced } from "../posting/fast-path.js";
 import { Mode, modeOf, targetOf, vectorOf } from "../posting/irte.js";
@@ -82,20 +83,17 @@ export function hold(life: DeviceLife, word: number, why: number): void {
  * it stays pending; that is thrown in the end, and what was masked, all of it, is masked again. Under the device's mutex.
  */
 export function release(life: DeviceLife, gates: readonly number[], why: number): void {
-  let failure: unknown;
   const isMask = why <= Gate.functionMask;
   const masked = isMask ? gates.filter((word) => life.host.words.load(word) & why) : [];
-  for (const word of gates) {
-    life.host.words.and(word, ~why);
-    try {
+  try {
+    each(gates, (word) => {
+      life.host.words.and(word, ~why);
       settle(life, word);
-    } catch (error) {
-      failure ??= error;
-    }
+    });
+  } catch (error) {
+    for (const word of masked) hold(life, word, why);
+    throw error;
   }
-  if (failure === undefined) return;
-  for (const word of masked) hold(life, word, why);
-  throw failure;
 }
 
 /** It was raised, by what its trigger had when that was taken away. Under the device's mutex. */

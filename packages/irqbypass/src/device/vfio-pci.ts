@@ -117,7 +117,9 @@ export class VfioPciDevice extends SlimVfioPciDevice {
    * - EOPNOTSUPP (or what the other end's kind says), with the reason: an irqfd that requires bypass could not have it.
    *
    * A trigger that cannot be bypassed for another reason is set all the same; `vector(...).reason` says why. A block is one operation, in
-   * which vectors may exchange their eventfds; for a moment others see one of them without a producer. What is raised meanwhile is pending, and goes where the call leaves the vector. Blocks for the mutexes of the device and the host, and for a signal that is under way.
+   * which vectors may exchange their eventfds; for a moment others see one of them without a producer. What is
+   * raised meanwhile is pending, and goes where the call leaves the vector. Blocks for the mutexes of the device and the host, and for a
+   * signal that is under way.
    */
   setIrqs(set: IrqSet): number {
     const read = readIrqSet(set, (index) => this.count(index));

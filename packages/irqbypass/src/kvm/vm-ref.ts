@@ -108,7 +108,8 @@ export class KvmVmRef extends Shown {
 
   /**
    * Sends a message now (KVM_SIGNAL_MSI), from any thread. Returns how many local APICs took it, as `Vm.signalMsi`. Throws EINVAL for a bad
-   * message. Ids have 8 bits here, as in a `Vm` with `apic: { longIds: false }`: nobody looks at `addressHigh`. It waits for nobody who changes routes: as in the kernel, no mutex is held meanwhile.
+   * message. Ids have 8 bits here, as in a `Vm` with `apic: { longIds: false }`: nobody looks at `addressHigh`.
+   * It waits for nobody who changes routes: as in the kernel, no mutex is held meanwhile.
    */
   signalMsi(msi: Msi): number {
     this.host.checkCall();

@@ -41,8 +41,8 @@ function lowerLines(host: BypassHost, { record: vm }: VmLife, machine: KvmMachin
     if (route !== 0 && words.get(route + Route.type) === RouteType.irqchip) machine.setIrqLine(gsi, false);
   }
   // What resampling irqfds hold up KVM lets go of at an EOI, of which their devices are told, or with the last of them. What is
-  // signalled between the two waits in the eventfd's counter, which the assign looks at. So do units that are left of a semaphore, of which the deassign takes one: KVM has no other way to let
-  // go of a line, and none to assign without that look. One that is on its way out is left to that.
+  // signalled between the two waits in the eventfd's counter, which the assign looks at. So do units that are left
+  // of a semaphore, of which the deassign takes one: KVM has no other way to let go of a line, and none to assign without that look. One that is on its way out is left to that.
   const resampling = [...irqfdsOf(host, vm)].filter(
     (irqfd) => (words.get(irqfd + Consumer.flags) & LEVEL) !== 0 && words.get(irqfd + Consumer.closing) === 0,
   );

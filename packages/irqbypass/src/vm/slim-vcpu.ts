@@ -243,8 +243,8 @@ export class SlimVcpu extends VcpuRef implements Disposable {
 
   /**
    * Does it execute its guest (KVM_GET_MP_STATE)? All do in a new VM. INIT makes the boot processor, that with APIC id 0, start anew, and any other one wait
-   * for a start-up, of which `wait` tells each; both are applied by `wait` and by this. While it does not, no interrupt ends its wait; with `apic: false` it
-   * does, since there the emulator decides what comes of it.
+   * for a start-up, of which `wait` tells each; both are applied by `wait` and by this. While it does not, no interrupt ends its
+   * wait; with `apic: false` it does, since there the emulator decides what comes of it.
    */
   get state(): RunState {
     this.memory.checkCall();

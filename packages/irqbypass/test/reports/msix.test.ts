@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { RouteRef } from "irqbypass";
 import { KvmVm } from "irqbypass/kvm";
 import { kvmTests } from "../kvm/available.js";
 import {
@@ -15,6 +16,19 @@ import {
   type MsixWorld,
   softwareWorld,
 } from "./msix-worlds.js";
+
+/** Makes routes until the VM has no GSI left. */
+function takeAllRoutes({ vm }: MsixWorld): RouteRef[] {
+  const routes: RouteRef[] = [];
+  for (;;) {
+    try {
+      routes.push(vm.routeMsi({ vcpu: 1, vector: 0x80 }));
+    } catch (error) {
+      assert.equal((error as { code?: string }).code, "ENOSPC");
+      return routes;
+    }
+  }
+}
 
 const SITUATIONS: Readonly<Record<string, (world: MsixWorld) => void>> = {
   "a Linux driver sets the function mask with enable, writes its entries, and clears it in the end"(world) {
@@ -107,15 +121,7 @@ const SITUATIONS: Readonly<Record<string, (world: MsixWorld) => void>> = {
     const { nic, msix } = world.device(2);
     msix.control = ENABLE;
     msix.table.write(0, bytesOf(...entry(0, 0x41)));
-    const routes = [];
-    for (;;) {
-      try {
-        routes.push(world.vm.routeMsi({ vcpu: 1, vector: 0x80 }));
-      } catch (error) {
-        assert.equal((error as { code?: string }).code, "ENOSPC");
-        break;
-      }
-    }
+    const routes = takeAllRoutes(world);
     assert.equal(routes.at(-1)?.gsi, 4079); // the 40 entries of the pins count too
     assert.throws(() => msix.table.write(16, bytesOf(...entry(0, 0x42))), { code: "ENOSPC" });
     assert.deepEqual([...msix.table.read(28, 4)], [1, 0, 0, 0]);
@@ -268,15 +274,7 @@ const SITUATIONS: Readonly<Record<string, (world: MsixWorld) => void>> = {
     const { nic, msix } = world.device(2, false);
     msix.table.write(0, bytesOf(...entry(0, 0x41), ...entry(0, 0x42)));
     for (const number of [0, 1]) nic.vector("msix", number).signal();
-    const routes = [];
-    for (;;) {
-      try {
-        routes.push(world.vm.routeMsi({ vcpu: 1, vector: 0x80 }));
-      } catch (error) {
-        assert.equal((error as { code?: string }).code, "ENOSPC");
-        break;
-      }
-    }
+    const routes = takeAllRoutes(world);
     routes.pop()!.dispose(); // one vector can be connected, and the second cannot
     assert.throws(() => (msix.control = ENABLE), { code: "ENOSPC" });
     assert.deepEqual([msix.control, nic.functionMask, msix.pba.read(0, 1)[0]], [1, false, 3]);

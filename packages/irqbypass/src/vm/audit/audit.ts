@@ -36,7 +36,7 @@ const [FIRST_NAP_MS, LAST_NAP_MS] = [1, 512];
 export function audit(host: BypassHost): Audit {
   let found = look(host);
   for (let ms = FIRST_NAP_MS; ms <= LAST_NAP_MS && mayPass(host, found); ms *= 2) {
-    nap(host.thread, host.words, ms);
+    nap(host, ms);
     const again = look(host);
     const stood = new Set(found.findings.map(({ message }) => message));
     found = { ...again, findings: again.findings.filter(({ message }) => stood.has(message)) };

@@ -2,8 +2,6 @@ import type { BypassHost } from "../../bypass/bypass-host.js";
 import { deviceMutex } from "../../device/device-life.js";
 import { IrqBypassError } from "../../host/errors.js";
 import type { Mutex } from "../../host/mutex.js";
-import type { ThisThread } from "../../host/thread.js";
-import type { Words } from "../../host/words.js";
 import { vmMutex } from "../vm-mutex.js";
 import type { View } from "./view.js";
 
@@ -19,7 +17,7 @@ const LOOKS_WITHOUT_SLEEP = 10_000;
  * A mutex that stays busy is a finding, and `look` goes on without it. Throws EDEADLK where the thread holds one itself.
  */
 export function underAllMutexes(view: View, look: () => void): void {
-  const { thread, words } = view.host;
+  const { thread } = view.host;
   for (let left = thread.mayBlock ? NAPS : LOOKS_WITHOUT_SLEEP; ; left--) {
     const held: Mutex[] = [];
     try {
@@ -38,12 +36,12 @@ export function underAllMutexes(view: View, look: () => void): void {
     } finally {
       for (const mutex of held.reverse()) mutex.give();
     }
-    nap(thread, words, NAP_MS);
+    nap(view.host, NAP_MS);
   }
 }
 
 /** Lets other threads go on for a moment. */
-export function nap(thread: ThisThread, words: Words, ms: number): void {
+export function nap({ thread, words }: BypassHost, ms: number): void {
   // On a word of this very thread, which nobody else wakes it by.
   if (thread.mayBlock) thread.park(thread.writing, words.load(thread.writing), ms);
   else words.relax();

@@ -1,6 +1,7 @@
 /** The ends of an MSI-X table, by whichever thread, and what a thread leaves of one that dies in the middle of a store. */
 import type { BypassHost } from "../../bypass/bypass-host.js";
 import { liveNow } from "../../bypass/live-records.js";
+import { each } from "../../host/each.js";
 import { Consumer, Device, Msix, MsixState, Reference } from "../../host/layout.js";
 import { giveUpAsked } from "../asked-routes.js";
 import { isMasked, RESET } from "./entry.js";
@@ -38,16 +39,12 @@ export function follow(table: MsixTable): void {
   if (device === undefined || index === undefined) return;
   unlessGone(() =>
     device.guard(() => {
-      let failure: unknown;
-      for (const vector of index.vectors) {
-        try {
-          vector.setMask(isMasked(table.entry(vector.number)));
-        } catch (error) {
-          failure ??= error; // that one is masked, and the others follow too
-        }
+      try {
+        // One that is refused is masked, and the others follow too.
+        each(index.vectors, (vector) => vector.setMask(isMasked(table.entry(vector.number))));
+      } finally {
+        index.setFunctionMask((table.state & MsixState.functionMask) !== 0);
       }
-      index.setFunctionMask((table.state & MsixState.functionMask) !== 0);
-      if (failure !== undefined) throw failure;
     }),
   );
 }

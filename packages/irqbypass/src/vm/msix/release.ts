@@ -5,6 +5,7 @@ import { closeHandle } from "../../eventfd/close.js";
 import { holdsCount } from "../../eventfd/listen.js";
 import { irqfdOf } from "../../eventfd/reference.js";
 import { isOf } from "../../host/argument.js";
+import { each } from "../../host/each.js";
 import { IrqBypassError } from "../../host/errors.js";
 import { Consumer, KvmDue, MsixState, Reference, Vm, VmFlag } from "../../host/layout.js";
 import { deassign } from "../assignment.js";
@@ -29,9 +30,9 @@ export function disconnect(table: MsixTable, number: number): void {
   release(table, number);
 }
 
-/** The same for these vectors. */
+/** The same for these vectors: of which the system refuses something, that one is gone all the same. */
 export function disconnectEach(table: MsixTable, numbers: readonly number[]): void {
-  forEach(numbers, (number) => disconnect(table, number));
+  each(numbers, (number) => disconnect(table, number));
 }
 
 /** The same for all vectors, and the device gives back its host interrupts. */
@@ -46,20 +47,7 @@ export function disconnectAll(table: MsixTable): void {
     );
     table.change(0, MsixState.wired);
   }
-  forEach(table.known, (number) => release(table, number));
-}
-
-/** Does it for each of them; what the system refuses of one is told in the end: that one is gone, and the others go too. */
-export function forEach(numbers: readonly number[], end: (number: number) => void): void {
-  let failure: unknown;
-  for (const number of numbers) {
-    try {
-      end(number);
-    } catch (error) {
-      failure ??= error;
-    }
-  }
-  if (failure !== undefined) throw failure;
+  each(table.known, (number) => release(table, number));
 }
 
 /**

@@ -1,10 +1,11 @@
 /** A guest's store to the MSI-X table: entries before and after, all of them or none. Under the table's mutex. */
 import type { EventfdContext } from "../../eventfd/context.js";
+import { each } from "../../host/each.js";
 import type { Brought } from "./bring.js";
 import type { MsixConnector } from "./connect.js";
 import { follow } from "./end.js";
 import { ENTRY_BYTES, type Entry, isMasked, isSame, type Numbered, stored } from "./entry.js";
-import { disconnectEach, evenIfRefused, forEach } from "./release.js";
+import { disconnectEach, evenIfRefused } from "./release.js";
 import type { MsixTable } from "./table.js";
 
 /** The entries that a store of these bytes changes, as they are after it. What is beyond the table is no part of it. */
@@ -46,7 +47,7 @@ export function storeEntries<E extends EventfdContext>(
     if (table.isOpen) disconnectEach(table, othersOf(table, after));
   } finally {
     // Last: what is pending goes where the entry leads now.
-    forEach(open, (number) => unmask(table, number, before.get(number)!));
+    each(open, (number) => unmask(table, number, before.get(number)!));
   }
 }
 
